@@ -1,0 +1,24 @@
+"""Sweeps of differentiable architecture search with Adaptive Channel Allocation.
+
+Importing this package loads neither torch, ray nor mlflow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from aca_ray.api import check, compare, evaluate, rank, resume, run, status
+
+__all__ = ["__version__", "check", "compare", "evaluate", "rank", "resume", "run", "status"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the public functions on first use, so that the import stays light."""
+    if name in __all__:
+        from aca_ray import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,60 @@
+"""The error tree: every failure that a user can cause or meet derives from AcaRayError.
+
+A message says where (the path in the spec, the file, the argument), what is required, what was found, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AcaRayError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+
+class ConfigError(AcaRayError):
+    """A spec, an argument or a name is wrong; holds every problem found, not only the first.
+
+    Attributes:
+        problems: one sentence a problem, each beginning with its place.
+    """
+
+    def __init__(self, problems: str | Iterable[str]) -> None:
+        self.problems: tuple[str, ...] = (problems,) if isinstance(problems, str) else tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class StorageError(AcaRayError):
+    """A file of a sweep can't be written or read (full disk, missing permission, lost mount)."""
+
+
+class CheckpointError(AcaRayError):
+    """A checkpoint is truncated, foreign, of another version, or unsafe to load."""
+
+
+class DataError(AcaRayError):
+    """A data set is missing, malformed or too small; the message names the file and the row."""
+
+
+class TrialError(AcaRayError):
+    """One trial cannot go on (a diverged loss, for example); the sweep goes on without it."""
+
+
+class SweepError(AcaRayError):
+    """The sweep as a whole has to stop."""
+
+
+def unknown_name(place: str, kind: str, found: object, known: Iterable[str]) -> str:
+    """Return the sentence for a name that is not in a registry, with the nearest known one.
+
+    Args:
+        place: where the name was read, for example ``experiment.methods[1]``.
+        kind: what the name stands for, for example ``method``.
+        found: the name as read.
+        known: every valid name.
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(str(found).replace("-", "_").lower(), names, n=1, cutoff=0.6)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"{place}: unknown {kind} {found!r}.{hint} Known: {', '.join(names)}"

@@ -1,0 +1,75 @@
+"""Exact parameter and multiply-accumulate counts.
+
+Convention: MACs are those of convolutions and linear layers for one image; batch norms, activations, pooling and sums count
+nothing. Published FLOPs follow differing conventions and compare only with their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from aca_ray.nn.derived import DerivedNetwork
+from aca_ray.space.channel_plan import ChannelPlan
+from aca_ray.space.genotype import Genotype
+
+
+class Cost(NamedTuple):
+    """What a network costs: trainable parameters, and MACs for one image."""
+
+    parameters: int
+    macs: int
+
+
+def num_parameters(module: nn.Module) -> int:
+    """Return the number of trainable parameters."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+
+
+def count_macs(module: nn.Module, forward: Callable[[], Any]) -> int:
+    """Return the MACs of one call of `forward`, which runs `module` on a batch of one."""
+    total = 0
+
+    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        if isinstance(layer, nn.Conv2d):
+            total += output.numel() * layer.weight[0].numel()
+        elif isinstance(layer, nn.Linear):
+            total += output.numel() * layer.in_features
+
+    hooks = [m.register_forward_hook(count) for m in module.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    try:
+        with torch.no_grad():
+            forward()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return total
+
+
+def derived_cost(
+    genotype: Genotype,
+    plan: ChannelPlan | None,
+    *,
+    channels: int,
+    num_cells: int,
+    num_classes: int,
+    in_channels: int,
+    height: int,
+    width: int,
+) -> Cost:
+    """Return the cost of a derived network without an auxiliary tower; nothing is computed or allocated."""
+    with torch.device("meta"):
+        network = DerivedNetwork(
+            genotype,
+            plan,
+            channels=channels,
+            num_cells=num_cells,
+            num_classes=num_classes,
+            in_channels=in_channels,
+        ).eval()
+        images = torch.empty(1, in_channels, height, width)
+    return Cost(num_parameters(network), count_macs(network, lambda: network(images)))

@@ -1,0 +1,44 @@
+"""The weights with which the candidates enter the supernet: its only architecture-dependent input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from aca_ray.space.spaces import Space
+from aca_ray.space.topology import CellType
+
+
+@dataclass(frozen=True)
+class CellMixing:
+    """Mixing weights of one cell type, shared by all its cells.
+
+    Attributes:
+        operations: (E, O) weight of every candidate on every edge, in column order; entries beyond an edge's own number of
+            candidates are not read.
+        edges: (E,) weight of every edge in the sum of its target node, or None for a plain sum.
+    """
+
+    operations: Tensor
+    edges: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """Mixing weights of both cell types."""
+
+    normal: CellMixing
+    reduce: CellMixing
+
+    def cell(self, cell_type: CellType) -> CellMixing:
+        """Return the weights of one cell type."""
+        return self.normal if cell_type == "normal" else self.reduce
+
+
+def candidate_mask(space: Space, cell_type: CellType) -> Tensor:
+    """Return which entries of an (E, O) table stand for a candidate, O being the longest edge's number of them."""
+    edges = space.candidates(cell_type)
+    counts = torch.tensor([len(names) for names in edges])
+    return torch.arange(int(counts.max())) < counts[:, None]

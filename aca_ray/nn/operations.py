@@ -1,0 +1,121 @@
+"""The candidate operations as modules; every one maps (B, C, H, W) to (B, C, H/stride, W/stride).
+
+Source: Liu et al. 2019 (DARTS), section 3.1 and its official code; `noise` from Zela et al. 2020 (space S4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from aca_ray.space.candidates import NONE, SKIP
+
+
+class FactorizedReduce(nn.Module):
+    """Halves the resolution with two 1x1 convolutions of stride 2, the second on the input shifted by one pixel.
+
+    Height and width must be even. An odd number of output channels gives the first convolution one more; with a single
+    output channel only the first is there.
+
+    Source: DARTS' official code; the odd case is ours, needed where a skip refills an odd number of channels.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, affine: bool) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(in_channels, out_channels - out_channels // 2, 1, stride=2, bias=False)
+        self.second = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False) if out_channels > 1 else None
+        self.norm = nn.BatchNorm2d(out_channels, affine=affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(x)
+        outputs = self.first(x)
+        if self.second is not None:
+            outputs = torch.cat((outputs, self.second(x[:, :, 1:, 1:])), dim=1)
+        return self.norm(outputs)
+
+
+class Noise(nn.Module):
+    """Ignores its input and returns fresh standard normal noise, in training and in evaluation."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.randn_like(x[:, :, :: self.stride, :: self.stride])
+
+
+def relu_conv_norm(in_channels: int, out_channels: int, *, affine: bool) -> nn.Sequential:
+    """Return ReLU, 1x1 convolution, batch norm: the preprocessing of a cell's input."""
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(in_channels, out_channels, 1, bias=False),
+        nn.BatchNorm2d(out_channels, affine=affine),
+    )
+
+
+def _depthwise_block(channels: int, kernel: int, stride: int, dilation: int, affine: bool) -> list[nn.Module]:
+    padding = dilation * (kernel - 1) // 2
+    return [
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False),
+        nn.Conv2d(channels, channels, 1, bias=False),
+        nn.BatchNorm2d(channels, affine=affine),
+    ]
+
+
+def _separable(kernel: int) -> Callable[[int, int, bool], nn.Module]:
+    def build(channels: int, stride: int, affine: bool) -> nn.Module:
+        return nn.Sequential(
+            *_depthwise_block(channels, kernel, stride, 1, affine), *_depthwise_block(channels, kernel, 1, 1, affine)
+        )
+
+    return build
+
+
+def _dilated(kernel: int) -> Callable[[int, int, bool], nn.Module]:
+    return lambda channels, stride, affine: nn.Sequential(*_depthwise_block(channels, kernel, stride, 2, affine))
+
+
+def _skip(channels: int, stride: int, affine: bool) -> nn.Module:
+    return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine=affine)
+
+
+OPERATIONS: dict[str, Callable[[int, int, bool], nn.Module]] = {
+    "max_pool_3x3": lambda channels, stride, affine: nn.MaxPool2d(3, stride, padding=1),
+    "avg_pool_3x3": lambda channels, stride, affine: nn.AvgPool2d(3, stride, padding=1, count_include_pad=False),
+    SKIP: _skip,
+    "sep_conv_3x3": _separable(3),
+    "sep_conv_5x5": _separable(5),
+    "dil_conv_3x3": _dilated(3),
+    "dil_conv_5x5": _dilated(5),
+    "noise": lambda channels, stride, affine: Noise(stride),
+}
+
+
+def build_operation(name: str, channels: int, stride: int) -> nn.Module:
+    """Return an operation as the derived network uses it: affine batch norms, pooling without one."""
+    return OPERATIONS[name](channels, stride, True)
+
+
+def build_candidate(name: str, channels: int, stride: int) -> nn.Module:
+    """Return an operation as the supernet uses it: batch norms without affine part, also behind pooling.
+
+    Without this the architecture parameters could be rescaled by the batch norms' weights.
+
+    Source: DARTS' official code.
+    """
+    if name == NONE:
+        raise ValueError("'none' is never built: a zero adds nothing to an edge's sum")
+    module = OPERATIONS[name](channels, stride, False)
+    if name.endswith("pool_3x3"):
+        return nn.Sequential(module, nn.BatchNorm2d(channels, affine=False))
+    return module
+
+
+def last_pointwise(module: nn.Module) -> nn.Conv2d | None:
+    """Return the last 1x1 convolution of an operation, or None where it has none."""
+    pointwise = [m for m in module.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (1, 1)]
+    return pointwise[-1] if pointwise else None

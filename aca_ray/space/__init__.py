@@ -1,0 +1,26 @@
+"""The vocabulary of a search, as frozen values without torch."""
+
+from aca_ray.space.channel_plan import ChannelPlan, EdgePlan
+from aca_ray.space.genotype import CellGenotype, Genotype, KeptEdge
+from aca_ray.space.published import PUBLISHED
+from aca_ray.space.spaces import SPACES, Space, find_space, without_skip
+from aca_ray.space.topology import CELL_TYPES, CellType, Topology, reduction_cells, stage_cell_type, stage_of_cell
+
+__all__ = [
+    "CELL_TYPES",
+    "PUBLISHED",
+    "SPACES",
+    "CellGenotype",
+    "CellType",
+    "ChannelPlan",
+    "EdgePlan",
+    "Genotype",
+    "KeptEdge",
+    "Space",
+    "Topology",
+    "find_space",
+    "reduction_cells",
+    "stage_cell_type",
+    "stage_of_cell",
+    "without_skip",
+]
