@@ -24,6 +24,10 @@ class CellMixing:
     operations: Tensor
     edges: Tensor | None = None
 
+    def detach(self) -> CellMixing:
+        """Return the same weights outside the autograd graph."""
+        return CellMixing(self.operations.detach(), None if self.edges is None else self.edges.detach())
+
 
 @dataclass(frozen=True)
 class Mixing:
@@ -35,6 +39,10 @@ class Mixing:
     def cell(self, cell_type: CellType) -> CellMixing:
         """Return the weights of one cell type."""
         return self.normal if cell_type == "normal" else self.reduce
+
+    def detach(self) -> Mixing:
+        """Return the same weights outside the autograd graph."""
+        return Mixing(self.normal.detach(), self.reduce.detach())
 
 
 def candidate_mask(space: Space, cell_type: CellType) -> Tensor:

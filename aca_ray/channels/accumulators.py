@@ -1,0 +1,170 @@
+"""How the scores of one edge build up over batches of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+from torch.nn import functional
+
+
+class EdgeBatch(NamedTuple):
+    """What one batch of images shows of one kept edge; nothing here carries a gradient.
+
+    Attributes:
+        input: (B, C, H, W) what the edge reads.
+        output: (B, C, H', W') what the kept operation makes of it.
+        weight: () mixing weight of the operation.
+        labels: (B,) classes of the images.
+        gradient: (B, C, H', W') derivative of each image's own loss with respect to the edge's weighted sum, None for
+            a ranker that does not ask for it.
+    """
+
+    input: Tensor
+    output: Tensor
+    weight: Tensor
+    labels: Tensor
+    gradient: Tensor | None
+
+    @property
+    def skip(self) -> Tensor:
+        """What a skip connection would give in the operation's place, (B, C, H', W').
+
+        The input itself, or where the operation halves the resolution, its 2x2 average pool.
+
+        Source: ours (method.md 2): the supernet has no trained factorized reduction to use.
+        """
+        stride = self.input.shape[-1] // self.output.shape[-1]
+        return self.input if stride == 1 else functional.avg_pool2d(self.input, stride)
+
+    def loss_change(self, direction: Tensor) -> Tensor:
+        """Return the (B, C) first-order change of each image's loss when the weighted sum moves along `direction`."""
+        assert self.gradient is not None  # only rankers that need the gradient call this
+        return (self.gradient * direction).sum(dim=(2, 3))
+
+
+class Estimate(NamedTuple):
+    """Scores with what is known of their error.
+
+    Attributes:
+        scores: (C,) float64.
+        standard_errors: (C,) float64 over images, or None where there is none.
+    """
+
+    scores: Tensor
+    standard_errors: Tensor | None
+
+
+class ScoreAccumulator(Protocol):
+    """Turns batches into the scores of one edge."""
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether batches have to be added before the estimate."""
+        ...
+
+    def add(self, batch: EdgeBatch) -> None:
+        """Take in one batch, keeping nothing of its size."""
+        ...
+
+    def estimate(self) -> Estimate:
+        """Return the scores of everything added so far."""
+        ...
+
+
+class MeanOverImages:
+    """The mean over images of a score that each image gives by itself.
+
+    Args:
+        score: maps a batch to its (B, C) scores.
+
+    Source: ours (method.md 2); the standard error is the sample standard deviation over sqrt(images).
+    """
+
+    needs_data = True
+
+    def __init__(self, score: Callable[[EdgeBatch], Tensor]) -> None:
+        self._score = score
+        self._num_images = 0
+        self._sum: Tensor | None = None
+        self._sum_of_squares: Tensor | None = None
+
+    def add(self, batch: EdgeBatch) -> None:
+        scores = self._score(batch).double()
+        self._num_images += len(scores)
+        total, squares = scores.sum(dim=0), scores.square().sum(dim=0)
+        self._sum = total if self._sum is None else self._sum + total
+        self._sum_of_squares = squares if self._sum_of_squares is None else self._sum_of_squares + squares
+
+    def estimate(self) -> Estimate:
+        assert self._sum is not None and self._sum_of_squares is not None
+        n = self._num_images
+        mean = self._sum / n
+        if n < 2:
+            return Estimate(mean, None)
+        # Rounding can make the difference of equal numbers slightly negative.
+        variance = (self._sum_of_squares - self._sum * mean).clamp(min=0.0) / (n - 1)
+        return Estimate(mean, (variance / n).sqrt())
+
+
+@dataclass(frozen=True)
+class FixedScores:
+    """Scores that need no images.
+
+    Attributes:
+        values: (C,) the scores.
+
+    Source: ours.
+    """
+
+    values: Tensor
+    needs_data: bool = False
+
+    def add(self, batch: EdgeBatch) -> None:
+        return
+
+    def estimate(self) -> Estimate:
+        return Estimate(self.values.double(), None)
+
+
+class ClassStatistics:
+    """Sums of squares between and within classes of an edge's pooled features, gathered in one pass.
+
+    Means and sums of squares about them are merged batch by batch, so that no difference of large sums is ever taken.
+
+    Args:
+        num_classes: number of classes K.
+
+    Source: Chan, Golub & LeVeque 1979 for merging; the statistics are those of arXiv 2110.10921 in our reading.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self.num_classes = num_classes
+        self.counts: Tensor | None = None
+        self.means: Tensor | None = None
+        self.within: Tensor | None = None
+
+    def add(self, features: Tensor, labels: Tensor) -> None:
+        """Take in (B, C) features of images with (B,) labels."""
+        features = features.double()
+        members = functional.one_hot(labels, self.num_classes).double()
+        counts = members.sum(dim=0)
+        means = members.T @ features / counts.clamp(min=1.0)[:, None]
+        within = (features - means[labels]).square().sum(dim=0)
+        if self.counts is None or self.means is None or self.within is None:
+            self.counts, self.means, self.within = counts, means, within
+            return
+        total = (self.counts + counts).clamp(min=1.0)
+        step = means - self.means
+        self.within = self.within + within + (step.square() * (self.counts * counts / total)[:, None]).sum(dim=0)
+        self.means = self.means + step * (counts / total)[:, None]
+        self.counts = self.counts + counts
+
+    def scatter(self) -> tuple[Tensor, Tensor]:
+        """Return the (C,) sums of squares between classes and within them."""
+        assert self.counts is not None and self.means is not None and self.within is not None
+        mean = self.counts @ self.means / self.counts.sum()
+        between = self.counts @ (self.means - mean).square()
+        return between, self.within

@@ -1,0 +1,188 @@
+"""The rankers: what makes a channel important, one small record each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from aca_ray.channels.accumulators import (
+    ClassStatistics,
+    EdgeBatch,
+    Estimate,
+    FixedScores,
+    MeanOverImages,
+    ScoreAccumulator,
+)
+from aca_ray.channels.counts import participation
+from aca_ray.channels.trace_ratio import trace_ratio_scores
+from aca_ray.nn.operations import last_pointwise
+
+# Provisional: which ranking serves best is for recorded experiments to decide (method.md 2).
+DEFAULT_RANKING = "taylor_identity"
+
+
+@dataclass(frozen=True)
+class RankedEdge:
+    """One kept edge of one cell, before any image is seen.
+
+    Attributes:
+        operation: the kept operation's module.
+        channels: number of channels C that pass through it.
+        num_classes: number of classes K.
+        generator: random numbers on the CPU, shared by all edges in their order.
+    """
+
+    operation: nn.Module
+    channels: int
+    num_classes: int
+    generator: torch.Generator
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """One way to score channels.
+
+    Attributes:
+        name: the registry name.
+        source: where the score comes from.
+        needs_data: whether the scores come from images; `l1`, which says no, still reads them on edges without filters.
+        needs_gradient: whether a backward pass is needed too.
+        start: returns the accumulator of one edge.
+    """
+
+    name: str
+    source: str
+    needs_data: bool
+    needs_gradient: bool
+    start: Callable[[RankedEdge], ScoreAccumulator]
+
+
+def replacement_loss(batch: EdgeBatch) -> Tensor:
+    """Return the (B, C) first-order change of each image's loss if a channel of the operation became the skip's.
+
+    Equals, channel by channel, the gradient that an architecture weight of the removed skip connection would have had.
+    Positive: replacing hurts.
+
+    Source: ours (method.md 2).
+    """
+    return batch.loss_change(batch.weight * (batch.skip - batch.output))
+
+
+def removal_loss(batch: EdgeBatch) -> Tensor:
+    """Return the (B, C) first-order size of the change of each image's loss if a channel became zero.
+
+    Source: Molchanov et al. 2017, equation 8, and 2019.
+    """
+    return batch.loss_change(batch.weight * batch.output).abs()
+
+
+def fisher_information(batch: EdgeBatch) -> Tensor:
+    """Return the (B, C) halved squares of the first-order change of each image's loss if a channel became zero.
+
+    Source: Theis et al. 2018, equation 7 (per channel).
+    """
+    return batch.loss_change(batch.weight * batch.output).square() / 2
+
+
+def mean_activation(batch: EdgeBatch) -> Tensor:
+    """Return the (B, C) mean absolute value of every channel of the operation's output.
+
+    Source: ours (method.md 2).
+    """
+    return batch.output.abs().mean(dim=(2, 3))
+
+
+def _filter_norms(edge: RankedEdge) -> ScoreAccumulator:
+    pointwise = last_pointwise(edge.operation)
+    # A factorized reduction spreads its output over two convolutions, of which neither has a filter for every channel.
+    if pointwise is None or pointwise.out_channels != edge.channels:
+        return MeanOverImages(mean_activation)
+    return FixedScores(pointwise.weight.detach().abs().double().sum(dim=(1, 2, 3)))
+
+
+class ClassSeparation:
+    """Scores b - rho * w of the trace-ratio iteration on features pooled over the image.
+
+    The set whose ratio decides rho has d = max(1, participation(b)) channels, the effective number of those that tell
+    classes apart, so that nothing has to be chosen.
+
+    Source: arXiv 2110.10921 in our reading (variants.md 4.18); the size d is ours.
+    """
+
+    needs_data = True
+
+    def __init__(self, num_classes: int) -> None:
+        self._statistics = ClassStatistics(num_classes)
+
+    def add(self, batch: EdgeBatch) -> None:
+        self._statistics.add(batch.output.double().mean(dim=(2, 3)), batch.labels)
+
+    def estimate(self) -> Estimate:
+        between, within = self._statistics.scatter()
+        num_kept = max(1, participation(between.tolist()))
+        # 1e-8: variants.md 4.18; keeps the ratio of a channel that never varies finite.
+        return Estimate(trace_ratio_scores(between, within + 1e-8, num_kept), None)
+
+
+def _random(edge: RankedEdge) -> ScoreAccumulator:
+    draws = torch.rand(edge.channels, generator=edge.generator, dtype=torch.float64)
+    return FixedScores(2.0 * draws - 1.0)
+
+
+RANKERS: dict[str, Ranker] = {
+    ranker.name: ranker
+    for ranker in (
+        Ranker(
+            "taylor_identity",
+            "ours (method.md 2)",
+            needs_data=True,
+            needs_gradient=True,
+            start=lambda edge: MeanOverImages(replacement_loss),
+        ),
+        Ranker(
+            "taylor",
+            "Molchanov et al. 2017 and 2019",
+            needs_data=True,
+            needs_gradient=True,
+            start=lambda edge: MeanOverImages(removal_loss),
+        ),
+        Ranker(
+            "fisher",
+            "Theis et al. 2018",
+            needs_data=True,
+            needs_gradient=True,
+            start=lambda edge: MeanOverImages(fisher_information),
+        ),
+        Ranker(
+            "l1",
+            "Li et al. 2017; mean absolute activation where an operation has no filter per channel: ours",
+            needs_data=False,
+            needs_gradient=False,
+            start=_filter_norms,
+        ),
+        Ranker(
+            "activation",
+            "ours (method.md 2)",
+            needs_data=True,
+            needs_gradient=False,
+            start=lambda edge: MeanOverImages(mean_activation),
+        ),
+        Ranker(
+            "catro",
+            "arXiv 2110.10921 in our reading; the number of channels behind rho is ours",
+            needs_data=True,
+            needs_gradient=False,
+            start=lambda edge: ClassSeparation(edge.num_classes),
+        ),
+        Ranker(
+            "random",
+            "ours: uniform in [-1, 1), so that every rule has both signs to work with; the control",
+            needs_data=False,
+            needs_gradient=False,
+            start=_random,
+        ),
+    )
+}

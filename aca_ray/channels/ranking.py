@@ -1,0 +1,242 @@
+"""Ranks the channels of a trained supernet; nothing about the supernet is different afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from aca_ray.channels.accumulators import EdgeBatch, ScoreAccumulator
+from aca_ray.channels.rankers import RANKERS, RankedEdge
+from aca_ray.channels.scores import ChannelScores, EdgeScores
+from aca_ray.errors import ConfigError, DataError, TrialError, unknown_name
+from aca_ray.nn.cell import SearchCell
+from aca_ray.nn.edges import EdgeObservation, SearchEdge
+from aca_ray.nn.mixing import Mixing
+from aca_ray.nn.supernet import Supernet
+from aca_ray.space.candidates import NONE
+from aca_ray.space.genotype import Genotype, KeptEdge
+from aca_ray.space.spaces import Space
+from aca_ray.space.topology import CellType, stage_of_cell
+
+
+def rank_channels(
+    supernet: Supernet,
+    mixing: Mixing,
+    space: Space,
+    genotype: Genotype,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    ranker: str,
+    seed: int,
+) -> ChannelScores:
+    """Return the scores of every channel of every kept edge in every cell of a supernet.
+
+    One forward pass per batch, and one backward pass where the ranker asks for gradients, serve all cells and edges.
+    The supernet is in evaluation mode meanwhile, so that images do not see one another: the scores do not depend on
+    how images are batched, but for rounding. Parameters, buffers, training flags and the state of torch's random
+    numbers are as before afterwards. Bit-for-bit repeatable for equal arguments on one device.
+
+    Args:
+        supernet: the trained supernet.
+        mixing: the mixing weights with which the genotype was derived.
+        space: the space that the supernet was built from.
+        genotype: which edges and operations to rank.
+        batches: (B, C, H, W) normalized images and (B,) labels, moved to the supernet's device; read once, and not at
+            all where no edge's scores come from images.
+        ranker: a name in RANKERS.
+        seed: for random scores, and for the noise of operations that draw it.
+
+    Raises:
+        ConfigError: an unknown ranker, or a genotype that the space does not hold.
+        DataError: no images where some are needed.
+        TrialError: a score is not finite.
+
+    Source: arXiv 2204.04681, abstract (channels are ranked by importance); everything else ours (method.md 2).
+    """
+    if ranker not in RANKERS:
+        raise ConfigError(unknown_name("ranking", "ranker", ranker, RANKERS))
+    record = RANKERS[ranker]
+    mixing = mixing.detach()
+    generator = torch.Generator().manual_seed(seed)
+    kept = [
+        _start(supernet, mixing, space, cell, index, edge, ranker, generator)
+        for cell in range(len(supernet.cells))
+        for index, edge in enumerate(genotype.cell(_cell(supernet, cell).cell_type).edges)
+    ]
+    if any(edge.accumulator.needs_data for edge in kept):
+        with _undisturbed(supernet, seed):
+            num_images = _pass_batches(supernet, mixing, kept, batches, needs_gradient=record.needs_gradient)
+        if num_images == 0:
+            raise DataError(f"ranking: {ranker} needs images, found none; give at least one batch of the search's data")
+    return ChannelScores(ranker, tuple(edge.finish() for edge in kept))
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A kept edge of one cell while it is being ranked."""
+
+    cell: int
+    stage: int
+    space_edge: int
+    genotype_edge: int
+    edge: KeptEdge
+    weight: Tensor
+    strength: float
+    accumulator: ScoreAccumulator
+
+    def finish(self) -> EdgeScores:
+        scores, errors = self.accumulator.estimate()
+        if not bool(torch.isfinite(scores).all()):
+            raise TrialError(
+                f"ranking: cell {self.cell}, edge {self.edge.source}-{self.edge.target} ({self.edge.operation}): "
+                "scores are not finite; the supernet's activations or its loss diverged, rank an earlier checkpoint"
+            )
+        return EdgeScores(
+            cell=self.cell,
+            stage=self.stage,
+            genotype_edge=self.genotype_edge,
+            operation=self.edge.operation,
+            source=self.edge.source,
+            target=self.edge.target,
+            strength=self.strength,
+            scores=tuple(scores.tolist()),
+            standard_errors=None if errors is None else tuple(errors.tolist()),
+        )
+
+
+def _cell(supernet: Supernet, index: int) -> SearchCell:
+    return cast(SearchCell, supernet.cells[index])
+
+
+def _start(
+    supernet: Supernet,
+    mixing: Mixing,
+    space: Space,
+    cell_index: int,
+    genotype_edge: int,
+    edge: KeptEdge,
+    ranker: str,
+    generator: torch.Generator,
+) -> _Kept:
+    cell = _cell(supernet, cell_index)
+    space_edge, column = _find_candidate(space, cell.cell_type, genotype_edge, edge)
+    candidates = cast(SearchEdge, cell.edges[space_edge]).candidates
+    weights = mixing.cell(cell.cell_type).operations[space_edge]
+    return _Kept(
+        cell=cell_index,
+        stage=stage_of_cell(cell_index, len(supernet.cells)),
+        space_edge=space_edge,
+        genotype_edge=genotype_edge,
+        edge=edge,
+        weight=weights[column],
+        strength=_strength(weights.tolist(), space.candidates(cell.cell_type)[space_edge], column),
+        accumulator=RANKERS[ranker].start(
+            RankedEdge(
+                candidates.operations[edge.operation],
+                candidates.channels,
+                supernet.classifier.out_features,
+                generator,
+            )
+        ),
+    )
+
+
+def _find_candidate(space: Space, cell_type: CellType, genotype_edge: int, edge: KeptEdge) -> tuple[int, int]:
+    """Return the edge's index in the space and the operation's column there, or raise ConfigError."""
+    place = f"ranking: genotype, {cell_type} edge {genotype_edge}"
+    if edge.edge not in space.topology.edges:
+        raise ConfigError(
+            f"{place}: space {space.name} has no edge {edge.source}-{edge.target}; "
+            "rank with the space that was searched"
+        )
+    space_edge = space.topology.edges.index(edge.edge)
+    names = space.candidates(cell_type)[space_edge]
+    if edge.operation not in names:
+        raise ConfigError(
+            f"{place}: space {space.name} offers {', '.join(names)} on edge {edge.source}-{edge.target}, found "
+            f"{edge.operation}; rank with the space that was searched"
+        )
+    return space_edge, names.index(edge.operation)
+
+
+def _strength(weights: list[float], names: tuple[str, ...], column: int) -> float:
+    """Return the operation's share of the edge's mixing weight, none left out; 0 where all weights are 0."""
+    total = sum(weight for name, weight in zip(names, weights, strict=False) if name != NONE)
+    return min(1.0, max(0.0, weights[column] / total)) if total > 0.0 else 0.0
+
+
+def _pass_batches(
+    supernet: Supernet,
+    mixing: Mixing,
+    kept: list[_Kept],
+    batches: Iterable[tuple[Tensor, Tensor]],
+    *,
+    needs_gradient: bool,
+) -> int:
+    """Feed every accumulator with every batch and return the number of images."""
+    watched: dict[tuple[int, int], list[_Kept]] = {}
+    for edge in kept:
+        watched.setdefault((edge.cell, edge.space_edge), []).append(edge)
+    device = next(supernet.parameters()).device
+    num_images = 0
+    for batch_images, batch_labels in batches:
+        images, labels = batch_images.detach().to(device), batch_labels.to(device)
+        num_images += len(labels)
+
+        def observe(cell: int, space_edge: int, seen: EdgeObservation, labels: Tensor = labels) -> None:
+            for edge in watched.get((cell, space_edge), ()):
+                output = seen.outputs[edge.edge.operation].detach()
+                batch = EdgeBatch(seen.input.detach(), output, edge.weight, labels, None)
+                if not needs_gradient:
+                    edge.accumulator.add(batch)
+                    continue
+                # Nothing else requires a gradient, so the graph begins at the first kept edges and no earlier.
+                if not seen.mixed.requires_grad:
+                    seen.mixed.requires_grad_()
+                seen.mixed.register_hook(_GradientHook(edge.accumulator, batch))  # type: ignore[no-untyped-call]
+
+        with torch.set_grad_enabled(needs_gradient):
+            logits = supernet(images, mixing, observe)
+            if needs_gradient:
+                # A sum, so that an image's gradient is that of its own loss.
+                torch.autograd.backward(functional.cross_entropy(logits, labels, reduction="sum"))
+    return num_images
+
+
+@dataclass(frozen=True)
+class _GradientHook:
+    """Adds a batch as soon as the backward pass has its gradient; the gradient itself passes on unchanged."""
+
+    accumulator: ScoreAccumulator
+    batch: EdgeBatch
+
+    def __call__(self, gradient: Tensor) -> None:
+        self.accumulator.add(self.batch._replace(gradient=gradient))
+
+
+@contextlib.contextmanager
+def _undisturbed(supernet: Supernet, seed: int) -> Iterator[None]:
+    """Evaluation mode, frozen parameters, repeatable kernels, seeded random numbers inside; all as before outside."""
+    training = [(module, module.training) for module in supernet.modules()]
+    trainable = [(parameter, parameter.requires_grad) for parameter in supernet.parameters()]
+    cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    device = next(supernet.parameters()).device
+    supernet.eval()
+    for parameter, _ in trainable:
+        parameter.requires_grad_(False)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
+        for parameter, required in trainable:
+            parameter.requires_grad_(required)
+        for module, flag in training:
+            module.training = flag

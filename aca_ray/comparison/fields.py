@@ -1,0 +1,100 @@
+"""Typed access to the fields of a JSON file, with errors that name the file and the field.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aca_ray.errors import ConfigError, StorageError
+
+_FIX = "the file is damaged or of another version: move its folder away and resume the sweep to compute it again"
+
+
+@dataclass(frozen=True)
+class Fields:
+    """One JSON object of a file.
+
+    Attributes:
+        values: the object.
+        file: the file it was read from.
+        path: where in the file the object stands; empty for the whole file.
+    """
+
+    values: Mapping[str, Any]
+    file: Path
+    path: str = ""
+
+    @staticmethod
+    def read(file: Path) -> Fields:
+        """Return the object in a JSON file, or raise ConfigError (malformed) or StorageError (unreadable)."""
+        try:
+            values = json.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise StorageError(f"{file}: can't be read ({error})") from error
+        except ValueError as error:
+            raise ConfigError(f"{file}: must be JSON, found {error}; {_FIX}") from error
+        if not isinstance(values, dict):
+            raise ConfigError(f"{file}: must be a JSON object, found {type(values).__name__}; {_FIX}")
+        return Fields(values, file)
+
+    def problem(self, key: str, rule: str) -> ConfigError:
+        """Return the error for a field that breaks a rule."""
+        found = repr(self.values[key]) if key in self.values else "nothing"
+        return ConfigError(f"{self.file}: {self.path}{key} must be {rule}, found {found[:80]}; {_FIX}")
+
+    def text(self, key: str) -> str:
+        """Return a string field."""
+        value = self.values.get(key)
+        if not isinstance(value, str):
+            raise self.problem(key, "a string")
+        return value
+
+    def optional_text(self, key: str) -> str | None:
+        """Return a string field, or None where it is null or absent."""
+        return None if self.values.get(key) is None else self.text(key)
+
+    def number(self, key: str) -> float:
+        """Return a finite number."""
+        value = self.values.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise self.problem(key, "a finite number")
+        return float(value)
+
+    def optional_number(self, key: str) -> float | None:
+        """Return a number, or None where it is null, absent or not finite (a loss may diverge)."""
+        value = self.values.get(key)
+        if value is None or (isinstance(value, float) and not math.isfinite(value)):
+            return None
+        return self.number(key)
+
+    def integer(self, key: str) -> int:
+        """Return a whole number."""
+        value = self.number(key)
+        if value != int(value):
+            raise self.problem(key, "a whole number")
+        return int(value)
+
+    def section(self, key: str) -> Fields:
+        """Return an object field."""
+        value = self.values.get(key)
+        if not isinstance(value, dict):
+            raise self.problem(key, "an object")
+        return Fields(value, self.file, f"{self.path}{key}.")
+
+    def optional_section(self, key: str) -> Fields | None:
+        """Return an object field, or None where it is null or absent."""
+        return None if self.values.get(key) is None else self.section(key)
+
+    def sections(self, key: str) -> tuple[Fields, ...]:
+        """Return a field that is a list of objects."""
+        value = self.values.get(key)
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise self.problem(key, "a list of objects")
+        return tuple(Fields(item, self.file, f"{self.path}{key}[{index}].") for index, item in enumerate(value))

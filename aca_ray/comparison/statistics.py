@@ -1,0 +1,206 @@
+"""The statistics over seeds: summaries, paired differences, correction for several tests.
+
+Symbols:
+    x_i     value of seed i; a_i, b_i the values of two arms for the same seed; d_i = a_i - b_i
+    n       number of values or pairs
+    m, s    mean, and standard deviation with n - 1 in the denominator
+    t_q,v   quantile q of Student's t distribution with v degrees of freedom
+
+What cannot be computed is None, never NaN: with n = 1 there is no deviation, interval or test; where all values are
+equal, s is 0 and an interval or test would claim a certainty that n equal values do not give.
+
+Source: textbook statistics (Student 1908; Wilcoxon 1945; Holm 1979); what is reported follows Lindauer & Hutter 2020
+and Bouthillier et al. 2021 (arXiv 2103.03098).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+CONFIDENCE = 0.95
+POWER = 0.80
+# With 5 pairs the smallest two-sided p-value of the signed-rank test is 2 / 2**5 > 0.05: it could only ever say no.
+MIN_WILCOXON_PAIRS = 6
+# Accuracies are ratios of integers: differences below this share of the values themselves are rounding, not data.
+ROUNDING = 1e-12
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The values of one arm.
+
+    Attributes:
+        n: number of values, at least 1.
+        mean: m.
+        sd: s; None when n = 1.
+        low: lower end of the 95 % interval of the mean; None when n = 1 or all values are equal.
+        high: upper end, None likewise.
+        minimum: the worst value.
+        maximum: the best value.
+    """
+
+    n: int
+    mean: float
+    sd: float | None
+    low: float | None
+    high: float | None
+    minimum: float
+    maximum: float
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether there are several values and all are equal."""
+        return self.sd == 0.0
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """The difference a - b over pairs.
+
+    Attributes:
+        n: number of pairs, at least 1.
+        mean: m of the differences.
+        sd: s of the differences; None when n = 1.
+        low: lower end of the 95 % interval of the mean difference; None when n = 1 or all differences are equal.
+        high: upper end, None likewise.
+        t_pvalue: two-sided p-value of the paired t test; None where there is no interval.
+        wilcoxon_pvalue: exact two-sided p-value of the signed-rank test; None with fewer than 6 non-zero differences.
+        superiority: share of the pairs with a > b, ties counting one half, in [0, 1].
+        effect_size: m / s (Cohen's d_z); None where there is no interval.
+        detectable: the true difference that the t test would find with 80 % power for this n and s; None likewise.
+    """
+
+    n: int
+    mean: float
+    sd: float | None
+    low: float | None
+    high: float | None
+    t_pvalue: float | None
+    wilcoxon_pvalue: float | None
+    superiority: float
+    effect_size: float | None
+    detectable: float | None
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether there are several pairs and all differences are equal."""
+        return self.sd == 0.0
+
+
+def summarize(values: Sequence[float]) -> Summary:
+    """Return n, mean, deviation and 95 % t interval of at least one finite value.
+
+    Source: Student 1908; the interval is m +- t_0.975,n-1 * s / sqrt(n).
+    """
+    x = _as_values(values, "values")
+    sd = _deviation(x, float(np.abs(x).max()))
+    low, high = _interval(x, sd)
+    return Summary(len(x), float(x.mean()), sd, low, high, float(x.min()), float(x.max()))
+
+
+def paired(a: Sequence[float], b: Sequence[float]) -> PairedDifference:
+    """Return the difference a - b over pairs, which the caller has matched: a[i] and b[i] belong together.
+
+    Raises:
+        ValueError: the lengths differ, or there is no pair, or a value is not finite.
+
+    Source: Student 1908 (paired t test and interval); Wilcoxon 1945; effect size d_z of Cohen 1988; `detectable` is
+    (t_0.975,n-1 + t_0.8,n-1) * s / sqrt(n), the usual approximation of the non-central t.
+    """
+    if len(a) != len(b):
+        raise ValueError(f"paired: a and b must be matched, found {len(a)} and {len(b)} values")
+    first, second = _as_values(a, "a"), _as_values(b, "b")
+    d = first - second
+    scale = float(max(np.abs(first).max(), np.abs(second).max()))
+    # Rounding noise would break ties and give a deviation where there is none.
+    d = np.where(np.abs(d) <= ROUNDING * scale, 0.0, d)
+    n = len(d)
+    sd = _deviation(d, scale)
+    low, high = _interval(d, sd)
+    t_pvalue = effect_size = detectable = None
+    if sd:
+        standard_error = sd / math.sqrt(n)
+        t_pvalue = float(2 * stats.t.sf(abs(d.mean()) / standard_error, n - 1))
+        effect_size = float(d.mean() / sd)
+        detectable = float((stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) + stats.t.ppf(POWER, n - 1)) * standard_error)
+    return PairedDifference(
+        n=n,
+        mean=float(d.mean()),
+        sd=sd,
+        low=low,
+        high=high,
+        t_pvalue=t_pvalue,
+        wilcoxon_pvalue=_signed_rank_pvalue(d, ROUNDING * scale),
+        superiority=float(np.mean((d > 0) + 0.5 * (d == 0))),
+        effect_size=effect_size,
+        detectable=detectable,
+    )
+
+
+def holm(pvalues: Sequence[float]) -> tuple[float, ...]:
+    """Return the p-values adjusted for being tested together, in the order given.
+
+    Comparing an adjusted value with 0.05 keeps the chance of any false finding in the family at or below 0.05.
+
+    Source: Holm 1979; the i-th smallest of k is multiplied by k - i + 1 and never falls below the one before.
+    """
+    count = len(pvalues)
+    adjusted = [0.0] * count
+    largest = 0.0
+    for position, index in enumerate(sorted(range(count), key=lambda i: pvalues[i])):
+        largest = max(largest, min(1.0, pvalues[index] * (count - position)))
+        adjusted[index] = largest
+    return tuple(adjusted)
+
+
+def _as_values(values: Sequence[float], name: str) -> Values:
+    x = np.asarray(values, dtype=np.float64)
+    if x.ndim != 1 or not len(x) or not np.isfinite(x).all():
+        raise ValueError(f"{name}: needs at least one finite value, found {list(values)}")
+    return x
+
+
+def _deviation(x: Values, scale: float) -> float | None:
+    """Return s, exactly 0 where the values differ by no more than rounding of numbers as large as `scale`."""
+    if len(x) == 1:
+        return None
+    return 0.0 if np.ptp(x) <= ROUNDING * scale else float(x.std(ddof=1))
+
+
+def _interval(x: Values, sd: float | None) -> tuple[float | None, float | None]:
+    if not sd:
+        return None, None
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 1)) * sd / math.sqrt(len(x))
+    mean = float(x.mean())
+    return mean - half, mean + half
+
+
+def _signed_rank_pvalue(d: Values, rounding: float) -> float | None:
+    """Return the exact two-sided p-value of the signed-rank test, or None where there are too few differences.
+
+    Zero differences are dropped and ties share their mean rank. The null distribution is counted over all sign
+    patterns of the ranks at hand, so that it stays exact with ties, where the usual tables do not hold.
+
+    Source: Wilcoxon 1945; ties by mean ranks as in Pratt & Gibbons 1981, section 3.7.
+    """
+    magnitudes = np.abs(d[d != 0.0])
+    if len(magnitudes) < MIN_WILCOXON_PAIRS:
+        return None
+    grid = np.round(magnitudes / rounding)
+    doubled = [int(rank) for rank in 2 * stats.rankdata(grid)]  # mean ranks are halves: twice a rank is an integer
+    total = sum(doubled)
+    num_patterns = [1] + [0] * total  # num_patterns[w]: sign patterns whose positive (doubled) ranks sum to w
+    for rank in doubled:
+        for w in range(total, rank - 1, -1):
+            num_patterns[w] += num_patterns[w - rank]
+    positive = sum(rank for rank, difference in zip(doubled, d[d != 0.0], strict=True) if difference > 0)
+    tail = sum(num_patterns[: min(positive, total - positive) + 1])
+    return min(1.0, 2 * tail / (1 << len(doubled)))

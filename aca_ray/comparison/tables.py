@@ -1,0 +1,361 @@
+"""The comparison as tables: for a terminal, for Markdown, and as rows for machines.
+
+Accuracies and shares are fractions everywhere; only the tables for people show percent.
+
+Source: ours; the columns follow method.md 5.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from aca_ray.comparison.comparison import (
+    ALLOCATED,
+    SEARCHED,
+    Arm,
+    Comparison,
+    ControlComparison,
+    GroupComparison,
+    Rule,
+)
+from aca_ray.comparison.files import write_text
+from aca_ray.comparison.row_files import write_rows
+from aca_ray.comparison.rows import AllocationRow, CurveRow, EvaluationRow, SweepRows
+from aca_ray.comparison.statistics import PairedDifference
+
+WIDTH = 120
+_LONGEST_METHOD, _LONGEST_RULE = 18, 26
+_MISSING = "-"
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """The main rule against one baseline, for one group; what could not be computed is None.
+
+    Attributes:
+        baseline: `searched` or `control`.
+        baseline_ranking: the control's ranker; None when the baseline is `searched`.
+        baseline_allocation: the control's rule; None likewise.
+        main_ranking: None when the group has no network of the main rule; so are all main_ numbers.
+        main_n: number of search seeds.
+        main_low: lower end of the 95 % interval of the mean test accuracy.
+        difference_n: number of seeds that both have; 0 when there is none.
+        difference_mean: main - baseline, in final test accuracy.
+        difference_holm_pvalue: t-test p-value adjusted over all groups; None for controls.
+    """
+
+    space: str
+    data: str
+    setting: str
+    protocol: str
+    method: str
+    epochs: int
+    baseline: str
+    baseline_ranking: str | None
+    baseline_allocation: str | None
+    main_ranking: str | None
+    main_allocation: str
+    main_n: int
+    main_num_evaluations: int
+    main_mean: float | None
+    main_sd: float | None
+    main_low: float | None
+    main_high: float | None
+    main_best_epoch_mean: float | None
+    main_retraining_sd: float | None
+    main_parameters: float | None
+    main_macs: float | None
+    main_num_skips: float | None
+    main_refilled_share: float | None
+    main_search_seconds: float | None
+    main_evaluation_seconds: float | None
+    baseline_n: int
+    baseline_num_evaluations: int
+    baseline_mean: float | None
+    baseline_sd: float | None
+    baseline_low: float | None
+    baseline_high: float | None
+    baseline_best_epoch_mean: float | None
+    baseline_retraining_sd: float | None
+    baseline_parameters: float | None
+    baseline_macs: float | None
+    baseline_num_skips: float | None
+    baseline_refilled_share: float | None
+    baseline_search_seconds: float | None
+    baseline_evaluation_seconds: float | None
+    difference_n: int
+    difference_mean: float | None
+    difference_sd: float | None
+    difference_low: float | None
+    difference_high: float | None
+    difference_t_pvalue: float | None
+    difference_holm_pvalue: float | None
+    difference_wilcoxon_pvalue: float | None
+    difference_superiority: float | None
+    difference_effect_size: float | None
+    difference_detectable: float | None
+
+
+def comparison_rows(comparison: Comparison) -> tuple[ComparisonRow, ...]:
+    """Return one row per group and baseline: the searched networks first, then every control."""
+    rows = []
+    for group in comparison.groups:
+        rows.append(_comparison_row(comparison, group, SEARCHED, None, group.searched, group.difference))
+        rows += [
+            _comparison_row(comparison, group, "control", control.rule, control.arm, control.difference)
+            for control in group.controls
+        ]
+    return tuple(rows)
+
+
+def to_text(comparison: Comparison) -> str:
+    """Return the comparison as fixed-width text for a terminal, at most 120 columns wide."""
+    parts = []
+    for section in _sections(comparison):
+        widths = [max(map(len, column)) for column in zip(section.header, *section.rows, strict=True)]
+
+        def line(cells: Sequence[str], widths: Sequence[int] = widths, num_left: int = section.num_left) -> str:
+            padded = (
+                cell.ljust(width) if index < num_left else cell.rjust(width)
+                for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
+            )
+            return "  ".join(padded).rstrip()
+
+        rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+        parts.append("\n".join([_wrapped(section.title), line(section.header), rule, *map(line, section.rows)]))
+    if comparison.notes:
+        parts.append("\n".join(["Notes", *(_wrapped(note, "- ", "  ") for note in comparison.notes)]))
+    return "\n\n".join(parts or ["No evaluation is finished yet."]) + "\n"
+
+
+def to_markdown(comparison: Comparison) -> str:
+    """Return the comparison as Markdown: the same tables and notes as `to_text`."""
+
+    def line(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+    parts = ["# Comparison"]
+    for section in _sections(comparison):
+        marks = ["---" if index < section.num_left else "---:" for index in range(len(section.header))]
+        table = "\n".join([line(section.header), line(marks), *map(line, section.rows)])
+        parts += [f"## {section.title}", table]
+    if not comparison.groups:
+        parts.append("No evaluation is finished yet.")
+    if comparison.notes:
+        parts += ["## Notes", "\n".join(f"- {note}" for note in comparison.notes)]
+    return "\n\n".join(parts) + "\n"
+
+
+def write_tables(comparison: Comparison, rows: SweepRows | Sequence[SweepRows], folder: Path) -> list[Path]:
+    """Write all tables into a folder, each file whole or not at all, and return their paths."""
+    sweeps = (rows,) if isinstance(rows, SweepRows) else tuple(rows)
+    evaluations = [row for sweep in sweeps for row in sweep.evaluations]
+    curves = [row for sweep in sweeps for row in sweep.curves]
+    allocations = [row for sweep in sweeps for row in sweep.allocations]
+    compared = comparison_rows(comparison)
+    return [
+        write_rows(compared, ComparisonRow, folder / "comparison.csv"),
+        write_rows(compared, ComparisonRow, folder / "comparison.parquet"),
+        write_text(folder / "comparison.md", to_markdown(comparison)),
+        write_rows(evaluations, EvaluationRow, folder / "evaluations.csv"),
+        write_rows(evaluations, EvaluationRow, folder / "evaluations.parquet"),
+        write_rows(curves, CurveRow, folder / "curves.parquet"),
+        write_rows(allocations, AllocationRow, folder / "allocations.csv"),
+    ]
+
+
+def _comparison_row(
+    comparison: Comparison,
+    group: GroupComparison,
+    baseline: str,
+    rule: Rule | None,
+    arm: Arm | None,
+    difference: PairedDifference | None,
+) -> ComparisonRow:
+    main = group.allocated
+    main_accuracy = main.test_accuracy if main else None
+    accuracy = arm.test_accuracy if arm else None
+    return ComparisonRow(
+        **group.group._asdict(),
+        baseline=baseline,
+        baseline_ranking=rule.ranking if rule else None,
+        baseline_allocation=rule.allocation if rule else None,
+        main_ranking=comparison.main_rule.ranking if comparison.main_rule and main else None,
+        main_allocation=comparison.main_allocation,
+        main_n=main_accuracy.n if main_accuracy else 0,
+        main_num_evaluations=main.num_evaluations if main else 0,
+        main_mean=main_accuracy.mean if main_accuracy else None,
+        main_sd=main_accuracy.sd if main_accuracy else None,
+        main_low=main_accuracy.low if main_accuracy else None,
+        main_high=main_accuracy.high if main_accuracy else None,
+        main_best_epoch_mean=main.best_test_accuracy.mean if main else None,
+        main_retraining_sd=main.retraining_sd if main else None,
+        main_parameters=main.parameters if main else None,
+        main_macs=main.macs if main else None,
+        main_num_skips=main.num_skips if main else None,
+        main_refilled_share=main.refilled_share if main else None,
+        main_search_seconds=main.search_seconds if main else None,
+        main_evaluation_seconds=main.evaluation_seconds if main else None,
+        baseline_n=accuracy.n if accuracy else 0,
+        baseline_num_evaluations=arm.num_evaluations if arm else 0,
+        baseline_mean=accuracy.mean if accuracy else None,
+        baseline_sd=accuracy.sd if accuracy else None,
+        baseline_low=accuracy.low if accuracy else None,
+        baseline_high=accuracy.high if accuracy else None,
+        baseline_best_epoch_mean=arm.best_test_accuracy.mean if arm else None,
+        baseline_retraining_sd=arm.retraining_sd if arm else None,
+        baseline_parameters=arm.parameters if arm else None,
+        baseline_macs=arm.macs if arm else None,
+        baseline_num_skips=arm.num_skips if arm else None,
+        baseline_refilled_share=arm.refilled_share if arm else None,
+        baseline_search_seconds=arm.search_seconds if arm else None,
+        baseline_evaluation_seconds=arm.evaluation_seconds if arm else None,
+        difference_n=difference.n if difference else 0,
+        difference_mean=difference.mean if difference else None,
+        difference_sd=difference.sd if difference else None,
+        difference_low=difference.low if difference else None,
+        difference_high=difference.high if difference else None,
+        difference_t_pvalue=difference.t_pvalue if difference else None,
+        difference_holm_pvalue=group.holm_pvalue if baseline == SEARCHED else None,
+        difference_wilcoxon_pvalue=difference.wilcoxon_pvalue if difference else None,
+        difference_superiority=difference.superiority if difference else None,
+        difference_effect_size=difference.effect_size if difference else None,
+        difference_detectable=difference.detectable if difference else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Section:
+    """One table for people; the first `num_left` columns are names and stand left."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    num_left: int
+
+
+def _sections(comparison: Comparison) -> list[_Section]:
+    sections = []
+    several_settings = len({group.group.setting for group in comparison.groups}) > 1
+    for (space, data, setting, protocol), members in groupby(comparison.groups, key=lambda group: group.group[:4]):
+        groups = tuple(members)
+        where = f"{space} on {data}, protocol {protocol}" + (f", {setting}" if several_settings else "")
+        rule = f" (allocated: {comparison.main_rule.label})" if comparison.main_rule else ""
+        sections += [
+            _accuracy_section(f"Test accuracy of the final epoch in percent: {where}{rule}", groups),
+            _size_section(f"Size and cost, means over seeds: {where}", groups),
+        ]
+        if any(group.controls for group in groups):
+            sections.append(_control_section(f"Controls, test accuracy in percent: {where}", groups))
+    return sections
+
+
+def _accuracy_section(title: str, groups: Sequence[GroupComparison]) -> _Section:
+    header = ("method", "epochs", "n", SEARCHED, ALLOCATED, "difference [95 %]", "p", "p Holm", "p Wilcoxon")
+    rows = tuple(
+        (
+            *_name_cells(group),
+            f"{_n(group.searched)}/{_n(group.allocated)}",
+            _accuracy(group.searched),
+            _accuracy(group.allocated),
+            _difference(group.difference),
+            _pvalue(group.difference.t_pvalue if group.difference else None),
+            _pvalue(group.holm_pvalue),
+            _pvalue(group.difference.wilcoxon_pvalue if group.difference else None),
+        )
+        for group in groups
+    )
+    return _Section(title, header, rows, num_left=1)
+
+
+def _size_section(title: str, groups: Sequence[GroupComparison]) -> _Section:
+    header = ("method", "epochs", "skip", "parameters", "MACs", "skips", "refilled %", "search s", "evaluation s")
+    rows = tuple(
+        (
+            *_name_cells(group),
+            name,
+            _count(arm.parameters),
+            _count(arm.macs),
+            f"{arm.num_skips:.1f}",
+            f"{100 * arm.refilled_share:.1f}",
+            _seconds(arm.search_seconds),
+            _seconds(arm.evaluation_seconds),
+        )
+        for group in groups
+        for name, arm in ((SEARCHED, group.searched), (ALLOCATED, group.allocated))
+        if arm is not None
+    )
+    return _Section(title, header, rows, num_left=1)
+
+
+def _control_section(title: str, groups: Sequence[GroupComparison]) -> _Section:
+    header = ("method", "epochs", "control", "n", "accuracy", "parameters", "main - control [95 %]", "p")
+
+    def cells(group: GroupComparison, control: ControlComparison) -> tuple[str, ...]:
+        difference = control.difference
+        return (
+            *_name_cells(group),
+            _clipped(control.rule.label, _LONGEST_RULE),
+            str(control.arm.test_accuracy.n),
+            _accuracy(control.arm),
+            _count(control.arm.parameters),
+            _difference(difference),
+            _pvalue(difference.t_pvalue if difference else None),
+        )
+
+    rows = tuple(cells(group, control) for group in groups for control in group.controls)
+    return _Section(title, header, rows, num_left=1)
+
+
+def _name_cells(group: GroupComparison) -> tuple[str, str]:
+    return _clipped(group.group.method, _LONGEST_METHOD), str(group.group.epochs)
+
+
+def _clipped(name: str, longest: int) -> str:
+    return name if len(name) <= longest else f"{name[: longest - 2]}.."
+
+
+def _n(arm: Arm | None) -> int:
+    return arm.test_accuracy.n if arm else 0
+
+
+def _accuracy(arm: Arm | None) -> str:
+    if arm is None:
+        return _MISSING
+    accuracy = arm.test_accuracy
+    return f"{100 * accuracy.mean:.2f}" + ("" if accuracy.sd is None else f" ± {100 * accuracy.sd:.2f}")
+
+
+def _difference(difference: PairedDifference | None) -> str:
+    if difference is None:
+        return _MISSING
+    mean = f"{100 * difference.mean:+.2f}"
+    if difference.low is None or difference.high is None:
+        return mean
+    return f"{mean} [{100 * difference.low:+.2f}, {100 * difference.high:+.2f}]"
+
+
+def _pvalue(pvalue: float | None) -> str:
+    if pvalue is None:
+        return _MISSING
+    return "< 0.001" if pvalue < 0.001 else f"{pvalue:.3f}"
+
+
+def _count(value: float) -> str:
+    """Return a count in the unit that leaves three or more significant digits."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.2f} {unit}"
+    return f"{value:.0f}"
+
+
+def _seconds(value: float | None) -> str:
+    return _MISSING if value is None else f"{value:,.1f}" if value < 1000 else f"{value:,.0f}"
+
+
+def _wrapped(text: str, first: str = "", rest: str = "  ") -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)

@@ -1,0 +1,29 @@
+"""Text in, frozen values out: the sweep spec, its trials, and their fingerprints."""
+
+from aca_ray.config.fingerprint import canonical_json, fingerprint
+from aca_ray.config.load import load_spec, parse_spec
+from aca_ray.config.schema import (
+    EvaluationSpec,
+    ExperimentSpec,
+    NetworkSpec,
+    RuntimeSpec,
+    SweepSpec,
+    Vocabulary,
+)
+from aca_ray.config.trials import EvaluationTrial, SearchTrial, search_trials
+
+__all__ = [
+    "EvaluationSpec",
+    "EvaluationTrial",
+    "ExperimentSpec",
+    "NetworkSpec",
+    "RuntimeSpec",
+    "SearchTrial",
+    "SweepSpec",
+    "Vocabulary",
+    "canonical_json",
+    "fingerprint",
+    "load_spec",
+    "parse_spec",
+    "search_trials",
+]

@@ -1,0 +1,93 @@
+"""From YAML to a SweepSpec; every problem of the text is found before any is reported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from aca_ray.config.schema import PLACE, NameProblem, SweepSpec, Vocabulary
+from aca_ray.errors import ConfigError, unknown_name
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice, which YAML would silently resolve to the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                line = key_node.start_mark.line + 1
+                raise ConfigError(f"line {line}: key {key!r} is given twice; keep one")
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def load_spec(path: Path, vocabulary: Vocabulary) -> SweepSpec:
+    """Return the spec in a YAML file.
+
+    Raises:
+        ConfigError: the file can't be read, or anything in it is wrong; holds all problems.
+    """
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{path}: cannot be read ({reason}); give the path of a sweep spec (YAML)") from error
+    return parse_spec(text, vocabulary, origin=str(path))
+
+
+def parse_spec(text: str, vocabulary: Vocabulary, origin: str = "spec") -> SweepSpec:
+    """Return the spec in a YAML text; see `load_spec`."""
+    try:
+        value = yaml.load(text, _UniqueKeyLoader)  # noqa: S506 - a subclass of SafeLoader
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{origin}: is not valid YAML: {' '.join(str(error).split())}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{origin}: {error}") from error
+    if not isinstance(value, dict):
+        raise ConfigError(f"{origin}: must be a mapping with the keys {', '.join(SweepSpec.model_fields)}")
+    try:
+        return SweepSpec.model_validate(value, context=vocabulary)
+    except ValidationError as error:
+        raise ConfigError(_sentences(error)) from error
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    sentences: list[str] = []
+    for problem in error.errors():
+        place = _place(problem["loc"])
+        cause = problem.get("ctx", {}).get("error")
+        if isinstance(cause, NameProblem):
+            sentences += [sentence.replace(PLACE, place) for sentence in cause.sentences]
+        elif problem["type"] == "extra_forbidden":
+            model = _model_at(problem["loc"][:-1])
+            sentences.append(unknown_name(place, "key", problem["loc"][-1], model.model_fields))
+        elif problem["type"] == "missing":
+            sentences.append(f"{place}: is required and missing")
+        else:
+            sentences.append(f"{place}: {_lower_first(problem['msg'])}, found {problem['input']!r}")
+    return sentences
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
+    model: type[BaseModel] = SweepSpec
+    for part in location:
+        annotation = model.model_fields[str(part)].annotation
+        assert isinstance(annotation, type) and issubclass(annotation, BaseModel)
+        model = annotation
+    return model
+
+
+def _lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]

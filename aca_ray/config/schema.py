@@ -1,0 +1,168 @@
+"""The sweep spec: `experiment` decides the result and is fingerprinted, `runtime` says where it runs and is not.
+
+Names (methods, spaces, rankers, ...) are checked against a Vocabulary that the caller hands in, so that this package knows
+no registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+
+from aca_ray.errors import unknown_name
+
+Skip = Literal["searched", "allocated"]
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The names that a spec may use.
+
+    Attributes:
+        method, space, ranker, allocation_rule, control, protocol: known names by kind.
+        data_problems: maps (data mapping, place) to all problems of the mapping.
+    """
+
+    method: frozenset[str]
+    space: frozenset[str]
+    ranker: frozenset[str]
+    allocation_rule: frozenset[str]
+    control: frozenset[str]
+    protocol: frozenset[str]
+    data_problems: Callable[[Mapping[str, Any], str], list[str]]
+
+
+class NameProblem(ValueError):
+    """Sentences about a value, each with its place relative to the value."""
+
+    def __init__(self, sentences: list[str]) -> None:
+        self.sentences = sentences
+        super().__init__("; ".join(sentences))
+
+
+PLACE = "\0"  # stands for the place in a sentence until the loader knows it
+
+
+def _known(kind: str) -> Callable[[str, ValidationInfo], str]:
+    def check(value: str, info: ValidationInfo) -> str:
+        vocabulary = info.context
+        if isinstance(vocabulary, Vocabulary):
+            known: frozenset[str] = getattr(vocabulary, kind)
+            if value not in known:
+                raise NameProblem([unknown_name(PLACE, kind.replace("_", " "), value, known)])
+        return value
+
+    return check
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    seen: list[Any] = []
+    for value in values:
+        if value in seen:
+            raise NameProblem([f"{PLACE}: lists {value!r} twice; every entry stands for trials of its own"])
+        seen.append(value)
+    return values
+
+
+def _data(value: Any, info: ValidationInfo) -> Any:
+    value = {"name": value} if isinstance(value, str) else value
+    if isinstance(info.context, Vocabulary):
+        problems = info.context.data_problems(value, PLACE)
+        if problems:
+            raise NameProblem(problems)
+    return value
+
+
+
+MethodName = Annotated[str, AfterValidator(_known("method"))]
+SpaceName = Annotated[str, AfterValidator(_known("space"))]
+RankerName = Annotated[str, AfterValidator(_known("ranker"))]
+RuleName = Annotated[str, AfterValidator(_known("allocation_rule"))]
+ControlName = Annotated[str, AfterValidator(_known("control"))]
+ProtocolName = Annotated[str, AfterValidator(_known("protocol"))]
+DataMapping = Annotated[Mapping[str, Any], BeforeValidator(_data)]
+Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
+Epochs = Annotated[int, Field(ge=1, strict=True)]
+
+
+def _several(item: Any) -> Any:
+    """Return the type of a non-empty list without repetitions that may also be written as its only item."""
+    return Annotated[tuple[item, ...], BeforeValidator(_as_list), Field(min_length=1), AfterValidator(_distinct)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkSpec(_Frozen):
+    """Size of the supernet."""
+
+    channels: Annotated[int, Field(ge=1, strict=True)] = 16
+    """Channels of the first cells."""
+    cells: Annotated[int, Field(ge=3, strict=True)] = 8
+    """Number of cells; two of them reduce."""
+
+
+class EvaluationSpec(_Frozen):
+    """How what was found is retrained."""
+
+    protocol: ProtocolName = "cifar"
+    retrain_seeds: _several(Seed) = (0,)  # type: ignore[valid-type]
+    """Every derived network is retrained once with each."""
+    controls: Annotated[tuple[ControlName, ...], BeforeValidator(_as_list), AfterValidator(_distinct)] = ()
+    """Allocations that the main one is held against, each retrained as well."""
+
+
+class ExperimentSpec(_Frozen):
+    """What decides the result."""
+
+    methods: _several(MethodName)  # type: ignore[valid-type]
+    skip: _several(Skip) = ("searched", "allocated")  # type: ignore[valid-type]
+    spaces: _several(SpaceName) = ("darts",)  # type: ignore[valid-type]
+    data: _several(DataMapping)  # type: ignore[valid-type]
+    seeds: _several(Seed)  # type: ignore[valid-type]
+    epochs: _several(Epochs)  # type: ignore[valid-type]
+    """Search budgets; each is a search of its own, whose schedules span it."""
+    network: NetworkSpec = NetworkSpec()
+    batch_size: Annotated[int, Field(ge=2, strict=True)] | None = None
+    """Images per search step; null takes each method's own."""
+    ranking: RankerName | None = None
+    """Channel ranker; null takes the default of the method description."""
+    allocation: RuleName | None = None
+    """Allocation rule; null takes the default."""
+    evaluation: EvaluationSpec = EvaluationSpec()
+
+
+class RuntimeSpec(_Frozen):
+    """Where and how it runs; nothing here changes what is computed, save for rounding (see `cpus_per_trial`)."""
+
+    storage: str = "results"
+    """Folder of all sweeps."""
+    tracking: str | None = None
+    """MLflow tracking URI; null keeps a SQLite store in the storage folder."""
+    cpus_per_trial: Annotated[int, Field(ge=1, strict=True)] = 1
+    """CPU cores, and torch threads, of a trial; a different number can change the last bits on a CPU."""
+    gpus_per_trial: Annotated[float, Field(ge=0)] = 0
+    """GPUs, or a share of one, of a trial."""
+    max_concurrent: Annotated[int, Field(ge=1, strict=True)] | None = None
+    """Trials at once; null lets the resources decide."""
+    max_failures: Annotated[int, Field(ge=0, strict=True)] = 3
+    """How often a trial is taken up again after its process died."""
+    address: str | None = None
+    """Ray cluster; null starts Ray on this machine."""
+
+
+class SweepSpec(_Frozen):
+    """A whole sweep."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+    description: str = ""
+    experiment: ExperimentSpec
+    runtime: RuntimeSpec = RuntimeSpec()

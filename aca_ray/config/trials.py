@@ -1,0 +1,144 @@
+"""The trials of a sweep, as values whose fingerprint is their identity."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from typing import Any
+
+from aca_ray.config.fingerprint import SHORT_DIGITS, fingerprint
+from aca_ray.config.schema import ExperimentSpec, Skip
+
+FINGERPRINT_VERSION = 1  # raised whenever the same trial would give another result
+
+
+class _Identified:
+    """Adds the fingerprint of the JSON form."""
+
+    kind: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready value."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits: equal for equal trials, whoever asks and wherever it runs."""
+        return fingerprint({"kind": self.kind, "version": FINGERPRINT_VERSION, "trial": self.to_json()})
+
+    @property
+    def short(self) -> str:
+        """The fingerprint's first digits, the name of the trial's folder."""
+        return self.fingerprint[:SHORT_DIGITS]
+
+
+@dataclass(frozen=True)
+class SearchTrial(_Identified):
+    """One search.
+
+    Attributes:
+        method: name of the search method.
+        skip: whether skip connections are searched, or allocated after the search.
+        space: name of the space.
+        seed: of the search.
+        epochs: length of the search.
+        data: the data mapping, as written in the spec.
+        network: {"channels", "cells"} of the supernet.
+        batch_size: images per step, or None for the method's own.
+        milestones: epochs, ascending, whose checkpoints are kept and compared; the last is the final epoch.
+    """
+
+    kind = "search"
+
+    method: str
+    skip: Skip
+    space: str
+    seed: int
+    epochs: int
+    data: Mapping[str, Any]
+    network: Mapping[str, int]
+    batch_size: int | None
+    milestones: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "data": dict(self.data), "milestones": list(self.milestones)}
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> SearchTrial:
+        """Return the trial of a JSON value that `to_json` returned."""
+        return SearchTrial(**{**value, "milestones": tuple(value["milestones"])})
+
+
+@dataclass(frozen=True)
+class EvaluationTrial(_Identified):
+    """One retraining of what a search found.
+
+    Attributes:
+        search: fingerprint of the search.
+        method, skip, space, seed, epochs, data, network: of the search, repeated so that a row can be read alone.
+        protocol: name of the retraining protocol.
+        retrain_seed: of the retraining.
+        ranking: name of the channel ranker, None where skips were searched.
+        allocation: name of the allocation rule, None where skips were searched.
+    """
+
+    kind = "evaluation"
+
+    search: str
+    method: str
+    skip: Skip
+    space: str
+    seed: int
+    epochs: int
+    data: Mapping[str, Any]
+    network: Mapping[str, int]
+    protocol: str
+    retrain_seed: int
+    ranking: str | None
+    allocation: str | None
+
+    @staticmethod
+    def of_search(
+        search: SearchTrial, protocol: str, retrain_seed: int, ranking: str | None, allocation: str | None
+    ) -> EvaluationTrial:
+        """Return the retraining of a search's result."""
+        shared = {f.name: getattr(search, f.name) for f in fields(search) if f.name not in ("batch_size", "milestones")}
+        return EvaluationTrial(
+            search=search.fingerprint,
+            protocol=protocol,
+            retrain_seed=retrain_seed,
+            ranking=ranking,
+            allocation=allocation,
+            **shared,
+        )
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> EvaluationTrial:
+        """Return the trial of a JSON value that `to_json` returned."""
+        return EvaluationTrial(**value)
+
+
+def search_trials(experiment: ExperimentSpec) -> tuple[SearchTrial, ...]:
+    """Return all searches of an experiment; long ones first, so that the end of a sweep is not one long trial.
+
+    The milestones of a search are all budgets of the experiment up to its own.
+    """
+    budgets = sorted(experiment.epochs)
+    return tuple(
+        SearchTrial(
+            method=method,
+            skip=skip,
+            space=space,
+            seed=seed,
+            epochs=epochs,
+            data=dict(data),
+            network=experiment.network.model_dump(),
+            batch_size=experiment.batch_size,
+            milestones=tuple(budget for budget in budgets if budget <= epochs),
+        )
+        for epochs, method, space, data, seed, skip in itertools.product(
+            reversed(budgets), experiment.methods, experiment.spaces, experiment.data, experiment.seeds, experiment.skip
+        )
+    )

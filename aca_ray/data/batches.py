@@ -1,0 +1,126 @@
+"""Batches that depend on nothing but a seed and an index, so that a resumed run needs to remember only the index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from aca_ray.data.augment import Augmentation, normalize
+from aca_ray.data.image_set import DataInfo, ImageSet
+from aca_ray.data.seeds import cpu_generator
+from aca_ray.errors import ConfigError
+
+
+class Batches:
+    """An endless sequence of training batches, passing over the images again and again.
+
+    `batch(index)` is a pure function of the images, the batch size, the augmentation, the seed and the index: batches
+    can be asked for in any order, and twice. Every pass holds every image exactly once, in an order of its own; its
+    last batch is smaller when the batch size does not divide the number of images.
+
+    Two sequences over different splits should get different seeds (`derive_seed(seed, "search_valid")`), else their
+    augmentations draw alike.
+    """
+
+    def __init__(
+        self,
+        image_set: ImageSet,
+        info: DataInfo,
+        batch_size: int,
+        augmentation: Augmentation,
+        seed: int,
+        device: torch.device | str,
+        shuffle: bool = True,
+    ) -> None:
+        """Move the images, as uint8, to the device.
+
+        Args:
+            image_set: the images of one split, at least one.
+            info: describes the data set.
+            batch_size: images per batch, at least 1; more than there are images gives passes of one batch.
+            augmentation: applied to every batch.
+            seed: names the sequence.
+            device: where the batches are wanted.
+            shuffle: False keeps the order of the rows in every pass.
+
+        Raises:
+            ConfigError: the batch size is below 1, or there are no images.
+        """
+        _check_batch_size(batch_size)
+        if not len(image_set):
+            raise ConfigError("batches: image_set must hold at least one image, found 0")
+        self._images = image_set.images.to(device)
+        self._labels = image_set.labels.to(device)
+        self._info = info
+        self._batch_size = batch_size
+        self._augmentation = augmentation
+        self._seed = seed
+        self._shuffle = shuffle
+        # The permutation of the pass asked for last; a cache, so it changes nothing that can be observed.
+        self._order_pass = -1
+        self._order = torch.empty(0, dtype=torch.int64)
+
+    @property
+    def batches_per_pass(self) -> int:
+        """Number of batches that hold every image once, the partial last one included."""
+        return -(-len(self._labels) // self._batch_size)
+
+    def batch(self, index: int) -> tuple[Tensor, Tensor]:
+        """Return batch number `index` of the sequence.
+
+        Args:
+            index: at least 0; batch `index % batches_per_pass` of pass `index // batches_per_pass`.
+
+        Returns:
+            (B, C, H, W) float32 images, augmented and normalized, and (B,) int64 labels, both on the device.
+
+        Raises:
+            ConfigError: the index is negative.
+        """
+        if index < 0:
+            raise ConfigError(f"batches: index must be at least 0, found {index}")
+        pass_index, position = divmod(index, self.batches_per_pass)
+        rows = self._pass_order(pass_index)[position * self._batch_size : (position + 1) * self._batch_size]
+        generator = cpu_generator("augmentation", self._seed, index)
+        return self._augmentation(self._images[rows], self._info, generator), self._labels[rows]
+
+    def _pass_order(self, pass_index: int) -> Tensor:
+        """Return the rows in the order of a pass, (N,) int64 on the device."""
+        if pass_index != self._order_pass:
+            if self._shuffle:
+                generator = cpu_generator("permutation", self._seed, pass_index)
+                order = torch.randperm(len(self._labels), generator=generator)
+            else:
+                order = torch.arange(len(self._labels))
+            self._order, self._order_pass = order.to(self._labels.device), pass_index
+        return self._order
+
+
+def evaluation_batches(
+    image_set: ImageSet, info: DataInfo, batch_size: int, device: torch.device | str
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield every image once, in order and without augmentation.
+
+    Args:
+        image_set: the images, on any device.
+        info: describes the data set.
+        batch_size: images per batch, at least 1; the last batch may be smaller.
+        device: where the batches are wanted.
+
+    Yields:
+        (B, C, H, W) float32 normalized images and (B,) int64 labels, both on the device.
+
+    Raises:
+        ConfigError: the batch size is below 1.
+    """
+    _check_batch_size(batch_size)
+    for start in range(0, len(image_set), batch_size):
+        part = image_set.rows(start, start + batch_size)
+        yield normalize(part.images.to(device), info), part.labels.to(device)
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ConfigError(f"batches: batch_size must be at least 1, found {batch_size}")

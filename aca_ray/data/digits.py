@@ -1,0 +1,53 @@
+"""The 1,797 handwritten digits that scikit-learn carries: 8x8 gray images, for tests and first steps.
+
+Source: Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits (UCI); the partition is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aca_ray.data.image_set import ImageSet
+from aca_ray.data.source import Source
+
+NUM_IMAGES = 1797
+NUM_TEST = 360
+# Fixes which digits are test digits, for every trial of every sweep. Changing it changes the data set.
+PARTITION_SEED = 20190624
+_FULL_SCALE = 16
+
+
+def _load(rows: Tensor) -> ImageSet:
+    from sklearn.datasets import load_digits
+
+    values, labels = load_digits(return_X_y=True)
+    picked = torch.from_numpy(values)[rows].reshape(-1, 1, 8, 8)
+    images = (picked * 255 / _FULL_SCALE).round().to(torch.uint8)
+    return ImageSet(images, torch.from_numpy(labels)[rows].to(torch.int64))
+
+
+def _permutation() -> Tensor:
+    return torch.randperm(NUM_IMAGES, generator=torch.Generator().manual_seed(PARTITION_SEED))
+
+
+def _load_train(data: Mapping[str, Any], limit: int | None) -> tuple[ImageSet, tuple[str, ...]]:
+    return _load(_permutation()[NUM_TEST:][:limit]), tuple(str(digit) for digit in range(10))
+
+
+def _load_test(data: Mapping[str, Any], limit: int | None, class_names: tuple[str, ...]) -> ImageSet:
+    return _load(_permutation()[:NUM_TEST][:limit])
+
+
+DIGITS = Source(
+    name="digits",
+    keys={},
+    flip=False,
+    normalization=None,
+    load_train=_load_train,
+    load_test=_load_test,
+    origin=lambda data, split: "sklearn.datasets.load_digits",
+)

@@ -1,0 +1,56 @@
+"""What a data set has to provide to be listed in the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from aca_ray.data.image_set import ImageSet, PerChannel
+
+Split = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of a data mapping that only some sources take; its value is a non-empty text.
+
+    Attributes:
+        kind: `file` is a local path or an object-store URI, `folder` a local directory that may be yet to be made,
+            `text` anything.
+        default: the value when the key is absent; None makes the key required.
+    """
+
+    kind: Literal["file", "folder", "text"]
+    default: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kind of data set.
+
+    The loaders get the data mapping, its keys checked and its defaults filled in, and the largest number of rows
+    wanted (None: all); they return the first rows of their split and raise DataError.
+
+    Attributes:
+        name: the registry name.
+        keys: the keys it takes besides the ones that every source takes.
+        flip: whether a horizontal flip preserves the labels.
+        normalization: published per-channel mean and deviation (fractions), or None to compute them.
+        load_train: returns the training images and the class names by label; never touches the test split.
+        load_test: returns the test images, given the class names of the training images.
+        origin: names the place of a split, for messages and records.
+    """
+
+    name: str
+    keys: Mapping[str, Key]
+    flip: bool
+    normalization: tuple[PerChannel, PerChannel] | None
+    load_train: Callable[[Mapping[str, Any], int | None], tuple[ImageSet, tuple[str, ...]]]
+    load_test: Callable[[Mapping[str, Any], int | None, tuple[str, ...]], ImageSet]
+    origin: Callable[[Mapping[str, Any], Split], str]
+
+
+def is_uri(location: str) -> bool:
+    """Return whether a location names an object store (s3://, gs://, file://...) and not a local path."""
+    return "://" in location

@@ -1,0 +1,123 @@
+"""Training a derived network from scratch on all training images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from aca_ray.data import Batches, EvaluationData, derive_seed, evaluation_batches, standard_augmentation
+from aca_ray.evaluation.protocols import Protocol
+from aca_ray.nn.derived import DerivedNetwork, check_auxiliary
+from aca_ray.space.channel_plan import ChannelPlan
+from aca_ray.space.genotype import Genotype
+from aca_ray.training.meter import Meter, evaluate_network
+from aca_ray.training.randomness import seed_everything
+from aca_ray.training.schedule import cosine, set_learning_rate
+
+
+class Retraining:
+    """Trains a derived network under a protocol and tests it after every epoch.
+
+    The accuracy that counts is that of the last epoch; the best one is kept for comparison with papers that report it.
+
+    Args:
+        genotype: the cells.
+        plan: channel allocation, or None for the plain network.
+        data: training and test images.
+        protocol: how to train.
+        seed: decides initial weights, data order, augmentation and drop path.
+        device: where everything lives.
+
+    Source: Liu et al. 2019 (DARTS), section 3.2.
+    """
+
+    def __init__(
+        self,
+        genotype: Genotype,
+        plan: ChannelPlan | None,
+        data: EvaluationData,
+        protocol: Protocol,
+        *,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.data, self.protocol, self.device = data, protocol, device
+        info = data.info
+        auxiliary = protocol.auxiliary_weight > 0.0
+        if auxiliary:
+            check_auxiliary(info.height, info.width, f"protocol {protocol.name}")
+        seed_everything(derive_seed(seed, "retraining"))
+        self.network = DerivedNetwork(
+            genotype,
+            plan,
+            channels=protocol.channels,
+            num_cells=protocol.num_cells,
+            num_classes=info.num_classes,
+            in_channels=info.channels,
+            auxiliary=auxiliary,
+        ).to(device)
+        self.optimizer = torch.optim.SGD(
+            self.network.parameters(), protocol.lr, momentum=protocol.momentum, weight_decay=protocol.weight_decay
+        )
+        augmentation = standard_augmentation(info, cutout=protocol.cutout)
+        self.batches = Batches(
+            data.train, info, protocol.batch_size, augmentation, derive_seed(seed, "train"), device
+        )
+        self.steps_per_epoch = self.batches.batches_per_pass
+        self.images_per_epoch = len(data.train)
+        self.train_meter = Meter(device)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Set learning rate and drop path of a 0-based epoch and start to measure."""
+        protocol = self.protocol
+        set_learning_rate(self.optimizer, cosine(protocol.lr, 0.0, epoch, protocol.epochs))
+        self.network.set_drop_path(protocol.drop_path * epoch / protocol.epochs)
+        self.train_meter = Meter(self.device)
+        self.network.train()
+
+    def step(self, epoch: int, index: int) -> None:
+        """Update the weights once."""
+        images, labels = self.batches.batch(epoch * self.steps_per_epoch + index)
+        logits, auxiliary_logits = self.network.forward_with_auxiliary(images)
+        loss = functional.cross_entropy(logits, labels)
+        total = loss
+        if auxiliary_logits is not None:
+            total = loss + self.protocol.auxiliary_weight * functional.cross_entropy(auxiliary_logits, labels)
+        self.optimizer.zero_grad()
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.protocol.clip_norm)
+        self.optimizer.step()
+        self.train_meter.add(loss, logits, labels)
+
+    def end_epoch(self, epoch: int) -> dict[str, float]:
+        """Return losses and accuracies on the training and the test images, and the learning rate."""
+        train_loss, train_accuracy = self.train_meter.read()
+        test_loss, test_accuracy = evaluate_network(
+            self.network,
+            self.network,
+            evaluation_batches(self.data.test, self.data.info, self.protocol.batch_size, self.device),
+            self.device,
+        )
+        return {
+            "train/loss": train_loss,
+            "train/accuracy": train_accuracy,
+            "test/loss": test_loss,
+            "test/accuracy": test_accuracy,
+            "lr/weights": self.optimizer.param_groups[0]["lr"],
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return weights, optimizer and the epoch's measurements so far."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "train_meter": self.train_meter.sums,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to a state that `state_dict` returned."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.train_meter.sums = state["train_meter"].to(self.device)

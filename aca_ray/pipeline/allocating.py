@@ -1,0 +1,131 @@
+"""From a milestone's checkpoint to channel scores and plans, as files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aca_ray.channels import ChannelScores, agreement, allocate, rank_channels
+from aca_ray.config import SearchTrial
+from aca_ray.data import evaluation_batches
+from aca_ray.errors import CheckpointError
+from aca_ray.evaluation import Protocol
+from aca_ray.nn import derived_cost
+from aca_ray.pipeline.datasets import search_data
+from aca_ray.pipeline.layout import plan_path
+from aca_ray.pipeline.searching import build_search
+from aca_ray.space import ChannelPlan
+from aca_ray.storage import read_checkpoint, read_json, write_json
+
+RANKING_BATCH = 256
+
+
+def allocate_milestone(
+    checkpoint: Path,
+    folder: Path,
+    base: Path,
+    *,
+    ranking: str,
+    rules: Sequence[str],
+    protocol: Protocol,
+    device: torch.device,
+    previous: Path | None = None,
+) -> dict[str, Any]:
+    """Rank the channels of a supernet checkpoint, allocate them by every rule, write scores and plans, return the summary.
+
+    A folder that already holds the answer to the same question is only read. Scores are estimated over all of
+    search_valid; the test split is not touched.
+
+    Args:
+        checkpoint: a milestone of a search.
+        folder: where scores.parquet, genotype.json, plan_<rule>.json and allocation.json go.
+        base: folder that relative data paths are relative to.
+        ranking: name of the ranker.
+        rules: names of allocation rules; the first is the main one, by which milestones are compared.
+        protocol: gives the size of the network whose parameters and MACs are counted.
+        device: where to compute.
+        previous: allocation folder of the milestone before, to measure agreement with.
+
+    Raises:
+        CheckpointError: the file is no sound milestone of a search.
+    """
+    header, state = read_checkpoint(checkpoint)
+    if header.get("kind") != "search":
+        raise CheckpointError(f"{checkpoint}: is a checkpoint of kind {header.get('kind')!r}; ranking needs a search's")
+    question = {
+        "fingerprint": header["fingerprint"],
+        "epoch": header["epoch"],
+        "ranking": ranking,
+        "rules": list(rules),
+        "protocol": protocol.name,
+    }
+    summary_path = folder / "allocation.json"
+    if summary_path.exists():
+        summary: dict[str, Any] = read_json(summary_path)
+        if summary["question"] == question:
+            return summary
+    start = time.perf_counter()
+    trial = SearchTrial.from_json(header["trial"])
+    data = search_data(trial.data, base)
+    search = build_search(trial, data, device)
+    search.load_state_dict(state["work"])
+    mixing, genotype = search.mixing(), search.genotype()
+    scores = rank_channels(
+        search.network,
+        mixing,
+        search.space,
+        genotype,
+        evaluation_batches(data.valid, data.info, RANKING_BATCH, device),
+        ranking,
+        seed=trial.seed,
+    )
+    plans = {rule: allocate(scores, genotype, rule, seed=trial.seed) for rule in rules}
+    scores.write_parquet(folder / "scores.parquet")
+    write_json(folder / "genotype.json", genotype.to_json())
+    summary = {
+        "question": question,
+        "epoch": header["epoch"],
+        "ranking": ranking,
+        "genotype": genotype.to_json(),
+        "plans": {},
+        "agreement": None if previous is None else _agreement(previous, scores, plans[rules[0]], rules[0]),
+        "decided_share": scores.decided_share,
+    }
+    for rule, plan in plans.items():
+        write_json(plan_path(folder, rule), plan.to_json())
+        cost = derived_cost(
+            genotype,
+            plan,
+            channels=protocol.channels,
+            num_cells=protocol.num_cells,
+            num_classes=data.info.num_classes,
+            in_channels=data.info.channels,
+            height=data.info.height,
+            width=data.info.width,
+        )
+        summary["plans"][rule] = {
+            "refilled_share": plan.refilled_share,
+            "kept_share": [[edge.kept_fraction for edge in stage] for stage in plan.stages],
+            "parameters": cost.parameters,
+            "macs": cost.macs,
+        }
+    summary["seconds"] = time.perf_counter() - start
+    write_json(summary_path, summary)  # last: its presence says that the others are whole
+    return summary
+
+
+def _agreement(
+    previous: Path, scores: ChannelScores, plan: ChannelPlan, rule: str
+) -> dict[str, float | int | None]:
+    before = ChannelScores.read_parquet(previous / "scores.parquet")
+    before_plan = ChannelPlan.from_json(read_json(plan_path(previous, rule)))
+    measured = agreement(before, scores, before_plan, plan)
+    return {
+        "previous_epoch": read_json(previous / "allocation.json")["epoch"],
+        "kendall_tau": measured.kendall_tau,
+        "jaccard": measured.jaccard,
+    }

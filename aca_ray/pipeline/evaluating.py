@@ -1,0 +1,103 @@
+"""One retraining, from a genotype and a plan to a test accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aca_ray.config import EvaluationTrial, SearchTrial
+from aca_ray.errors import ConfigError
+from aca_ray.evaluation import Protocol, Retraining, find_protocol
+from aca_ray.nn import derived_cost
+from aca_ray.pipeline.datasets import describe_data, evaluation_data
+from aca_ray.pipeline.layout import allocation_folder, plan_path
+from aca_ray.pipeline.resumable import ResumableTrial
+from aca_ray.space import ChannelPlan, Genotype
+from aca_ray.storage import TrialRecord, read_json, write_json
+
+NETWORK_SCHEMA = "aca_ray.network"
+
+
+def network_json(genotype: Genotype, plan: ChannelPlan | None) -> dict[str, Any]:
+    """Return a derived network as JSON: genotype and channel plan."""
+    return {
+        "schema": NETWORK_SCHEMA,
+        "version": 1,
+        "genotype": genotype.to_json(),
+        "plan": None if plan is None else plan.to_json(),
+    }
+
+
+def read_network(path: Path) -> tuple[Genotype, ChannelPlan | None]:
+    """Return genotype and plan of a network.json or, without a plan, of a genotype.json."""
+    value = read_json(path)
+    if isinstance(value, dict) and value.get("schema") == NETWORK_SCHEMA:
+        plan = value.get("plan")
+        return Genotype.from_json(value["genotype"]), None if plan is None else ChannelPlan.from_json(plan)
+    if isinstance(value, dict):
+        return Genotype.from_json(value), None
+    raise ConfigError(f"{path}: must hold a network or a genotype as JSON")
+
+
+def found_network(trial: EvaluationTrial, search: SearchTrial, search_folder: Path) -> tuple[Genotype, ChannelPlan | None]:
+    """Return what a finished search found, for the allocation that a retraining asks for."""
+    if trial.allocation is None:
+        record = TrialRecord.read(search_folder)
+        if record is None or record.genotype is None:
+            raise ConfigError(f"{search_folder}: the search has no genotype yet; resume the sweep")
+        return Genotype.from_json(record.genotype), None
+    folder = allocation_folder(search_folder, search.epochs)
+    genotype = Genotype.from_json(read_json(folder / "genotype.json"))
+    return genotype, ChannelPlan.from_json(read_json(plan_path(folder, trial.allocation)))
+
+
+def open_evaluation(
+    trial: EvaluationTrial,
+    genotype: Genotype,
+    plan: ChannelPlan | None,
+    folder: Path,
+    base: Path,
+    device: torch.device,
+) -> ResumableTrial:
+    """Return the retraining of a network where its folder says that it stands."""
+    data = evaluation_data(trial.data, base)
+    protocol: Protocol = find_protocol(trial.protocol)
+    write_json(folder / "network.json", network_json(genotype, plan))
+    retraining = Retraining(genotype, plan, data, protocol, seed=trial.retrain_seed, device=device)
+    cost = derived_cost(
+        genotype,
+        plan,
+        channels=protocol.channels,
+        num_cells=protocol.num_cells,
+        num_classes=data.info.num_classes,
+        in_channels=data.info.channels,
+        height=data.info.height,
+        width=data.info.width,
+    )
+
+    def result(rows: list[dict[str, Any]]) -> Mapping[str, Any]:
+        accuracies = [row["metrics"]["test/accuracy"] for row in rows]
+        return {
+            "test_accuracy": accuracies[-1],
+            "best_test_accuracy": max(accuracies),
+            "parameters": cost.parameters,
+            "macs": cost.macs,
+            "num_skips": genotype.num_skips,
+            "num_parametric": genotype.num_parametric,
+            "refilled_share": 0.0 if plan is None else plan.refilled_share,
+        }
+
+    record = TrialRecord(
+        kind="evaluation",
+        fingerprint=trial.fingerprint,
+        trial=trial.to_json(),
+        num_epochs=protocol.epochs,
+        genotype=genotype.to_json(),
+        data_info=describe_data(data.info, len(data.train)),
+    )
+    return ResumableTrial(
+        folder, record, retraining, milestones=(protocol.epochs,), describe=dict, result=result
+    )

@@ -1,0 +1,70 @@
+"""Where the files of a sweep lie."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from aca_ray.config import EvaluationTrial, SearchTrial
+
+MILESTONE_PATTERN = re.compile(r"epoch_(\d+)\.ckpt$")
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """The folder of one sweep.
+
+    Attributes:
+        path: <storage>/<sweep name>, absolute.
+    """
+
+    path: Path
+
+    @property
+    def manifest(self) -> Path:
+        """The file that makes this folder a sweep: spec, its fingerprint, where it was started."""
+        return self.path / "sweep.json"
+
+    @property
+    def spec(self) -> Path:
+        """The spec as its author wrote it."""
+        return self.path / "spec.yaml"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the process that drives the sweep."""
+        return self.path / "lock"
+
+    @property
+    def ray(self) -> Path:
+        """Ray Tune's own files; nothing in them is needed to resume."""
+        return self.path / "ray"
+
+    @property
+    def comparison(self) -> Path:
+        """Tables and plots."""
+        return self.path / "comparison"
+
+    def search(self, trial: SearchTrial) -> Path:
+        """The folder of a search."""
+        return self.path / "searches" / trial.short
+
+    def evaluation(self, trial: EvaluationTrial) -> Path:
+        """The folder of a retraining."""
+        return self.path / "evaluations" / trial.short
+
+
+def milestone_path(search_folder: Path, epoch: int) -> Path:
+    """Return where the checkpoint of a milestone lies."""
+    return search_folder / "milestones" / f"epoch_{epoch:04d}.ckpt"
+
+
+def allocation_folder(search_folder: Path, epoch: int) -> Path:
+    """Return where the scores and plans of a milestone lie."""
+    return search_folder / "allocations" / f"epoch_{epoch:04d}"
+
+
+def plan_path(allocation: Path, rule: str) -> Path:
+    """Return where the plan of a rule lies in a milestone's allocation folder."""
+    return allocation / f"plan_{rule}.json"

@@ -1,0 +1,75 @@
+"""One search trial, from its spec to its milestones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aca_ray.config import SearchTrial
+from aca_ray.data import SearchData
+from aca_ray.methods.registry import find_method
+from aca_ray.pipeline.datasets import describe_data, search_data
+from aca_ray.pipeline.resumable import ResumableTrial
+from aca_ray.search.search import Search
+from aca_ray.space import CELL_TYPES, Space, find_space, without_skip
+from aca_ray.storage import TrialRecord
+
+
+def search_space(trial: SearchTrial) -> Space:
+    """Return the space that a trial searches: as named, or without skips where these are allocated afterwards."""
+    space = find_space(trial.space)
+    return without_skip(space) if trial.skip == "allocated" else space
+
+
+def build_search(trial: SearchTrial, data: SearchData, device: torch.device) -> Search:
+    """Return the search of a trial at its very beginning."""
+    return Search(
+        find_method(trial.method),
+        search_space(trial),
+        data,
+        channels=trial.network["channels"],
+        num_cells=trial.network["cells"],
+        num_epochs=trial.epochs,
+        seed=trial.seed,
+        device=device,
+        batch_size=trial.batch_size,
+    )
+
+
+def open_search(trial: SearchTrial, folder: Path, base: Path, device: torch.device) -> ResumableTrial:
+    """Return the search of a trial where its folder says that it stands.
+
+    Args:
+        trial: the search.
+        folder: of the trial.
+        base: folder that relative data paths are relative to.
+        device: where to compute.
+    """
+    data = search_data(trial.data, base)
+    search = build_search(trial, data, device)
+
+    def describe() -> Mapping[str, Any]:
+        mixing = search.mixing()
+        alphas: dict[str, Any] = {
+            cell_type: mixing.cell(cell_type).operations.tolist() for cell_type in CELL_TYPES
+        }
+        alphas["candidates"] = {cell_type: search.space.candidates(cell_type) for cell_type in CELL_TYPES}
+        return {"genotype": search.genotype().to_json(), "alphas": alphas}
+
+    def result(rows: list[dict[str, Any]]) -> Mapping[str, Any]:
+        genotype = search.genotype()
+        return {"num_skips": genotype.num_skips, "num_parametric": genotype.num_parametric}
+
+    record = TrialRecord(
+        kind="search",
+        fingerprint=trial.fingerprint,
+        trial=trial.to_json(),
+        num_epochs=trial.epochs,
+        data_info=describe_data(data.info, len(data.train) + len(data.valid)),
+    )
+    return ResumableTrial(
+        folder, record, search, milestones=trial.milestones, describe=describe, result=result
+    )

@@ -1,0 +1,1 @@
+"""Searching: the only search loop, and what it observes."""

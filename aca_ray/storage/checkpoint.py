@@ -1,0 +1,165 @@
+"""The checkpoint file: one line of JSON that names and describes it, then tensors, then nothing.
+
+    {"format": "aca_ray.checkpoint", "version": 1, "kind": ..., "payload_bytes": N, "payload_sha256": ..., ...}\\n
+    N bytes written by torch.save
+
+Length and hash are verified before anything is decoded, and the payload is decoded by torch's weights-only loader, which
+builds tensors and plain containers and refuses everything else: no code in a checkpoint is ever run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import pickle
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from aca_ray.errors import CheckpointError
+from aca_ray.storage.files import remove_leftovers, write_bytes
+
+FORMAT = "aca_ray.checkpoint"
+VERSION = 1
+SUFFIX = ".ckpt"
+_MAX_HEADER_BYTES = 1 << 26
+
+logger = logging.getLogger(__name__)
+
+
+def write_checkpoint(path: Path, header: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Write a checkpoint atomically.
+
+    Args:
+        path: where to.
+        header: JSON values that are readable without torch (the trial, its fingerprint, epoch, measured rows).
+        state: nested dicts and lists of tensors and plain values.
+
+    Raises:
+        StorageError: the file can't be written; an older file of this name is intact.
+    """
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    payload = buffer.getbuffer()
+    line = {
+        "format": FORMAT,
+        "version": VERSION,
+        "payload_bytes": len(payload),
+        "payload_sha256": hashlib.sha256(payload).hexdigest(),
+        **header,
+    }
+    write_bytes(path, json.dumps(line, allow_nan=False).encode() + b"\n", payload)
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """Return the header of a checkpoint; the payload is not read and torch not loaded.
+
+    Raises:
+        CheckpointError: the file is missing, no checkpoint, or of another version.
+    """
+    try:
+        with open(path, "rb") as stream:
+            return _parse_header(path, stream.readline(_MAX_HEADER_BYTES))
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (header, state) of a checkpoint, tensors on the CPU.
+
+    Raises:
+        CheckpointError: the file is missing, foreign, truncated, altered, of another version, or holds anything but tensors
+            and plain values.
+    """
+    import torch
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+    end = data.find(b"\n", 0, _MAX_HEADER_BYTES)
+    header = _parse_header(path, data[:end] if end >= 0 else data[:_MAX_HEADER_BYTES])
+    payload = memoryview(data)[end + 1 :]
+    if len(payload) != header["payload_bytes"]:
+        raise CheckpointError(
+            f"{path}: is truncated: needs {header['payload_bytes']} bytes of payload, found {len(payload)}. "
+            "Delete it and resume: the checkpoint before it is used."
+        )
+    if hashlib.sha256(payload).hexdigest() != header["payload_sha256"]:
+        raise CheckpointError(f"{path}: its content does not match its SHA-256; it was altered or damaged. Delete it.")
+    try:
+        state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise CheckpointError(
+            f"{path}: holds more than tensors and plain values and was not loaded, since loading it could run code. "
+            f"({str(error).splitlines()[0]})"
+        ) from error
+    return header, state
+
+
+def _parse_header(path: Path, line: bytes) -> dict[str, Any]:
+    try:
+        header = json.loads(line)
+    except ValueError:
+        header = None
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: is not a checkpoint of this program (its first line must name {FORMAT!r})")
+    if header.get("version") != VERSION:
+        raise CheckpointError(f"{path}: has version {header.get('version')!r}, this program reads version {VERSION}")
+    return header
+
+
+class CheckpointFolder:
+    """The rolling checkpoints of one trial, the newest few kept.
+
+    Args:
+        folder: where they lie; made when the first is written.
+        fingerprint: of the trial; a checkpoint of another trial is refused.
+        num_kept: how many stay; two, so that a damaged newest one has one before it.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str, num_kept: int = 2) -> None:
+        self.folder, self.fingerprint, self.num_kept = folder, fingerprint, num_kept
+
+    def write(self, epoch: int, step: int, header: Mapping[str, Any], state: Mapping[str, Any]) -> Path:
+        """Write the checkpoint of a position and prune the oldest; return its path."""
+        path = self.folder / f"epoch_{epoch:05d}_step_{step:07d}{SUFFIX}"
+        write_checkpoint(path, {**header, "fingerprint": self.fingerprint, "epoch": epoch, "step": step}, state)
+        for old in self._newest_first()[self.num_kept :]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def newest(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """Return (header, state) of the newest sound checkpoint, or None; damaged ones are reported and passed over.
+
+        Raises:
+            CheckpointError: a checkpoint belongs to another trial.
+        """
+        remove_leftovers(self.folder)
+        for header, state in self._sound():
+            if header.get("fingerprint") != self.fingerprint:
+                raise CheckpointError(
+                    f"{self.folder}: holds a checkpoint of trial {header.get('fingerprint')}, not of "
+                    f"{self.fingerprint}. Move it away and resume."
+                )
+            return header, state
+        return None
+
+    def clear(self) -> None:
+        """Delete all checkpoints of the folder."""
+        for path in self._newest_first():
+            path.unlink(missing_ok=True)
+
+    def _sound(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        for path in self._newest_first():
+            try:
+                yield read_checkpoint(path)
+            except CheckpointError as error:
+                logger.warning("%s The checkpoint before it is used.", error)
+
+    def _newest_first(self) -> list[Path]:
+        return sorted(self.folder.glob(f"*{SUFFIX}"), reverse=True)

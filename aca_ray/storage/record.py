@@ -1,0 +1,93 @@
+"""The record of a trial: what is known about it, in one JSON file that everybody else reads.
+
+It is written by the process that runs the trial, right after the checkpoint that it describes, so that it never tells of
+anything that a kill could undo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from aca_ray.errors import StorageError
+from aca_ray.storage.files import read_json, write_json
+
+SCHEMA = "aca_ray.record"
+VERSION = 1
+FILE_NAME = "record.json"
+
+State = Literal["running", "finished", "failed"]
+Kind = Literal["search", "evaluation"]
+
+
+@dataclass
+class TrialRecord:
+    """What is known about a trial.
+
+    Attributes:
+        kind: search or evaluation (a retraining).
+        fingerprint: 64 hexadecimal digits, the identity of the trial.
+        trial: the trial's spec as JSON.
+        num_epochs: how many epochs it has.
+        state: running (or killed while it ran), finished, or failed.
+        epoch: finished epochs.
+        rows: one per finished epoch: {"epoch", "time_ms", "metrics"}.
+        milestones: epochs whose milestone checkpoint is written.
+        genotype: the current genotype as JSON, or the retrained one.
+        alphas: the current mixing weights per cell type with the names of the candidates, or None.
+        result: what came out, once finished.
+        error: traceback, once failed.
+        resumes: how often the trial was taken up again from a checkpoint.
+        device: where it ran.
+        threads: torch threads it ran with; on a CPU their number can change the last bits of a result.
+        seconds: time spent in finished epochs.
+        data_info: name, digest, source and size of the data, for provenance.
+        environment: versions and machine, for provenance.
+    """
+
+    kind: Kind
+    fingerprint: str
+    trial: Mapping[str, Any]
+    num_epochs: int
+    state: State = "running"
+    epoch: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    milestones: list[int] = field(default_factory=list)
+    genotype: Mapping[str, Any] | None = None
+    alphas: Mapping[str, Any] | None = None
+    result: Mapping[str, Any] | None = None
+    error: str | None = None
+    resumes: int = 0
+    device: str = "cpu"
+    threads: int = 1
+    seconds: float = 0.0
+    data_info: Mapping[str, Any] | None = None
+    environment: Mapping[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready value."""
+        return {"schema": SCHEMA, "version": VERSION, **asdict(self)}
+
+    def write(self, folder: Path) -> None:
+        """Write the record into a trial's folder, atomically."""
+        write_json(folder / FILE_NAME, self.to_json())
+
+    @staticmethod
+    def read(folder: Path) -> TrialRecord | None:
+        """Return the record of a trial's folder, or None where there is none yet.
+
+        Raises:
+            StorageError: the file is no record of a version that this program reads.
+        """
+        path = folder / FILE_NAME
+        if not path.exists():
+            return None
+        value = read_json(path)
+        if value.pop("schema", None) != SCHEMA or value.pop("version", None) != VERSION:
+            raise StorageError(f"{path}: is not a trial record of version {VERSION}")
+        try:
+            return TrialRecord(**value)
+        except TypeError as error:
+            raise StorageError(f"{path}: is malformed ({error})") from error

@@ -1,0 +1,95 @@
+"""What a record is called in MLflow: run name, tags, params, data set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mlflow.entities import Dataset, DatasetInput, InputTag
+
+Record = Mapping[str, Any]
+
+# MLflow's limits on a data set's digest and a param's value.
+_MAX_DIGEST = 36
+_MAX_PARAM = 6000
+
+
+def run_name(record: Record) -> str:
+    """Return the name of a trial's run, such as ``pc_darts allocated s0 e8`` or ``... retrain sign r0``."""
+    trial = record["trial"]
+    words = [trial["method"], trial["skip"], f"s{trial['seed']}", f"e{trial['epochs']}"]
+    if record["kind"] == "evaluation":
+        words += ["retrain", *([trial["allocation"]] if trial["allocation"] else []), f"r{trial['retrain_seed']}"]
+    return " ".join(words)
+
+
+def run_tags(record: Record) -> dict[str, str]:
+    """Return a trial's own tags, all beginning with ``aca.``.
+
+    ``aca.group`` joins everything but the seeds, so that grouping by it averages over them.
+    """
+    trial = record["trial"]
+    data = trial["data"]["name"]
+    tags = {
+        "aca.kind": record["kind"],
+        "aca.fingerprint": record["fingerprint"],
+        "aca.method": trial["method"],
+        "aca.skip": trial["skip"],
+        "aca.space": trial["space"],
+        "aca.data": data,
+        "aca.seed": str(trial["seed"]),
+        "aca.epochs": str(trial["epochs"]),
+    }
+    group = [trial["method"], trial["skip"], trial["space"], data, f"e{trial['epochs']}"]
+    if record["kind"] == "evaluation":
+        tags |= {
+            "aca.search": trial["search"],
+            "aca.protocol": trial["protocol"],
+            "aca.retrain_seed": str(trial["retrain_seed"]),
+            "aca.ranking": trial["ranking"] or "none",
+            "aca.allocation": trial["allocation"] or "none",
+        }
+        group += ["retrain", tags["aca.protocol"], tags["aca.ranking"], tags["aca.allocation"]]
+    return {**tags, "aca.group": "/".join(group)}
+
+
+def params(value: Mapping[str, Any]) -> dict[str, str]:
+    """Return a nested value as MLflow params: names joined by dots, lists as JSON, None as ``null``."""
+    return dict(_flatten(value, ""))
+
+
+def _flatten(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    for name, entry in value.items():
+        if isinstance(entry, Mapping):
+            yield from _flatten(entry, f"{prefix}{name}.")
+        else:
+            text = entry if isinstance(entry, str) else json.dumps(entry, default=str)
+            yield f"{prefix}{name}", text[:_MAX_PARAM]
+
+
+def dataset_input(record: Record) -> DatasetInput | None:
+    """Return the data set of a trial as an MLflow input, without reading the data; None if the record names none.
+
+    ``record["data_info"]`` (name, digest, source, num_images) describes the data as they were read; without it
+    the digest is that of the trial's data settings.
+    """
+    settings = record["trial"].get("data")
+    info = record.get("data_info")
+    if not settings and not info:
+        return None
+    if not info:
+        text = json.dumps(settings, sort_keys=True)
+        info = {"name": settings["name"], "digest": hashlib.sha256(text.encode()).hexdigest(), "source": text}
+    source = str(info["source"])
+    remote = source.startswith(("http://", "https://"))
+    dataset = Dataset(
+        name=info["name"],
+        digest=str(info["digest"])[:_MAX_DIGEST],
+        source_type="http" if remote else "local",
+        source=json.dumps({"url" if remote else "uri": source}),
+        profile=json.dumps({"num_images": info["num_images"]}) if "num_images" in info else None,
+    )
+    context = "search" if record["kind"] == "search" else "retrain"
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", context)])

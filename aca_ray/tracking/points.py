@@ -1,0 +1,82 @@
+"""What a record and an allocation are as points of MLflow's curves.
+
+A point's timestamp is part of its identity in MLflow, so it comes from the record and never from the clock: a point
+that is logged twice is then the same point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from mlflow.entities import Metric
+
+# The metric that says which rows have arrived; it is the last point of its row.
+MARKER = "epoch"
+# MLflow takes 1,000 entities a request; the rest is room for 100 params.
+MAX_POINTS = 900
+
+
+def row_points(record: Mapping[str, Any], after: int) -> list[list[Metric]]:
+    """Return, for each row later than epoch `after`, its points, the marker last."""
+    return [
+        [
+            *_points(row["metrics"], row["time_ms"], row["epoch"]),
+            Metric(MARKER, float(row["epoch"]), row["time_ms"], row["epoch"]),
+        ]
+        for row in record["rows"]
+        if row["epoch"] > after
+    ]
+
+
+def result_points(record: Mapping[str, Any]) -> list[Metric]:
+    """Return the numbers of a record's result as points named ``result/...`` at the last epoch."""
+    result = {f"result/{name}": value for name, value in (record["result"] or {}).items()}
+    return _points(result, end_time(record) or 0, record["epoch"])
+
+
+def allocation_points(allocation: Mapping[str, Any], main_rule: str, time_ms: int) -> list[Metric]:
+    """Return an allocation's points at its milestone's epoch.
+
+    ``refill/<rule>`` is the refilled share of every rule, ``kept/<rule>/stage<k>/edge<i>`` the kept share of every edge
+    under `main_rule` (nothing if that rule was not computed), ``agreement/...`` and ``decided_share`` as in the file.
+    """
+    plans = allocation["plans"]
+    values = {f"refill/{rule}": plan["refilled_share"] for rule, plan in plans.items()}
+    if main_rule in plans:
+        values |= {
+            f"kept/{main_rule}/stage{stage}/edge{edge}": share
+            for stage, edges in enumerate(plans[main_rule]["kept_share"])
+            for edge, share in enumerate(edges)
+        }
+    agreement = allocation.get("agreement") or {}
+    values |= {f"agreement/{name}": agreement[name] for name in ("kendall_tau", "jaccard") if name in agreement}
+    values["decided_share"] = allocation.get("decided_share")
+    return _points(values, time_ms, allocation["epoch"])
+
+
+def end_time(record: Mapping[str, Any], epoch: int | None = None) -> int | None:
+    """Return when an epoch (None: the last) ended, in ms since 1970, from the last row up to it; None without one."""
+    times = [row["time_ms"] for row in record["rows"] if epoch is None or row["epoch"] <= epoch]
+    return times[-1] if times else None
+
+
+def batches(groups: Iterable[list[Metric]]) -> Iterator[list[Metric]]:
+    """Yield the points of all groups in order, at most MAX_POINTS at a time, a group split only if larger than that."""
+    batch: list[Metric] = []
+    for group in groups:
+        if batch and len(batch) + len(group) > MAX_POINTS:
+            yield batch
+            batch = []
+        batch = batch + group
+        while len(batch) > MAX_POINTS:
+            yield batch[:MAX_POINTS]
+            batch = batch[MAX_POINTS:]
+    if batch:
+        yield batch
+
+
+def _points(values: Mapping[str, Any], time_ms: int, step: int) -> list[Metric]:
+    return [
+        Metric(name, float(value), time_ms, step) for name, value in values.items() if isinstance(value, (int, float))
+    ]

@@ -1,0 +1,323 @@
+"""The mirror of one sweep in MLflow: an experiment, a parent run, a child run per trial."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import requests
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+
+from aca_ray.errors import SweepError
+from aca_ray.tracking.delivery import Delivery
+from aca_ray.tracking.description import Record, dataset_input, params, run_name, run_tags
+from aca_ray.tracking.points import MARKER, allocation_points, batches, end_time, result_points, row_points
+from aca_ray.tracking.store import Store
+
+# Files of a trial's folder that go to MLflow when the trial has finished, if they exist.
+TRIAL_FILES = ("genotype.png", "mixing.png", "network.json")
+
+_FINGERPRINT = "aca.fingerprint"
+_ERROR = "aca.error"
+_FILES = "aca.files"
+_PAGE = 500
+
+
+@dataclass
+class _Child:
+    """What is known to be in MLflow for one trial."""
+
+    run_id: str
+    status: str
+    epoch: int = 0
+    params: set[str] = field(default_factory=set)
+    has_data: bool = False
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def of(run: Run) -> _Child:
+        """Return what a run that was found holds."""
+        return _Child(
+            run_id=run.info.run_id,
+            status=run.info.status,
+            epoch=int(run.data.metrics.get(MARKER, 0)),
+            params=set(run.data.params),
+            has_data=bool(run.inputs and run.inputs.dataset_inputs),
+            tags=dict(run.data.tags),
+        )
+
+    def files(self, folder: str) -> set[str]:
+        """Return the names of the files that were uploaded to a folder of the run's artifacts."""
+        return set(json.loads(self.tags.get(_files_tag(folder), "[]")))
+
+
+class Tracker:
+    """Reconciles MLflow with the records of one sweep, which are the truth.
+
+    Every method may be called again at any time, in this process or another one after it, and MLflow ends with one run
+    per trial and every step once. There must be one tracker of a sweep at a time (the sweep's lock sees to it), used
+    from one thread. After `open`, no method raises because of MLflow: what can't be logged now is kept and tried again
+    at later calls; `flush` tells whether anything is left.
+    """
+
+    def __init__(self, store: Store, sweep: str, fingerprint: str, *, pause_seconds: float = 30.0) -> None:
+        """Prepare without contacting MLflow.
+
+        Args:
+            store: where MLflow keeps its data.
+            sweep: the sweep's name, which becomes the experiment's.
+            fingerprint: the sweep's fingerprint, by which its parent run is found again.
+            pause_seconds: how long MLflow is left alone after it could not be reached.
+        """
+        self._client = MlflowClient(tracking_uri=store.uri)
+        self._store = store
+        self._sweep = sweep
+        self._fingerprint = fingerprint
+        self._delivery = Delivery(self._forget, pause_seconds)
+        self._experiment_id = ""
+        self._parent: Run | None = None
+        self._children: dict[str, _Child] = {}
+
+    def open(self, spec_text: str, spec: Mapping[str, Any], description: str) -> None:
+        """Find or create the experiment and the parent run, and set the run RUNNING.
+
+        Args:
+            spec_text: the sweep's YAML, kept as the artifact spec.yaml.
+            spec: the fingerprinted half of the spec, logged as params.
+            description: shown on the pages of the experiment and the parent run.
+
+        Raises:
+            SweepError: MLflow answered and refused (permissions, schema, host name). Not raised if it is unreachable.
+        """
+        self._delivery.discard(["sweep's interruption", "comparison"])
+        try:
+            self._delivery.require("sweep", partial(self._open, spec_text, spec, description))
+        except (MlflowException, requests.RequestException, OSError) as refusal:
+            raise SweepError(
+                f"runtime.tracking: MLflow at {self._store.uri} refused to open the sweep {self._sweep!r}: {refusal}; "
+                "fix the store, or set runtime.tracking to null to use a file in runtime.storage"
+            ) from refusal
+
+    def sync(self, record: Record, folder: Path) -> None:
+        """Bring a trial's run up to date with its record; free of requests when there is nothing new.
+
+        Args:
+            record: the content of record.json.
+            folder: the directory that holds it, and the pictures.
+        """
+        self._delivery.submit(f"{record['kind']} {record['fingerprint']}", partial(self._sync, record, folder))
+
+    def sync_allocation(self, search_record: Record, folder: Path, epoch: int, main_rule: str = "sign") -> None:
+        """Log the allocation of one milestone on its search's run, and upload files that appeared since the last call.
+
+        Args:
+            search_record: the content of the search's record.json.
+            folder: the directory of the allocation; does nothing as long as it holds no allocation.json.
+            epoch: the milestone.
+            main_rule: the allocation rule whose kept share is logged edge by edge.
+        """
+        key = f"allocation {search_record['fingerprint']} epoch {epoch}"
+        self._delivery.submit(key, partial(self._sync_allocation, search_record, folder, epoch, main_rule))
+
+    def finish(self, comparison_folder: Path, metrics: Mapping[str, float]) -> None:
+        """Log the comparison's files and metrics on the parent run and set it FINISHED."""
+        self._delivery.submit("comparison", partial(self._finish, comparison_folder, dict(metrics)))
+
+    def interrupt(self) -> None:
+        """Set the parent run and its running children KILLED; `open` and `sync` set them RUNNING again."""
+        self._delivery.submit("sweep's interruption", self._interrupt)
+
+    def flush(self) -> bool:
+        """Try at once everything that is not logged yet; return whether MLflow now holds everything."""
+        return self._delivery.flush()
+
+    def _forget(self) -> None:
+        self._parent = None
+        self._children = {}
+
+    def _load(self) -> Run:
+        """Return the parent run, found or created, and know its children afterwards."""
+        if self._parent is None:
+            self._experiment_id = self._find_experiment()
+            parent = self._find_parent()
+            self._children = self._find_children(parent)
+            self._parent = parent
+        return self._parent
+
+    def _find_experiment(self) -> str:
+        experiment = self._client.get_experiment_by_name(self._sweep)
+        if experiment is None:
+            root = self._store.artifact_root
+            location = f"{root}/{quote(self._sweep)}" if root else None
+            # The kind keeps the page from opening on the views for language models.
+            kind = {"mlflow.experimentKind": "custom_model_development"}
+            return str(self._client.create_experiment(self._sweep, location, kind))
+        if experiment.lifecycle_stage == "deleted":
+            self._client.restore_experiment(experiment.experiment_id)
+        return str(experiment.experiment_id)
+
+    def _find_parent(self) -> Run:
+        tags = {_FINGERPRINT: self._fingerprint, "aca.kind": "sweep"}
+        condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        found = self._client.search_runs([self._experiment_id], condition, order_by=["attributes.start_time ASC"])
+        return found[0] if found else self._client.create_run(self._experiment_id, tags=tags, run_name=self._sweep)
+
+    def _find_children(self, parent: Run) -> dict[str, _Child]:
+        """Return the parent's child runs by fingerprint; deletes the lesser of two runs of one trial.
+
+        Two can be there when an answer got lost and something between here and MLflow sent the request again.
+        """
+        children: dict[str, _Child] = {}
+        token: str | None = None
+        while True:
+            page = self._client.search_runs(
+                [self._experiment_id],
+                f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent.info.run_id}'",
+                max_results=_PAGE,
+                page_token=token,
+            )
+            for child in map(_Child.of, page):
+                other = children.get(child.tags[_FINGERPRINT])
+                if other is not None:
+                    child, lesser = (child, other) if child.epoch > other.epoch else (other, child)
+                    self._client.delete_run(lesser.run_id)
+                children[child.tags[_FINGERPRINT]] = child
+            token = page.token
+            if not token:
+                return children
+
+    def _open(self, spec_text: str, spec: Mapping[str, Any], description: str) -> None:
+        parent = self._load()
+        run_id = parent.info.run_id
+        self._client.set_experiment_tag(self._experiment_id, MLFLOW_RUN_NOTE, description)
+        # Logged params can't change, and MLflow refuses a batch that tries.
+        new = {name: value for name, value in params(spec).items() if name not in parent.data.params}
+        self._client.log_batch(run_id, params=_params(new), tags=[RunTag(MLFLOW_RUN_NOTE, description)])
+        self._client.log_text(run_id, spec_text, "spec.yaml")
+        self._client.update_run(run_id, status="RUNNING")
+
+    def _child(self, record: Record) -> _Child:
+        """Return the run of a trial, found or created."""
+        parent = self._load()
+        fingerprint = record["fingerprint"]
+        if fingerprint not in self._children:
+            tags = {**run_tags(record), MLFLOW_PARENT_RUN_ID: parent.info.run_id}
+            start = record["rows"][0]["time_ms"] if record["rows"] else None
+            run = self._client.create_run(self._experiment_id, start, tags, run_name(record))
+            self._children[fingerprint] = _Child.of(run)
+        return self._children[fingerprint]
+
+    def _sync(self, record: Record, folder: Path) -> None:
+        child = self._child(record)
+        self._sync_setting(child, record)
+        status = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED"}[record["state"]]
+        ended = status != "RUNNING" and child.status != status
+        rows = row_points(record, child.epoch)
+        self._log_points(child, [*rows, result_points(record)] if ended else rows)
+        child.epoch = max([child.epoch, *(row["epoch"] for row in record["rows"])])
+        if record["state"] == "finished":
+            self._upload_results(child, record, folder, again=ended)
+        if record["state"] == "failed":
+            if ended:
+                self._log_error(child, record["error"] or "no traceback was recorded")
+        elif _ERROR in child.tags:
+            self._client.delete_tag(child.run_id, _ERROR)
+            del child.tags[_ERROR]
+        # Last: a run that says FINISHED is complete, so a process that dies before this line is made good by the next.
+        if ended:
+            self._client.set_terminated(child.run_id, status, end_time(record))
+        elif child.status != status:
+            self._client.update_run(child.run_id, status=status)
+        child.status = status
+
+    def _sync_setting(self, child: _Child, record: Record) -> None:
+        """Log params and data set, once."""
+        new = {name: value for name, value in params(record["trial"]).items() if name not in child.params}
+        if new:
+            self._client.log_batch(child.run_id, params=_params(new))
+            child.params |= set(new)
+        if not child.has_data:
+            data = dataset_input(record)
+            if data is not None:
+                self._client.log_inputs(child.run_id, [data])
+            child.has_data = True
+
+    def _log_points(self, child: _Child, groups: Iterable[list[Metric]]) -> None:
+        for batch in batches(groups):
+            self._client.log_batch(child.run_id, batch)
+
+    def _upload_results(self, child: _Child, record: Record, folder: Path, again: bool) -> None:
+        uploaded = set() if again else child.files("")
+        new = {name for name in TRIAL_FILES if name not in uploaded and (folder / name).is_file()}
+        for name in sorted(new):
+            self._client.log_artifact(child.run_id, str(folder / name))
+        if record.get("genotype") and "genotype.json" not in uploaded:
+            self._client.log_text(child.run_id, json.dumps(record["genotype"], indent=1), "genotype.json")
+            new.add("genotype.json")
+        self._note_files(child, "", uploaded, new)
+
+    def _log_error(self, child: _Child, text: str) -> None:
+        """Keep a traceback as error.txt, and its last line, which names the error, as a tag."""
+        self._client.log_text(child.run_id, text, "error.txt")
+        line = text.strip().splitlines()[-1]
+        self._client.set_tag(child.run_id, _ERROR, line)
+        child.tags[_ERROR] = line
+
+    def _sync_allocation(self, search_record: Record, folder: Path, epoch: int, main_rule: str) -> None:
+        if not (folder / "allocation.json").is_file():
+            return
+        child = self._child(search_record)
+        target = f"milestones/epoch_{epoch:04d}"
+        uploaded = child.files(target)
+        new = {path.name for path in folder.iterdir() if path.is_file()} - uploaded
+        if not uploaded:
+            allocation = json.loads((folder / "allocation.json").read_text())
+            time_ms = end_time(search_record, epoch) or 0
+            self._log_points(child, [allocation_points(allocation, main_rule, time_ms)])
+        for name in sorted(new):
+            self._client.log_artifact(child.run_id, str(folder / name), target)
+        self._note_files(child, target, uploaded, new)
+
+    def _note_files(self, child: _Child, folder: str, uploaded: set[str], new: set[str]) -> None:
+        """Remember in MLflow which files were uploaded; the tag is what makes an upload happen once."""
+        if new:
+            name, value = _files_tag(folder), json.dumps(sorted(uploaded | new))
+            self._client.set_tag(child.run_id, name, value)
+            child.tags[name] = value
+
+    def _finish(self, comparison_folder: Path, metrics: Mapping[str, float]) -> None:
+        run_id = self._load().info.run_id
+        logged = self._client.get_run(run_id).data.metrics
+        # A comparison that is made again may differ: the newest point of the one step is the valid one.
+        now = time.time_ns() // 1_000_000
+        changed = [Metric(name, float(value), now, 0) for name, value in metrics.items() if logged.get(name) != value]
+        for batch in batches([changed]):
+            self._client.log_batch(run_id, batch)
+        if comparison_folder.is_dir():
+            self._client.log_artifacts(run_id, str(comparison_folder), "comparison")
+        self._client.set_terminated(run_id, "FINISHED")
+
+    def _interrupt(self) -> None:
+        parent = self._load()
+        for child in self._children.values():
+            if child.status == "RUNNING":
+                self._client.set_terminated(child.run_id, "KILLED")
+                child.status = "KILLED"
+        self._client.set_terminated(parent.info.run_id, "KILLED")
+
+
+def _files_tag(folder: str) -> str:
+    return f"{_FILES}.{folder.replace('/', '.')}" if folder else _FILES
+
+
+def _params(values: Mapping[str, str]) -> list[Param]:
+    return [Param(name, value) for name, value in values.items()]

@@ -1,0 +1,18 @@
+"""What searching and retraining share: the resumable epoch loop, its meters, schedules and random states."""
+
+from aca_ray.training.device import peak_memory_bytes, select_device
+from aca_ray.training.loop import EpochLoop, EpochReport, EpochWork
+from aca_ray.training.meter import Meter, evaluate_network
+from aca_ray.training.schedule import cosine, set_learning_rate
+
+__all__ = [
+    "EpochLoop",
+    "EpochReport",
+    "EpochWork",
+    "Meter",
+    "cosine",
+    "evaluate_network",
+    "peak_memory_bytes",
+    "select_device",
+    "set_learning_rate",
+]

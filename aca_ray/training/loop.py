@@ -1,0 +1,116 @@
+"""The epoch loop: it can be left after any step and goes on from its state as if it had not been."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, NamedTuple, Protocol
+
+import torch
+
+from aca_ray.errors import TrialError
+from aca_ray.training.device import peak_memory_bytes
+from aca_ray.training.randomness import random_states, restore_random_states
+
+
+class EpochReport(NamedTuple):
+    """A finished epoch: its number, counted from 1, and what was measured in it."""
+
+    epoch: int
+    metrics: dict[str, float]
+
+
+class EpochWork(Protocol):
+    """What is done epoch by epoch; it holds all state that decides the future, except the random states."""
+
+    device: torch.device
+    steps_per_epoch: int
+    images_per_epoch: int
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Prepare the 0-based epoch: schedules, empty meters. Must be a function of the epoch alone."""
+        ...
+
+    def step(self, epoch: int, index: int) -> None:
+        """Do the step with this index within the epoch."""
+        ...
+
+    def end_epoch(self, epoch: int) -> dict[str, float]:
+        """Return what was measured in the epoch."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as nested dicts and lists of tensors and plain values."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to a state that `state_dict` returned."""
+        ...
+
+
+class EpochLoop:
+    """Runs work for a number of epochs in slices of any length.
+
+    Attributes:
+        epoch: number of finished epochs.
+        step: number of finished steps of the epoch under way.
+    """
+
+    def __init__(self, work: EpochWork, num_epochs: int) -> None:
+        self.work = work
+        self.num_epochs = num_epochs
+        self.epoch = 0
+        self.step = 0
+        self._seconds = 0.0
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done."""
+        return self.epoch >= self.num_epochs
+
+    def advance(self, slice_seconds: float = math.inf) -> EpochReport | None:
+        """Work until the epoch ends, or at least one step and until the time is up; return the epoch if it ended.
+
+        Raises:
+            TrialError: a measured value is not finite, which means that training diverged.
+        """
+        start = time.perf_counter()
+        if self.step == 0:
+            self.work.begin_epoch(self.epoch)
+        while self.step < self.work.steps_per_epoch:
+            self.work.step(self.epoch, self.step)
+            self.step += 1
+            if time.perf_counter() - start >= slice_seconds and self.step < self.work.steps_per_epoch:
+                self._seconds += time.perf_counter() - start
+                return None
+        metrics = self.work.end_epoch(self.epoch)
+        seconds = self._seconds + time.perf_counter() - start
+        for name, value in metrics.items():
+            if not math.isfinite(value):
+                raise TrialError(
+                    f"epoch {self.epoch + 1}: {name} is {value}; the training diverged. "
+                    "The last checkpoint before it is intact; a smaller learning rate or another seed may help."
+                )
+        metrics["time/epoch_seconds"] = seconds
+        metrics["time/images_per_second"] = self.work.images_per_epoch / seconds
+        metrics["memory/peak_bytes"] = float(peak_memory_bytes(self.work.device))
+        self.epoch, self.step, self._seconds = self.epoch + 1, 0, 0.0
+        return EpochReport(self.epoch, metrics)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that decides the future, random states included."""
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "seconds": self._seconds,
+            "work": self.work.state_dict(),
+            "random": random_states(self.work.device),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to a state that `state_dict` returned; what follows is bit for bit what would have followed there."""
+        self.epoch, self.step, self._seconds = state["epoch"], state["step"], state["seconds"]
+        if self.step:
+            self.work.begin_epoch(self.epoch)
+        self.work.load_state_dict(state["work"])
+        restore_random_states(state["random"], self.work.device)

@@ -1,0 +1,204 @@
+"""Sweep folders as the trials write them, and rows built by hand."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aca_ray.comparison import EvaluationRow
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """Writes the files of a sweep, by the layout that all stages share."""
+
+    path: Path
+
+    def search(
+        self,
+        method: str = "darts",
+        skip: str = "searched",
+        seed: int = 0,
+        epochs: int = 2,
+        state: str = "finished",
+        error: str | None = None,
+        skip_count: Callable[[int], float] = float,
+        **trial: Any,
+    ) -> str:
+        """Write the record of a search with one row per epoch, and return its fingerprint."""
+        trial = {
+            "method": method,
+            "skip": skip,
+            "space": "darts",
+            "seed": seed,
+            "epochs": epochs,
+            "data": {"name": "digits", "valid_share": 0.5},
+            "network": {"channels": 8, "cells": 5},
+            "batch_size": 32,
+            "milestones": [epochs],
+            **trial,
+        }
+        rows = [
+            {
+                "epoch": epoch,
+                "time_ms": 1790000000000 + epoch,
+                "metrics": {
+                    "search_train/accuracy": 0.5 + 0.1 * epoch / epochs,
+                    "search_valid/accuracy": 0.4 + 0.1 * epoch / epochs,
+                    "search_valid/loss": float("nan"),
+                    "arch/skip_count": skip_count(epoch),
+                    "arch/parametric_count": 16 - skip_count(epoch),
+                    "arch/entropy": 1.5,
+                    "time/epoch_seconds": 10.0,
+                },
+            }
+            for epoch in range(1, epochs + 1)
+        ]
+        return self._record("searches", "search", trial, state, error, rows=rows, milestones=[epochs])
+
+    def allocation(self, search: str, epoch: int, plans: dict[str, Any], **values: Any) -> Path:
+        """Write the allocation.json of one milestone."""
+        file = self.path / "searches" / search[:12] / "allocations" / f"epoch_{epoch:04d}" / "allocation.json"
+        content = {
+            "epoch": epoch,
+            "ranking": "taylor_identity",
+            "genotype": {},
+            "plans": plans,
+            "agreement": None,
+            "decided_share": 0.6,
+            "seconds": 1.0,
+            **values,
+        }
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(content))
+        return file
+
+    def evaluation(
+        self,
+        search: str,
+        test_accuracy: float,
+        method: str = "darts",
+        seed: int = 0,
+        retrain_seed: int = 0,
+        rule: tuple[str, str] | None = None,
+        state: str = "finished",
+        error: str | None = None,
+        result: dict[str, Any] | None = None,
+        **trial: Any,
+    ) -> str:
+        """Write the record of an evaluation (rule: ranking and allocation, None when searched) and return its name."""
+        trial = {
+            "search": search,
+            "method": method,
+            "skip": "allocated" if rule else "searched",
+            "space": "darts",
+            "seed": seed,
+            "epochs": 2,
+            "data": {"name": "digits", "valid_share": 0.5},
+            "protocol": "tiny",
+            "retrain_seed": retrain_seed,
+            "ranking": rule[0] if rule else None,
+            "allocation": rule[1] if rule else None,
+            "network": {"channels": 16, "cells": 8},
+            **trial,
+        }
+        full_result = {
+            "test_accuracy": test_accuracy,
+            "best_test_accuracy": test_accuracy + 0.01,
+            "parameters": 80_000 if rule else 100_000,
+            "macs": 3_000_000,
+            "num_skips": 0 if rule else 4,
+            "num_parametric": 10,
+            "refilled_share": 0.4 if rule else 0.0,
+            **(result or {}),
+        }
+        return self._record(
+            "evaluations", "evaluation", trial, state, error, result=full_result if state == "finished" else None
+        )
+
+    def _record(self, folder: str, kind: str, trial: dict[str, Any], state: str, error: str | None, **more: Any) -> str:
+        fingerprint = hashlib.sha256(json.dumps(trial, sort_keys=True).encode()).hexdigest()
+        record = {
+            "schema": "aca_ray.record",
+            "version": 1,
+            "kind": kind,
+            "fingerprint": fingerprint,
+            "trial": trial,
+            "state": state,
+            "epoch": 2,
+            "num_epochs": 2,
+            "rows": [],
+            "genotype": None,
+            "alphas": None,
+            "result": None,
+            "error": error,
+            "resumes": 0,
+            "device": "cpu",
+            "seconds": 12.5,
+            **more,
+        }
+        file = self.path / folder / fingerprint[:12] / "record.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(record))
+        return fingerprint
+
+
+@pytest.fixture
+def sweep_folder(tmp_path: Path) -> SweepFolder:
+    """An empty sweep named `toy`."""
+    folder = tmp_path / "toy"
+    folder.mkdir()
+    return SweepFolder(folder)
+
+
+_ROW = EvaluationRow(
+    sweep="toy",
+    method="darts",
+    skip="searched",
+    space="darts",
+    data="digits",
+    setting="{}",
+    epochs=8,
+    seed=0,
+    retrain_seed=0,
+    protocol="tiny",
+    ranking=None,
+    allocation=None,
+    test_accuracy=0.9,
+    best_test_accuracy=0.91,
+    parameters=100_000,
+    macs=3_000_000,
+    num_skips=4,
+    num_parametric=10,
+    refilled_share=0.0,
+    search_seconds=20.0,
+    evaluation_seconds=30.0,
+    search="s",
+    evaluation="",
+)
+
+
+@pytest.fixture
+def evaluation_row() -> Callable[..., EvaluationRow]:
+    """Builds rows: a `rule` makes one allocated, and the fingerprint follows from the values."""
+
+    def build(test_accuracy: float, rule: tuple[str, str] | None = None, **values: Any) -> EvaluationRow:
+        if rule:
+            values = {"num_skips": 0, "refilled_share": 0.4, "parameters": 80_000, **values}
+        row = replace(
+            _ROW,
+            test_accuracy=test_accuracy,
+            skip="allocated" if rule else "searched",
+            ranking=rule[0] if rule else None,
+            allocation=rule[1] if rule else None,
+            **values,
+        )
+        return replace(row, evaluation=hashlib.sha256(repr(row).encode()).hexdigest())
+
+    return build

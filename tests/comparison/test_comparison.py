@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from aca_ray.comparison import EvaluationRow, FailedTrial, SweepRows, compare, paired
+from aca_ray.errors import ConfigError
+
+Build = Callable[..., EvaluationRow]
+MAIN = ("taylor_identity", "sign")
+UNIFORM = ("taylor_identity", "uniform")
+RANDOM_RANKS = ("random", "sign")
+
+
+def _rows(*rows: EvaluationRow, **more: object) -> SweepRows:
+    return replace(SweepRows(evaluations=rows), **more)
+
+
+def test_difference_is_paired_by_seed_whatever_the_order(evaluation_row: Build) -> None:
+    searched, allocated = {0: 0.90, 1: 0.80, 2: 0.85}, {2: 0.88, 0: 0.91, 1: 0.84}
+    rows = [evaluation_row(value, seed=seed) for seed, value in searched.items()]
+    rows += [evaluation_row(value, MAIN, seed=seed) for seed, value in allocated.items()]
+    (group,) = compare(_rows(*rows), "sign").groups
+    assert group.difference == paired([0.91, 0.84, 0.88], [0.90, 0.80, 0.85])
+    assert group.searched is not None
+    assert group.allocated is not None
+    assert (group.searched.parameters, group.allocated.parameters) == (100_000, 80_000)
+    assert (group.searched.num_skips, group.allocated.refilled_share) == (4, pytest.approx(0.4))
+    assert group.holm_pvalue == group.difference.t_pvalue  # a family of one
+
+
+def test_retrainings_are_averaged_within_a_seed_first(evaluation_row: Build) -> None:
+    values = {0: [0.90, 0.92, 0.94], 1: [0.80], 2: [0.70, 0.74]}
+    rows = [evaluation_row(v, seed=s, retrain_seed=r) for s, vs in values.items() for r, v in enumerate(vs)]
+    comparison = compare(_rows(*rows), "sign")
+    (group,) = comparison.groups
+    assert group.searched is not None
+    assert group.searched.test_accuracy.n == 3
+    assert group.searched.num_evaluations == 6
+    assert group.searched.test_accuracy.mean == pytest.approx((0.92 + 0.80 + 0.72) / 3)
+    # within: 2 * 0.02^2 with 2 degrees of freedom, and 2 * 0.02^2 with 1
+    assert group.searched.retraining_sd == pytest.approx(math.sqrt((8e-4 + 8e-4) / 3))
+    assert any("between 1 and 3 retrainings a seed" in note for note in comparison.notes)
+
+
+def test_missing_seeds_are_left_out_of_the_difference_and_said(evaluation_row: Build) -> None:
+    rows = [evaluation_row(0.8 + 0.01 * seed, seed=seed) for seed in (0, 1, 2)]
+    rows += [evaluation_row(0.9 + 0.02 * seed, MAIN, seed=seed) for seed in (1, 2, 4)]
+    comparison = compare(_rows(*rows), "sign")
+    (group,) = comparison.groups
+    assert group.difference is not None
+    assert group.difference.n == 2
+    assert group.difference.mean == pytest.approx((0.92 - 0.81 + 0.94 - 0.82) / 2)
+    (note,) = (note for note in comparison.notes if "lacks" in note)
+    assert "searched lacks seed 4 (n = 3 of 4); allocated lacks seed 0 (n = 3 of 4)" in note
+
+
+def test_no_shared_seed_gives_no_difference(evaluation_row: Build) -> None:
+    (group,) = compare(_rows(evaluation_row(0.8, seed=0), evaluation_row(0.9, MAIN, seed=1)), "sign").groups
+    assert group.difference is None
+
+
+def test_single_seed_is_said(evaluation_row: Build) -> None:
+    comparison = compare(_rows(evaluation_row(0.8), evaluation_row(0.9, MAIN)), "sign")
+    (group,) = comparison.groups
+    assert group.difference is not None
+    assert (group.difference.mean, group.difference.t_pvalue) == (pytest.approx(0.1), None)
+    assert any("a single seed: no deviation, no interval and no test" in note for note in comparison.notes)
+
+
+def test_equal_values_are_said(evaluation_row: Build) -> None:
+    rows = [evaluation_row(value, rule, seed=seed) for seed in range(3) for value, rule in ((0.8, None), (0.9, MAIN))]
+    comparison = compare(_rows(*rows), "sign")
+    assert comparison.groups[0].holm_pvalue is None
+    assert any("all 3 seeds of searched have the same test accuracy" in note for note in comparison.notes)
+    assert any("the 3 differences allocated - searched are all equal" in note for note in comparison.notes)
+
+
+def test_controls_are_compared_with_the_main_rule(evaluation_row: Build) -> None:
+    rows = [
+        evaluation_row(value + 0.01 * seed * seed, rule, seed=seed)
+        for seed in range(3)
+        for value, rule in ((0.8, None), (0.9, MAIN), (0.85, UNIFORM))
+    ]
+    rows += [evaluation_row(0.7 + 0.03 * seed, RANDOM_RANKS, seed=seed) for seed in range(3)]
+    comparison = compare(_rows(*rows), "sign", main_ranking="taylor_identity")
+    (group,) = comparison.groups
+    assert comparison.main_rule == MAIN
+    assert [control.rule for control in group.controls] == [RANDOM_RANKS, UNIFORM]
+    random, uniform = (control.difference for control in group.controls)
+    assert random is not None
+    assert random.t_pvalue == pytest.approx(paired([0.9, 0.91, 0.94], [0.7, 0.73, 0.76]).t_pvalue)
+    assert uniform is not None
+    assert uniform.mean == pytest.approx(0.05)
+
+
+def test_two_rankers_of_the_main_allocation_need_a_name(evaluation_row: Build) -> None:
+    rows = _rows(evaluation_row(0.9, MAIN), evaluation_row(0.8, RANDOM_RANKS))
+    with pytest.raises(ConfigError, match=r"main_ranking: must be named .* found random, taylor_identity"):
+        compare(rows, "sign")
+
+
+@pytest.mark.parametrize(
+    "other", [{"protocol": "long"}, {"data": "cifar10"}, {"setting": '{"x":1}'}, {"space": "s1"}, {"epochs": 9}]
+)
+def test_unlike_rows_are_never_pooled(evaluation_row: Build, other: dict[str, object]) -> None:
+    rows = _rows(evaluation_row(0.8, seed=0), evaluation_row(0.9, seed=1, **other))
+    comparison = compare(rows, "sign")
+    assert [group.searched.test_accuracy.n for group in comparison.groups if group.searched] == [1, 1]
+    assert any("not pooled, because the settings differ" in note for note in comparison.notes) == ("setting" in other)
+
+
+def test_seeds_of_several_sweeps_are_pooled_and_shared_evaluations_count_once(evaluation_row: Build) -> None:
+    first, second = evaluation_row(0.8, seed=0), evaluation_row(0.9, seed=1, sweep="other")
+    (group,) = compare([_rows(first), _rows(first, second)], "sign").groups
+    assert group.searched is not None
+    assert [seed.seed for seed in group.searched.seeds] == [0, 1]
+
+
+def test_two_evaluations_of_one_place_are_refused(evaluation_row: Build) -> None:
+    rows = [_rows(evaluation_row(0.8)), _rows(evaluation_row(0.9, sweep="other"))]
+    with pytest.raises(ConfigError, match=r"seed 0, retraining seed 0 must be one evaluation, found .* in sweep other"):
+        compare(rows, "sign")
+
+
+def test_holm_spans_the_groups(evaluation_row: Build) -> None:
+    gains = {"darts": (0.10, 0.10, 0.10, 0.12), "pc_darts": (0.10, 0.10, 0.10, 0.20)}
+    rows = [
+        evaluation_row(0.7 + gain, rule, seed=seed, method=method)
+        for method in gains
+        for seed in range(4)
+        for rule, gain in ((None, 0.0), (MAIN, gains[method][seed]))
+    ]
+    first, second = compare(_rows(*rows), "sign").groups
+    assert first.difference is not None
+    assert second.difference is not None
+    small, large = first.difference.t_pvalue, second.difference.t_pvalue
+    assert small is not None
+    assert large is not None
+    assert small < large
+    assert (first.holm_pvalue, second.holm_pvalue) == pytest.approx((2 * small, max(2 * small, large)))
+
+
+def test_failed_and_unfinished_trials_are_noted(evaluation_row: Build) -> None:
+    trial = {"method": "darts", "skip": "allocated", "seed": 3, "space": "s1", "epochs": 8, "ranking": None}
+    rows = _rows(evaluation_row(0.8), failed=(FailedTrial("search", trial, "TrialError: diverged"),), unfinished=2)
+    notes = compare(rows, "sign").notes
+    assert "Failed search: darts allocated (space s1, epochs 8, seed 3): TrialError: diverged" in notes
+    assert "2 trials are unfinished and not in the tables." in notes
+
+
+def test_no_rows_give_an_empty_comparison() -> None:
+    comparison = compare(SweepRows(), "sign")
+    assert (comparison.groups, comparison.notes, comparison.main_rule) == ((), (), None)
+
+
+def test_allocated_row_without_a_rule_is_refused(evaluation_row: Build) -> None:
+    with pytest.raises(ConfigError, match="needs ranking and allocation, found None and None"):
+        compare(_rows(replace(evaluation_row(0.8), skip="allocated")), "sign")

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aca_ray.comparison import read_sweep
+from aca_ray.errors import ConfigError
+
+if TYPE_CHECKING:
+    from conftest import SweepFolder
+
+RULE = ("taylor_identity", "sign")
+PLANS = {
+    "sign": {"refilled_share": 0.4, "kept_share": [], "parameters": 90, "macs": 1},
+    "all": {"refilled_share": 0.0, "kept_share": [], "parameters": 120, "macs": 2},
+}
+
+
+def test_evaluations_take_their_search_seconds_from_the_search(sweep_folder: SweepFolder) -> None:
+    search = sweep_folder.search(epochs=4)
+    fingerprint = sweep_folder.evaluation(search, 0.9, seed=0, epochs=3)
+    (row,) = read_sweep(sweep_folder.path).evaluations
+    assert (row.sweep, row.method, row.skip, row.data, row.protocol) == ("toy", "darts", "searched", "digits", "tiny")
+    assert (row.test_accuracy, row.ranking, row.allocation, row.num_skips) == (0.9, None, None, 4)
+    assert row.search_seconds == pytest.approx(30.0)  # three of the four epochs of 10 s
+    assert row.evaluation_seconds == 12.5
+    assert (row.search, row.evaluation) == (search, fingerprint)
+    setting = json.loads(row.setting)
+    assert setting["data"] == {"valid_share": 0.5}
+    assert setting["search"]["network"] == {"channels": 8, "cells": 5}
+    assert setting["network"] == {"channels": 16, "cells": 8}
+
+
+def test_evaluation_without_its_search_has_no_search_seconds(sweep_folder: SweepFolder) -> None:
+    sweep_folder.evaluation("f" * 64, 0.9)
+    (row,) = read_sweep(sweep_folder.path).evaluations
+    assert row.search_seconds is None
+
+
+def test_curves_have_one_row_per_epoch(sweep_folder: SweepFolder) -> None:
+    sweep_folder.search(epochs=3)
+    rows = read_sweep(sweep_folder.path).curves
+    assert [row.epoch for row in rows] == [1, 2, 3]
+    assert [row.skip_count for row in rows] == [1.0, 2.0, 3.0]
+    assert [row.parametric_count for row in rows] == [15.0, 14.0, 13.0]
+    assert rows[-1].search_valid_accuracy == pytest.approx(0.5)
+
+
+def test_unmeasured_and_diverged_metrics_are_none(sweep_folder: SweepFolder) -> None:
+    search = sweep_folder.search(epochs=1)
+    file = sweep_folder.path / "searches" / search[:12] / "record.json"
+    record = json.loads(file.read_text())
+    record["rows"][0]["metrics"] = {"search_train/accuracy": float("nan")}
+    file.write_text(json.dumps(record))
+    (row,) = read_sweep(sweep_folder.path).curves
+    assert (row.search_train_accuracy, row.search_valid_accuracy, row.entropy) == (None, None, None)
+
+
+def test_allocations_have_one_row_per_milestone_and_rule(sweep_folder: SweepFolder) -> None:
+    search = sweep_folder.search(skip="allocated")
+    sweep_folder.allocation(search, 1, PLANS)
+    agreement = {"previous_epoch": 1, "kendall_tau": 0.7, "jaccard": 0.8}
+    sweep_folder.allocation(search, 2, PLANS, agreement=agreement)
+    rows = read_sweep(sweep_folder.path).allocations
+    assert [(row.epoch, row.allocation) for row in rows] == [(1, "all"), (1, "sign"), (2, "all"), (2, "sign")]
+    assert (rows[1].refilled_share, rows[1].parameters, rows[1].kendall_tau) == (0.4, 90, None)
+    assert (rows[3].kendall_tau, rows[3].jaccard, rows[3].decided_share) == (0.7, 0.8, 0.6)
+
+
+def test_failed_and_unfinished_trials_are_counted_and_give_no_evaluation(sweep_folder: SweepFolder) -> None:
+    search = sweep_folder.search(state="running")
+    sweep_folder.evaluation(search, 0.0, seed=1, state="running")
+    (sweep_folder.path / "evaluations" / "0123456789ab").mkdir()  # begun, nothing written yet
+    text = (
+        "Traceback (most recent call last):\n  File 'a.py', line 1\nKeyError: 'x'\n\nDuring handling ...\n\n"
+        "Traceback (most recent call last):\n  File 'b.py', line 2\n    raise\n"
+        "aca_ray.errors.TrialError: loss is not finite\nlower the learning rate\n"
+    )
+    sweep_folder.evaluation(search, 0.0, seed=2, state="failed", error=text)
+    rows = read_sweep(sweep_folder.path)
+    assert rows.evaluations == ()
+    assert rows.unfinished == 3
+    ((kind, trial, error),) = rows.failed
+    assert (kind, trial["seed"], error) == ("evaluation", 2, "aca_ray.errors.TrialError: loss is not finite")
+
+
+def test_empty_sweep_has_no_rows(sweep_folder: SweepFolder) -> None:
+    rows = read_sweep(sweep_folder.path)
+    assert (rows.evaluations, rows.curves, rows.allocations, rows.failed, rows.unfinished) == ((), (), (), (), 0)
+
+
+def test_every_malformed_file_is_named(sweep_folder: SweepFolder) -> None:
+    search = sweep_folder.search()
+    first = sweep_folder.evaluation(search, 0.9, result={"parameters": "many"})
+    second = sweep_folder.evaluation(search, 0.9, seed=1)
+    (sweep_folder.path / "evaluations" / second[:12] / "record.json").write_text('{"schema": "aca_')
+    with pytest.raises(ConfigError) as caught:
+        read_sweep(sweep_folder.path)
+    problems = sorted(caught.value.problems, key=lambda problem: second[:12] in problem)
+    assert len(problems) == 2
+    assert f"{first[:12]}/record.json: result.parameters must be a finite number, found 'many'" in problems[0]
+    assert f"{second[:12]}/record.json: must be JSON" in problems[1]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
+        ("schema", "other", "schema must be 'aca_ray.record'"),
+        ("version", 2, "schema must be 'aca_ray.record' with version 1"),
+        ("kind", "search", "kind must be 'evaluation'"),
+        ("state", "paused", "state must be one of running, finished, failed"),
+        ("result", None, "result must be an object, found None"),
+        ("seconds", float("nan"), "seconds must be a finite number"),
+    ],
+)
+def test_broken_fields_are_named(sweep_folder: SweepFolder, key: str, value: object, rule: str) -> None:
+    fingerprint = sweep_folder.evaluation(sweep_folder.search(), 0.9)
+    file = sweep_folder.path / "evaluations" / fingerprint[:12] / "record.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), key: value}))
+    with pytest.raises(ConfigError, match=rule):
+        read_sweep(sweep_folder.path)
+
+
+def test_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nowhere: must be the folder of a sweep"):
+        read_sweep(tmp_path / "nowhere")

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import astuple
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aca_ray.comparison import (
+    AllocationRow,
+    ComparisonRow,
+    CurveRow,
+    EvaluationRow,
+    SweepRows,
+    compare,
+    comparison_rows,
+    read_rows,
+    read_sweep,
+    to_markdown,
+    to_text,
+    write_rows,
+    write_tables,
+)
+from aca_ray.errors import ConfigError, StorageError
+
+if TYPE_CHECKING:
+    from conftest import SweepFolder
+
+Build = Callable[..., EvaluationRow]
+MAIN = ("taylor_identity", "sign")
+
+
+@pytest.fixture
+def rows(evaluation_row: Build) -> SweepRows:
+    """Three seeds of two methods, one of which has a control and no searched network."""
+    evaluations = [
+        evaluation_row(accuracy + 0.1 / 3 * seed * seed, rule, seed=seed, method=method)
+        for method, accuracy, rule in (
+            ("darts", 0.5, None),
+            ("darts", 0.61, MAIN),
+            ("a_method_with_quite_a_long_name", 0.6, MAIN),
+            ("a_method_with_quite_a_long_name", 0.55, ("taylor_identity", "uniform")),
+        )
+        for seed in range(3)
+    ]
+    evaluations.append(evaluation_row(0.7, MAIN, seed=7))
+    return SweepRows(evaluations=tuple(evaluations))
+
+
+def test_files_read_back_to_equal_rows(rows: SweepRows, tmp_path: Path) -> None:
+    comparison = compare(rows, "sign")
+    paths = write_tables(comparison, rows, tmp_path / "comparison")
+    assert [path.name for path in paths] == [
+        "comparison.csv",
+        "comparison.parquet",
+        "comparison.md",
+        "evaluations.csv",
+        "evaluations.parquet",
+        "curves.parquet",
+        "allocations.csv",
+    ]
+    assert sorted(path.name for path in (tmp_path / "comparison").iterdir()) == sorted(path.name for path in paths)
+    for suffix in (".csv", ".parquet"):
+        folder = tmp_path / "comparison"
+        assert read_rows(folder / f"comparison{suffix}", ComparisonRow) == comparison_rows(comparison)
+        assert read_rows(folder / f"evaluations{suffix}", EvaluationRow) == rows.evaluations
+
+
+def test_curves_and_allocations_read_back(sweep_folder: SweepFolder, tmp_path: Path) -> None:
+    search = sweep_folder.search(skip="allocated")
+    plan = {"refilled_share": 1 / 3, "kept_share": [], "parameters": 90, "macs": 1}
+    sweep_folder.allocation(search, 2, {"sign": plan})
+    rows = read_sweep(sweep_folder.path)
+    write_tables(compare(rows, "sign"), rows, tmp_path)
+    assert read_rows(tmp_path / "curves.parquet", CurveRow) == rows.curves
+    assert read_rows(tmp_path / "allocations.csv", AllocationRow) == rows.allocations
+
+
+def test_machine_rows_hold_fractions_and_no_nan(rows: SweepRows) -> None:
+    compared = comparison_rows(compare(rows, "sign"))
+    assert [(row.method[:5], row.baseline) for row in compared] == [
+        ("a_met", "searched"),
+        ("a_met", "control"),
+        ("darts", "searched"),
+    ]
+    assert not any(isinstance(value, float) and math.isnan(value) for row in compared for value in astuple(row))
+    assert (compared[0].baseline_n, compared[0].baseline_mean, compared[0].difference_n) == (0, None, 0)
+    assert compared[1].baseline_allocation == "uniform"
+    assert compared[2].main_n == 4
+    assert compared[2].difference_mean == pytest.approx(0.11)
+
+
+def test_text_shows_percent_within_the_width(rows: SweepRows) -> None:
+    text = to_text(compare(rows, "sign"))
+    assert max(map(len, text.splitlines())) <= 120
+    (line,) = (line for line in text.splitlines() if line.startswith("darts") and "3/4" in line)
+    assert "55.56 ± 6.94" in line
+    assert "+11.00" in line
+    assert "nan" not in text.lower()
+    assert "allocated: sign of taylor_identity" in text
+    assert "allocated lacks" not in text
+    assert "searched lacks seed 7" in text
+
+
+def test_markdown_has_the_same_cells(rows: SweepRows) -> None:
+    markdown = to_markdown(compare(rows, "sign"))
+    tables = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert any("55.56 ± 6.94" in line and "+11.00" in line for line in tables)
+    assert "- " in markdown.split("## Notes")[1]
+    for block in markdown.split("\n\n"):
+        if block.startswith("|"):
+            assert len({line.count("|") for line in block.splitlines()}) == 1
+
+
+def test_empty_comparison_says_so() -> None:
+    comparison = compare(SweepRows(), "sign")
+    assert to_text(comparison) == "No evaluation is finished yet.\n"
+    assert "No evaluation is finished yet." in to_markdown(comparison)
+    assert comparison_rows(comparison) == ()
+
+
+def test_unknown_format_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"written as \.csv or \.parquet, found '\.xls'"):
+        write_rows([], EvaluationRow, tmp_path / "rows.xls")
+
+
+def test_foreign_columns_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("sweep,method\ntoy,darts\n")
+    with pytest.raises(ConfigError, match="the columns must be"):
+        read_rows(tmp_path / "rows.csv", CurveRow)
+
+
+def test_unwritable_folder_is_named(rows: SweepRows, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"comparison\.csv: can't be written"):
+        write_tables(compare(rows, "sign"), rows, tmp_path / "file")
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_rest(rows: SweepRows, tmp_path: Path) -> None:
+    path = write_rows(rows.evaluations, EvaluationRow, tmp_path / "evaluations.parquet")
+    before = path.read_bytes()
+    with pytest.raises(AttributeError):
+        write_rows([object()], EvaluationRow, path)  # type: ignore[list-item]
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["evaluations.parquet"]

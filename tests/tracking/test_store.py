@@ -1,0 +1,63 @@
+"""Stores are created once, whole, and served small."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from aca_ray.errors import ConfigError, StorageError
+from aca_ray.tracking import Store, open_store, ui_command
+
+
+def test_the_embedded_store_lies_in_the_storage(store: Store) -> None:
+    database = Path(store.uri.removeprefix("sqlite:///"))
+    assert database.is_file() and database.is_absolute()
+    assert store.artifact_root == (database.parent / "mlflow-artifacts").as_uri()
+    assert sorted(path.name for path in database.parent.iterdir() if path.is_file()) == ["mlflow.db", "mlflow.db.lock"]
+    assert open_store(None, database.parent) == store == open_store(store.uri, Path("elsewhere"))
+
+
+def test_a_server_keeps_its_own_artifacts() -> None:
+    assert open_store("http://mlflow.example:5000", Path("unused")) == Store("http://mlflow.example:5000", None)
+
+
+@pytest.mark.parametrize("tracking", ["./mlruns", "file:///tmp/mlruns", "mlflow.example:5000", ""])
+def test_what_is_no_tracking_uri_is_refused(tracking: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"runtime\.tracking: needs null"):
+        open_store(tracking, tmp_path)
+
+
+def test_a_storage_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="tracking store: cannot create"):
+        open_store(None, tmp_path / "file")
+
+
+def test_the_command_serves_the_store_small() -> None:
+    words = shlex.split(ui_command(Store("sqlite:////results/a b/mlflow.db", "file:///results/mlflow-artifacts"), 5001))
+    assert words == [
+        *("MLFLOW_DISABLE_TELEMETRY=true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "mlflow", "server"),
+        *("--backend-store-uri", "sqlite:////results/a b/mlflow.db"),
+        *("--artifacts-destination", "file:///results/mlflow-artifacts"),
+        *("--workers", "1", "--host", "127.0.0.1", "--port", "5001"),
+    ]
+    with pytest.raises(ConfigError, match="serves its own pages"):
+        ui_command(Store("http://mlflow.example:5000", None))
+
+
+@pytest.mark.integration
+def test_processes_that_open_a_new_store_at_once_all_can_use_it(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from mlflow import MlflowClient; "
+        "from aca_ray.tracking import open_store; "
+        "MlflowClient(tracking_uri=open_store(None, Path(sys.argv[1])).uri).create_experiment(sys.argv[2])"
+    )
+    started = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name]) for name in ("one", "two", "three")]
+    assert [process.wait(timeout=120) for process in started] == [0, 0, 0]
+    found = MlflowClient(tracking_uri=open_store(None, tmp_path).uri).search_experiments()
+    assert {experiment.name for experiment in found} == {"Default", "one", "two", "three"}

@@ -1,0 +1,330 @@
+"""MLflow ends with one run per trial and every step once, whatever happened in between."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from aca_ray.errors import SweepError
+from aca_ray.tracking import Store, Tracker
+
+Record = dict[str, Any]
+Make = Callable[..., Record]
+Points = Callable[[str], Counter[tuple[str, int]]]
+
+SPEC = {"methods": ["pc_darts"], "seeds": [0, 1], "epochs": 8}
+
+
+@pytest.fixture
+def sweep(request: pytest.FixtureRequest) -> str:
+    """Return a sweep name of the test's own, since all tests share a store."""
+    return str(request.node.name)
+
+
+def opened(store: Store, sweep: str) -> Tracker:
+    """Return a new tracker of a sweep, as a new process would have it."""
+    tracker = Tracker(store, sweep, f"{sweep} fingerprint", pause_seconds=0.0)
+    tracker.open("experiment: {}\n", SPEC, "what is asked")
+    return tracker
+
+
+def runs(store: Store, sweep: str, kind: str) -> dict[str, Run]:
+    """Return the runs of one kind by fingerprint; two runs of one trial fail the test."""
+    client = MlflowClient(tracking_uri=store.uri)
+    experiment = client.get_experiment_by_name(sweep)
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id], f"tags.`aca.kind` = '{kind}'")
+    by_fingerprint = {run.data.tags["aca.fingerprint"]: run for run in found}
+    assert len(by_fingerprint) == len(found)
+    return by_fingerprint
+
+
+def only_run(store: Store, sweep: str, kind: str = "search") -> Run:
+    """Return the one run of a kind."""
+    (run,) = runs(store, sweep, kind).values()
+    return run
+
+
+def artifacts(store: Store, run: Run) -> list[str]:
+    """Return the paths of all files among a run's artifacts."""
+    root = Path(run.info.artifact_uri.removeprefix("file://"))
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+def steps(*names: str, last: int) -> Counter[tuple[str, int]]:
+    """Return one point for every name and every step up to the last."""
+    return Counter((name, step) for name in names for step in range(1, last + 1))
+
+
+SEARCH_METRICS = (
+    *("search_train/loss", "search_train/accuracy", "search_valid/loss", "search_valid/accuracy", "lr/weights"),
+    "epoch",
+)
+
+
+def test_the_sweep_is_an_experiment_with_a_parent_run(store: Store, sweep: str, tmp_path: Path) -> None:
+    tracker = opened(store, sweep)
+    (tmp_path / "table.md").write_text("| method |\n")
+    tracker.finish(tmp_path, {"best/test_accuracy": 0.5})
+    tracker.finish(tmp_path, {"best/test_accuracy": 0.5})
+    assert tracker.flush()
+    parent = only_run(store, sweep, "sweep")
+    assert parent.info.status == "FINISHED"
+    assert parent.data.params == {"methods": '["pc_darts"]', "seeds": "[0, 1]", "epochs": "8"}
+    assert parent.data.metrics == {"best/test_accuracy": 0.5}
+    assert artifacts(store, parent) == ["comparison/table.md", "spec.yaml"]
+    client = MlflowClient(tracking_uri=store.uri)
+    assert len(client.get_metric_history(parent.info.run_id, "best/test_accuracy")) == 1
+    experiment = client.get_experiment_by_name(sweep)
+    assert experiment is not None
+    assert experiment.tags["mlflow.note.content"] == "what is asked"
+    assert experiment.artifact_location.startswith(str(store.artifact_root))
+    tracker.finish(tmp_path, {"best/test_accuracy": 0.25})
+    assert only_run(store, sweep, "sweep").data.metrics == {"best/test_accuracy": 0.25}
+
+
+def test_one_run_per_trial_and_every_step_once(
+    store: Store, sweep: str, search_record: Make, points: Points, tmp_path: Path
+) -> None:
+    tracker = opened(store, sweep)
+    for epochs in (0, 1, 1, 3):
+        for seed in (0, 1):
+            tracker.sync(search_record(seed, epochs), tmp_path)
+    assert tracker.flush()
+    found = runs(store, sweep, "search")
+    assert set(found) == {f"{0:064x}", f"{1:064x}"}
+    parent = only_run(store, sweep, "sweep")
+    for seed, run in enumerate(found[f"{seed:064x}"] for seed in (0, 1)):
+        assert points(run.info.run_id) == steps(*SEARCH_METRICS, last=3)
+        assert run.info.status == "RUNNING"
+        assert run.info.run_name == f"pc_darts allocated s{seed} e8"
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert run.data.params["network.channels"] == "8"
+        assert run.data.metrics["search_train/loss"] == 3 + seed
+        assert run.inputs is not None
+        assert [entry.dataset.name for entry in run.inputs.dataset_inputs] == ["digits"]
+
+
+def test_a_second_sync_of_the_same_record_makes_no_request(
+    store: Store, sweep: str, search_record: Make, tmp_path: Path
+) -> None:
+    tracker = opened(store, sweep)
+    tracker.sync(search_record(epochs=8, state="finished"), tmp_path)
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        statements.append(statement)
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", note)
+    try:
+        tracker.sync(search_record(epochs=8, state="finished"), tmp_path)
+        assert tracker.flush()
+        assert not statements
+        tracker.sync(search_record(seed=1), tmp_path)
+        assert statements
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", note)
+
+
+def test_a_new_tracker_continues_where_the_last_one_died(
+    store: Store, sweep: str, search_record: Make, points: Points, tmp_path: Path
+) -> None:
+    first = opened(store, sweep)
+    first.sync(search_record(0, 3), tmp_path)
+    first.sync(search_record(1, 8, "finished"), tmp_path)
+    before = {fingerprint: run.info.run_id for fingerprint, run in runs(store, sweep, "search").items()}
+    parent = only_run(store, sweep, "sweep").info.run_id
+    del first
+
+    second = opened(store, sweep)
+    second.sync(search_record(0, 8, "finished"), tmp_path)
+    second.sync(search_record(1, 8, "finished"), tmp_path)
+    assert second.flush()
+    after = runs(store, sweep, "search")
+    assert {fingerprint: run.info.run_id for fingerprint, run in after.items()} == before
+    assert only_run(store, sweep, "sweep").info.run_id == parent
+    for run in after.values():
+        assert points(run.info.run_id) == steps(*SEARCH_METRICS, last=8)
+        assert run.info.status == "FINISHED"
+        assert run.info.end_time == search_record(epochs=8)["rows"][-1]["time_ms"]
+        assert run.inputs is not None
+        assert len(run.inputs.dataset_inputs) == 1
+        assert artifacts(store, run) == ["genotype.json"]
+
+
+def test_epochs_that_a_resumed_trial_repeats_are_not_logged_again(
+    store: Store, sweep: str, search_record: Make, points: Points, tmp_path: Path
+) -> None:
+    opened(store, sweep).sync(search_record(epochs=5), tmp_path)
+    tracker = opened(store, sweep)
+    for epochs in (2, 4, 6):
+        record = search_record(epochs=epochs, resumes=1)
+        for row in record["rows"]:
+            row["time_ms"] += 12_345
+        tracker.sync(record, tmp_path)
+    assert tracker.flush()
+    assert points(only_run(store, sweep).info.run_id) == steps(*SEARCH_METRICS, last=6)
+
+
+def test_a_failed_trial_shows_its_error_until_it_is_resumed(
+    store: Store, sweep: str, search_record: Make, tmp_path: Path
+) -> None:
+    tracker = opened(store, sweep)
+    traceback = "Traceback (most recent call last):\n  ...\nTrialError: the loss is not finite\n"
+    tracker.sync(search_record(state="failed", error=traceback), tmp_path)
+    run = only_run(store, sweep)
+    assert run.info.status == "FAILED"
+    assert run.data.tags["aca.error"] == "TrialError: the loss is not finite"
+    assert artifacts(store, run) == ["error.txt"]
+    opened(store, sweep).sync(search_record(epochs=3), tmp_path)
+    run = only_run(store, sweep)
+    assert run.info.status == "RUNNING"
+    assert "aca.error" not in run.data.tags
+
+
+def test_an_interrupted_sweep_says_so_and_runs_again(
+    store: Store, sweep: str, search_record: Make, tmp_path: Path
+) -> None:
+    tracker = opened(store, sweep)
+    tracker.sync(search_record(0), tmp_path)
+    tracker.sync(search_record(1, 8, "finished"), tmp_path)
+    tracker.interrupt()
+    statuses = [run.info.status for _, run in sorted(runs(store, sweep, "search").items())]
+    assert statuses == ["KILLED", "FINISHED"]
+    assert only_run(store, sweep, "sweep").info.status == "KILLED"
+    opened(store, sweep).sync(search_record(0), tmp_path)
+    assert runs(store, sweep, "search")[f"{0:064x}"].info.status == "RUNNING"
+    assert only_run(store, sweep, "sweep").info.status == "RUNNING"
+
+
+def test_an_evaluation_is_a_child_with_its_result(
+    store: Store, sweep: str, search_record: Make, evaluation_record: Make, points: Points, tmp_path: Path
+) -> None:
+    (tmp_path / "network.json").write_text("{}")
+    tracker = opened(store, sweep)
+    tracker.sync(search_record(epochs=8, state="finished"), tmp_path)
+    tracker.sync(evaluation_record(), tmp_path)
+    (tmp_path / "genotype.png").write_bytes(b"drawn later")
+    tracker.sync(evaluation_record(), tmp_path)
+    assert tracker.flush()
+    run = only_run(store, sweep, "evaluation")
+    assert run.data.tags["mlflow.parentRunId"] == only_run(store, sweep, "sweep").info.run_id
+    assert run.data.tags["aca.search"] == only_run(store, sweep).data.tags["aca.fingerprint"]
+    assert run.data.metrics["result/test_accuracy"] == 0.75
+    assert run.data.metrics["result/parameters"] == 1234
+    results = {f"result/{name}": 2 for name in evaluation_record()["result"]}
+    assert points(run.info.run_id) == steps("train/loss", "test/accuracy", "epoch", last=2) + Counter(results.items())
+    assert artifacts(store, run) == ["genotype.png", "network.json"]
+
+
+def test_an_allocation_is_logged_once(
+    store: Store, sweep: str, search_record: Make, points: Points, tmp_path: Path
+) -> None:
+    plan = {"refilled_share": 0.5, "kept_share": [[0.25, 0.75]] * 5, "parameters": 1, "macs": 2}
+    agreement = {"previous_epoch": 2, "kendall_tau": 0.5, "jaccard": 0.25}
+    allocation = {"epoch": 4, "plans": {"sign": plan, "uniform": plan}, "agreement": agreement, "decided_share": 0.875}
+    tracker = opened(store, sweep)
+    folder = tmp_path / "allocations" / "epoch_0004"
+    tracker.sync_allocation(search_record(epochs=5), folder, 4)
+    folder.mkdir(parents=True)
+    (folder / "allocation.json").write_text(json.dumps(allocation))
+    (folder / "plan_sign.json").write_text("{}")
+    for reopen in (False, False, True):
+        again = opened(store, sweep) if reopen else tracker
+        again.sync(search_record(epochs=5), tmp_path)
+        again.sync_allocation(search_record(epochs=5), folder, 4)
+        (folder / "genotype.png").write_bytes(b"drawn later")
+        assert again.flush()
+    run = only_run(store, sweep)
+    edges = [f"kept/sign/stage{stage}/edge{edge}" for stage in range(5) for edge in range(2)]
+    names = [*edges, "refill/sign", "refill/uniform", "agreement/kendall_tau", "agreement/jaccard", "decided_share"]
+    assert points(run.info.run_id) == steps(*SEARCH_METRICS, last=5) + Counter((name, 4) for name in names)
+    assert artifacts(store, run) == [
+        f"milestones/epoch_0004/{name}" for name in ("allocation.json", "genotype.png", "plan_sign.json")
+    ]
+
+
+def test_the_lesser_of_two_runs_of_one_trial_is_deleted(
+    store: Store, sweep: str, search_record: Make, tmp_path: Path
+) -> None:
+    tracker = opened(store, sweep)
+    tracker.sync(search_record(epochs=3), tmp_path)
+    run = only_run(store, sweep)
+    client = MlflowClient(tracking_uri=store.uri)
+    client.create_run(run.info.experiment_id, tags=dict(run.data.tags))
+    opened(store, sweep)
+    assert only_run(store, sweep).info.run_id == run.info.run_id
+
+
+def test_an_unreachable_server_stops_nothing(
+    sweep: str, search_record: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with caplog.at_level(logging.WARNING, "aca_ray.tracking"):
+        tracker = opened(Store(f"http://127.0.0.1:{port}", None), sweep)
+        tracker.sync(search_record(), tmp_path)
+        tracker.finish(tmp_path, {})
+        tracker.interrupt()
+        assert not tracker.flush()
+    assert len(caplog.records) == 1
+
+
+def test_a_store_that_refuses_stops_the_sweep_at_its_start(store: Store) -> None:
+    with pytest.raises(SweepError, match=r"runtime\.tracking: MLflow at .* refused to open the sweep"):
+        opened(store, "x" * 600)
+
+
+KILLED_WRITER = """
+import json, sys
+from pathlib import Path
+from aca_ray.tracking import Store, Tracker
+
+uri, artifacts, sweep, path = sys.argv[1:]
+record = json.loads(Path(path).read_text())
+tracker = Tracker(Store(uri, artifacts), sweep, sweep + " fingerprint")
+tracker.open("experiment: {}", {"epochs": 8}, "")
+for epochs in range(1, len(record["rows"]) + 1):
+    tracker.sync({**record, "rows": record["rows"][:epochs]}, Path(path).parent)
+    print(epochs, flush=True)
+"""
+
+
+@pytest.mark.integration
+def test_a_writer_killed_in_the_middle_leaves_nothing_twice(
+    store: Store, sweep: str, search_record: Make, points: Points, tmp_path: Path
+) -> None:
+    record = search_record(epochs=2000)
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(record))
+    command = [sys.executable, "-c", KILLED_WRITER, store.uri, str(store.artifact_root), sweep, str(path)]
+    for kill_after in (5, 40):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            while int(process.stdout.readline()) < kill_after:
+                pass
+            process.send_signal(signal.SIGKILL)
+        assert process.returncode == -signal.SIGKILL
+        logged = max(step for _, step in points(only_run(store, sweep).info.run_id))
+        assert kill_after <= logged < 2000
+    run_id = only_run(store, sweep).info.run_id
+    tracker = opened(store, sweep)
+    tracker.sync(record, tmp_path)
+    assert tracker.flush()
+    assert only_run(store, sweep).info.run_id == run_id
+    assert points(run_id) == steps(*SEARCH_METRICS, last=2000)
