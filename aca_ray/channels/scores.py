@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aca_ray.errors import ConfigError, DataError, StorageError
+from aca_ray.storage.files import write_whole
 
 SCHEMA = "aca_ray.channel_scores"
 SCHEMA_VERSION = 1
@@ -94,7 +94,7 @@ class ChannelScores:
         return sum(decided) / len(decided) if decided else None
 
     def write_parquet(self, path: Path) -> None:
-        """Write one row per channel; a reader sees the old file or the new one, never a part.
+        """Write one row per channel; a reader sees the old file or the new one, never a part. The folder is made.
 
         Raises:
             StorageError: the file can't be written.
@@ -111,13 +111,7 @@ class ChannelScores:
                     columns[name].append(value)
         metadata = {"schema": SCHEMA, "version": str(SCHEMA_VERSION), "ranking": self.ranking}
         table = pyarrow.table(columns, schema=_schema().with_metadata(metadata))
-        partial = path.with_name(path.name + ".partial")
-        try:
-            parquet.write_table(table, partial)
-            os.replace(partial, path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise StorageError(f"{path}: channel scores can't be written ({error})") from error
+        write_whole(path, lambda temporary: parquet.write_table(table, temporary))
 
     @staticmethod
     def read_parquet(path: Path) -> ChannelScores:

@@ -12,7 +12,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from aca_ray.comparison.files import write_whole
+from aca_ray.storage.files import write_whole
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 # Yellow is left out: as a line on white it can't be seen.

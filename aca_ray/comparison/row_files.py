@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aca_ray.comparison.files import write_whole
+from aca_ray.storage.files import write_whole
 from aca_ray.errors import ConfigError
 
 Row = TypeVar("Row")

@@ -22,10 +22,10 @@ from aca_ray.comparison.comparison import (
     GroupComparison,
     Rule,
 )
-from aca_ray.comparison.files import write_text
 from aca_ray.comparison.row_files import write_rows
 from aca_ray.comparison.rows import AllocationRow, CurveRow, EvaluationRow, SweepRows
 from aca_ray.comparison.statistics import PairedDifference
+from aca_ray.storage.files import write_bytes
 
 WIDTH = 120
 _LONGEST_METHOD, _LONGEST_RULE = 18, 26
@@ -160,7 +160,7 @@ def write_tables(comparison: Comparison, rows: SweepRows | Sequence[SweepRows], 
     return [
         write_rows(compared, ComparisonRow, folder / "comparison.csv"),
         write_rows(compared, ComparisonRow, folder / "comparison.parquet"),
-        write_text(folder / "comparison.md", to_markdown(comparison)),
+        write_bytes(folder / "comparison.md", to_markdown(comparison).encode()),
         write_rows(evaluations, EvaluationRow, folder / "evaluations.csv"),
         write_rows(evaluations, EvaluationRow, folder / "evaluations.parquet"),
         write_rows(curves, CurveRow, folder / "curves.parquet"),

@@ -10,13 +10,14 @@ from aca_ray.config.schema import (
     SweepSpec,
     Vocabulary,
 )
-from aca_ray.config.trials import EvaluationTrial, SearchTrial, search_trials
+from aca_ray.config.trials import EvaluationTrial, RetrainingTrial, SearchTrial, search_trials
 
 __all__ = [
     "EvaluationSpec",
     "EvaluationTrial",
     "ExperimentSpec",
     "NetworkSpec",
+    "RetrainingTrial",
     "RuntimeSpec",
     "SearchTrial",
     "SweepSpec",

@@ -80,7 +80,6 @@ def _data(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
-
 MethodName = Annotated[str, AfterValidator(_known("method"))]
 SpaceName = Annotated[str, AfterValidator(_known("space"))]
 RankerName = Annotated[str, AfterValidator(_known("ranker"))]

@@ -120,6 +120,27 @@ class EvaluationTrial(_Identified):
         return EvaluationTrial(**value)
 
 
+@dataclass(frozen=True)
+class RetrainingTrial(_Identified):
+    """A retraining of a network that no search of a sweep has found.
+
+    Attributes:
+        network: fingerprint of genotype and plan.
+        name: what the network was called by.
+        data: the data mapping.
+        protocol: name of the retraining protocol.
+        retrain_seed: of the retraining.
+    """
+
+    kind = "evaluation"
+
+    network: str
+    name: str
+    data: Mapping[str, Any]
+    protocol: str
+    retrain_seed: int
+
+
 def search_trials(experiment: ExperimentSpec) -> tuple[SearchTrial, ...]:
     """Return all searches of an experiment; long ones first, so that the end of a sweep is not one long trial.
 

@@ -62,9 +62,7 @@ class Retraining:
             self.network.parameters(), protocol.lr, momentum=protocol.momentum, weight_decay=protocol.weight_decay
         )
         augmentation = standard_augmentation(info, cutout=protocol.cutout)
-        self.batches = Batches(
-            data.train, info, protocol.batch_size, augmentation, derive_seed(seed, "train"), device
-        )
+        self.batches = Batches(data.train, info, protocol.batch_size, augmentation, derive_seed(seed, "train"), device)
         self.steps_per_epoch = self.batches.batches_per_pass
         self.images_per_epoch = len(data.train)
         self.train_meter = Meter(device)

@@ -155,9 +155,7 @@ class SearchMethod:
             alpha = parameters[f"alpha_{cell_type}"]
             mask = candidate_mask(space, cell_type).to(alpha.device)
             edges = (
-                None
-                if self.relax_edges is None
-                else self.relax_edges(parameters[f"beta_{cell_type}"], space.topology)
+                None if self.relax_edges is None else self.relax_edges(parameters[f"beta_{cell_type}"], space.topology)
             )
             return CellMixing(self.relax_operations(alpha, mask), edges)
 

@@ -19,7 +19,9 @@ def methods() -> dict[str, SearchMethod]:
         method = getattr(importlib.import_module(f"{package.__name__}.{module_info.name}"), "METHOD", None)
         if isinstance(method, SearchMethod):
             if method.name != module_info.name:
-                raise ConfigError(f"methods/{module_info.name}.py: METHOD.name must be the file's, found {method.name!r}")
+                raise ConfigError(
+                    f"methods/{module_info.name}.py: METHOD.name must be the file's, found {method.name!r}"
+                )
             found[method.name] = method
     return found
 

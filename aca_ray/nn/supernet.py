@@ -19,9 +19,7 @@ SupernetObserver = Callable[[int, int, EdgeObservation], None]
 
 def stem(in_channels: int, out_channels: int) -> nn.Sequential:
     """Return the first layer of a CIFAR-sized network: 3x3 convolution, batch norm."""
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels)
-    )
+    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels))
 
 
 class Supernet(nn.Module):

@@ -118,9 +118,7 @@ def allocate_milestone(
     return summary
 
 
-def _agreement(
-    previous: Path, scores: ChannelScores, plan: ChannelPlan, rule: str
-) -> dict[str, float | int | None]:
+def _agreement(previous: Path, scores: ChannelScores, plan: ChannelPlan, rule: str) -> dict[str, float | int | None]:
     before = ChannelScores.read_parquet(previous / "scores.parquet")
     before_plan = ChannelPlan.from_json(read_json(plan_path(previous, rule)))
     measured = agreement(before, scores, before_plan, plan)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from aca_ray.config import EvaluationTrial, SearchTrial
+from aca_ray.config import EvaluationTrial, RetrainingTrial, SearchTrial
 from aca_ray.errors import ConfigError
 from aca_ray.evaluation import Protocol, Retraining, find_protocol
 from aca_ray.nn import derived_cost
@@ -42,7 +42,9 @@ def read_network(path: Path) -> tuple[Genotype, ChannelPlan | None]:
     raise ConfigError(f"{path}: must hold a network or a genotype as JSON")
 
 
-def found_network(trial: EvaluationTrial, search: SearchTrial, search_folder: Path) -> tuple[Genotype, ChannelPlan | None]:
+def found_network(
+    trial: EvaluationTrial, search: SearchTrial, search_folder: Path
+) -> tuple[Genotype, ChannelPlan | None]:
     """Return what a finished search found, for the allocation that a retraining asks for."""
     if trial.allocation is None:
         record = TrialRecord.read(search_folder)
@@ -55,7 +57,7 @@ def found_network(trial: EvaluationTrial, search: SearchTrial, search_folder: Pa
 
 
 def open_evaluation(
-    trial: EvaluationTrial,
+    trial: EvaluationTrial | RetrainingTrial,
     genotype: Genotype,
     plan: ChannelPlan | None,
     folder: Path,
@@ -98,6 +100,4 @@ def open_evaluation(
         genotype=genotype.to_json(),
         data_info=describe_data(data.info, len(data.train)),
     )
-    return ResumableTrial(
-        folder, record, retraining, milestones=(protocol.epochs,), describe=dict, result=result
-    )
+    return ResumableTrial(folder, record, retraining, milestones=(protocol.epochs,), describe=dict, result=result)

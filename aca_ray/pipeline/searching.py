@@ -53,9 +53,7 @@ def open_search(trial: SearchTrial, folder: Path, base: Path, device: torch.devi
 
     def describe() -> Mapping[str, Any]:
         mixing = search.mixing()
-        alphas: dict[str, Any] = {
-            cell_type: mixing.cell(cell_type).operations.tolist() for cell_type in CELL_TYPES
-        }
+        alphas: dict[str, Any] = {cell_type: mixing.cell(cell_type).operations.tolist() for cell_type in CELL_TYPES}
         alphas["candidates"] = {cell_type: search.space.candidates(cell_type) for cell_type in CELL_TYPES}
         return {"genotype": search.genotype().to_json(), "alphas": alphas}
 
@@ -70,6 +68,4 @@ def open_search(trial: SearchTrial, folder: Path, base: Path, device: torch.devi
         num_epochs=trial.epochs,
         data_info=describe_data(data.info, len(data.train) + len(data.valid)),
     )
-    return ResumableTrial(
-        folder, record, search, milestones=trial.milestones, describe=describe, result=result
-    )
+    return ResumableTrial(folder, record, search, milestones=trial.milestones, describe=describe, result=result)

@@ -92,9 +92,7 @@ class Search:
     def begin_epoch(self, epoch: int) -> None:
         """Set the learning rate of a 0-based epoch and start to measure."""
         recipe = self.method.recipe
-        set_learning_rate(
-            self.weight_optimizer, cosine(recipe.weight_lr, recipe.weight_lr_min, epoch, self.num_epochs)
-        )
+        set_learning_rate(self.weight_optimizer, cosine(recipe.weight_lr, recipe.weight_lr_min, epoch, self.num_epochs))
         self.train_meter = Meter(self.device)
         self.network.train()
 

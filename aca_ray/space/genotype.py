@@ -52,7 +52,9 @@ class CellGenotype:
             present.add(edge.target)
         missing = [node for node in self.concat if node not in present or node < 2]
         if missing or not self.concat:
-            raise ConfigError(f"genotype: concat {self.concat} must name computed nodes and be non-empty; bad: {missing}")
+            raise ConfigError(
+                f"genotype: concat {self.concat} must name computed nodes and be non-empty; bad: {missing}"
+            )
 
     @property
     def nodes(self) -> tuple[int, ...]:
@@ -105,7 +107,9 @@ class Genotype:
         try:
             cells = [
                 CellGenotype(
-                    tuple(KeptEdge(str(name), int(source), int(target)) for name, source, target in value[cell]["edges"]),
+                    tuple(
+                        KeptEdge(str(name), int(source), int(target)) for name, source, target in value[cell]["edges"]
+                    ),
                     tuple(int(node) for node in value[cell]["concat"]),
                 )
                 for cell in ("normal", "reduce")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +15,46 @@ from aca_ray.errors import StorageError
 TEMPORARY_MARK = ".part-"
 
 
-def write_bytes(path: Path, *chunks: bytes) -> None:
-    """Write a file under a temporary name, flush it to the disk, and rename it into place.
+def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
+    """Have a file written under a temporary name, flush it to the disk, rename it into place, and return its path.
+
+    Args:
+        path: the file; its folder is made.
+        write: writes the content to the path that it is given, which has the same suffix.
 
     Raises:
         StorageError: the disk is full or the folder can't be written; what stood at `path` before is untouched and the
             temporary file is gone.
     """
-    temporary = path.with_name(f"{path.name}{TEMPORARY_MARK}{os.getpid()}")
+    temporary = path.with_name(f"{path.stem}{TEMPORARY_MARK}{os.getpid()}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as stream:
-            for chunk in chunks:
-                stream.write(chunk)
-            stream.flush()
+        write(temporary)
+        with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StorageError(f"{path}: cannot be written ({error.strerror}). {_advice(error)}") from error
+        raise StorageError(f"{path}: cannot be written ({error.strerror or error}). {_advice(error)}") from error
+    finally:
+        with contextlib.suppress(OSError):  # the folder itself may be missing
+            temporary.unlink(missing_ok=True)
+    return path
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_bytes(path: Path, *chunks: bytes) -> Path:
+    """Write the chunks one after the other into a file, as `write_whole` does."""
+
+    def write(temporary: Path) -> None:
+        with open(temporary, "wb") as stream:
+            for chunk in chunks:
+                stream.write(chunk)
+
+    return write_whole(path, write)
+
+
+def write_json(path: Path, value: Any) -> Path:
     """Write a JSON value as `write_bytes` does; non-finite numbers are refused."""
-    write_bytes(path, json.dumps(value, indent=1, allow_nan=False).encode())
+    return write_bytes(path, json.dumps(value, indent=1, allow_nan=False).encode())
 
 
 def read_json(path: Path) -> Any:

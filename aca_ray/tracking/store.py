@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import shlex
 import sys
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from aca_ray.errors import ConfigError, StorageError
+from aca_ray.storage.lock import exclusive
 
 UI_PORT = 5000
 SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
@@ -64,7 +63,7 @@ def open_store(tracking: str | None, storage: Path) -> Store:
     artifact_root = (database.parent / "mlflow-artifacts").as_uri()
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
-        with _exclusive(database.with_name(f"{database.name}.lock")):
+        with exclusive(database.with_name(f"{database.name}.lock"), wait=True):
             if not database.exists():
                 _create(database, artifact_root)
     except OSError as error:
@@ -112,14 +111,6 @@ def _ui_arguments(store: Store, port: int) -> list[str]:
         *("--host", "127.0.0.1"),
         *("--port", str(port)),
     ]
-
-
-@contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    """Hold an advisory lock on a file; the system releases it when the process dies."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _create(database: Path, artifact_root: str) -> None:

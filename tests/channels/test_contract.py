@@ -50,7 +50,7 @@ def test_plan_fits_survives_json_and_builds_a_network(kept, all_scores, ranker, 
     assert (plan.ranking, plan.allocation) == (ranker, rule)
     assert ChannelPlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
     # 3, 6 and 12 channels: narrower than the supernet, and odd numbers on edges that halve the resolution.
-    network = DerivedNetwork(kept.genotype, plan, channels=3, num_cells=5, num_classes=3)
+    network = DerivedNetwork(kept.genotype, plan, channels=3, num_cells=4, num_classes=3)
     logits = network(torch.randn(2, 3, 8, 8))
     assert logits.shape == (2, 3)
     assert torch.isfinite(logits).all()

@@ -30,9 +30,9 @@ def test_refuses_other_files(tmp_path) -> None:
     path = tmp_path / "scores.parquet"
     with pytest.raises(StorageError, match="can't be read"):
         ChannelScores.read_parquet(path)
-    with pytest.raises(StorageError, match="can't be written"):
-        ChannelScores("l1", (EDGE,)).write_parquet(tmp_path / "missing" / "scores.parquet")
     parquet.write_table(pyarrow.table({"a": [1]}), path)
+    with pytest.raises(StorageError, match="cannot be written"):
+        ChannelScores("l1", (EDGE,)).write_parquet(path / "scores.parquet")
     with pytest.raises(DataError, match=r"needs schema 'aca_ray\.channel_scores' version 1"):
         ChannelScores.read_parquet(path)
     path.write_bytes(b"PAR1 cut off")

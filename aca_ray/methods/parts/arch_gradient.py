@@ -65,9 +65,7 @@ def unrolled(step: ArchStep) -> tuple[Tensor, ...]:
     for sign in (1.0, -1.0):
         moved = tuple(weight.detach() + sign * eps * part for weight, part in zip(weights, v, strict=True))
         sides.append(torch.autograd.grad(_loss_at(step, names, moved, step.train, step.mixing()), parameters))
-    return tuple(
-        first - lr * (above - below) / (2 * eps) for first, above, below in zip(direct, *sides, strict=True)
-    )
+    return tuple(first - lr * (above - below) / (2 * eps) for first, above, below in zip(direct, *sides, strict=True))
 
 
 def _loss_at(
@@ -75,4 +73,3 @@ def _loss_at(
 ) -> Tensor:
     images, labels = batch
     return batch_loss(functional_call(step.network, dict(zip(names, weights, strict=True)), (images, mixing)), labels)
-

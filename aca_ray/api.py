@@ -1,0 +1,163 @@
+"""The public functions: what the command line does, for Python."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from aca_ray.config import SweepSpec, load_spec
+from aca_ray.errors import ConfigError
+
+if TYPE_CHECKING:
+    from aca_ray.comparison import Comparison
+    from aca_ray.display import Progress
+    from aca_ray.pipeline.manifest import Sweep
+    from aca_ray.pipeline.planning import SweepPlan
+    from aca_ray.storage import TrialRecord
+    from aca_ray.sweep.run import SweepOutcome
+
+DEFAULT_STORAGE = Path("results")
+
+
+def check(spec: Path | str) -> tuple[SweepSpec, SweepPlan]:
+    """Return a spec and its plan, everything validated and built but nothing run.
+
+    Args:
+        spec: path of a YAML file.
+
+    Raises:
+        ConfigError: the file is missing or anything in it is wrong; holds all problems.
+    """
+    from aca_ray.pipeline.planning import plan_sweep
+    from aca_ray.pipeline.vocabulary import vocabulary
+
+    path = Path(spec)
+    loaded = load_spec(path, vocabulary(path.parent))
+    return loaded, plan_sweep(loaded, path.parent)
+
+
+def run(spec: Path | str, *, stream: TextIO | None = None) -> SweepOutcome:
+    """Run a sweep, or what is left of it, and return how it ended.
+
+    Args:
+        spec: path of a YAML file.
+        stream: where progress is shown; standard output if None.
+
+    Raises:
+        ConfigError: the spec is wrong, or its name belongs to another experiment; nothing was started.
+        SweepError: another process drives the sweep, or no node could hold a trial.
+    """
+    from aca_ray.pipeline.manifest import create_sweep
+
+    loaded, _ = check(spec)
+    path = Path(spec)
+    return _drive(create_sweep(loaded, path.parent, path.read_text()), stream)
+
+
+def resume(name: str, *, storage: Path = DEFAULT_STORAGE, stream: TextIO | None = None) -> SweepOutcome:
+    """Finish what is left of a sweep and return how it ended; see `run`."""
+    return _drive(find(name, storage), stream)
+
+
+def find(name: str, storage: Path = DEFAULT_STORAGE) -> Sweep:
+    """Return a sweep by name, or by the path of its folder."""
+    from aca_ray.pipeline.manifest import find_sweep
+
+    return find_sweep(name, storage)
+
+
+def _drive(sweep: Sweep, stream: TextIO | None) -> SweepOutcome:
+    from aca_ray.display import LiveView
+    from aca_ray.sweep.run import drive
+
+    out = stream or sys.stdout
+    return drive(sweep, LiveView(out, in_place=out.isatty()))
+
+
+def status(name: str, *, storage: Path = DEFAULT_STORAGE) -> tuple[Progress, bool]:
+    """Return how far the trials of a sweep are, and whether a process drives it now; Ray need not run."""
+    from aca_ray.display import read_progress
+    from aca_ray.pipeline.orders import evaluation_orders, search_orders
+    from aca_ray.storage.lock import is_held
+
+    sweep = find(name, storage)
+    searches = search_orders(sweep)
+    evaluations = [order for search in searches for order in evaluation_orders(sweep, search)]
+    return read_progress([*searches, *evaluations]), is_held(sweep.folder.lock)
+
+
+def rank(
+    checkpoints: Sequence[Path],
+    *,
+    ranking: str | None = None,
+    rules: Sequence[str] = (),
+    protocol: str = "cifar",
+    base: Path | None = None,
+    out: Path | None = None,
+    threads: int = 1,
+) -> dict[Path, dict[str, Any]]:
+    """Rank the channels of saved supernets and allocate them, as Ray tasks; return the summary per checkpoint.
+
+    Args:
+        checkpoints: milestones of searches.
+        ranking: name of the ranker; None for the default.
+        rules: names of allocation rules, the main one first; empty for the default.
+        protocol: retraining protocol whose network the plans are counted for.
+        base: folder that relative data paths are relative to; None takes it from the sweep that a checkpoint lies in.
+        out: folder for the answers, one folder a checkpoint; None puts them beside each checkpoint.
+        threads: torch threads of a task.
+
+    Raises:
+        ConfigError: a name is unknown or a file does not exist; holds all problems.
+        CheckpointError: a file is no checkpoint of a search.
+        SweepError: a task failed.
+    """
+    from aca_ray.pipeline.ranking_orders import ranking_orders
+    from aca_ray.sweep.rank import rank_checkpoints
+
+    return rank_checkpoints(ranking_orders(checkpoints, ranking, rules, protocol, base, out), threads)
+
+
+def evaluate(
+    network: str,
+    *,
+    data: dict[str, Any],
+    protocol: str = "cifar",
+    seed: int = 0,
+    out: Path,
+    threads: int = 1,
+    gpu: bool = False,
+    stream: TextIO | None = None,
+) -> TrialRecord:
+    """Retrain a derived network from scratch and return its record; killed, it goes on where it was.
+
+    Args:
+        network: name of a published genotype, or path of a network.json or genotype.json.
+        data: data mapping, such as {"name": "digits"}; relative paths are relative to the working directory.
+        protocol: name of a retraining protocol.
+        seed: of the retraining.
+        out: folder of checkpoints and record.
+        threads: torch threads.
+        gpu: whether to compute on the GPU.
+        stream: where a line per epoch goes; standard output if None.
+    """
+    from aca_ray.pipeline.standalone import retrain
+
+    return retrain(network, data, protocol, seed, out, threads, gpu, stream or sys.stdout)
+
+
+def compare(names: Sequence[str], *, storage: Path = DEFAULT_STORAGE) -> tuple[Comparison, Path]:
+    """Return the comparison of finished trials of sweeps, and the folder that its tables and plots were written to."""
+    from aca_ray.pipeline.comparing import compare_sweeps
+
+    if not names:
+        raise ConfigError("compare: needs at least one sweep")
+    sweeps = [find(name, storage) for name in names]
+    folder = (
+        sweeps[0].folder.comparison
+        if len(sweeps) == 1
+        else storage / "comparisons" / "-".join(sweep.spec.name for sweep in sweeps)
+    )
+    return compare_sweeps(sweeps, folder), folder

@@ -1,0 +1,258 @@
+"""The command line: verbs only; what they do is in aca_ray.api, and everything heavy is imported inside them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from aca_ray import __version__
+from aca_ray.errors import AcaRayError, ConfigError
+
+BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out a command line and return its exit code: 0, 1 failed, 2 bad input, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.verb(options)
+        return code
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return BAD_INPUT
+    except AcaRayError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("interrupted; nothing finished is lost", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="aca-ray", description="Sweeps of differentiable architecture search with Adaptive Channel Allocation."
+    )
+    parser.add_argument("--version", action="version", version=f"aca-ray {__version__}")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    storage = argparse.ArgumentParser(add_help=False)
+    storage.add_argument(
+        "--storage", type=Path, default=Path("results"), help="folder of all sweeps (default: results)"
+    )
+
+    check = verbs.add_parser("check", help="validate a spec and build everything without starting Ray")
+    check.add_argument("spec", metavar="SPEC", help="sweep spec (YAML)")
+    check.set_defaults(verb=_check)
+
+    run = verbs.add_parser("run", help="run a sweep, or what is left of it")
+    run.add_argument("spec", metavar="SPEC", help="sweep spec (YAML)")
+    run.set_defaults(verb=_run)
+
+    resume = verbs.add_parser("resume", parents=[storage], help="finish what is left of a sweep")
+    resume.add_argument("name", metavar="NAME", help="name of a sweep, or path of its folder")
+    resume.set_defaults(verb=_resume)
+
+    status = verbs.add_parser("status", parents=[storage], help="show how far a sweep is, or list all sweeps")
+    status.add_argument("name", metavar="NAME", nargs="?", help="name of a sweep, or path of its folder")
+    status.set_defaults(verb=_status)
+
+    rank = verbs.add_parser("rank", help="rank and allocate the channels of saved supernets, as Ray tasks")
+    rank.add_argument("checkpoints", metavar="CHECKPOINT", nargs="+", type=Path, help="milestone of a search (.ckpt)")
+    rank.add_argument("--ranking", help="channel ranker (default: the sweep default)")
+    rank.add_argument("--allocation", nargs="+", default=[], help="allocation rules, the main one first")
+    rank.add_argument("--protocol", default="cifar", help="protocol whose network is counted (default: cifar)")
+    rank.add_argument("--out", type=Path, help="folder for the answers (default: beside each checkpoint)")
+    rank.add_argument("--base", type=Path, help="folder that relative data paths are relative to")
+    rank.add_argument("--threads", type=int, default=1, help="torch threads of a task (default: 1)")
+    rank.set_defaults(verb=_rank)
+
+    evaluate = verbs.add_parser("evaluate", help="retrain a derived network from scratch")
+    evaluate.add_argument("network", metavar="NETWORK", help="published genotype (DARTS_V2, ...), or a network.json")
+    evaluate.add_argument("--protocol", default="cifar", help="retraining protocol (default: cifar)")
+    evaluate.add_argument("--data", default="digits", help="data set: a name, or a JSON mapping (default: digits)")
+    evaluate.add_argument("--seed", type=int, default=0, help="of the retraining (default: 0)")
+    evaluate.add_argument("--out", type=Path, help="folder (default: results/retraining/<NETWORK>-<protocol>-s<seed>)")
+    evaluate.add_argument("--threads", type=int, default=1, help="torch threads (default: 1)")
+    evaluate.add_argument("--gpu", action="store_true", help="compute on the GPU")
+    evaluate.set_defaults(verb=_evaluate)
+
+    compare = verbs.add_parser("compare", parents=[storage], help="compare what sweeps have found so far")
+    compare.add_argument("names", metavar="NAME", nargs="+", help="name of a sweep, or path of its folder")
+    compare.set_defaults(verb=_compare)
+
+    ui = verbs.add_parser("ui", parents=[storage], help="serve MLflow's pages on 127.0.0.1")
+    ui.add_argument("--port", type=int, default=5000, help="(default: 5000)")
+    ui.set_defaults(verb=_ui)
+    return parser
+
+
+def _check(options: argparse.Namespace) -> int:
+    from aca_ray import api
+    from aca_ray.pipeline.manifest import experiment_fingerprint
+
+    spec, plan = api.check(options.spec)
+    print(f"{spec.name}: experiment {experiment_fingerprint(spec)[:12]}")
+    for info in plan.data:
+        size = f"{info.channels}x{info.height}x{info.width}"
+        print(f"data {info.name}: {info.num_classes} classes of {size}, {info.source}, sha256 {info.digest[:12]}")
+    header = ("search", "method", "skip", "space", "seed", "epochs", "supernet parameters", "supernet MACs")
+    rows = [
+        (
+            planned.trial.short,
+            planned.trial.method,
+            planned.trial.skip,
+            planned.trial.space,
+            str(planned.trial.seed),
+            str(planned.trial.epochs),
+            f"{planned.supernet.parameters:,}",
+            f"{planned.supernet.macs:,}",
+        )
+        for planned in plan.searches
+    ]
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    for row in [header, *rows]:
+        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    print(f"{len(rows)} searches, {plan.num_evaluations} retrainings; nothing is wrong")
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from aca_ray import api
+    from aca_ray.pipeline.manifest import create_sweep
+
+    spec, _ = api.check(options.spec)
+    path = Path(options.spec)
+    sweep = create_sweep(spec, path.parent, path.read_text())
+    return _drive(sweep.folder.path)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    from aca_ray import api
+
+    return _drive(api.find(options.name, options.storage).folder.path)
+
+
+def _drive(folder: Path) -> int:
+    from aca_ray import api
+    from aca_ray.comparison import to_text
+
+    outcome = api.resume(str(folder))
+    name, storage = folder.name, _relative(folder.parent)
+    option = "" if str(storage) == "results" else f" --storage {storage}"
+    if outcome.comparison is not None:
+        print(to_text(outcome.comparison))
+    for failure in outcome.failures:
+        print(failure, file=sys.stderr)
+    print(f"files: {_relative(folder)} (comparison/ holds the tables and plots)")
+    if not outcome.tracked:
+        print("some of it could not be logged to MLflow yet; a resume logs the rest", file=sys.stderr)
+    if outcome.interrupted:
+        print(f"interrupted; nothing finished is lost. To go on: aca-ray resume {name}{option}")
+        return INTERRUPTED
+    print(f"MLflow: aca-ray ui{option}")
+    if outcome.failures:
+        print(f"to try again what failed: aca-ray resume {name}{option}")
+        return FAILED
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from aca_ray import api
+    from aca_ray.display import progress_lines
+    from aca_ray.pipeline.manifest import sweep_names
+
+    if options.name is not None:
+        progress, driven = api.status(options.name, storage=options.storage)
+        print("\n".join(progress_lines(progress.lines)))
+        print(f"{progress.summary()}; {_driven(driven)}")
+        return 0
+    names = sweep_names(options.storage)
+    for name in names:
+        progress, driven = api.status(name, storage=options.storage)
+        print(f"{name}: {progress.summary()}; {_driven(driven)}")
+    if not names:
+        print(f"no sweeps in {options.storage}")
+    return 0
+
+
+def _driven(driven: bool) -> str:
+    return "running now" if driven else "no process drives it"
+
+
+def _rank(options: argparse.Namespace) -> int:
+    from aca_ray import api
+
+    summaries = api.rank(
+        options.checkpoints,
+        ranking=options.ranking,
+        rules=options.allocation,
+        protocol=options.protocol,
+        base=options.base,
+        out=options.out,
+        threads=options.threads,
+    )
+    for path, summary in summaries.items():
+        print(f"{_relative(path)}: {summary['ranking']}, {100 * summary['decided_share']:.0f} % of channels decided")
+        for rule, plan in summary["plans"].items():
+            share, parameters = 100 * plan["refilled_share"], plan["parameters"]
+            print(f"  {rule}: {share:.1f} % refilled, {parameters:,} parameters, {plan['macs']:,} MACs")
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from aca_ray import api
+
+    try:
+        data = json.loads(options.data) if options.data.lstrip().startswith("{") else {"name": options.data}
+    except ValueError as error:
+        raise ConfigError(f"--data: is neither a name nor a JSON mapping ({error})") from error
+    name = Path(options.network).stem
+    out = options.out or Path("results", "retraining", f"{name}-{options.protocol}-s{options.seed}")
+    record = api.evaluate(
+        options.network,
+        data=data,
+        protocol=options.protocol,
+        seed=options.seed,
+        out=out,
+        threads=options.threads,
+        gpu=options.gpu,
+    )
+    print(json.dumps(record.result, indent=1))
+    print(f"files: {out}")
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from aca_ray import api
+    from aca_ray.comparison import to_text
+
+    comparison, folder = api.compare(options.names, storage=options.storage)
+    print(to_text(comparison))
+    print(f"files: {_relative(folder)}")
+    return 0
+
+
+def _ui(options: argparse.Namespace) -> int:
+    from aca_ray.tracking import open_store, serve_ui
+
+    if not options.storage.is_dir():
+        raise ConfigError(
+            f"--storage: no folder {options.storage}; run a sweep first, or name the folder of its results"
+        )
+    print(f"MLflow on http://127.0.0.1:{options.port} (stop with Ctrl-C)", flush=True)
+    serve_ui(open_store(None, options.storage), options.port)
+    return 0
+
+
+def _relative(path: Path) -> Path:
+    """Return the path as seen from the working directory, where it lies below."""
+    path = path.resolve()
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

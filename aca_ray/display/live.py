@@ -1,0 +1,89 @@
+"""The live view: a table that is redrawn in place, or plain lines where nobody watches a terminal."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+from aca_ray.display.progress import Progress, TrialLine, clock, progress_lines, read_line
+from aca_ray.pipeline.orders import Order
+
+REFRESH_SECONDS = 1.0
+_UP, _CLEAR_DOWN = "\033[{}A", "\033[J"  # ECMA-48: cursor up, erase to the end of the screen
+
+
+class LiveView:
+    """Shows every trial of a sweep: state, epoch, loss, accuracy, skips in the genotype, time left.
+
+    Args:
+        stream: where to write.
+        in_place: whether to redraw a table (a terminal) or to print a line per finished epoch (a file).
+    """
+
+    def __init__(self, stream: TextIO, *, in_place: bool) -> None:
+        self._stream, self._in_place = stream, in_place
+        self._lines: dict[Path, TrialLine] = {}
+        self._drawn = 0
+        self._last = 0.0
+        self._start = time.monotonic()
+
+    def open(self, orders: Sequence[Order]) -> None:
+        """Begin to show trials."""
+        self._start = time.monotonic()
+        self._lines = {order.folder: TrialLine(order) for order in orders}
+        if not self._in_place:
+            self._write(f"{len(orders)} trials")
+
+    def update(self, folder: Path) -> None:
+        """Read a trial's record again."""
+        before = self._lines[folder]
+        after = read_line(before.order)
+        self._lines[folder] = after
+        if not self._in_place and (after.state, after.epoch) != (before.state, before.epoch):
+            self._write(f"[{clock(time.monotonic() - self._start)}] " + "  ".join(filter(None, after.cells())))
+
+    def refresh(self) -> None:
+        """Redraw, at most once a second."""
+        if self._in_place and time.monotonic() - self._last >= REFRESH_SECONDS:
+            self._draw()
+
+    def close(self) -> None:
+        """Show the last state once more."""
+        if self._in_place and self._lines:
+            self._draw()
+        elif self._lines:
+            self._write(self._progress().summary())
+
+    def _progress(self) -> Progress:
+        return Progress(tuple(self._lines.values()))
+
+    def _draw(self) -> None:
+        self._last = time.monotonic()
+        columns, height = shutil.get_terminal_size()
+        room = max(height - 4, 1)
+        shown = self._most_interesting(room)
+        hidden = len(self._lines) - len(shown)
+        table = [line[: columns - 1] for line in progress_lines(shown)]
+        more = [f"... and {hidden} more"] if hidden else []
+        elapsed = clock(time.monotonic() - self._start)
+        text = [*table, *more, f"{self._progress().summary()}; {elapsed} so far"]
+        up = _UP.format(self._drawn) if self._drawn else ""
+        self._stream.write(f"{up}\r{_CLEAR_DOWN}" + "\n".join(text) + "\n")
+        self._stream.flush()
+        self._drawn = len(text)
+
+    def _most_interesting(self, room: int) -> list[TrialLine]:
+        """Return the lines that fit, in their order: running ones first, then what comes next, then what is over."""
+        lines = list(self._lines.values())
+        if len(lines) <= room:
+            return lines
+        rank = {"running": 0, "failed": 1, "waiting": 2, "finished": 3}
+        chosen = sorted(range(len(lines)), key=lambda index: (rank[lines[index].state], index))[:room]
+        return [lines[index] for index in sorted(chosen)]
+
+    def _write(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        self._stream.flush()

@@ -1,0 +1,118 @@
+"""How far the trials of a sweep are, read from their records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aca_ray.pipeline.orders import Order
+from aca_ray.storage import TrialRecord
+
+_COLUMNS = ("trial", "kind", "method", "skip", "seed", "budget", "state", "epoch", "loss", "accuracy", "skips", "left")
+_RIGHT = {"seed", "budget", "epoch", "loss", "accuracy", "skips", "left"}
+
+
+@dataclass(frozen=True)
+class TrialLine:
+    """One trial, as far as it is.
+
+    Attributes:
+        order: the trial.
+        state: waiting, running, finished or failed.
+        epoch: finished epochs.
+        num_epochs: epochs in all, or None before the trial has begun.
+        loss: of the epoch's held-out split, or None.
+        accuracy: likewise, in [0, 1].
+        skips: skip connections in the current genotype, or None.
+        seconds_left: estimate from the mean epoch, or None.
+    """
+
+    order: Order
+    state: str = "waiting"
+    epoch: int = 0
+    num_epochs: int | None = None
+    loss: float | None = None
+    accuracy: float | None = None
+    skips: int | None = None
+    seconds_left: float | None = None
+
+    def cells(self) -> tuple[str, ...]:
+        """Return the texts of the columns."""
+        trial = self.order.trial
+        kind = "search" if trial.kind == "search" else f"retrain {getattr(trial, 'allocation', None) or 'plain'}"
+        epochs = "" if self.num_epochs is None else f"{self.epoch}/{self.num_epochs}"
+        return (
+            trial.short,
+            kind,
+            trial.method,
+            trial.skip,
+            str(trial.seed),
+            str(trial.epochs),
+            self.state,
+            epochs,
+            "" if self.loss is None else f"{self.loss:.3f}",
+            "" if self.accuracy is None else f"{100 * self.accuracy:.1f} %",
+            "" if self.skips is None else str(self.skips),
+            "" if self.seconds_left is None else clock(self.seconds_left),
+        )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """All trials of a sweep, in order."""
+
+    lines: tuple[TrialLine, ...]
+
+    def summary(self) -> str:
+        """Return one sentence."""
+        states = [line.state for line in self.lines]
+        parts = [f"{states.count(s)} {s}" for s in ("finished", "running", "waiting", "failed") if s in states]
+        return f"{len(states)} trials: {', '.join(parts)}"
+
+
+def read_line(order: Order) -> TrialLine:
+    """Return a trial as its record tells of it."""
+    record = TrialRecord.read(order.folder)
+    if record is None:
+        return TrialLine(order)
+    metrics = record.rows[-1]["metrics"] if record.rows else {}
+    split = "search_valid" if record.kind == "search" else "test"
+    mean_epoch = record.seconds / record.epoch if record.epoch else None
+    skips = metrics.get("arch/skip_count")
+    return TrialLine(
+        order,
+        state=record.state,
+        epoch=record.epoch,
+        num_epochs=record.num_epochs,
+        loss=metrics.get(f"{split}/loss"),
+        accuracy=metrics.get(f"{split}/accuracy"),
+        skips=None if skips is None else int(skips),
+        seconds_left=(
+            mean_epoch * (record.num_epochs - record.epoch) if mean_epoch and record.state == "running" else None
+        ),
+    )
+
+
+def read_progress(orders: Sequence[Order]) -> Progress:
+    """Return the progress of trials, from the disk alone."""
+    return Progress(tuple(read_line(order) for order in orders))
+
+
+def progress_lines(lines: Sequence[TrialLine]) -> list[str]:
+    """Return a table, header first."""
+    rows = [_COLUMNS, *(line.cells() for line in lines)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    return [
+        "  ".join(
+            text.rjust(width) if name in _RIGHT else text.ljust(width)
+            for text, width, name in zip(row, widths, _COLUMNS, strict=True)
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as h:mm:ss or m:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

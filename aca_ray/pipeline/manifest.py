@@ -1,0 +1,102 @@
+"""What a sweep is, on the disk: its spec, and where it was started from."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aca_ray.config import SweepSpec, fingerprint
+from aca_ray.errors import ConfigError
+from aca_ray.pipeline.layout import SweepFolder
+from aca_ray.pipeline.provenance import environment
+from aca_ray.storage import read_json, write_bytes, write_json
+
+SCHEMA = "aca_ray.sweep"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep that has a folder.
+
+    Attributes:
+        spec: what is to be done.
+        base: folder that relative data paths of the spec are relative to.
+        folder: where its files lie.
+        text: the spec as its author wrote it.
+    """
+
+    spec: SweepSpec
+    base: Path
+    folder: SweepFolder
+    text: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Identity of the experiment half; runtime settings may change between a start and a resume."""
+        return experiment_fingerprint(self.spec)
+
+
+def experiment_fingerprint(spec: SweepSpec) -> str:
+    """Return the identity of what a spec asks for, wherever it runs."""
+    return fingerprint({"kind": "sweep", "experiment": spec.experiment.model_dump(mode="json")})
+
+
+def storage_folder(spec: SweepSpec) -> Path:
+    """Return the absolute folder of all sweeps, read as relative to the working directory."""
+    return Path(spec.runtime.storage).expanduser().resolve()
+
+
+def create_sweep(spec: SweepSpec, base: Path, text: str) -> Sweep:
+    """Return the sweep of a spec, its folder made, or the one of the same name and experiment that is there already.
+
+    Raises:
+        ConfigError: the name belongs to another experiment.
+        StorageError: the folder can't be written.
+    """
+    folder = SweepFolder(storage_folder(spec) / spec.name)
+    sweep = Sweep(spec, base.resolve(), folder, text)
+    if folder.manifest.exists():
+        taken = read_json(folder.manifest)["fingerprint"]
+        if taken != sweep.fingerprint:
+            raise ConfigError(
+                f"name: {spec.name!r} is taken by another experiment in {folder.path} (fingerprint {taken[:12]}, this spec "
+                f"has {sweep.fingerprint[:12]}). Give this spec another name, or move that folder away"
+            )
+    write_bytes(folder.spec, text.encode())
+    value: dict[str, Any] = {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "name": spec.name,
+        "fingerprint": sweep.fingerprint,
+        "spec": spec.model_dump(mode="json"),
+        "base": str(sweep.base),
+        "environment": environment(),
+        "written_ms": time.time_ns() // 1_000_000,
+    }
+    write_json(folder.manifest, value)
+    return sweep
+
+
+def find_sweep(name: str, storage: Path) -> Sweep:
+    """Return a sweep by name, or by the path of its folder.
+
+    Raises:
+        ConfigError: there is none; names those that are there.
+    """
+    for path in (storage / name, Path(name)):
+        folder = SweepFolder(path.expanduser().resolve())
+        if folder.manifest.is_file():
+            value = read_json(folder.manifest)
+            if value.get("schema") != SCHEMA or value.get("version") != VERSION:
+                raise ConfigError(f"{folder.manifest}: is not the manifest of a sweep of version {VERSION}")
+            return Sweep(SweepSpec.model_validate(value["spec"]), Path(value["base"]), folder, folder.spec.read_text())
+    known = sweep_names(storage)
+    raise ConfigError(f"no sweep {name!r} in {storage}. Known: {', '.join(known) if known else 'none'}")
+
+
+def sweep_names(storage: Path) -> list[str]:
+    """Return the names of all sweeps in a storage folder."""
+    return sorted(path.parent.name for path in storage.glob("*/sweep.json"))

@@ -1,0 +1,107 @@
+"""Orders for channel ranking: plain values that travel to the process that carries them out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aca_ray.channels import DEFAULT_ALLOCATION, DEFAULT_RANKING, RANKERS, RULES
+from aca_ray.errors import CheckpointError, ConfigError, unknown_name
+from aca_ray.evaluation import PROTOCOLS, find_protocol
+from aca_ray.pipeline.allocating import allocate_milestone
+from aca_ray.pipeline.drawing import draw_allocation
+from aca_ray.pipeline.layout import SweepFolder
+from aca_ray.storage import read_header, read_json
+from aca_ray.training import select_device
+
+
+@dataclass(frozen=True)
+class RankingOrder:
+    """Rank the channels of one checkpoint.
+
+    Attributes:
+        checkpoint: the milestone.
+        folder: where scores and plans go.
+        base: folder that relative data paths are relative to.
+        ranking: name of the ranker.
+        rules: names of the allocation rules, the main one first.
+        protocol: name of the retraining protocol, whose network the plans are counted for.
+        previous: allocation folder of the milestone before, or None.
+    """
+
+    checkpoint: Path
+    folder: Path
+    base: Path
+    ranking: str
+    rules: tuple[str, ...]
+    protocol: str
+    previous: Path | None
+
+    def carry_out(self, *, threads: int, gpu: bool) -> dict[str, Any]:
+        """Rank, allocate and draw; return the summary (see `allocate_milestone`)."""
+        torch.set_num_threads(threads)
+        summary = allocate_milestone(
+            self.checkpoint,
+            self.folder,
+            self.base,
+            ranking=self.ranking,
+            rules=self.rules,
+            protocol=find_protocol(self.protocol),
+            device=select_device(gpu),
+            previous=self.previous,
+        )
+        draw_allocation(self.folder, self.rules[0])
+        return summary
+
+
+def ranking_orders(
+    checkpoints: Sequence[Path],
+    ranking: str | None,
+    rules: Sequence[str],
+    protocol: str,
+    base: Path | None,
+    out: Path | None,
+) -> list[RankingOrder]:
+    """Return the orders for checkpoints that lie anywhere; see `aca_ray.rank`.
+
+    Raises:
+        ConfigError: names are unknown, or files are missing or no search checkpoints; holds all problems.
+    """
+    ranking, rules = ranking or DEFAULT_RANKING, tuple(rules) or (DEFAULT_ALLOCATION,)
+    problems = [] if ranking in RANKERS else [unknown_name("ranking", "ranker", ranking, RANKERS)]
+    problems += [unknown_name("allocation", "allocation rule", rule, RULES) for rule in rules if rule not in RULES]
+    if protocol not in PROTOCOLS:
+        problems.append(unknown_name("protocol", "protocol", protocol, PROTOCOLS))
+    if not checkpoints:
+        problems.append("rank: needs at least one checkpoint")
+    orders = []
+    for path in checkpoints:
+        try:
+            header = read_header(path)
+        except CheckpointError as error:
+            problems.append(str(error))
+            continue
+        if header.get("kind") != "search":
+            problems.append(f"{path}: is a checkpoint of kind {header.get('kind')!r}; ranking needs a search's")
+            continue
+        name = f"{header['fingerprint'][:12]}-{path.stem}-{ranking}"
+        folder = (path.parent if out is None else out) / name
+        orders.append(
+            RankingOrder(path.resolve(), folder.resolve(), base or _base_of(path), ranking, rules, protocol, None)
+        )
+    if problems:
+        raise ConfigError(problems)
+    return orders
+
+
+def _base_of(checkpoint: Path) -> Path:
+    """Return the folder that data paths are relative to: the sweep's, or the working directory outside of sweeps."""
+    for parent in checkpoint.resolve().parents:
+        manifest = SweepFolder(parent).manifest
+        if manifest.is_file():
+            return Path(read_json(manifest)["base"])
+    return Path.cwd()

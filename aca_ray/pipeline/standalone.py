@@ -1,0 +1,66 @@
+"""Retraining a network that somebody names, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+
+from aca_ray.config import RetrainingTrial, fingerprint
+from aca_ray.data import absolute_locations, validate_data
+from aca_ray.errors import AcaRayError, ConfigError, unknown_name
+from aca_ray.evaluation import PROTOCOLS
+from aca_ray.pipeline.evaluating import network_json, open_evaluation, read_network
+from aca_ray.space import PUBLISHED
+from aca_ray.storage import TrialRecord
+from aca_ray.training import select_device
+
+
+def retrain(
+    network: str,
+    data: Mapping[str, Any],
+    protocol: str,
+    seed: int,
+    out: Path,
+    threads: int,
+    gpu: bool,
+    stream: TextIO,
+) -> TrialRecord:
+    """Retrain a published genotype or the network of a file; see `aca_ray.evaluate`.
+
+    Raises:
+        ConfigError: a name or file is unknown or the data mapping is wrong; holds all problems.
+    """
+    data = absolute_locations(data, Path.cwd())
+    problems = validate_data(data, "data")
+    if protocol not in PROTOCOLS:
+        problems.append(unknown_name("protocol", "protocol", protocol, PROTOCOLS))
+    genotype, plan = PUBLISHED.get(network), None
+    if genotype is None:
+        try:
+            if not Path(network).is_file():
+                raise ConfigError(
+                    f"{unknown_name('network', 'genotype', network, PUBLISHED)}; nor is it a file with a network as JSON"
+                )
+            genotype, plan = read_network(Path(network))
+        except AcaRayError as error:
+            problems.append(str(error))
+    if problems or genotype is None:
+        raise ConfigError(problems)
+    torch.set_num_threads(threads)
+    trial = RetrainingTrial(fingerprint(network_json(genotype, plan)), network, data, protocol, seed)
+    existing = TrialRecord.read(out)
+    if existing is not None and existing.fingerprint != trial.fingerprint:
+        raise ConfigError(f"{out}: holds another retraining ({existing.fingerprint[:12]}); name another folder")
+    if existing is not None and existing.state == "finished":
+        return existing
+    resumable = open_evaluation(trial, genotype, plan, out, Path.cwd(), select_device(gpu))
+    while not resumable.finished:
+        report = resumable.advance()
+        if report is not None:
+            numbers = "  ".join(f"{name} {value:.4g}" for name, value in report.metrics.items() if "/" in name)
+            stream.write(f"epoch {report.epoch}/{resumable.record.num_epochs}  {numbers}\n")
+            stream.flush()
+    return resumable.record

@@ -1,0 +1,71 @@
+"""Channel ranking and allocation as Ray tasks over milestone checkpoints."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from aca_ray.pipeline.ranking_orders import RankingOrder
+from aca_ray.sweep.cluster import ray
+
+
+def _carry_out(order: RankingOrder, threads: int, gpu: bool, after: Any) -> dict[str, Any]:
+    """Rank and allocate; `after` is only waited for."""
+    return order.carry_out(threads=threads, gpu=gpu)
+
+
+class RankingTasks:
+    """Submits ranking orders, a few at a time, and collects what they answer.
+
+    A task reserves no CPU: it is short, and a reservation would have it wait until a whole search has ended. Where trials
+    own GPUs a task asks for the same share.
+
+    Args:
+        threads: torch threads of a task.
+        gpus: GPUs, or a share of one, of a task.
+        max_in_flight: tasks at once.
+    """
+
+    def __init__(self, threads: int, gpus: float, max_in_flight: int) -> None:
+        self._task = ray.remote(num_cpus=0, num_gpus=gpus)(_carry_out)
+        self._threads, self._gpu, self._max_in_flight = threads, gpus > 0, max_in_flight
+        self._waiting: deque[RankingOrder] = deque()
+        self._running: dict[Any, RankingOrder] = {}
+        self._refs: dict[Path, Any] = {}
+        self.failures: dict[Path, str] = {}
+
+    def submit(self, order: RankingOrder) -> None:
+        """Take an order; one for the same folder is taken once only."""
+        if order.folder not in self._refs and all(order.folder != other.folder for other in self._waiting):
+            self._waiting.append(order)
+            self._start()
+
+    def poll(self, timeout: float = 0.0) -> Sequence[tuple[RankingOrder, dict[str, Any]]]:
+        """Return orders that were carried out, with their summaries; the reasons of others go to `failures`."""
+        if not self._running:
+            return ()
+        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout)
+        done = []
+        for ref in ready:
+            order = self._running.pop(ref)
+            try:
+                done.append((order, ray.get(ref)))
+            except Exception as error:
+                self.failures[order.folder] = str(error)
+        self._start()
+        return done
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing runs."""
+        return not self._waiting and not self._running
+
+    def _start(self) -> None:
+        while self._waiting and len(self._running) < self._max_in_flight:
+            order = self._waiting.popleft()
+            before = None if order.previous is None else self._refs.get(order.previous)
+            ref = self._task.remote(order, self._threads, self._gpu, before)
+            self._refs[order.folder] = ref
+            self._running[ref] = order

@@ -1,0 +1,312 @@
+"""Driving a sweep: searches, then channel ranking while they go on, then retraining, then the comparison."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aca_ray.comparison import Comparison, comparison_rows
+from aca_ray.config import RuntimeSpec
+from aca_ray.display import LiveView
+from aca_ray.errors import SweepError
+from aca_ray.pipeline.comparing import compare_sweeps
+from aca_ray.pipeline.layout import allocation_folder, milestone_path
+from aca_ray.pipeline.manifest import Sweep
+from aca_ray.pipeline.orders import (
+    EvaluationOrder,
+    Order,
+    SearchOrder,
+    allocation_of,
+    evaluation_orders,
+    ranking_of,
+    rules_of,
+    search_orders,
+)
+from aca_ray.pipeline.ranking_orders import RankingOrder
+from aca_ray.storage import TrialRecord
+from aca_ray.storage.lock import exclusive
+from aca_ray.sweep.actor import TrialActor
+from aca_ray.sweep.cluster import ray_session, tune
+from aca_ray.sweep.ranking import RankingTasks
+from aca_ray.sweep.reporter import Reporter
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SweepOutcome:
+    """How a driven sweep ended.
+
+    Attributes:
+        comparison: of everything that is finished, or None where the sweep was interrupted before anything was.
+        interrupted: whether it was stopped before its end and can be resumed.
+        failures: what could not be done, one sentence each.
+        tracked: whether everything is in the tracking store.
+    """
+
+    comparison: Comparison | None
+    interrupted: bool
+    failures: tuple[str, ...]
+    tracked: bool
+
+
+class Interrupt:
+    """Set when somebody asked the sweep to stop."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    @contextmanager
+    def handling_signals(self) -> Iterator[None]:
+        """Have SIGINT and SIGTERM end Tune's run in good order; a second one ends the process.
+
+        Tune stops cleanly on SIGUSR1 and leaves the other signals alone.
+        """
+
+        def stop(signum: int, frame: object) -> None:
+            self.requested = True
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = [signal.signal(number, stop) for number in numbers]
+        try:
+            yield
+        finally:
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)
+
+
+def drive(sweep: Sweep, view: LiveView) -> SweepOutcome:
+    """Do everything of a sweep that is not done yet.
+
+    Raises:
+        SweepError: another process drives this sweep, or the resources can never hold a trial.
+    """
+    sweep.folder.path.mkdir(parents=True, exist_ok=True)
+    with exclusive(sweep.folder.lock, wait=False) as free:
+        if not free:
+            raise SweepError(
+                f"{sweep.folder.path}: another process drives this sweep; watch it with `aca-ray status "
+                f"{sweep.spec.name}`, or stop it first"
+            )
+        reporter = Reporter(sweep, allocation_of(sweep))
+        reporter.start()
+        try:
+            with ray_session(sweep.spec.runtime.address) as resources:
+                _check_resources(sweep.spec.runtime, resources)
+                driver = _Driver(sweep, view, reporter, resources)
+                driver.run()
+            comparison = driver.compare()
+        finally:
+            view.close()
+            tracked = reporter.stop()
+        return SweepOutcome(comparison, driver.interrupt.requested, tuple(driver.failures), tracked)
+
+
+def _check_resources(runtime: RuntimeSpec, resources: dict[str, float]) -> None:
+    problems = [
+        f"runtime.{key}_per_trial: needs {needed} {name}s on one node, the whole cluster has {resources.get(name, 0):g}"
+        for key, name, needed in (
+            ("cpus", "CPU", runtime.cpus_per_trial),
+            ("gpus", "GPU", runtime.gpus_per_trial),
+        )
+        if needed > resources.get(name, 0)
+    ]
+    if problems:
+        raise SweepError("\n".join(problems))
+
+
+class _Driver:
+    def __init__(self, sweep: Sweep, view: LiveView, reporter: Reporter, resources: dict[str, float]) -> None:
+        self.sweep, self.view, self.reporter = sweep, view, reporter
+        self.interrupt = Interrupt()
+        self.failures: list[str] = []
+        self.runtime = sweep.spec.runtime
+        self.searches = search_orders(sweep)
+        slots = int(resources.get("CPU", 1) // self.runtime.cpus_per_trial)
+        self.ranking = RankingTasks(
+            self.runtime.cpus_per_trial, self.runtime.gpus_per_trial, max_in_flight=max(1, slots // 2)
+        )
+        self.by_folder: dict[Path, SearchOrder] = {order.folder: order for order in self.searches}
+
+    def run(self) -> None:
+        evaluations = [order for search in self.searches for order in evaluation_orders(self.sweep, search)]
+        self.view.open([*self.searches, *evaluations])
+        self._catch_up([*self.searches, *evaluations])
+        self._run_trials(self.searches, self._search_changed, self._poll_ranking)
+        while not self.ranking.idle and not self.interrupt.requested:
+            self._poll_ranking(timeout=0.5)
+        if self.interrupt.requested:
+            return
+        ready = []
+        for order in evaluations:
+            missing = self._missing(order)
+            if missing is None:
+                ready.append(order)
+            else:
+                self.failures.append(missing)
+        self._run_trials(ready, self.reporter.trial, lambda: None)
+
+    def compare(self) -> Comparison | None:
+        """Return the comparison of what is finished, if anything is, and have it logged."""
+        self._note_failures()
+        done = any(
+            _state(order) == "finished" for search in self.searches for order in evaluation_orders(self.sweep, search)
+        )
+        comparison = compare_sweeps([self.sweep], self.sweep.folder.comparison) if done else None
+        if self.interrupt.requested:
+            self.reporter.interrupt()
+        else:
+            self.reporter.finish(self.sweep.folder.comparison, {} if comparison is None else _metrics(comparison))
+        return comparison
+
+    def _catch_up(self, orders: Sequence[Order]) -> None:
+        """Log and rank what an earlier driver left behind."""
+        for order in orders:
+            if TrialRecord.read(order.folder) is not None:
+                self.view.update(order.folder)
+                if isinstance(order, SearchOrder):
+                    self._search_changed(order.folder)
+                else:
+                    self.reporter.trial(order.folder)
+
+    def _run_trials(
+        self, orders: Sequence[Order], changed: Callable[[Path], None], between: Callable[[], object]
+    ) -> None:
+        todo = [order for order in orders if _state(order) != "finished"]
+        if not todo or self.interrupt.requested:
+            return
+        runtime = self.runtime
+        bundle = {"CPU": runtime.cpus_per_trial, "GPU": runtime.gpus_per_trial}
+        config = {
+            "order": tune.grid_search([order.to_json() for order in todo]),
+            "threads": runtime.cpus_per_trial,
+            "gpus": runtime.gpus_per_trial,
+        }
+
+        def saw(folder: Path) -> None:
+            self.view.update(folder)
+            changed(folder)
+
+        with self.interrupt.handling_signals():
+            tune.run(
+                TrialActor,
+                name=self.sweep.spec.name,
+                config=config,
+                resources_per_trial=tune.PlacementGroupFactory([bundle]),
+                max_concurrent_trials=runtime.max_concurrent,
+                storage_path=str(self.sweep.folder.ray),
+                max_failures=runtime.max_failures,
+                reuse_actors=True,
+                raise_on_failed_trial=False,
+                callbacks=[_Watch(saw, lambda: (between(), self.view.refresh()))],
+                verbose=0,
+            )
+
+    def _search_changed(self, folder: Path) -> None:
+        self.reporter.trial(folder)
+        order = self.by_folder[folder]
+        record = TrialRecord.read(folder)
+        if order.trial.skip != "allocated" or record is None:
+            return
+        previous: Path | None = None
+        for epoch in record.milestones:
+            target = allocation_folder(folder, epoch)
+            self.ranking.submit(
+                RankingOrder(
+                    checkpoint=milestone_path(folder, epoch),
+                    folder=target,
+                    base=self.sweep.base,
+                    ranking=ranking_of(self.sweep),
+                    rules=rules_of(self.sweep),
+                    protocol=self.sweep.spec.experiment.evaluation.protocol,
+                    previous=previous,
+                )
+            )
+            previous = target
+
+    def _poll_ranking(self, timeout: float = 0.0) -> None:
+        for done, _ in self.ranking.poll(timeout):
+            search_folder = done.folder.parent.parent
+            epoch = int(done.folder.name.removeprefix("epoch_"))
+            self.view.update(search_folder)
+            self.reporter.allocation(search_folder, done.folder, epoch)
+
+    def _missing(self, order: EvaluationOrder) -> str | None:
+        """Return why a retraining cannot begin, or None."""
+        if _state(order) == "finished":
+            return None
+        record = TrialRecord.read(order.search_folder)
+        if record is None or record.state != "finished":
+            return f"retraining {order.trial.short}: its search {order.search.short} has not finished"
+        if order.trial.allocation is not None:
+            folder = allocation_folder(order.search_folder, order.search.epochs)
+            if folder in self.ranking.failures or not (folder / "allocation.json").exists():
+                reason = self.ranking.failures.get(folder, "no plan was written").splitlines()[-1]
+                return f"retraining {order.trial.short}: ranking of search {order.search.short} failed ({reason})"
+        return None
+
+    def _note_failures(self) -> None:
+        if self.interrupt.requested:
+            return
+        orders = [o for search in self.searches for o in (search, *evaluation_orders(self.sweep, search))]
+        for order in orders:
+            record = TrialRecord.read(order.folder)
+            if record is not None and record.state == "failed":
+                reason = (record.error or "").strip().splitlines()[-1:]
+                self.failures.append(f"{record.kind} {order.trial.short} failed: {' '.join(reason)}")
+            elif record is not None and record.state == "running":
+                self.failures.append(
+                    f"{record.kind} {order.trial.short}: its process died more than {self.runtime.max_failures} times"
+                )
+
+
+class _Watch(tune.Callback):  # type: ignore[misc]
+    """Tells of every change of a trial, and of every turn of Tune's loop."""
+
+    def __init__(self, changed: Callable[[Path], None], turn: Callable[[], object]) -> None:
+        self._changed, self._turn = changed, turn
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        self._changed(Path(result["folder"]))
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._changed(Path(trial.config["order"]["folder"]))
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._changed(Path(trial.config["order"]["folder"]))
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self._turn()
+
+
+def _state(order: Order) -> str | None:
+    record = TrialRecord.read(order.folder)
+    return None if record is None else record.state
+
+
+def _metrics(comparison: Comparison) -> dict[str, float]:
+    """Return the comparison's numbers for the sweep's own run, one metric per group and number."""
+    metrics: dict[str, float] = {}
+    for row in comparison_rows(comparison):
+        if row.baseline != "searched":
+            continue
+        place = f"{row.method}/{row.space}/{row.data}/e{row.epochs}"
+        for name, value in (
+            ("searched", row.baseline_mean),
+            ("allocated", row.main_mean),
+            ("difference", row.difference_mean),
+        ):
+            if value is not None:
+                metrics[f"comparison/{place}/{name}"] = value
+    return metrics
