@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aca_ray.storage.files import write_whole
 from aca_ray.errors import ConfigError
+from aca_ray.storage.files import write_whole
 
 Row = TypeVar("Row")
 _ARROW_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}

@@ -43,7 +43,7 @@ def load_spec(path: Path, vocabulary: Vocabulary) -> SweepSpec:
 def parse_spec(text: str, vocabulary: Vocabulary, origin: str = "spec") -> SweepSpec:
     """Return the spec in a YAML text; see `load_spec`."""
     try:
-        value = yaml.load(text, _UniqueKeyLoader)  # noqa: S506 - a subclass of SafeLoader
+        value = yaml.load(text, _UniqueKeyLoader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{origin}: is not valid YAML: {' '.join(str(error).split())}") from error
     except ConfigError as error:

@@ -1,7 +1,7 @@
 """The sweep spec: `experiment` decides the result and is fingerprinted, `runtime` says where it runs and is not.
 
-Names (methods, spaces, rankers, ...) are checked against a Vocabulary that the caller hands in, so that this package knows
-no registry.
+Names (methods, spaces, rankers, ...) are checked against a Vocabulary that the caller hands in, so that this package
+knows no registry.
 """
 
 from __future__ import annotations

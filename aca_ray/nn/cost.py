@@ -1,7 +1,7 @@
 """Exact parameter and multiply-accumulate counts.
 
-Convention: MACs are those of convolutions and linear layers for one image; batch norms, activations, pooling and sums count
-nothing. Published FLOPs follow differing conventions and compare only with their own.
+Convention: MACs are those of convolutions and linear layers for one image; batch norms, activations, pooling and sums
+count nothing. Published FLOPs follow differing conventions and compare only with their own.
 """
 
 from __future__ import annotations

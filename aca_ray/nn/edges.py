@@ -78,8 +78,8 @@ class FullEdge(nn.Module):
 class PartialChannelEdge(nn.Module):
     """The first C/k channels pass through the candidates, the others bypass them; then all are shuffled.
 
-    The bypass is the identity at stride 1 and a 2x2 max pooling at stride 2. The channels that pass are always the first
-    ones: the shuffle, not a draw, is what rotates them.
+    The bypass is the identity at stride 1 and a 2x2 max pooling at stride 2. The channels that pass are always the
+    first ones: the shuffle, not a draw, is what rotates them.
 
     Source: Xu et al. 2020 (PC-DARTS), section 3.2, and its official code.
     """

@@ -16,7 +16,8 @@ class CellMixing:
     """Mixing weights of one cell type, shared by all its cells.
 
     Attributes:
-        operations: (E, O) weight of every candidate on every edge, in column order; entries beyond an edge's own number of
+        operations: (E, O) weight of every candidate on every edge, in column order; entries beyond an edge's own number
+        of
             candidates are not read.
         edges: (E,) weight of every edge in the sum of its target node, or None for a plain sum.
     """

@@ -35,7 +35,8 @@ def allocate_milestone(
     device: torch.device,
     previous: Path | None = None,
 ) -> dict[str, Any]:
-    """Rank the channels of a supernet checkpoint, allocate them by every rule, write scores and plans, return the summary.
+    """Rank the channels of a supernet checkpoint, allocate them by every rule, write scores and plans, return the
+    summary.
 
     A folder that already holds the answer to the same question is only read. Scores are estimated over all of
     search_valid; the test split is not touched.

@@ -64,8 +64,8 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
         divisor = find_method(name).channel_divisor
         if experiment.network.channels % divisor:
             problems.append(
-                f"experiment.network.channels: must be divisible by {divisor} for experiment.methods[{index}] ({name}), "
-                f"found {experiment.network.channels}"
+                f"experiment.network.channels: must be divisible by {divisor} for experiment.methods[{index}] ({name}),
+                " f"found {experiment.network.channels}"
             )
     if problems:
         raise ConfigError(problems)

@@ -42,7 +42,8 @@ def retrain(
         try:
             if not Path(network).is_file():
                 raise ConfigError(
-                    f"{unknown_name('network', 'genotype', network, PUBLISHED)}; nor is it a file with a network as JSON"
+                    f"{unknown_name('network', 'genotype', network, PUBLISHED)}; nor is it a file with a network as
+                    JSON"
                 )
             genotype, plan = read_network(Path(network))
         except AcaRayError as error:

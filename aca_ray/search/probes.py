@@ -13,8 +13,8 @@ from aca_ray.space.topology import CELL_TYPES
 def architecture_probes(mixing: Mixing, space: Space, genotype: Genotype) -> dict[str, float]:
     """Return the mean entropy of the edges' mixing weights, and the genotype's skips and parametric operations.
 
-    The entropy of an edge is divided by the logarithm of its number of candidates, so that 1 is undecided and 0 decided;
-    edges with one candidate are left out, and with none left the entropy is 0.
+    The entropy of an edge is divided by the logarithm of its number of candidates, so that 1 is undecided and 0
+    decided; edges with one candidate are left out, and with none left the entropy is 0.
     """
     entropies = []
     for cell_type in CELL_TYPES:

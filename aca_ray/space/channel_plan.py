@@ -36,12 +36,12 @@ class EdgePlan:
     def kept_channels(self, width: int) -> tuple[int, ...]:
         """Return the channels, ascending, that the operation keeps in a network whose edge has `width` channels.
 
-        Channel j of the network covers the interval [j*C/width, (j+1)*C/width) of the C ranked channels; its rank is the
-        mean rank over that interval, weighted by overlap. The round(kept_fraction*width) channels of best rank are kept,
-        ties going to the lower index. One rule serves wider and narrower networks, and the total is exact.
+        Channel j of the network covers the interval [j*C/width, (j+1)*C/width) of the C ranked channels; its rank is
+        the mean rank over that interval, weighted by overlap. The round(kept_fraction*width) channels of best rank are
+        kept, ties going to the lower index. One rule serves wider and narrower networks, and the total is exact.
 
-        Source: ours (method.md 3 gives the intervals; the weighted mean replaces a largest-remainder rounding, which has
-        no answer where the network is narrower than the supernet).
+        Source: ours (method.md 3 gives the intervals; the weighted mean replaces a largest-remainder rounding, which
+        has no answer where the network is narrower than the supernet).
         """
         num_ranked = len(self.order)
         rank = [0] * num_ranked

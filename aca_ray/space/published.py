@@ -1,8 +1,8 @@
 """Genotypes that papers have published, as named values.
 
-Source: the genotype files of the official repositories of Liu et al. 2019 (DARTS), Xu et al. 2020 (PC-DARTS), Chen et al.
-2019 (P-DARTS), Chen et al. 2021 (DrNAS), Xue & Qin 2022 (ADARTS), Zhou et al. 2020 (PR-DARTS), Zhu et al. 2023 (OPP-DARTS) and
-Chu et al. 2020 (FairDARTS).
+Source: the genotype files of the official repositories of Liu et al. 2019 (DARTS), Xu et al. 2020 (PC-DARTS), Chen et
+al. 2019 (P-DARTS), Chen et al. 2021 (DrNAS), Xue & Qin 2022 (ADARTS), Zhou et al. 2020 (PR-DARTS), Zhu et al. 2023
+(OPP-DARTS) and Chu et al. 2020 (FairDARTS).
 """
 
 from __future__ import annotations

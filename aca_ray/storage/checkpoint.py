@@ -3,8 +3,8 @@
     {"format": "aca_ray.checkpoint", "version": 1, "kind": ..., "payload_bytes": N, "payload_sha256": ..., ...}\\n
     N bytes written by torch.save
 
-Length and hash are verified before anything is decoded, and the payload is decoded by torch's weights-only loader, which
-builds tensors and plain containers and refuses everything else: no code in a checkpoint is ever run.
+Length and hash are verified before anything is decoded, and the payload is decoded by torch's weights-only loader,
+which builds tensors and plain containers and refuses everything else: no code in a checkpoint is ever run.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return (header, state) of a checkpoint, tensors on the CPU.
 
     Raises:
-        CheckpointError: the file is missing, foreign, truncated, altered, of another version, or holds anything but tensors
+        CheckpointError: the file is missing, foreign, truncated, altered, of another version, or holds anything but
+        tensors
             and plain values.
     """
     import torch

@@ -1,7 +1,7 @@
 """The record of a trial: what is known about it, in one JSON file that everybody else reads.
 
-It is written by the process that runs the trial, right after the checkpoint that it describes, so that it never tells of
-anything that a kill could undo.
+It is written by the process that runs the trial, right after the checkpoint that it describes, so that it never tells
+of anything that a kill could undo.
 """
 
 from __future__ import annotations

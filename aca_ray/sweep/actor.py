@@ -20,9 +20,9 @@ SLICE_SECONDS = 10.0  # Ray can pause or stop a trial only between slices
 class TrialActor(tune.Trainable):  # type: ignore[misc]
     """Runs the trial that its config orders.
 
-    Checkpoints are the trial's own, in its own folder: whatever process opens the folder next goes on from the newest one.
-    So a worker that was killed, a new driver and a reused actor are all the same case, and nothing depends on Tune's
-    experiment state, which lags behind and can be lost with the driver.
+    Checkpoints are the trial's own, in its own folder: whatever process opens the folder next goes on from the newest
+    one. So a worker that was killed, a new driver and a reused actor are all the same case, and nothing depends on
+    Tune's experiment state, which lags behind and can be lost with the driver.
     """
 
     def setup(self, config: dict[str, Any]) -> None:

@@ -19,8 +19,8 @@ def _carry_out(order: RankingOrder, threads: int, gpu: bool, after: Any) -> dict
 class RankingTasks:
     """Submits ranking orders, a few at a time, and collects what they answer.
 
-    A task reserves no CPU: it is short, and a reservation would have it wait until a whole search has ended. Where trials
-    own GPUs a task asks for the same share.
+    A task reserves no CPU: it is short, and a reservation would have it wait until a whole search has ended. Where
+    trials own GPUs a task asks for the same share.
 
     Args:
         threads: torch threads of a task.

@@ -18,8 +18,8 @@ logger = logging.getLogger(__name__)
 class Reporter:
     """Brings the tracking store up to date with the records on the disk.
 
-    What a job logs is read from the disk when the job runs, so that a job lost with the process is made good by the next
-    one for the same trial.
+    What a job logs is read from the disk when the job runs, so that a job lost with the process is made good by the
+    next one for the same trial.
 
     Args:
         sweep: whose runs these are.

@@ -14,9 +14,9 @@ KEPT_PER_NODE = 2
 def top_two(mixing: Mixing, space: Space) -> Genotype:
     """Return the genotype that keeps, for every node, the two incoming edges with the strongest operation.
 
-    The strength of an operation is its mixing weight, times its edge's weight where edges are weighted. `none` takes part
-    in the softmax but is never derived. Ties go to the smaller source node and to the earlier candidate; the two edges of
-    a node are listed strongest first.
+    The strength of an operation is its mixing weight, times its edge's weight where edges are weighted. `none` takes
+    part in the softmax but is never derived. Ties go to the smaller source node and to the earlier candidate; the two
+    edges of a node are listed strongest first.
 
     Source: Liu et al. 2019 (DARTS), section 2.4; with edge weights, Xu et al. 2020 (PC-DARTS), section 3.3.
     """
