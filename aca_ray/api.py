@@ -79,13 +79,11 @@ def _drive(sweep: Sweep, stream: TextIO | None) -> SweepOutcome:
 def status(name: str, *, storage: Path = DEFAULT_STORAGE) -> tuple[Progress, bool]:
     """Return how far the trials of a sweep are, and whether a process drives it now; Ray need not run."""
     from aca_ray.display import read_progress
-    from aca_ray.pipeline.orders import evaluation_orders, search_orders
+    from aca_ray.pipeline.orders import all_orders
     from aca_ray.storage.lock import is_held
 
     sweep = find(name, storage)
-    searches = search_orders(sweep)
-    evaluations = [order for search in searches for order in evaluation_orders(sweep, search)]
-    return read_progress([*searches, *evaluations]), is_held(sweep.folder.lock)
+    return read_progress(all_orders(sweep)), is_held(sweep.folder.lock)
 
 
 def rank(

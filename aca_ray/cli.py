@@ -196,7 +196,9 @@ def _rank(options: argparse.Namespace) -> int:
         threads=options.threads,
     )
     for path, summary in summaries.items():
-        print(f"{_relative(path)}: {summary['ranking']}, {100 * summary['decided_share']:.0f} % of channels decided")
+        decided = summary["decided_share"]
+        certainty = "without standard errors" if decided is None else f"{100 * decided:.0f} % of channels decided"
+        print(f"{_relative(path)}: {summary['ranking']}, {certainty}")
         for rule, plan in summary["plans"].items():
             share, parameters = 100 * plan["refilled_share"], plan["parameters"]
             print(f"  {rule}: {share:.1f} % refilled, {parameters:,} parameters, {plan['macs']:,} MACs")

@@ -99,7 +99,8 @@ class MeanOverImages:
         self._sum_of_squares = squares if self._sum_of_squares is None else self._sum_of_squares + squares
 
     def estimate(self) -> Estimate:
-        assert self._sum is not None and self._sum_of_squares is not None
+        assert self._sum is not None
+        assert self._sum_of_squares is not None
         n = self._num_images
         mean = self._sum / n
         if n < 2:
@@ -164,7 +165,9 @@ class ClassStatistics:
 
     def scatter(self) -> tuple[Tensor, Tensor]:
         """Return the (C,) sums of squares between classes and within them."""
-        assert self.counts is not None and self.means is not None and self.within is not None
+        assert self.counts is not None
+        assert self.means is not None
+        assert self.within is not None
         mean = self.counts @ self.means / self.counts.sum()
         between = self.counts @ (self.means - mean).square()
         return between, self.within

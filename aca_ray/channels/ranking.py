@@ -198,7 +198,7 @@ def _pass_batches(
                 # Nothing else requires a gradient, so the graph begins at the first kept edges and no earlier.
                 if not seen.mixed.requires_grad:
                     seen.mixed.requires_grad_()
-                seen.mixed.register_hook(_GradientHook(edge.accumulator, batch))  # type: ignore[no-untyped-call]
+                seen.mixed.register_hook(_GradientHook(edge.accumulator, batch))
 
         with torch.set_grad_enabled(needs_gradient):
             logits = supernet(images, mixing, observe)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from aca_ray.config.schema import PLACE, NameProblem, SweepSpec, Vocabulary
+from aca_ray.config.schema import PLACE, ProblemError, SweepSpec, Vocabulary
 from aca_ray.errors import ConfigError, unknown_name
 
 
@@ -19,8 +20,10 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            line = key_node.start_mark.line + 1
+            if not isinstance(key, Hashable):
+                raise ConfigError(f"line {line}: a key must be a text, found {key!r}")
             if key in seen:
-                line = key_node.start_mark.line + 1
                 raise ConfigError(f"line {line}: key {key!r} is given twice; keep one")
             seen.add(key)
         return super().construct_mapping(node, deep)
@@ -44,7 +47,7 @@ def parse_spec(text: str, vocabulary: Vocabulary, origin: str = "spec") -> Sweep
     """Return the spec in a YAML text; see `load_spec`."""
     try:
         value = yaml.load(text, _UniqueKeyLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: such as a date without such a day
         raise ConfigError(f"{origin}: is not valid YAML: {' '.join(str(error).split())}") from error
     except ConfigError as error:
         raise ConfigError(f"{origin}: {error}") from error
@@ -61,7 +64,7 @@ def _sentences(error: ValidationError) -> list[str]:
     for problem in error.errors():
         place = _place(problem["loc"])
         cause = problem.get("ctx", {}).get("error")
-        if isinstance(cause, NameProblem):
+        if isinstance(cause, ProblemError):
             sentences += [sentence.replace(PLACE, place) for sentence in cause.sentences]
         elif problem["type"] == "extra_forbidden":
             model = _model_at(problem["loc"][:-1])
@@ -84,7 +87,8 @@ def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
     model: type[BaseModel] = SweepSpec
     for part in location:
         annotation = model.model_fields[str(part)].annotation
-        assert isinstance(annotation, type) and issubclass(annotation, BaseModel)
+        assert isinstance(annotation, type)
+        assert issubclass(annotation, BaseModel)
         model = annotation
     return model
 

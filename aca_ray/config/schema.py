@@ -35,7 +35,7 @@ class Vocabulary:
     data_problems: Callable[[Mapping[str, Any], str], list[str]]
 
 
-class NameProblem(ValueError):
+class ProblemError(ValueError):
     """Sentences about a value, each with its place relative to the value."""
 
     def __init__(self, sentences: list[str]) -> None:
@@ -52,7 +52,7 @@ def _known(kind: str) -> Callable[[str, ValidationInfo], str]:
         if isinstance(vocabulary, Vocabulary):
             known: frozenset[str] = getattr(vocabulary, kind)
             if value not in known:
-                raise NameProblem([unknown_name(PLACE, kind.replace("_", " "), value, known)])
+                raise ProblemError([unknown_name(PLACE, kind.replace("_", " "), value, known)])
         return value
 
     return check
@@ -66,7 +66,7 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     seen: list[Any] = []
     for value in values:
         if value in seen:
-            raise NameProblem([f"{PLACE}: lists {value!r} twice; every entry stands for trials of its own"])
+            raise ProblemError([f"{PLACE}: lists {value!r} twice; every entry stands for trials of its own"])
         seen.append(value)
     return values
 
@@ -76,7 +76,7 @@ def _data(value: Any, info: ValidationInfo) -> Any:
     if isinstance(info.context, Vocabulary):
         problems = info.context.data_problems(value, PLACE)
         if problems:
-            raise NameProblem(problems)
+            raise ProblemError(problems)
     return value
 
 
@@ -148,7 +148,7 @@ class RuntimeSpec(_Frozen):
     """MLflow tracking URI; null keeps a SQLite store in the storage folder."""
     cpus_per_trial: Annotated[int, Field(ge=1, strict=True)] = 1
     """CPU cores, and torch threads, of a trial; a different number can change the last bits on a CPU."""
-    gpus_per_trial: Annotated[float, Field(ge=0)] = 0
+    gpus_per_trial: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
     """GPUs, or a share of one, of a trial."""
     max_concurrent: Annotated[int, Field(ge=1, strict=True)] | None = None
     """Trials at once; null lets the resources decide."""

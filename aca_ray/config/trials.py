@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from aca_ray.config.fingerprint import SHORT_DIGITS, fingerprint
 from aca_ray.config.schema import ExperimentSpec, Skip
@@ -14,14 +14,17 @@ from aca_ray.config.schema import ExperimentSpec, Skip
 FINGERPRINT_VERSION = 1  # raised whenever the same trial would give another result
 
 
+Kind = Literal["search", "evaluation"]
+
+
 class _Identified:
     """Adds the fingerprint of the JSON form."""
 
-    kind: str
+    kind: ClassVar[Kind]
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready value."""
-        return asdict(self)  # type: ignore[call-overload, no-any-return]
+        return asdict(self)  # type: ignore[call-overload]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -50,7 +53,7 @@ class SearchTrial(_Identified):
         milestones: epochs, ascending, whose checkpoints are kept and compared; the last is the final epoch.
     """
 
-    kind = "search"
+    kind: ClassVar[Kind] = "search"
 
     method: str
     skip: Skip
@@ -84,7 +87,7 @@ class EvaluationTrial(_Identified):
         allocation: name of the allocation rule, None where skips were searched.
     """
 
-    kind = "evaluation"
+    kind: ClassVar[Kind] = "evaluation"
 
     search: str
     method: str
@@ -132,7 +135,7 @@ class RetrainingTrial(_Identified):
         retrain_seed: of the retraining.
     """
 
-    kind = "evaluation"
+    kind: ClassVar[Kind] = "evaluation"
 
     network: str
     name: str

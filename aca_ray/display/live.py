@@ -66,10 +66,11 @@ class LiveView:
         room = max(height - 4, 1)
         shown = self._most_interesting(room)
         hidden = len(self._lines) - len(shown)
-        table = [line[: columns - 1] for line in progress_lines(shown)]
+        table = progress_lines(shown)
         more = [f"... and {hidden} more"] if hidden else []
         elapsed = clock(time.monotonic() - self._start)
-        text = [*table, *more, f"{self._progress().summary()}; {elapsed} so far"]
+        lines = [*table, *more, f"{self._progress().summary()}; {elapsed} so far"]
+        text = [line[: columns - 1] for line in lines]  # a line that wraps would spoil the count of lines
         up = _UP.format(self._drawn) if self._drawn else ""
         self._stream.write(f"{up}\r{_CLEAR_DOWN}" + "\n".join(text) + "\n")
         self._stream.flush()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
-import torch
 from torch import Tensor, nn
 
-from aca_ray.nn.edges import EdgeBuilder, EdgeObservation
+from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, JointOutputs, SearchEdge, joint_outputs
 from aca_ray.nn.mixing import CellMixing
 from aca_ray.nn.operations import FactorizedReduce, relu_conv_norm
+from aca_ray.nn.small_maps import concatenate_channels, images_last
 from aca_ray.space.spaces import Space
 from aca_ray.space.topology import CellType
 
@@ -34,7 +35,7 @@ class CellInputs(nn.Module):
         self.previous = relu_conv_norm(previous_channels, channels, affine=affine)
 
     def forward(self, before: Tensor, previous: Tensor) -> list[Tensor]:
-        return [self.before(before), self.previous(previous)]
+        return [images_last(self.before(before)), images_last(self.previous(previous))]
 
 
 class SearchCell(nn.Module):
@@ -61,22 +62,39 @@ class SearchCell(nn.Module):
             build_edge(names, channels, 2 if cell_type == "reduce" and edge.source < self.topology.num_inputs else 1)
             for names, edge in zip(space.candidates(cell_type), self.topology.edges, strict=True)
         )
-        self.incoming = tuple(self.topology.incoming(node) for node in self.topology.intermediate_nodes)
+        nodes = range(self.topology.num_inputs + self.topology.num_nodes)
+        self.incoming = tuple(self.topology.incoming(node) for node in nodes)
+        self.outgoing = tuple(
+            tuple(index for index, edge in enumerate(self.topology.edges) if edge.source == node) for node in nodes
+        )
 
     def forward(
         self, before: Tensor, previous: Tensor, mixing: CellMixing, observe: CellObserver | None = None
     ) -> Tensor:
         states = self.inputs(before, previous)
         edge_scales = None if mixing.edges is None else mixing.edges.unbind()
-        for incoming in self.incoming:
+        joint: dict[int, JointOutputs | None] = {}
+        for incoming, outgoing in zip(self.incoming, self.outgoing, strict=True):
             total: Tensor | None = None
             for index in incoming:
                 source = states[self.topology.edges[index].source]
                 watch = None if observe is None else (lambda seen, index=index: observe(index, seen))
-                term = self.edges[index](source, mixing.operations[index], watch)
+                term = self.edges[index](source, mixing.operations[index], watch, joint[index])
                 if edge_scales is not None:
                     term = term * edge_scales[index]
                 total = term if total is None else total + term
-            assert total is not None  # every node has incoming edges
-            states.append(total)
-        return torch.cat(states[self.topology.num_inputs :], dim=1)
+            if total is not None:  # the first states are the cell's inputs and have no incoming edges
+                states.append(images_last(total))
+            joint.update(self._join(outgoing, states, mixing))
+        return concatenate_channels(states[self.topology.num_inputs :])
+
+    def _join(
+        self, outgoing: tuple[int, ...], states: list[Tensor], mixing: CellMixing
+    ) -> dict[int, JointOutputs | None]:
+        """Return what edges that leave one state compute together, by edge."""
+        if not outgoing:
+            return {}
+        candidates = [cast(SearchEdge, self.edges[index]).candidates for index in outgoing]
+        state = states[self.topology.edges[outgoing[0]].source][:, : candidates[0].channels]
+        found = joint_outputs(candidates, state, mixing.operations[list(outgoing)])
+        return dict(zip(outgoing, found, strict=True))

@@ -13,8 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from aca_ray.nn.derived import DerivedNetwork
+from aca_ray.nn.edges import EdgeBuilder
+from aca_ray.nn.mixing import CellMixing, Mixing, candidate_mask
+from aca_ray.nn.supernet import Supernet
 from aca_ray.space.channel_plan import ChannelPlan
 from aca_ray.space.genotype import Genotype
+from aca_ray.space.spaces import Space
+from aca_ray.space.topology import CELL_TYPES
 
 
 class Cost(NamedTuple):
@@ -61,8 +66,8 @@ def derived_cost(
     height: int,
     width: int,
 ) -> Cost:
-    """Return the cost of a derived network without an auxiliary tower; nothing is computed or allocated."""
-    with torch.device("meta"):
+    """Return the cost of a derived network without an auxiliary tower; global random states are left alone."""
+    with torch.random.fork_rng(devices=[]):
         network = DerivedNetwork(
             genotype,
             plan,
@@ -71,5 +76,31 @@ def derived_cost(
             num_classes=num_classes,
             in_channels=in_channels,
         ).eval()
-        images = torch.empty(1, in_channels, height, width)
-    return Cost(num_parameters(network), count_macs(network, lambda: network(images)))
+        images = torch.zeros(1, in_channels, height, width)
+        return Cost(num_parameters(network), count_macs(network, lambda: network(images)))
+
+
+def supernet_cost(
+    space: Space,
+    build_edge: EdgeBuilder,
+    *,
+    channels: int,
+    num_cells: int,
+    num_classes: int,
+    in_channels: int,
+    height: int,
+    width: int,
+) -> Cost:
+    """Return the cost of a supernet; global random states are left alone."""
+    with torch.random.fork_rng(devices=[]):
+        network = Supernet(
+            space,
+            channels=channels,
+            num_cells=num_cells,
+            num_classes=num_classes,
+            in_channels=in_channels,
+            build_edge=build_edge,
+        ).eval()
+        normal, reduce = (CellMixing(candidate_mask(space, cell_type).float()) for cell_type in CELL_TYPES)
+        images = torch.zeros(1, in_channels, height, width)
+        return Cost(num_parameters(network), count_macs(network, lambda: network(images, Mixing(normal, reduce))))

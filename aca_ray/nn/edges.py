@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from aca_ray.nn.joint import JointOperation
 from aca_ray.nn.operations import build_candidate
+from aca_ray.nn.small_maps import as_maps, as_state, is_small
 from aca_ray.space.candidates import NONE
 
 
@@ -30,12 +32,18 @@ Observer = Callable[[EdgeObservation], None]
 
 
 class SearchEdge(Protocol):
-    """A module that computes an edge; `candidates` holds the operations whose channels are ranked."""
+    """A module that computes an edge.
+
+    Attributes:
+        candidates: the operations whose channels are ranked; they read the first `candidates.channels` channels.
+    """
 
     candidates: CandidateSum
 
-    def __call__(self, x: Tensor, weights: Tensor, observe: Observer | None = None) -> Tensor:
-        """Return the edge's output for (B, C, H, W) and the (O,) mixing weights of its candidates."""
+    def __call__(
+        self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
+    ) -> Tensor:
+        """Return the edge's output for (B, C, H, W), the candidates' (O,) mixing weights and what is ready of them."""
         ...
 
 
@@ -52,16 +60,74 @@ class CandidateSum(nn.Module):
         self.channels = channels
         self.stride = stride
 
-    def forward(self, x: Tensor, weights: Tensor, observe: Observer | None = None) -> Tensor:
-        outputs = {name: operation(x) for name, operation in self.operations.items()}
-        scales = weights.unbind()
-        terms = [output * scales[self.columns[name]] for name, output in outputs.items()]
-        mixed = terms[0]
-        for term in terms[1:]:
-            mixed = mixed + term
+    def forward(
+        self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
+    ) -> Tensor:
+        ready = {} if joint is None else joint.rows
+        outputs = {name: operation(x) for name, operation in self.operations.items() if name not in ready}
+        mixed = None if joint is None else joint.mixed
+        for name, output in outputs.items():
+            term = output * weights[self.columns[name]]
+            mixed = term if mixed is None else mixed + term
+        assert mixed is not None  # an edge offers more than `none`
         if observe is not None:
+            outputs |= {name: as_state(joint.maps[row]) for name, row in ready.items()}
             observe(EdgeObservation(x, outputs, mixed))
         return mixed
+
+
+class JointOutputs(NamedTuple):
+    """What was computed of one edge together with the other edges that read the same state.
+
+    Attributes:
+        rows: where in `maps` the output of a candidate stands, by name; at least one.
+        maps: (M, C, H', W', B) outputs of candidates.
+        mixed: (B, C, H', W') the sum of this edge's candidates in `rows`, each times its mixing weight.
+    """
+
+    rows: Mapping[str, int]
+    maps: Tensor
+    mixed: Tensor
+
+
+def joint_outputs(edges: Sequence[CandidateSum], state: Tensor, weights: Tensor) -> list[JointOutputs | None]:
+    """Return for each of E edges what can be computed together: nothing where maps are large or an operation watched.
+
+    Args:
+        edges: the candidates of edges with equal channels and strides.
+        state: (B, C, H, W) what all of them read.
+        weights: (E, O) their mixing weights.
+
+    Source: ours.
+    """
+    groups: dict[Hashable, list[tuple[int, str]]] = {}
+    if is_small(state):
+        for name in dict.fromkeys(name for edge in edges for name in edge.columns):
+            for index, edge in enumerate(edges):
+                operation = edge.operations[name] if name in edge.columns else None
+                if isinstance(operation, JointOperation) and not operation.is_watched():
+                    groups.setdefault(operation.group, []).append((index, name))
+    if not groups:
+        return [None] * len(edges)
+    maps: list[Tensor] = []
+    rows: list[dict[str, int]] = [{} for _ in edges]
+    num_rows = 0
+    for members in groups.values():
+        operations = [edges[index].operations[name] for index, name in members]
+        outputs = operations[0].run_together(operations, as_maps(state))
+        for place, (index, name) in enumerate(members):
+            rows[index][name] = num_rows + place % len(outputs)
+        maps.append(outputs)
+        num_rows += len(outputs)
+    together = torch.cat(maps)
+    entries = [(index, row, edges[index].columns[name]) for index, own in enumerate(rows) for name, row in own.items()]
+    index, row, column = torch.tensor(entries).unbind(dim=1)
+    scales = weights.new_zeros(len(edges), num_rows).index_put((index, row), weights[index, column])
+    mixed = (scales @ together.flatten(1)).unflatten(1, together.shape[1:])
+    return [
+        JointOutputs(own, together, as_state(total)) if own else None
+        for own, total in zip(rows, mixed.unbind(), strict=True)
+    ]
 
 
 class FullEdge(nn.Module):
@@ -71,8 +137,10 @@ class FullEdge(nn.Module):
         super().__init__()
         self.candidates = CandidateSum(names, channels, stride)
 
-    def forward(self, x: Tensor, weights: Tensor, observe: Observer | None = None) -> Tensor:
-        return self.candidates(x, weights, observe)
+    def forward(
+        self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
+    ) -> Tensor:
+        return self.candidates(x, weights, observe, joint)
 
 
 class PartialChannelEdge(nn.Module):
@@ -92,9 +160,11 @@ class PartialChannelEdge(nn.Module):
         self.candidates = CandidateSum(names, channels // share, stride)
         self.bypass = nn.Identity() if stride == 1 else nn.MaxPool2d(2, 2)
 
-    def forward(self, x: Tensor, weights: Tensor, observe: Observer | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
+    ) -> Tensor:
         passing = x.shape[1] // self.share
-        mixed = self.candidates(x[:, :passing], weights, observe)
+        mixed = self.candidates(x[:, :passing], weights, observe, joint)
         joined = torch.cat((mixed, self.bypass(x[:, passing:])), dim=1)
         return shuffle_channels(joined, self.share)
 

@@ -5,15 +5,30 @@ Source: Liu et al. 2019 (DARTS), section 3.1 and its official code; `noise` from
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from aca_ray.nn.joint import JointOperation, JointSequence
+from aca_ray.nn.small_maps import as_maps, as_state, batch_norm, depthwise, pointwise
 from aca_ray.space.candidates import NONE, SKIP
 
 
-class FactorizedReduce(nn.Module):
+class DepthwiseConv2d(nn.Conv2d):
+    """A depthwise convolution. On a CPU, 5x5 kernels run on channels_last memory, where their backward pass is faster."""
+
+    def __init__(self, channels: int, kernel: int, stride: int, dilation: int) -> None:
+        padding = dilation * (kernel - 1) // 2
+        super().__init__(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type == "cpu" and self.kernel_size[0] > 3:
+            return super().forward(x.contiguous(memory_format=torch.channels_last)).contiguous()
+        return super().forward(x)
+
+
+class FactorizedReduce(JointOperation):
     """Halves the resolution with two 1x1 convolutions of stride 2, the second on the input shifted by one pixel.
 
     Height and width must be even. An odd number of output channels gives the first convolution one more; with a single
@@ -28,7 +43,16 @@ class FactorizedReduce(nn.Module):
         self.second = nn.Conv2d(in_channels, out_channels // 2, 1, stride=2, bias=False) if out_channels > 1 else None
         self.norm = nn.BatchNorm2d(out_channels, affine=affine)
 
-    def forward(self, x: Tensor) -> Tensor:
+    @staticmethod
+    def run_together(operations: Sequence[FactorizedReduce], maps: Tensor) -> Tensor:
+        maps = maps.relu()
+        outputs = pointwise([operation.first for operation in operations], maps[:, :, ::2, ::2])
+        seconds = [operation.second for operation in operations if operation.second is not None]
+        if seconds:
+            outputs = torch.cat((outputs, pointwise(seconds, maps[:, :, 1::2, 1::2])), dim=1)
+        return batch_norm([operation.norm for operation in operations], outputs)
+
+    def run_alone(self, x: Tensor) -> Tensor:
         x = torch.relu(x)
         outputs = self.first(x)
         if self.second is not None:
@@ -44,12 +68,53 @@ class Noise(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.randn_like(x[:, :, :: self.stride, :: self.stride])
+        shown = x[:, :, :: self.stride, :: self.stride]
+        # The same draws wherever the images stand in memory.
+        return torch.randn_like(shown, memory_format=torch.contiguous_format)
 
 
-def relu_conv_norm(in_channels: int, out_channels: int, *, affine: bool) -> nn.Sequential:
+class Projection(JointSequence):
+    """ReLU, 1x1 convolution, batch norm."""
+
+    @staticmethod
+    def run_together(operations: Sequence[Projection], maps: Tensor) -> Tensor:
+        _, convolutions, norms = zip(*operations, strict=True)
+        return batch_norm(norms, pointwise(convolutions, maps.relu()))
+
+
+class DepthwiseBlocks(JointSequence):
+    """Blocks of ReLU, depthwise convolution, pointwise convolution, batch norm."""
+
+    @property
+    def group(self) -> Hashable:
+        return DepthwiseBlocks, len(self)
+
+    @staticmethod
+    def run_together(operations: Sequence[DepthwiseBlocks], maps: Tensor) -> Tensor:
+        layers = list(zip(*operations, strict=True))
+        for _, spatial, mixing, norms in zip(*[iter(layers)] * 4, strict=True):
+            maps = batch_norm(norms, pointwise(mixing, depthwise(spatial, maps.relu())))
+        return maps
+
+
+class NormedPool(JointSequence):
+    """A pooling and a batch norm without affine part."""
+
+    @property
+    def group(self) -> Hashable:
+        return NormedPool, type(self[0])
+
+    @staticmethod
+    def run_together(operations: Sequence[NormedPool], maps: Tensor) -> Tensor:
+        pools, norms = zip(*operations, strict=True)
+        # A pooling treats channels and images alike; with their axes swapped the images may stay last in memory.
+        pooled = pools[0](as_state(maps[0]).transpose(0, 1)).transpose(0, 1)
+        return batch_norm(norms, as_maps(pooled))
+
+
+def relu_conv_norm(in_channels: int, out_channels: int, *, affine: bool) -> Projection:
     """Return ReLU, 1x1 convolution, batch norm: the preprocessing of a cell's input."""
-    return nn.Sequential(
+    return Projection(
         nn.ReLU(),
         nn.Conv2d(in_channels, out_channels, 1, bias=False),
         nn.BatchNorm2d(out_channels, affine=affine),
@@ -57,10 +122,9 @@ def relu_conv_norm(in_channels: int, out_channels: int, *, affine: bool) -> nn.S
 
 
 def _depthwise_block(channels: int, kernel: int, stride: int, dilation: int, affine: bool) -> list[nn.Module]:
-    padding = dilation * (kernel - 1) // 2
     return [
         nn.ReLU(),
-        nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False),
+        DepthwiseConv2d(channels, kernel, stride, dilation),
         nn.Conv2d(channels, channels, 1, bias=False),
         nn.BatchNorm2d(channels, affine=affine),
     ]
@@ -68,7 +132,7 @@ def _depthwise_block(channels: int, kernel: int, stride: int, dilation: int, aff
 
 def _separable(kernel: int) -> Callable[[int, int, bool], nn.Module]:
     def build(channels: int, stride: int, affine: bool) -> nn.Module:
-        return nn.Sequential(
+        return DepthwiseBlocks(
             *_depthwise_block(channels, kernel, stride, 1, affine), *_depthwise_block(channels, kernel, 1, 1, affine)
         )
 
@@ -76,7 +140,7 @@ def _separable(kernel: int) -> Callable[[int, int, bool], nn.Module]:
 
 
 def _dilated(kernel: int) -> Callable[[int, int, bool], nn.Module]:
-    return lambda channels, stride, affine: nn.Sequential(*_depthwise_block(channels, kernel, stride, 2, affine))
+    return lambda channels, stride, affine: DepthwiseBlocks(*_depthwise_block(channels, kernel, stride, 2, affine))
 
 
 def _skip(channels: int, stride: int, affine: bool) -> nn.Module:
@@ -111,7 +175,7 @@ def build_candidate(name: str, channels: int, stride: int) -> nn.Module:
         raise ValueError("'none' is never built: a zero adds nothing to an edge's sum")
     module = OPERATIONS[name](channels, stride, False)
     if name.endswith("pool_3x3"):
-        return nn.Sequential(module, nn.BatchNorm2d(channels, affine=False))
+        return NormedPool(module, nn.BatchNorm2d(channels, affine=False))
     return module
 
 

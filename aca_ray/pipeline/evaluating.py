@@ -67,8 +67,8 @@ def open_evaluation(
     """Return the retraining of a network where its folder says that it stands."""
     data = evaluation_data(trial.data, base)
     protocol: Protocol = find_protocol(trial.protocol)
-    write_json(folder / "network.json", network_json(genotype, plan))
     retraining = Retraining(genotype, plan, data, protocol, seed=trial.retrain_seed, device=device)
+    write_json(folder / "network.json", network_json(genotype, plan))
     cost = derived_cost(
         genotype,
         plan,

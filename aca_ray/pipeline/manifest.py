@@ -62,8 +62,9 @@ def create_sweep(spec: SweepSpec, base: Path, text: str) -> Sweep:
         taken = read_json(folder.manifest)["fingerprint"]
         if taken != sweep.fingerprint:
             raise ConfigError(
-                f"name: {spec.name!r} is taken by another experiment in {folder.path} (fingerprint {taken[:12]}, this
-                spec " f"has {sweep.fingerprint[:12]}). Give this spec another name, or move that folder away"
+                f"name: {spec.name!r} is taken by another experiment in {folder.path} "
+                f"(fingerprint {taken[:12]}, this spec has {sweep.fingerprint[:12]}). "
+                "Give this spec another name, or move that folder away"
             )
     write_bytes(folder.spec, text.encode())
     value: dict[str, Any] = {

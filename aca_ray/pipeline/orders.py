@@ -122,3 +122,9 @@ def evaluation_orders(sweep: Sweep, search: SearchOrder) -> tuple[EvaluationOrde
         EvaluationOrder(trial, sweep.folder.evaluation(trial), sweep.base, search.trial, search.folder)
         for trial in trials
     )
+
+
+def all_orders(sweep: Sweep) -> list[Order]:
+    """Return the orders for every trial of a sweep: all searches, then all retrainings."""
+    searches = search_orders(sweep)
+    return [*searches, *(order for search in searches for order in evaluation_orders(sweep, search))]

@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from aca_ray.config import SearchTrial, SweepSpec, search_trials
 from aca_ray.data import DataInfo
 from aca_ray.errors import AcaRayError, ConfigError
 from aca_ray.evaluation import find_protocol
 from aca_ray.methods.registry import find_method
-from aca_ray.nn import Cost, Supernet, num_parameters
-from aca_ray.nn.cost import count_macs
+from aca_ray.nn import Cost, supernet_cost
 from aca_ray.nn.derived import check_auxiliary
 from aca_ray.pipeline.datasets import search_data
 from aca_ray.pipeline.searching import search_space
@@ -43,7 +40,7 @@ class SweepPlan:
 
 
 def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
-    """Return the plan of a sweep, its data read and its supernets built (without memory for their weights).
+    """Return the plan of a sweep, its data read and its supernets built.
 
     Raises:
         ConfigError: anything does not fit together; holds all problems.
@@ -57,15 +54,15 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
         try:
             infos[index] = search_data(data, base).info
             if protocol.auxiliary_weight > 0:
-                check_auxiliary(infos[index].height, infos[index].width, f"{place}, protocol {protocol.name}")
+                check_auxiliary(infos[index].height, infos[index].width, f"protocol {protocol.name}")
         except AcaRayError as error:
             problems.append(f"{place}: {error}")
     for index, name in enumerate(experiment.methods):
         divisor = find_method(name).channel_divisor
         if experiment.network.channels % divisor:
             problems.append(
-                f"experiment.network.channels: must be divisible by {divisor} for experiment.methods[{index}] ({name}),
-                " f"found {experiment.network.channels}"
+                f"experiment.network.channels: must be divisible by {divisor} for experiment.methods[{index}] "
+                f"({name}), found {experiment.network.channels}"
             )
     if problems:
         raise ConfigError(problems)
@@ -76,28 +73,17 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
         info = by_data[str(dict(trial.data))]
         key = (trial.method, trial.space, trial.skip, info.digest)
         if key not in costs:
-            costs[key] = supernet_cost(trial, info)
+            costs[key] = supernet_cost(
+                search_space(trial),
+                find_method(trial.method).build_edge,
+                channels=trial.network["channels"],
+                num_cells=trial.network["cells"],
+                num_classes=info.num_classes,
+                in_channels=info.channels,
+                height=info.height,
+                width=info.width,
+            )
         searches.append(PlannedSearch(trial, costs[key]))
     rules = {"searched": 1, "allocated": 1 + len(experiment.evaluation.controls)}
     num_evaluations = sum(rules[planned.trial.skip] for planned in searches) * len(experiment.evaluation.retrain_seeds)
     return SweepPlan(tuple(searches), num_evaluations, tuple(infos.values()))
-
-
-def supernet_cost(trial: SearchTrial, info: DataInfo) -> Cost:
-    """Return parameters and MACs per image of a trial's supernet."""
-    method, space = find_method(trial.method), search_space(trial)
-    with torch.device("meta"):
-        network = Supernet(
-            space,
-            channels=trial.network["channels"],
-            num_cells=trial.network["cells"],
-            num_classes=info.num_classes,
-            in_channels=info.channels,
-            build_edge=method.build_edge,
-        ).eval()
-        images = torch.empty(1, info.channels, info.height, info.width)
-    parameters = {
-        name: parameter.to("meta") for name, parameter in method.initial_parameters(space, torch.Generator()).items()
-    }
-    mixing = method.mixing(space, parameters).detach()
-    return Cost(num_parameters(network), count_macs(network, lambda: network(images, mixing)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import torch
 
+from aca_ray.errors import CheckpointError
 from aca_ray.pipeline.layout import milestone_path
 from aca_ray.pipeline.provenance import environment
 from aca_ray.storage import CheckpointFolder, TrialRecord, write_checkpoint
@@ -46,7 +49,17 @@ class ResumableTrial:
         self._milestones, self._describe, self._result = milestones, describe, result
         self._checkpoints = CheckpointFolder(folder / "checkpoints", record.fingerprint)
         self._last_write = time.monotonic()
-        found = self._checkpoints.newest()
+        existing = TrialRecord.read(folder)
+        if existing is not None and existing.fingerprint != record.fingerprint:
+            raise CheckpointError(
+                f"{folder}: holds trial {existing.fingerprint}, not {record.fingerprint}. Move it away and resume."
+            )
+        self._over = existing is not None and existing.state == "finished"
+        if existing is not None and self._over:
+            self.record = existing
+            return
+        # Without rolling ones, as after the end, a milestone is the newest: nothing is done twice.
+        found = self._checkpoints.newest() or CheckpointFolder(folder / "milestones", record.fingerprint).newest()
         if found is not None:
             header, state = found
             self._loop.load_state_dict(state)
@@ -54,13 +67,14 @@ class ResumableTrial:
             self.record.resumes += 1
         self.record.state, self.record.error = "running", None
         self.record.device, self.record.threads = str(work.device), torch.get_num_threads()
+        self.record.process = f"{socket.gethostname()}:{os.getpid()}"
         self.record.environment = environment()
         self.record.write(folder)
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs are done."""
-        return self._loop.finished
+        """Whether the trial is done; one that was done before is left as it is."""
+        return self._over
 
     def advance(self, slice_seconds: float = math.inf) -> EpochReport | None:
         """Work for about so many seconds, at most to the end of the epoch; everything finished is on the disk after.
@@ -72,7 +86,9 @@ class ResumableTrial:
             TrialError: the training diverged.
             StorageError: a file can't be written; the checkpoint before is intact.
         """
-        if self.finished:  # killed between the last checkpoint and the record's last word
+        if self._over:
+            return None
+        if self._loop.finished:  # killed between the last checkpoint and the record's last word
             self._finish()
             return None
         report = self._loop.advance(slice_seconds)
@@ -91,7 +107,7 @@ class ResumableTrial:
             path = milestone_path(self.folder, report.epoch)
             write_checkpoint(path, self._header(), self._loop.state_dict())
         self.save()
-        if self.finished:
+        if self._loop.finished:
             self._finish()
         else:
             self.record.write(self.folder)
@@ -104,12 +120,15 @@ class ResumableTrial:
 
     def fail(self, error: str) -> None:
         """Say in the record that the trial cannot go on; its checkpoints stay."""
+        # The record on the disk, since the one in memory may tell of an epoch whose checkpoint could not be written.
+        self.record = TrialRecord.read(self.folder) or self.record
         self.record.state, self.record.error = "failed", error
         self.record.write(self.folder)
 
     def _finish(self) -> None:
         self.record.state, self.record.result = "finished", self._result(self.record.rows)
         self.record.write(self.folder)
+        self._over = True
         self._checkpoints.clear()  # the last milestone holds the same state
 
     def _header(self) -> dict[str, Any]:

@@ -42,8 +42,8 @@ def retrain(
         try:
             if not Path(network).is_file():
                 raise ConfigError(
-                    f"{unknown_name('network', 'genotype', network, PUBLISHED)}; nor is it a file with a network as
-                    JSON"
+                    f"{unknown_name('network', 'genotype', network, PUBLISHED)}; "
+                    "nor is there a file of that name with a network as JSON"
                 )
             genotype, plan = read_network(Path(network))
         except AcaRayError as error:
@@ -58,7 +58,7 @@ def retrain(
     if existing is not None and existing.state == "finished":
         return existing
     resumable = open_evaluation(trial, genotype, plan, out, Path.cwd(), select_device(gpu))
-    while not resumable.finished:
+    while resumable.record.state != "finished":  # all epochs may be done and only the record's last word missing
         report = resumable.advance()
         if report is not None:
             numbers = "  ".join(f"{name} {value:.4g}" for name, value in report.metrics.items() if "/" in name)

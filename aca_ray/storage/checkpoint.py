@@ -13,7 +13,6 @@ import hashlib
 import io
 import json
 import logging
-import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,7 @@ def write_checkpoint(path: Path, header: Mapping[str, Any], state: Mapping[str, 
 
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
-    payload = buffer.getbuffer()
+    payload = buffer.getvalue()
     line = {
         "format": FORMAT,
         "version": VERSION,
@@ -72,9 +71,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return (header, state) of a checkpoint, tensors on the CPU.
 
     Raises:
-        CheckpointError: the file is missing, foreign, truncated, altered, of another version, or holds anything but
-        tensors
-            and plain values.
+        CheckpointError: the file is missing, foreign, truncated, altered, of another version, or holds anything but a
+            dict of tensors and plain values.
     """
     import torch
 
@@ -94,23 +92,29 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise CheckpointError(f"{path}: its content does not match its SHA-256; it was altered or damaged. Delete it.")
     try:
         state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except Exception as error:  # on bytes that torch.save has not written, the loader raises whatever they lead it to
         raise CheckpointError(
             f"{path}: holds more than tensors and plain values and was not loaded, since loading it could run code. "
-            f"({str(error).splitlines()[0]})"
+            f"({type(error).__name__}: {str(error).partition(chr(10))[0]})"
         ) from error
+    if not isinstance(state, dict):
+        raise CheckpointError(
+            f"{path}: must hold a dict, found a {type(state).__name__}; it was not written by this program"
+        )
     return header, state
 
 
 def _parse_header(path: Path, line: bytes) -> dict[str, Any]:
     try:
         header = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise CheckpointError(f"{path}: is not a checkpoint of this program (its first line must name {FORMAT!r})")
     if header.get("version") != VERSION:
         raise CheckpointError(f"{path}: has version {header.get('version')!r}, this program reads version {VERSION}")
+    if not isinstance(header.get("payload_bytes"), int) or not isinstance(header.get("payload_sha256"), str):
+        raise CheckpointError(f"{path}: its first line does not give the payload's length and hash; it was altered")
     return header
 
 

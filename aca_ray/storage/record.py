@@ -41,6 +41,7 @@ class TrialRecord:
         error: traceback, once failed.
         resumes: how often the trial was taken up again from a checkpoint.
         device: where it ran.
+        process: host and process id that ran it last.
         threads: torch threads it ran with; on a CPU their number can change the last bits of a result.
         seconds: time spent in finished epochs.
         data_info: name, digest, source and size of the data, for provenance.
@@ -61,6 +62,7 @@ class TrialRecord:
     error: str | None = None
     resumes: int = 0
     device: str = "cpu"
+    process: str = ""
     threads: int = 1
     seconds: float = 0.0
     data_info: Mapping[str, Any] | None = None
@@ -85,7 +87,7 @@ class TrialRecord:
         if not path.exists():
             return None
         value = read_json(path)
-        if value.pop("schema", None) != SCHEMA or value.pop("version", None) != VERSION:
+        if not isinstance(value, dict) or value.pop("schema", None) != SCHEMA or value.pop("version", None) != VERSION:
             raise StorageError(f"{path}: is not a trial record of version {VERSION}")
         try:
             return TrialRecord(**value)

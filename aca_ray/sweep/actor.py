@@ -17,7 +17,7 @@ from aca_ray.training import select_device
 SLICE_SECONDS = 10.0  # Ray can pause or stop a trial only between slices
 
 
-class TrialActor(tune.Trainable):  # type: ignore[misc]
+class TrialActor(tune.Trainable):
     """Runs the trial that its config orders.
 
     Checkpoints are the trial's own, in its own folder: whatever process opens the folder next goes on from the newest
@@ -26,42 +26,51 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     """
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Open the trial of the config; a failure is kept for `step` to report, so that it is not tried again and again."""
+        """Take an order, without beginning to carry it out.
+
+        Tune may start an actor for a trial, run that trial in a reused actor meanwhile, and then give the new actor
+        another trial: so a folder is opened by the first step and not before.
+        """
         torch.set_num_threads(config["threads"])
-        order = order_from_json(config["order"])
-        self._folder = order.folder
+        self._order = order_from_json(config["order"])
+        self._gpu = config["gpus"] > 0
         self._trial: ResumableTrial | None = None
-        self._error: str | None = None
-        try:
-            self._trial = order.open(select_device(gpu=config["gpus"] > 0))
-        except Exception:
-            self._error = traceback.format_exc()
-            _record_failure(order, self._error)
 
     def step(self) -> dict[str, Any]:
-        """Work for one slice and say whether the trial is over, one way or the other."""
-        if self._trial is not None:
-            try:
-                self._trial.advance(SLICE_SECONDS)
-            except Exception:
-                self._error = traceback.format_exc()
-                self._trial.fail(self._error)
-        finished = self._trial is not None and self._trial.finished
-        return {"folder": str(self._folder), tune.result.DONE: finished or self._error is not None}
+        """Work for one slice and say whether the trial is over, one way or the other.
+
+        What the trial itself raises would come again at every new try, so it is recorded and ends the trial; only the
+        death of the process has the trial tried again.
+        """
+        over = True
+        try:
+            if self._trial is None:
+                self._trial = self._order.open(select_device(self._gpu))
+            self._trial.advance(SLICE_SECONDS)
+            over = self._trial.finished
+        except Exception:
+            self._fail(traceback.format_exc())
+        return {"folder": str(self._order.folder), tune.result.DONE: over}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Save the trial in its own folder and leave a note of where that is."""
         if self._trial is not None and not self._trial.finished:
             self._trial.save()
-        Path(checkpoint_dir, "folder.txt").write_text(str(self._folder))
+        Path(checkpoint_dir, "folder.txt").write_text(str(self._order.folder))
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Do nothing: `setup` has opened the folder, which knows better."""
+        """Do nothing: the first step opens the folder, which knows better."""
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take up another trial in the same process."""
+        """Take up another order in the same process."""
         self.setup(new_config)
         return True
+
+    def _fail(self, error: str) -> None:
+        if self._trial is not None:
+            self._trial.fail(error)
+        else:
+            _record_failure(self._order, error)
 
 
 def _record_failure(order: Order, error: str) -> None:

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 # Read by Ray when it is imported or started; a value that the user has set wins.
 _ENVIRONMENT = {
@@ -30,7 +31,9 @@ for _name, _value in _ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)
 
 import ray  # noqa: E402 - the environment has to be set before
-from ray import tune  # noqa: E402, F401 - so that everybody gets it after the environment is set
+from ray import tune  # noqa: E402
+
+__all__ = ["ray", "ray_session", "tune"]  # everybody gets ray from here, after the environment is set
 
 
 @contextmanager
@@ -45,7 +48,7 @@ def ray_session(address: str | None) -> Iterator[dict[str, float]]:
     if ray.is_initialized():
         yield ray.cluster_resources()
         return
-    local = {} if address else {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
+    local: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
     ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
     try:
         yield ray.cluster_resources()

@@ -22,6 +22,7 @@ from aca_ray.pipeline.orders import (
     EvaluationOrder,
     Order,
     SearchOrder,
+    all_orders,
     allocation_of,
     evaluation_orders,
     ranking_of,
@@ -138,28 +139,28 @@ class _Driver:
         self.by_folder: dict[Path, SearchOrder] = {order.folder: order for order in self.searches}
 
     def run(self) -> None:
-        evaluations = [order for search in self.searches for order in evaluation_orders(self.sweep, search)]
-        self.view.open([*self.searches, *evaluations])
-        self._catch_up([*self.searches, *evaluations])
+        self.view.open(all_orders(self.sweep))
+        self._catch_up()
         self._run_trials(self.searches, self._search_changed, self._poll_ranking)
         while not self.ranking.idle and not self.interrupt.requested:
             self._poll_ranking(timeout=0.5)
         if self.interrupt.requested:
             return
         ready = []
-        for order in evaluations:
-            missing = self._missing(order)
-            if missing is None:
-                ready.append(order)
-            else:
-                self.failures.append(missing)
+        for search in self.searches:
+            for order in evaluation_orders(self.sweep, search):
+                missing = self._missing(order)
+                if missing is None:
+                    ready.append(order)
+                else:
+                    self.failures.append(missing)
         self._run_trials(ready, self.reporter.trial, lambda: None)
 
     def compare(self) -> Comparison | None:
         """Return the comparison of what is finished, if anything is, and have it logged."""
         self._note_failures()
         done = any(
-            _state(order) == "finished" for search in self.searches for order in evaluation_orders(self.sweep, search)
+            isinstance(order, EvaluationOrder) and _state(order) == "finished" for order in all_orders(self.sweep)
         )
         comparison = compare_sweeps([self.sweep], self.sweep.folder.comparison) if done else None
         if self.interrupt.requested:
@@ -168,9 +169,9 @@ class _Driver:
             self.reporter.finish(self.sweep.folder.comparison, {} if comparison is None else _metrics(comparison))
         return comparison
 
-    def _catch_up(self, orders: Sequence[Order]) -> None:
+    def _catch_up(self) -> None:
         """Log and rank what an earlier driver left behind."""
-        for order in orders:
+        for order in all_orders(self.sweep):
             if TrialRecord.read(order.folder) is not None:
                 self.view.update(order.folder)
                 if isinstance(order, SearchOrder):
@@ -179,7 +180,7 @@ class _Driver:
                     self.reporter.trial(order.folder)
 
     def _run_trials(
-        self, orders: Sequence[Order], changed: Callable[[Path], None], between: Callable[[], object]
+        self, orders: Sequence[Order], changed: Callable[[Path], None], between: Callable[[], None]
     ) -> None:
         todo = [order for order in orders if _state(order) != "finished"]
         if not todo or self.interrupt.requested:
@@ -196,6 +197,10 @@ class _Driver:
             self.view.update(folder)
             changed(folder)
 
+        def turn() -> None:
+            between()
+            self.view.refresh()
+
         with self.interrupt.handling_signals():
             tune.run(
                 TrialActor,
@@ -207,7 +212,7 @@ class _Driver:
                 max_failures=runtime.max_failures,
                 reuse_actors=True,
                 raise_on_failed_trial=False,
-                callbacks=[_Watch(saw, lambda: (between(), self.view.refresh()))],
+                callbacks=[_Watch(saw, turn)],
                 verbose=0,
             )
 
@@ -257,22 +262,22 @@ class _Driver:
     def _note_failures(self) -> None:
         if self.interrupt.requested:
             return
-        orders = [o for search in self.searches for o in (search, *evaluation_orders(self.sweep, search))]
-        for order in orders:
+        for order in all_orders(self.sweep):
             record = TrialRecord.read(order.folder)
             if record is not None and record.state == "failed":
                 reason = (record.error or "").strip().splitlines()[-1:]
                 self.failures.append(f"{record.kind} {order.trial.short} failed: {' '.join(reason)}")
             elif record is not None and record.state == "running":
                 self.failures.append(
-                    f"{record.kind} {order.trial.short}: its process died more than {self.runtime.max_failures} times"
+                    f"{record.kind} {order.trial.short} did not finish: its process died, and again at "
+                    f"{self.runtime.max_failures} further tries"
                 )
 
 
-class _Watch(tune.Callback):  # type: ignore[misc]
+class _Watch(tune.Callback):
     """Tells of every change of a trial, and of every turn of Tune's loop."""
 
-    def __init__(self, changed: Callable[[Path], None], turn: Callable[[], object]) -> None:
+    def __init__(self, changed: Callable[[Path], None], turn: Callable[[], None]) -> None:
         self._changed, self._turn = changed, turn
 
     def on_trial_result(

@@ -97,12 +97,14 @@ def test_required_work_raises_when_refused_and_waits_when_unreachable() -> None:
 
 
 def test_the_cause_of_an_error_decides() -> None:
-    try:
+    def fail_as_mlflow_does() -> None:
         try:
             raise requests.ConnectionError("refused")
         except requests.ConnectionError as error:
-            raise MlflowException(f"API request failed with {error}")  # noqa: B904  as MLflow does
-    except MlflowException as wrapped:
-        assert is_unreachable(wrapped)
+            raise MlflowException(f"API request failed with {error}")  # noqa: B904
+
+    with pytest.raises(MlflowException) as wrapped:
+        fail_as_mlflow_does()
+    assert is_unreachable(wrapped.value)
     assert not is_unreachable(MlflowException("not allowed"))
     assert not is_unreachable(KeyError("rows"))

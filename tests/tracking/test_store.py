@@ -16,7 +16,8 @@ from aca_ray.tracking import Store, open_store, ui_command
 
 def test_the_embedded_store_lies_in_the_storage(store: Store) -> None:
     database = Path(store.uri.removeprefix("sqlite:///"))
-    assert database.is_file() and database.is_absolute()
+    assert database.is_file()
+    assert database.is_absolute()
     assert store.artifact_root == (database.parent / "mlflow-artifacts").as_uri()
     assert sorted(path.name for path in database.parent.iterdir() if path.is_file()) == ["mlflow.db", "mlflow.db.lock"]
     assert open_store(None, database.parent) == store == open_store(store.uri, Path("elsewhere"))

@@ -1,0 +1,224 @@
+"""Bad specs: every mistake is named at its place, all of them at once, with the nearest known name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aca_ray.config import SweepSpec, Vocabulary, load_spec
+from aca_ray.errors import ConfigError
+
+Problems = Callable[..., list[str]]
+
+AT_LEAST = "input should be greater than or equal to"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "problem"),
+    [
+        ("name", ..., "name: is required and missing"),
+        ("name", "", "name: string should match pattern"),
+        ("name", "a/b", "name: string should match pattern"),
+        ("name", "../up", "name: string should match pattern"),
+        ("name", "-leading", "name: string should match pattern"),
+        ("name", "a" * 101, "name: string should match pattern"),
+        ("name", "two\nlines", "name: string should match pattern"),
+        ("name", 5, "name: input should be a valid string, found 5"),
+        ("description", [1], "description: input should be a valid string, found [1]"),
+        ("experiment", ..., "experiment: is required and missing"),
+        ("experiment", None, "experiment: input should be a valid dictionary"),
+        ("experiment__methods", ..., "experiment.methods: is required and missing"),
+        ("experiment__methods", [], "experiment.methods: "),
+        ("experiment__methods", [1], "experiment.methods[0]: input should be a valid string, found 1"),
+        ("experiment__methods", ["darts", "pc-dart"], "experiment.methods[1]: unknown method 'pc-dart'. Did you mean"),
+        ("experiment__methods", ["darts", "darts"], "experiment.methods: lists 'darts' twice"),
+        ("experiment__skip", "search", "experiment.skip[0]: input should be 'searched' or 'allocated', found 'search'"),
+        ("experiment__skip", [], "experiment.skip: "),
+        ("experiment__spaces", "dart", "experiment.spaces[0]: unknown space 'dart'. Did you mean darts?"),
+        ("experiment__spaces", ["darts", "darts"], "experiment.spaces: lists 'darts' twice"),
+        ("experiment__data", ..., "experiment.data: is required and missing"),
+        ("experiment__data", "digit", "experiment.data[0].name: unknown data set 'digit'. Did you mean digits?"),
+        ("experiment__data", [{}], "experiment.data[0].name: is required"),
+        ("experiment__data", [3], "experiment.data[0]: must be a mapping such as {name: digits}, found 3"),
+        (
+            "experiment__data",
+            ["digits", {"name": "digits", "max_train_image": 9}],
+            "experiment.data[1].max_train_image: unknown key 'max_train_image'. Did you mean max_train_images?",
+        ),
+        (
+            "experiment__data",
+            {"name": "digits", "max_train_images": 3},
+            "experiment.data[0].max_train_images: must be an integer of at least 4, found 3",
+        ),
+        (
+            "experiment__data",
+            {"name": "parquet", "train": "none.parquet", "test": "s3://bucket/test.parquet"},
+            "experiment.data[0].train: no file ",
+        ),
+        ("experiment__data", ["digits", {"name": "digits"}], "experiment.data: lists {'name': 'digits'} twice"),
+        ("experiment__seeds", ..., "experiment.seeds: is required and missing"),
+        ("experiment__seeds", [0, -1], f"experiment.seeds[1]: {AT_LEAST} 0, found -1"),
+        ("experiment__seeds", 2**31, "experiment.seeds[0]: input should be less than 2147483648, found 2147483648"),
+        ("experiment__seeds", "0", "experiment.seeds[0]: input should be a valid integer, found '0'"),
+        ("experiment__seeds", [True], "experiment.seeds[0]: input should be a valid integer, found True"),
+        ("experiment__seeds", [1.0], "experiment.seeds[0]: input should be a valid integer, found 1.0"),
+        ("experiment__seeds", [3, 4, 3], "experiment.seeds: lists 3 twice"),
+        ("experiment__epochs", ..., "experiment.epochs: is required and missing"),
+        ("experiment__epochs", [4, 0], f"experiment.epochs[1]: {AT_LEAST} 1, found 0"),
+        ("experiment__epochs", [4, 4], "experiment.epochs: lists 4 twice"),
+        ("experiment__network", 3, "experiment.network: input should be a valid dictionary"),
+        ("experiment__network", {"channels": 0}, f"experiment.network.channels: {AT_LEAST} 1, found 0"),
+        ("experiment__network", {"channels": "4"}, "experiment.network.channels: input should be a valid integer"),
+        ("experiment__network", {"cells": 2}, f"experiment.network.cells: {AT_LEAST} 3, found 2"),
+        ("experiment__network", {"cell": 5}, "experiment.network.cell: unknown key 'cell'. Did you mean cells?"),
+        ("experiment__batch_size", 1, f"experiment.batch_size: {AT_LEAST} 2, found 1"),
+        ("experiment__batch_size", 8.5, "experiment.batch_size: input should be a valid integer"),
+        ("experiment__ranking", "tailor", "experiment.ranking: unknown ranker 'tailor'. Did you mean taylor?"),
+        ("experiment__allocation", "signs", "experiment.allocation: unknown allocation rule 'signs'. Did you mean sign?"),
+        ("experiment__allocation", "uniform", "experiment.allocation: unknown allocation rule 'uniform'"),
+        (
+            "experiment__evaluation",
+            {"protocol": "smal"},
+            "experiment.evaluation.protocol: unknown protocol 'smal'. Did you mean small?",
+        ),
+        (
+            "experiment__evaluation",
+            {"retrain_seeds": [0, -3]},
+            f"experiment.evaluation.retrain_seeds[1]: {AT_LEAST} 0, found -3",
+        ),
+        ("experiment__evaluation", {"retrain_seeds": []}, "experiment.evaluation.retrain_seeds: "),
+        (
+            "experiment__evaluation",
+            {"controls": ["uniform", "randon"]},
+            "experiment.evaluation.controls[1]: unknown control 'randon'. Did you mean random?",
+        ),
+        ("experiment__evaluation", {"controls": ["all", "all"]}, "experiment.evaluation.controls: lists 'all' twice"),
+        ("experiment__evaluation", {"controls": "sign"}, "experiment.evaluation.controls[0]: unknown control 'sign'"),
+        ("experiment__seed", [1], "experiment.seed: unknown key 'seed'. Did you mean seeds?"),
+        ("runtime__storage", 5, "runtime.storage: input should be a valid string, found 5"),
+        ("runtime__tracking", 5, "runtime.tracking: input should be a valid string, found 5"),
+        ("runtime__cpus_per_trial", 0, f"runtime.cpus_per_trial: {AT_LEAST} 1, found 0"),
+        ("runtime__cpus_per_trial", 1.5, "runtime.cpus_per_trial: input should be a valid integer"),
+        ("runtime__gpus_per_trial", -1, f"runtime.gpus_per_trial: {AT_LEAST} 0, found -1"),
+        ("runtime__gpus_per_trial", float("inf"), "runtime.gpus_per_trial: input should be a finite number, found inf"),
+        ("runtime__gpus_per_trial", float("nan"), "runtime.gpus_per_trial: input should be a finite number, found nan"),
+        ("runtime__max_concurrent", 0, f"runtime.max_concurrent: {AT_LEAST} 1, found 0"),
+        ("runtime__max_failures", -1, f"runtime.max_failures: {AT_LEAST} 0, found -1"),
+        ("runtime__address", 1, "runtime.address: input should be a valid string, found 1"),
+        ("runtime__cpu_per_trial", 1, "runtime.cpu_per_trial: unknown key 'cpu_per_trial'. Did you mean cpus_per_trial?"),
+        ("experimnt", 1, "experimnt: unknown key 'experimnt'. Did you mean experiment?"),
+    ],
+)
+def test_one_mistake(problems: Problems, place: str, value: Any, problem: str) -> None:
+    found = problems(**{place: value})
+    assert len(found) == 1, found
+    assert found[0].startswith(problem)
+
+
+def test_every_field_has_a_mistake_above() -> None:
+    """Fields that were forgotten would be fields whose mistakes nobody has seen."""
+    (parameters,) = (mark for mark in test_one_mistake.pytestmark if mark.name == "parametrize")
+    tried = {(place, key) for place, value, _ in parameters.args[1] for key in (value if isinstance(value, dict) else [None])}
+    places = {place if key is None or place.endswith("data") else f"{place}__{key}" for place, key in tried}
+    model = SweepSpec.model_fields
+    expected = {"name", "description", "experiment"}
+    for part in ("experiment", "runtime"):
+        fields = model[part].annotation.model_fields
+        for name, field in fields.items():
+            nested = getattr(field.annotation, "model_fields", None)
+            expected |= {f"{part}__{name}__{inner}" for inner in nested} if nested else {f"{part}__{name}"}
+    assert expected <= places
+
+
+def test_several_mistakes_are_all_named(problems: Problems) -> None:
+    found = problems(
+        name="a b",
+        experiment__methods=["darts", "dart", "pc_dart"],
+        experiment__data=[{"name": "digits", "max_test_images": 1, "shuffle": True}, "cifar"],
+        experiment__seeds=[0, -1],
+        experiment__evaluation={"protocol": "large"},
+        runtime__max_concurent=2,
+    )
+    assert [problem.partition(": ")[0] for problem in found] == [
+        "name",
+        "experiment.methods[1]",
+        "experiment.methods[2]",
+        "experiment.data[0].shuffle",
+        "experiment.data[0].max_test_images",
+        "experiment.data[1].name",
+        "experiment.seeds[1]",
+        "experiment.evaluation.protocol",
+        "runtime.max_concurent",
+    ]
+
+
+def test_unknown_name_lists_the_known_ones(problems: Problems) -> None:
+    (problem,) = problems(experiment__evaluation={"protocol": "zzz"})
+    assert problem == "experiment.evaluation.protocol: unknown protocol 'zzz'. Known: cifar, small"
+
+
+EXPERIMENT = "experiment: {methods: darts, data: digits, seeds: 0, epochs: 2}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("name: a\nname: b\n" + EXPERIMENT, "spec: line 2: key 'name' is given twice; keep one"),
+        (
+            "name: a\nexperiment:\n  methods: darts\n  data: digits\n  seeds: 0\n  epochs: 2\n  methods: pc_darts\n",
+            "spec: line 7: key 'methods' is given twice; keep one",
+        ),
+        (
+            "name: a\nexperiment:\n  data:\n    - {name: digits, name: cifar10}\n",
+            "spec: line 4: key 'name' is given twice; keep one",
+        ),
+        ("name: a\n? [1, 2]\n: 3\n", "spec: line 2: a key must be a text, found \\[1, 2\\]"),
+        ("name: a\nexperiment: [\n", "spec: is not valid YAML: .* line 3"),
+        ("name: a\n\texperiment: 1\n", "spec: is not valid YAML: .* line 2"),
+        ("name: 'a\n", "spec: is not valid YAML: "),
+        ("name: a\x07\n", "spec: is not valid YAML: "),
+        ("name: *anchor\n", "spec: is not valid YAML: .*anchor"),
+        ("name: !!python/object/apply:os.system [exit]\n", "spec: is not valid YAML: .*python/object/apply"),
+        (f"name: a\ndescription: 2024-99-99\n{EXPERIMENT}", "spec: is not valid YAML: month must be in 1..12"),
+        ("[" * 1000, "spec: is not valid YAML: "),
+        ("", "spec: must be a mapping with the keys name, description, experiment, runtime"),
+        ("- name: a\n", "spec: must be a mapping with the keys "),
+        ("just text", "spec: must be a mapping with the keys "),
+        ("name: a\n---\nname: b\n", "spec: is not valid YAML: expected a single document"),
+    ],
+)
+def test_texts_that_are_no_spec(parse: Callable[[str], SweepSpec], text: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem) as caught:
+        parse(text)
+    assert len(caught.value.problems) == 1
+
+
+def test_equal_keys_of_different_mappings_are_fine(parse: Callable[[str], SweepSpec]) -> None:
+    spec = parse("name: a\nexperiment: {methods: darts, data: [{name: digits}], seeds: 0, epochs: 2}\n")
+    assert spec.experiment.data[0]["name"] == "digits"
+
+
+def test_files(tmp_path: Path, known: Vocabulary) -> None:
+    path = tmp_path / "spec.yaml"
+    with pytest.raises(ConfigError, match=r"spec\.yaml: cannot be read \(No such file.*give the path of a sweep spec"):
+        load_spec(path, known)
+    with pytest.raises(ConfigError, match=r"cannot be read \(Is a directory"):
+        load_spec(tmp_path, known)
+    path.write_bytes(b"name: \xff\xfe")
+    with pytest.raises(ConfigError, match=r"spec\.yaml: cannot be read"):
+        load_spec(path, known)
+    path.write_text("name: [")
+    with pytest.raises(ConfigError, match=r"spec\.yaml: is not valid YAML"):
+        load_spec(path, known)
+    path.write_text("name: a\n" + EXPERIMENT)
+    assert load_spec(path, known).name == "a"
+
+
+def test_relative_data_paths_are_relative_to_the_spec(tmp_path: Path, parse_changed: Callable[..., SweepSpec]) -> None:
+    (tmp_path / "train.parquet").touch()
+    (tmp_path / "test.parquet").touch()
+    spec = parse_changed(experiment__data={"name": "parquet", "train": "train.parquet", "test": "test.parquet"})
+    assert spec.experiment.data[0]["train"] == "train.parquet"  # as written: the identity must not depend on a place

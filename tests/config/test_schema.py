@@ -1,0 +1,64 @@
+"""What a good spec becomes: defaults, single values for lists, frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from aca_ray.config import SweepSpec
+
+
+def test_defaults(parse_changed: Callable[..., SweepSpec]) -> None:
+    spec = parse_changed()
+    experiment, runtime = spec.experiment, spec.runtime
+    assert spec.description == ""
+    assert experiment.skip == ("searched", "allocated")
+    assert experiment.spaces == ("darts",)
+    assert (experiment.network.channels, experiment.network.cells) == (16, 8)
+    assert (experiment.batch_size, experiment.ranking, experiment.allocation) == (None, None, None)
+    assert experiment.evaluation.protocol == "cifar"
+    assert (experiment.evaluation.retrain_seeds, experiment.evaluation.controls) == ((0,), ())
+    assert (runtime.storage, runtime.tracking, runtime.address) == ("results", None, None)
+    assert (runtime.cpus_per_trial, runtime.gpus_per_trial) == (1, 0)
+    assert (runtime.max_concurrent, runtime.max_failures) == (None, 3)
+
+
+@pytest.mark.parametrize(
+    ("place", "single", "several"),
+    [
+        ("methods", "pc_darts", ["pc_darts"]),
+        ("skip", "allocated", ["allocated"]),
+        ("spaces", "darts", ["darts"]),
+        ("data", "digits", [{"name": "digits"}]),
+        ("data", {"name": "digits", "max_train_images": 64}, [{"name": "digits", "max_train_images": 64}]),
+        ("seeds", 7, [7]),
+        ("epochs", 3, [3]),
+        ("evaluation", {"retrain_seeds": 2, "controls": "all"}, {"retrain_seeds": [2], "controls": ["all"]}),
+    ],
+)
+def test_a_single_value_is_a_list_of_one(
+    parse_changed: Callable[..., SweepSpec], place: str, single: Any, several: Any
+) -> None:
+    one = parse_changed(**{f"experiment__{place}": single})
+    assert one == parse_changed(**{f"experiment__{place}": several})
+    assert one != parse_changed(experiment__methods="darts_second_order")
+
+
+def test_lists_keep_their_order(parse_changed: Callable[..., SweepSpec]) -> None:
+    spec = parse_changed(experiment__methods=["pc_darts", "darts"], experiment__seeds=[3, 1, 2])
+    assert spec.experiment.methods == ("pc_darts", "darts")
+    assert spec.experiment.seeds == (3, 1, 2)
+
+
+def test_a_spec_cannot_be_changed(parse_changed: Callable[..., SweepSpec]) -> None:
+    spec = parse_changed()
+    with pytest.raises(ValidationError, match="frozen"):
+        spec.experiment.batch_size = 8  # type: ignore[misc]
+
+
+def test_json_round_trip(parse_changed: Callable[..., SweepSpec]) -> None:
+    spec = parse_changed(experiment__network={"channels": 4}, runtime__max_concurrent=2)
+    assert SweepSpec.model_validate(spec.model_dump(mode="json")) == spec

@@ -1,0 +1,185 @@
+"""Real sweeps in processes of their own, and what is needed to look at them and to kill them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MARK = "ACA_RAY_TEST_SESSION"
+
+SPEC = """
+name: small
+experiment:
+  methods: darts
+  data: {name: digits, max_train_images: 192, max_test_images: 64}
+  seeds: [0]
+  epochs: [2, 4]
+  network: {channels: 4, cells: 5}
+  batch_size: 32
+  evaluation: {protocol: small, controls: [uniform]}
+"""
+
+
+@dataclass
+class SweepProcess:
+    """A sweep that is run by `aca-ray` in processes that carry a mark of their own.
+
+    Attributes:
+        folder: working directory; results go to folder/results.
+    """
+
+    folder: Path
+    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def sweep(self) -> Path:
+        return self.folder / "results" / "small"
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start `aca-ray` with arguments."""
+        output = open(self.folder / f"output-{time.time_ns()}.txt", "w+")  # noqa: SIM115 - lives as long as the process
+        return subprocess.Popen(
+            [sys.executable, "-m", "aca_ray.cli", *arguments],
+            cwd=self.folder,
+            env={**os.environ, MARK: self.mark},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        """Run `aca-ray` to its end; return its exit code and output."""
+        process = self.start(*arguments)
+        code = process.wait(timeout=240)
+        return code, self.output()
+
+    def output(self) -> str:
+        """Return what the last started process printed."""
+        return sorted(self.folder.glob("output-*.txt"))[-1].read_text()
+
+    def processes(self, title: str = "") -> list[int]:
+        """Return the ids of living processes that were started by this sweep, optionally with a word in their title."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                marked = f"{MARK}={self.mark}".encode() in (entry / "environ").read_bytes().split(b"\0")
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                alive = (entry / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+            except OSError:
+                continue
+            if marked and alive and title in command:
+                found.append(int(entry.name))
+        return found
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return all records of the sweep."""
+        return [json.loads(path.read_text()) for path in sorted(self.sweep.glob("*/*/record.json"))]
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 120.0) -> None:
+        """Wait until something is so; fail the test when it takes too long."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"not so after {seconds} s; output:\n{self.output()}"
+            time.sleep(0.05)
+
+    def wait_for_epoch(self, kind: str, epoch: int) -> dict[str, Any]:
+        """Return the record of a trial of a kind that runs and has finished an epoch, as soon as there is one."""
+        found: list[dict[str, Any]] = []
+
+        def look() -> bool:
+            found.extend(
+                r for r in self.records() if r["kind"] == kind and r["epoch"] >= epoch and r["state"] == "running"
+            )
+            return bool(found)
+
+        self.wait_for(look)
+        return found[0]
+
+    def outcome(self) -> dict[str, Any]:
+        """Return everything that a sweep found, in a form that is equal exactly when it is bit for bit the same."""
+        import torch
+
+        from aca_ray.channels import ChannelScores
+        from aca_ray.storage import read_checkpoint
+
+        found: dict[str, Any] = {}
+        for path in sorted(self.sweep.glob("*/*/milestones/*.ckpt")):
+            _, state = read_checkpoint(path)
+            network = state["work"]["network"]
+            found[str(path.relative_to(self.sweep))] = [
+                (name, tensor.numpy().tobytes()) for name, tensor in network.items() if isinstance(tensor, torch.Tensor)
+            ]
+        for path in sorted(self.sweep.glob("searches/*/allocations/*/scores.parquet")):
+            found[str(path.relative_to(self.sweep))] = ChannelScores.read_parquet(path)
+        for pattern in ("searches/*/allocations/*/plan_*.json", "searches/*/allocations/*/genotype.json"):
+            for path in sorted(self.sweep.glob(pattern)):
+                found[str(path.relative_to(self.sweep))] = path.read_text()
+        for record in self.records():
+            key = f"{record['kind']} {record['fingerprint']}"
+            found[key] = (record["state"], record["genotype"], record["alphas"], record["result"], record["milestones"])
+            found[f"{key} epochs"] = [row["epoch"] for row in record["rows"]]
+        return found
+
+    def tracked(self) -> tuple[Counter[str], dict[str, list[int]], Counter[str]]:
+        """Return what MLflow holds: runs per fingerprint, logged epochs per fingerprint, run statuses."""
+        from mlflow.tracking import MlflowClient
+
+        client = MlflowClient(f"sqlite:///{self.folder / 'results' / 'mlflow.db'}")
+        experiment = client.get_experiment_by_name("small")
+        assert experiment is not None
+        runs: Counter[str] = Counter()
+        epochs: dict[str, list[int]] = {}
+        statuses: Counter[str] = Counter()
+        for run in client.search_runs([experiment.experiment_id], max_results=1000):
+            fingerprint = run.data.tags["aca.fingerprint"]
+            runs[fingerprint] += 1
+            statuses[run.info.status] += 1
+            history = client.get_metric_history(run.info.run_id, "epoch")
+            epochs[fingerprint] = sorted(point.step for point in history)
+        return runs, epochs, statuses
+
+    def check_tracked_once(self) -> None:
+        """Assert that MLflow has one finished run per trial, with every epoch exactly once."""
+        runs, epochs, statuses = self.tracked()
+        assert set(runs.values()) == {1}
+        assert set(statuses) == {"FINISHED"}
+        for record in self.records():
+            assert epochs[record["fingerprint"]] == list(range(1, record["num_epochs"] + 1))
+        assert len(runs) == len(self.records()) + 1  # and the sweep's own
+
+
+def _make(folder: Path) -> SweepProcess:
+    (folder / "spec.yaml").write_text(SPEC)
+    return SweepProcess(folder)
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[SweepProcess]:
+    """A sweep that has not been started; whatever it leaves running is ended after the test."""
+    made = _make(tmp_path)
+    yield made
+    for pid in made.processes():
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> SweepProcess:
+    """The sweep, run to its end without any disturbance."""
+    made = _make(tmp_path_factory.mktemp("undisturbed"))
+    code, output = made.run("run", "spec.yaml")
+    assert code == 0, output
+    return made

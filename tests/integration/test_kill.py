@@ -1,0 +1,91 @@
+"""Sweeps whose processes are really killed end exactly as the undisturbed one."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import SweepProcess
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+
+
+def test_a_killed_worker_goes_on_by_itself(process: SweepProcess, undisturbed: SweepProcess) -> None:
+    running = process.start("run", "spec.yaml")
+    victim = process.wait_for_epoch("search", 1)
+    os.kill(int(victim["process"].rpartition(":")[2]), signal.SIGKILL)
+    assert running.wait(timeout=240) == 0, process.output()
+    resumes = {record["fingerprint"]: record["resumes"] for record in process.records()}
+    assert resumes[victim["fingerprint"]] == 1
+    assert process.outcome() == undisturbed.outcome()
+    process.check_tracked_once()
+
+
+@pytest.mark.parametrize(("kind", "epoch"), [("search", 2), ("evaluation", 2)])
+def test_a_killed_driver_is_resumed(process: SweepProcess, undisturbed: SweepProcess, kind: str, epoch: int) -> None:
+    running = process.start("run", "spec.yaml")
+    process.wait_for_epoch(kind, epoch)
+    running.kill()
+    running.wait()
+    finished = {r["fingerprint"]: r["rows"] for r in process.records() if r["state"] == "finished"}
+    code, output = process.run("resume", "small")
+    assert code == 0, output
+    records = {record["fingerprint"]: record for record in process.records()}
+    assert all(records[fingerprint]["rows"] == rows for fingerprint, rows in finished.items())  # not done again
+    assert process.outcome() == undisturbed.outcome()
+    process.check_tracked_once()
+    for name in ("evaluations.csv", "comparison.csv"):
+        ours, theirs = ((p.sweep / "comparison" / name).read_text() for p in (process, undisturbed))
+        assert _without_seconds(ours) == _without_seconds(theirs)
+
+
+def test_interrupting_stops_cleanly(process: SweepProcess, undisturbed: SweepProcess) -> None:
+    running = process.start("run", "spec.yaml")
+    process.wait_for_epoch("search", 1)
+    running.send_signal(signal.SIGINT)
+    assert running.wait(timeout=60) == 130, process.output()
+    assert "aca-ray resume small" in process.output()
+    process.wait_for(lambda: not process.processes(), seconds=30)
+    _, _, statuses = process.tracked()
+    assert "RUNNING" not in statuses
+    code, output = process.run("resume", "small")
+    assert code == 0, output
+    assert process.outcome() == undisturbed.outcome()
+    process.check_tracked_once()
+
+
+def test_two_drivers_never_share_a_sweep(process: SweepProcess) -> None:
+    running = process.start("run", "spec.yaml")
+    process.wait_for(lambda: bool(process.records()))
+    code, output = process.run("resume", "small")
+    assert code == 1
+    assert "another process drives this sweep" in output
+    running.kill()
+    running.wait()
+
+
+def test_a_truncated_checkpoint_costs_one_epoch_only(process: SweepProcess, undisturbed: SweepProcess) -> None:
+    running = process.start("run", "spec.yaml")
+    process.wait_for_epoch("search", 2)
+    running.kill()
+    running.wait()
+    process.wait_for(lambda: not process.processes("ray::TrialActor"))
+    for folder in process.sweep.glob("searches/*/checkpoints"):
+        checkpoints = sorted(folder.glob("*.ckpt"))
+        if checkpoints:
+            newest = checkpoints[-1]
+            newest.write_bytes(newest.read_bytes()[:-100])
+    code, output = process.run("resume", "small")
+    assert code == 0, output
+    assert process.outcome() == undisturbed.outcome()
+    process.check_tracked_once()
+
+
+def _without_seconds(text: str) -> list[list[str]]:
+    rows = [line.split(",") for line in text.splitlines()]
+    kept = [index for index, name in enumerate(rows[0]) if "seconds" not in name]
+    return [[row[index] for index in kept if index < len(row)] for row in rows]

@@ -1,0 +1,130 @@
+"""One sweep from the spec to the comparison, and the verbs that look at it afterwards."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import SweepProcess
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+
+
+def test_everything_is_finished_and_compared(undisturbed: SweepProcess) -> None:
+    records = undisturbed.records()
+    assert sorted(record["kind"] for record in records) == ["evaluation"] * 6 + ["search"] * 4
+    assert {record["state"] for record in records} == {"finished"}
+    assert {record["resumes"] for record in records} == {0}
+    with open(undisturbed.sweep / "comparison" / "evaluations.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 6
+    accuracies = {float(row["test_accuracy"]) for row in rows}
+    assert accuracies == {r["result"]["test_accuracy"] for r in records if r["kind"] == "evaluation"}
+    output = undisturbed.output()
+    assert "aca-ray ui" in output
+    assert "results/small" in output
+
+
+def test_piped_output_is_plain_lines(undisturbed: SweepProcess) -> None:
+    output = undisturbed.output()
+    assert "\033" not in output
+    assert "10 trials: 10 finished" in output
+
+
+def test_allocated_searches_have_plans_and_agreement(undisturbed: SweepProcess) -> None:
+    allocated = {r["fingerprint"]: r for r in undisturbed.records() if r["trial"]["skip"] == "allocated"}
+    for path in sorted(undisturbed.sweep.glob("searches/*/allocations/*/allocation.json")):
+        summary = json.loads(path.read_text())
+        assert summary["question"]["fingerprint"] in allocated
+        assert set(summary["plans"]) == {"sign", "uniform"}
+        assert all(edge[0] != "skip_connect" for edge in summary["genotype"]["normal"]["edges"])
+        assert (summary["agreement"] is None) == (summary["epoch"] == 2)
+        assert (path.parent / "genotype.png").stat().st_size > 1000
+    searched = [
+        p
+        for p in undisturbed.sweep.glob("searches/*")
+        if json.loads((p / "record.json").read_text())["trial"]["skip"] == "searched"
+    ]
+    assert len(searched) == 2
+    assert not any((path / "allocations").exists() for path in searched)
+
+
+def test_tracking_has_every_epoch_once(undisturbed: SweepProcess) -> None:
+    undisturbed.check_tracked_once()
+
+
+def test_tracking_has_artifacts_params_and_data(undisturbed: SweepProcess) -> None:
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{undisturbed.folder / 'results' / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("small")
+    assert experiment is not None
+    runs = {run.data.tags["aca.fingerprint"]: run for run in client.search_runs([experiment.experiment_id])}
+    record = next(r for r in undisturbed.records() if r["kind"] == "search" and r["trial"]["skip"] == "allocated")
+    run = runs[record["fingerprint"]]
+    assert run.inputs.dataset_inputs[0].dataset.name == "digits"
+    assert run.data.tags["aca.method"] == "darts"
+    names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
+    assert {"genotype.json", "genotype.png", "mixing.png", "milestones"} <= names
+    parent = client.get_run(run.data.tags["mlflow.parentRunId"])
+    comparison = {Path(a.path).name for a in client.list_artifacts(parent.info.run_id, "comparison")}
+    assert {"comparison.csv", "comparison.parquet", "comparison.md", "test_accuracy.png", "skips.png"} <= comparison
+    assert any(name.endswith("/difference") for name in parent.data.metrics)
+
+
+def test_a_second_run_does_nothing_again(undisturbed: SweepProcess) -> None:
+    before = {path: path.stat().st_mtime_ns for path in undisturbed.sweep.glob("*/*/milestones/*.ckpt")}
+    code, output = undisturbed.run("run", "spec.yaml")
+    assert code == 0, output
+    after = {path: path.stat().st_mtime_ns for path in undisturbed.sweep.glob("*/*/milestones/*.ckpt")}
+    assert before == after
+    undisturbed.check_tracked_once()
+
+
+def test_another_spec_of_the_same_name_is_refused(undisturbed: SweepProcess) -> None:
+    other = undisturbed.folder / "other.yaml"
+    other.write_text((undisturbed.folder / "spec.yaml").read_text().replace("epochs: [2, 4]", "epochs: [3]"))
+    code, output = undisturbed.run("run", "other.yaml")
+    assert code == 2
+    assert "taken by another experiment" in output
+
+
+def test_status_and_compare_need_no_ray(undisturbed: SweepProcess) -> None:
+    code, output = undisturbed.run("status", "small")
+    assert code == 0
+    assert "10 trials: 10 finished; no process drives it" in output
+    code, output = undisturbed.run("compare", "small")
+    assert code == 0
+    assert "darts" in output
+
+
+def test_rank_answers_as_the_sweep_did(undisturbed: SweepProcess) -> None:
+    record = next(r for r in undisturbed.records() if r["kind"] == "search" and r["trial"]["skip"] == "allocated")
+    search = undisturbed.sweep / "searches" / record["fingerprint"][:12]
+    milestone = search / "milestones" / f"epoch_{record['num_epochs']:04d}.ckpt"
+    code, output = undisturbed.run(
+        "rank", str(milestone), "--allocation", "sign", "otsu", "--protocol", "small", "--out", "ranked"
+    )
+    assert code == 0, output
+    (summary_path,) = undisturbed.folder.glob("ranked/*/allocation.json")
+    summary = json.loads(summary_path.read_text())
+    swept = json.loads((search / "allocations" / f"epoch_{record['num_epochs']:04d}" / "allocation.json").read_text())
+    assert summary["plans"]["sign"] == swept["plans"]["sign"]
+    assert set(summary["plans"]) == {"sign", "otsu"}
+
+
+def test_evaluate_retrains_what_was_found(undisturbed: SweepProcess) -> None:
+    record = next(r for r in undisturbed.records() if r["kind"] == "evaluation" and r["trial"]["allocation"] == "sign")
+    network = undisturbed.sweep / "evaluations" / record["fingerprint"][:12] / "network.json"
+    data = json.dumps(record["trial"]["data"])
+    code, output = undisturbed.run(
+        "evaluate", str(network), "--data", data, "--protocol", "small", "--seed", "0", "--out", "again"
+    )
+    assert code == 0, output
+    again = json.loads((undisturbed.folder / "again" / "record.json").read_text())
+    assert again["result"] == record["result"]  # same network, data, protocol and seed: the same to the last bit

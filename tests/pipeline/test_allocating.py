@@ -1,0 +1,174 @@
+"""From a milestone to scores and plans: asked twice it is only read, and it is the same wherever it is computed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from aca_ray.channels import ChannelScores
+from aca_ray.errors import CheckpointError, ConfigError
+from aca_ray.evaluation import find_protocol
+from aca_ray.nn import DerivedNetwork, derived_cost
+from aca_ray.pipeline.allocating import allocate_milestone
+from aca_ray.pipeline.layout import milestone_path, plan_path
+from aca_ray.pipeline.ranking_orders import ranking_orders
+from aca_ray.space import ChannelPlan, Genotype
+from aca_ray.storage import read_json, write_checkpoint
+
+Allocate = Callable[..., dict[str, Any]]
+RULES = ("sign", "uniform", "all")
+
+
+@pytest.fixture(scope="session")
+def allocate(searched: Path) -> Allocate:
+    def run(folder: Path, epoch: int = 2, **changes: Any) -> dict[str, Any]:
+        settings = {"ranking": "taylor", "rules": RULES, "protocol": find_protocol("small"), **changes}
+        checkpoint = settings.pop("checkpoint", milestone_path(searched, epoch))
+        return allocate_milestone(checkpoint, folder, folder, device=torch.device("cpu"), **settings)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def folder(allocate: Allocate, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the allocation folder of epoch 2, with that of epoch 1 beside it."""
+    parent = tmp_path_factory.mktemp("allocations")
+    allocate(parent / "epoch_0001", 1)
+    allocate(parent / "epoch_0002", 2, previous=parent / "epoch_0001")
+    return parent / "epoch_0002"
+
+
+def state_of(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
+
+
+def test_files_and_summary(folder: Path, searched: Path) -> None:
+    summary = read_json(folder / "allocation.json")
+    assert {path.name for path in folder.iterdir()} == {
+        "scores.parquet",
+        "genotype.json",
+        "allocation.json",
+        *(f"plan_{rule}.json" for rule in RULES),
+    }
+    assert (summary["epoch"], summary["ranking"]) == (2, "taylor")
+    assert summary["genotype"] == read_json(folder / "genotype.json") == read_json(searched / "record.json")["genotype"]
+    assert list(summary["plans"]) == list(RULES)
+    assert summary["seconds"] > 0
+    genotype = Genotype.from_json(summary["genotype"])
+    protocol = find_protocol("small")
+    for rule in RULES:
+        plan = ChannelPlan.from_json(read_json(plan_path(folder, rule)))
+        found = summary["plans"][rule]
+        assert (plan.allocation, plan.ranking) == (rule, "taylor")
+        assert found["kept_share"] == [[edge.kept_fraction for edge in stage] for stage in plan.stages]
+        shares = [share for stage in found["kept_share"] for share in stage]
+        assert found["refilled_share"] == pytest.approx(1 - sum(shares) / len(shares))
+        network = DerivedNetwork(
+            genotype, plan, channels=protocol.channels, num_cells=protocol.num_cells, num_classes=10, in_channels=1
+        )
+        assert found["parameters"] == sum(parameter.numel() for parameter in network.parameters())
+        cost = derived_cost(
+            genotype, plan, channels=8, num_cells=5, num_classes=10, in_channels=1, height=8, width=8
+        )
+        assert (found["parameters"], found["macs"]) == cost
+    assert summary["plans"]["all"]["refilled_share"] == 0
+
+
+def test_asked_again_it_is_only_read(folder: Path, allocate: Allocate) -> None:
+    before = state_of(folder)
+    summary = allocate(folder, previous=folder.with_name("epoch_0001"))
+    assert state_of(folder) == before
+    assert summary == read_json(folder / "allocation.json")
+
+
+def test_another_question_is_answered_anew(folder: Path, allocate: Allocate, tmp_path: Path) -> None:
+    target = tmp_path / "allocation"
+    target.mkdir()
+    for path in folder.iterdir():
+        (target / path.name).write_bytes(path.read_bytes())
+    summary = allocate(target, ranking="l1", rules=("otsu",))
+    assert (summary["ranking"], list(summary["plans"])) == ("l1", ["otsu"])
+    assert ChannelScores.read_parquet(target / "scores.parquet").ranking == "l1"
+
+
+def test_bit_for_bit_the_same_elsewhere(folder: Path, allocate: Allocate, tmp_path: Path) -> None:
+    torch.manual_seed(999)
+    summary = allocate(tmp_path, previous=folder.with_name("epoch_0001"))
+    assert ChannelScores.read_parquet(tmp_path / "scores.parquet") == ChannelScores.read_parquet(folder / "scores.parquet")
+    for rule in RULES:
+        assert plan_path(tmp_path, rule).read_bytes() == plan_path(folder, rule).read_bytes()
+    expected = read_json(folder / "allocation.json")
+    del summary["seconds"], expected["seconds"]
+    assert json.loads(json.dumps(summary)) == expected
+
+
+def test_interrupted_before_the_summary_it_is_answered_anew(
+    folder: Path, allocate: Allocate, tmp_path: Path
+) -> None:
+    (tmp_path / "scores.parquet").write_bytes(b"half a file")
+    allocate(tmp_path)
+    assert ChannelScores.read_parquet(tmp_path / "scores.parquet") == ChannelScores.read_parquet(folder / "scores.parquet")
+
+
+def test_agreement_with_the_milestone_before(folder: Path, allocate: Allocate, tmp_path: Path) -> None:
+    assert read_json(folder.with_name("epoch_0001") / "allocation.json")["agreement"] is None
+    agreement = read_json(folder / "allocation.json")["agreement"]
+    assert agreement["previous_epoch"] == 1
+    assert agreement["kendall_tau"] is None or -1 <= agreement["kendall_tau"] < 1
+    assert agreement["jaccard"] is None or 0 <= agreement["jaccard"] <= 1
+    itself = allocate(tmp_path, previous=folder)["agreement"]
+    assert itself == {"previous_epoch": 2, "kendall_tau": pytest.approx(1.0), "jaccard": pytest.approx(1.0)}
+
+
+def test_only_the_checkpoint_of_a_search(tmp_path: Path, allocate: Allocate) -> None:
+    path = tmp_path / "other.ckpt"
+    write_checkpoint(path, {"kind": "evaluation", "fingerprint": "0" * 64, "epoch": 1}, {})
+    with pytest.raises(CheckpointError, match=r"other\.ckpt: is a checkpoint of kind 'evaluation'"):
+        allocate(tmp_path / "out", checkpoint=path)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(CheckpointError, match=r"other\.ckpt: is truncated"):
+        allocate(tmp_path / "out", checkpoint=path)
+    assert not (tmp_path / "out").exists()
+
+
+def test_ranking_orders_collect_all_problems(tmp_path: Path, searched: Path) -> None:
+    write_checkpoint(tmp_path / "other.ckpt", {"kind": "evaluation", "fingerprint": "0" * 64, "epoch": 1}, {})
+    (tmp_path / "foreign.ckpt").write_text("text")
+    with pytest.raises(ConfigError) as caught:
+        ranking_orders(
+            [tmp_path / "none.ckpt", milestone_path(searched, 1), tmp_path / "other.ckpt", tmp_path / "foreign.ckpt"],
+            "tailor",
+            ["sign", "signs"],
+            "smal",
+            None,
+            None,
+        )
+    found = caught.value.problems
+    assert len(found) == 6
+    assert found[0].startswith("ranking: unknown ranker 'tailor'. Did you mean taylor?")
+    assert found[1].startswith("allocation: unknown allocation rule 'signs'. Did you mean sign?")
+    assert found[2].startswith("protocol: unknown protocol 'smal'. Did you mean small?")
+    assert "none.ckpt: cannot be read" in found[3]
+    assert "other.ckpt: is a checkpoint of kind 'evaluation'" in found[4]
+    assert "foreign.ckpt: is not a checkpoint" in found[5]
+    with pytest.raises(ConfigError, match="needs at least one checkpoint"):
+        ranking_orders([], None, [], "small", None, None)
+
+
+def test_ranking_order_of_a_checkpoint_anywhere(tmp_path: Path, searched: Path) -> None:
+    (first, second) = ranking_orders(
+        [milestone_path(searched, 1), milestone_path(searched, 2)], "l1", ["otsu"], "small", tmp_path, tmp_path / "out"
+    )
+    assert first.folder.parent == (tmp_path / "out").resolve()
+    assert first.folder != second.folder
+    summary = second.carry_out(threads=1, gpu=False)
+    assert (summary["epoch"], list(summary["plans"])) == (2, ["otsu"])
+    assert (second.folder / "genotype.png").read_bytes().startswith(b"\x89PNG")
+    (beside,) = ranking_orders([milestone_path(searched, 1)], None, [], "small", None, None)
+    assert beside.folder.parent == (searched / "milestones").resolve()
+    assert beside.base == Path.cwd()  # outside of sweeps

@@ -1,0 +1,260 @@
+"""A search in its folder: interrupted anywhere, it ends bit for bit where it would have ended."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from aca_ray.config import SearchTrial
+from aca_ray.errors import CheckpointError
+from aca_ray.pipeline.layout import milestone_path
+from aca_ray.pipeline.resumable import ResumableTrial
+from aca_ray.space import Genotype
+from aca_ray.storage import TrialRecord, read_checkpoint, write_checkpoint
+
+Start = Callable[[SearchTrial, Path], ResumableTrial]
+Finish = Callable[[ResumableTrial], ResumableTrial]
+MakeTrial = Callable[..., SearchTrial]
+Same = Callable[[Any, Any], None]
+
+
+def read(folder: Path) -> TrialRecord:
+    record = TrialRecord.read(folder)
+    assert record is not None
+    return record
+
+
+def measured(record: TrialRecord) -> list[dict[str, float]]:
+    """Return the rows without what the clock and the machine decide."""
+    return [
+        {name: value for name, value in row["metrics"].items() if not name.startswith(("time/", "memory/"))}
+        for row in record.rows
+    ]
+
+
+def rolling(folder: Path) -> list[Path]:
+    return sorted((folder / "checkpoints").iterdir())
+
+
+def check_end(folder: Path, searched: Path, same: Same, resumes: int) -> None:
+    """Assert that a search ended as the one that was never interrupted."""
+    record, expected = read(folder), read(searched)
+    assert (record.state, record.epoch, record.resumes, record.error) == ("finished", 2, resumes, None)
+    assert [row["epoch"] for row in record.rows] == [1, 2]
+    assert record.milestones == [1, 2]
+    assert measured(record) == measured(expected)
+    assert record.genotype == expected.genotype
+    assert record.alphas == expected.alphas
+    assert record.result == expected.result
+    for epoch in (1, 2):
+        _, found = read_checkpoint(milestone_path(folder, epoch))
+        _, state = read_checkpoint(milestone_path(searched, epoch))
+        same(found["work"], state["work"])
+        same(found["random"], state["random"])
+    assert rolling(folder) == []
+
+
+def test_record_of_a_search(searched: Path, make_trial: MakeTrial) -> None:
+    record = read(searched)
+    assert record.kind == "search"
+    assert (record.state, record.epoch, record.num_epochs, record.resumes) == ("finished", 2, 2, 0)
+    assert SearchTrial.from_json(record.trial) == make_trial()
+    assert record.fingerprint == make_trial().fingerprint
+    assert record.milestones == [1, 2]
+    assert [row["epoch"] for row in record.rows] == [1, 2]
+    assert record.rows[0]["time_ms"] <= record.rows[1]["time_ms"]
+    assert record.seconds == pytest.approx(sum(row["metrics"]["time/epoch_seconds"] for row in record.rows))
+    assert set(record.rows[0]["metrics"]) == {
+        *("search_train/loss", "search_train/accuracy", "search_valid/loss", "search_valid/accuracy"),
+        *("lr/weights", "lr/architecture", "arch/entropy", "arch/skip_count", "arch/parametric_count"),
+        *("time/epoch_seconds", "time/images_per_second", "memory/peak_bytes"),
+    }
+    assert record.genotype is not None
+    genotype = Genotype.from_json(record.genotype)
+    assert genotype.num_skips == 0  # they are to be allocated
+    assert record.result == {"num_skips": 0, "num_parametric": genotype.num_parametric}
+    assert record.data_info is not None
+    assert (record.data_info["name"], record.data_info["num_images"]) == ("digits", 64)
+    assert record.environment is not None
+    assert record.environment["torch"] == torch.__version__.split("+")[0] or record.environment["torch"]
+    assert not list(searched.rglob("*.part-*"))
+
+
+def test_record_has_the_mixing_weights_of_the_last_milestone(searched: Path) -> None:
+    record = read(searched)
+    assert record.alphas is not None
+    _, state = read_checkpoint(milestone_path(searched, 2))
+    architecture = list(state["work"]["architecture"].values())
+    for cell_type, logits in zip(("normal", "reduce"), architecture, strict=True):
+        names = record.alphas["candidates"][cell_type]
+        weights = torch.tensor(record.alphas[cell_type])
+        assert weights.shape == (len(names), len(names[0])) == logits.shape
+        assert "skip_connect" not in names[0]
+        assert torch.equal(weights, torch.softmax(logits, dim=1))
+        assert not torch.equal(weights[0], weights[0].flip(0))  # it has learned something
+
+
+def test_after_an_epoch_the_disk_tells_of_it(tmp_path: Path, make_trial: MakeTrial, start: Start) -> None:
+    folder = tmp_path / "trial"
+    trial = start(make_trial(), folder)
+    record = read(folder)
+    assert (record.state, record.epoch, record.rows, record.milestones) == ("running", 0, [], [])
+    assert trial.advance(0.0) is None  # one step of two
+    assert read(folder).epoch == 0
+    report = trial.advance(0.0)
+    assert report is not None
+    record = read(folder)
+    assert (record.state, record.epoch, record.milestones) == ("running", 1, [1])
+    assert record.rows[0]["metrics"] == report.metrics
+    header, state = read_checkpoint(milestone_path(folder, 1))
+    assert (header["kind"], header["epoch"], header["step"]) == ("search", 1, 0)
+    assert header["record"]["rows"] == record.rows
+    _, newest = read_checkpoint(rolling(folder)[-1])
+    assert torch.equal(newest["random"]["torch"], state["random"]["torch"])
+
+
+@pytest.mark.parametrize("num_steps", [1, 2, 3], ids=["within epoch 1", "after epoch 1", "within epoch 2"])
+def test_resuming_is_bit_for_bit(
+    tmp_path: Path,
+    searched: Path,
+    make_trial: MakeTrial,
+    start: Start,
+    finish: Finish,
+    assert_equal_states: Same,
+    num_steps: int,
+) -> None:
+    folder = tmp_path / "trial"
+    trial = start(make_trial(), folder)
+    for _ in range(num_steps):
+        trial.advance(0.0)
+    trial.save()
+    del trial
+    torch.manual_seed(12345)  # another process would not have the random state of this one
+    resumed = start(make_trial(), folder)
+    assert (resumed.record.epoch, resumed.record.state) == (num_steps // 2, "running")
+    assert read(folder).resumes == 1
+    finish(resumed)
+    check_end(folder, searched, assert_equal_states, resumes=1)
+
+
+@pytest.mark.parametrize("damage", ["deleted", "truncated", "all deleted"])
+def test_damaged_checkpoints(
+    tmp_path: Path,
+    searched: Path,
+    make_trial: MakeTrial,
+    start: Start,
+    finish: Finish,
+    assert_equal_states: Same,
+    caplog: pytest.LogCaptureFixture,
+    damage: str,
+) -> None:
+    folder = tmp_path / "trial"
+    trial = start(make_trial(), folder)
+    for _ in range(3):
+        trial.advance(0.0)
+        trial.save()
+    before, newest = rolling(folder)
+    assert (before.name, newest.name) == ("epoch_00001_step_0000000.ckpt", "epoch_00001_step_0000001.ckpt")
+    if damage == "truncated":
+        newest.write_bytes(newest.read_bytes()[:-1000])
+    else:
+        newest.unlink()
+    if damage == "all deleted":  # the milestone of epoch 1 is still there
+        before.unlink()
+    with caplog.at_level(logging.WARNING):
+        resumed = start(make_trial(), folder)
+    assert bool(caplog.records) == (damage == "truncated")
+    assert resumed.record.epoch == 1
+    finish(resumed)
+    check_end(folder, searched, assert_equal_states, resumes=1)
+
+
+def test_without_any_checkpoint_it_begins_anew(
+    tmp_path: Path, searched: Path, make_trial: MakeTrial, start: Start, finish: Finish, assert_equal_states: Same
+) -> None:
+    folder = tmp_path / "trial"
+    trial = start(make_trial(), folder)
+    trial.advance()
+    for path in [*rolling(folder), milestone_path(folder, 1)]:
+        path.unlink()
+    resumed = start(make_trial(), folder)
+    assert (resumed.record.epoch, resumed.record.rows) == (0, [])
+    finish(resumed)
+    check_end(folder, searched, assert_equal_states, resumes=0)
+
+
+def test_a_finished_search_is_not_done_again(
+    tmp_path: Path, searched: Path, make_trial: MakeTrial, start: Start, finish: Finish, assert_equal_states: Same
+) -> None:
+    """As after a kill between the record's last word and the message of it."""
+    folder = tmp_path / "trial"
+    copy(searched, folder)
+    before = milestone_path(folder, 2).stat().st_mtime_ns
+    trial = start(make_trial(), folder)
+    assert trial.finished
+    assert trial.advance() is None
+    check_end(folder, searched, assert_equal_states, resumes=1)
+    assert milestone_path(folder, 2).stat().st_mtime_ns == before
+
+
+def test_killed_before_the_last_word_of_the_record(
+    tmp_path: Path, searched: Path, make_trial: MakeTrial, start: Start, finish: Finish, assert_equal_states: Same
+) -> None:
+    folder = tmp_path / "trial"
+    copy(searched, folder)
+    header, state = read_checkpoint(milestone_path(folder, 2))
+    write_checkpoint(folder / "checkpoints" / "epoch_00002_step_0000000.ckpt", header, state)
+    TrialRecord(**header["record"]).write(folder)
+    assert read(folder).state == "running"
+    trial = start(make_trial(), folder)
+    assert trial.finished
+    finish(trial)
+    check_end(folder, searched, assert_equal_states, resumes=1)
+
+
+def test_checkpoint_of_another_trial_is_refused(
+    tmp_path: Path, searched: Path, make_trial: MakeTrial, start: Start
+) -> None:
+    folder = tmp_path / "trial"
+    copy(searched, folder)
+    record = (folder / "record.json").read_bytes()
+    other = make_trial(seed=1)
+    with pytest.raises(CheckpointError, match=f"of trial {make_trial().fingerprint}, not of {other.fingerprint}"):
+        start(other, folder)
+    assert (folder / "record.json").read_bytes() == record
+
+
+def test_failure_stays_in_the_record_until_it_goes_on(
+    tmp_path: Path, make_trial: MakeTrial, start: Start
+) -> None:
+    folder = tmp_path / "trial"
+    trial = start(make_trial(), folder)
+    trial.advance()
+    trial.fail("Traceback\nTrialError: diverged")
+    record = read(folder)
+    assert (record.state, record.error, record.epoch) == ("failed", "Traceback\nTrialError: diverged", 1)
+    start(make_trial(), folder)
+    record = read(folder)
+    assert (record.state, record.error, record.resumes) == ("running", None, 1)
+
+
+def test_another_seed_gives_another_search(
+    tmp_path: Path, searched: Path, make_trial: MakeTrial, start: Start
+) -> None:
+    trial = start(make_trial(seed=1), tmp_path / "trial")
+    trial.advance()
+    assert measured(trial.record)[0] != measured(read(searched))[0]
+
+
+def copy(source: Path, target: Path) -> None:
+    for path in source.rglob("*"):
+        if path.is_file():
+            copied = target / path.relative_to(source)
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            copied.write_bytes(path.read_bytes())
+    (target / "checkpoints").mkdir(exist_ok=True)

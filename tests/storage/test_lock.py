@@ -1,0 +1,81 @@
+"""The lock: one holder, and none when the holder is dead."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from aca_ray.storage.lock import exclusive, is_held
+
+HOLDER = """
+import sys
+from pathlib import Path
+from aca_ray.storage.lock import exclusive
+with exclusive(Path(sys.argv[1]), wait=False) as free:
+    print(free, flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "lock"
+
+
+@pytest.fixture
+def holder(path: Path, start_python: Callable[..., subprocess.Popen[str]]) -> subprocess.Popen[str]:
+    process = start_python(HOLDER, path)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "True\n"
+    return process
+
+
+def test_free_lock(path: Path) -> None:
+    assert not is_held(path)
+    assert not path.exists()  # asking leaves nothing behind
+    with exclusive(path, wait=False) as free:
+        assert free
+        assert is_held(path)
+        with exclusive(path, wait=False) as again:
+            assert not again
+        assert is_held(path)  # asking in vain has not let it go
+    assert not is_held(path)
+
+
+def test_an_error_inside_releases_it(path: Path) -> None:
+    with pytest.raises(KeyError), exclusive(path, wait=False):
+        raise KeyError
+    assert not is_held(path)
+
+
+def test_held_by_a_process_until_it_is_killed(path: Path, holder: subprocess.Popen[str]) -> None:
+    assert is_held(path)
+    with exclusive(path, wait=False) as free:
+        assert not free
+    holder.kill()
+    holder.wait()
+    assert not is_held(path)
+    with exclusive(path, wait=False) as free:
+        assert free
+
+
+def test_waits_until_the_holder_lets_go(path: Path, holder: subprocess.Popen[str]) -> None:
+    acquired = threading.Event()
+
+    def wait_for_it() -> None:
+        with exclusive(path, wait=True) as free:
+            if free:
+                acquired.set()
+
+    thread = threading.Thread(target=wait_for_it)
+    thread.start()
+    assert not acquired.wait(0.2)
+    assert holder.stdin is not None
+    holder.stdin.write("\n")
+    holder.stdin.flush()
+    assert acquired.wait(30)
+    thread.join()
