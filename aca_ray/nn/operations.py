@@ -15,19 +15,6 @@ from aca_ray.nn.small_maps import as_maps, as_state, batch_norm, depthwise, poin
 from aca_ray.space.candidates import NONE, SKIP
 
 
-class DepthwiseConv2d(nn.Conv2d):
-    """A depthwise convolution. On a CPU, 5x5 kernels run on channels_last memory, where their backward pass is faster."""
-
-    def __init__(self, channels: int, kernel: int, stride: int, dilation: int) -> None:
-        padding = dilation * (kernel - 1) // 2
-        super().__init__(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.device.type == "cpu" and self.kernel_size[0] > 3:
-            return super().forward(x.contiguous(memory_format=torch.channels_last)).contiguous()
-        return super().forward(x)
-
-
 class FactorizedReduce(JointOperation):
     """Halves the resolution with two 1x1 convolutions of stride 2, the second on the input shifted by one pixel.
 
@@ -122,9 +109,10 @@ def relu_conv_norm(in_channels: int, out_channels: int, *, affine: bool) -> Proj
 
 
 def _depthwise_block(channels: int, kernel: int, stride: int, dilation: int, affine: bool) -> list[nn.Module]:
+    padding = dilation * (kernel - 1) // 2
     return [
         nn.ReLU(),
-        DepthwiseConv2d(channels, kernel, stride, dilation),
+        nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False),
         nn.Conv2d(channels, channels, 1, bias=False),
         nn.BatchNorm2d(channels, affine=affine),
     ]

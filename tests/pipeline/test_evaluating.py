@@ -17,7 +17,8 @@ from aca_ray.nn import derived_cost
 from aca_ray.pipeline.evaluating import network_json, open_evaluation, read_network
 from aca_ray.pipeline.layout import milestone_path
 from aca_ray.pipeline.resumable import ResumableTrial
-from aca_ray.space import NUM_STAGES, PUBLISHED, ChannelPlan, EdgePlan, Genotype
+from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, Genotype
+from aca_ray.space.topology import NUM_STAGES
 from aca_ray.storage import read_checkpoint, write_json
 
 Finish = Callable[[ResumableTrial], ResumableTrial]
