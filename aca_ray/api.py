@@ -49,16 +49,21 @@ def run(spec: Path | str, *, stream: TextIO | None = None) -> SweepOutcome:
         ConfigError: the spec is wrong, or its name belongs to another experiment; nothing was started.
         SweepError: another process drives the sweep, or no node could hold a trial.
     """
-    from aca_ray.pipeline.manifest import create_sweep
-
-    loaded, _ = check(spec)
-    path = Path(spec)
-    return _drive(create_sweep(loaded, path.parent, path.read_text()), stream)
+    return drive(create(spec), stream)
 
 
 def resume(name: str, *, storage: Path = DEFAULT_STORAGE, stream: TextIO | None = None) -> SweepOutcome:
     """Finish what is left of a sweep and return how it ended; see `run`."""
-    return _drive(find(name, storage), stream)
+    return drive(find(name, storage), stream)
+
+
+def create(spec: Path | str) -> Sweep:
+    """Return the sweep of a spec, checked and given its folder, or the one that is there already; nothing is run."""
+    from aca_ray.pipeline.manifest import create_sweep
+
+    loaded, _ = check(spec)
+    path = Path(spec)
+    return create_sweep(loaded, path.parent, path.read_text())
 
 
 def find(name: str, storage: Path = DEFAULT_STORAGE) -> Sweep:
@@ -68,12 +73,13 @@ def find(name: str, storage: Path = DEFAULT_STORAGE) -> Sweep:
     return find_sweep(name, storage)
 
 
-def _drive(sweep: Sweep, stream: TextIO | None) -> SweepOutcome:
+def drive(sweep: Sweep, stream: TextIO | None = None) -> SweepOutcome:
+    """Do everything of a sweep that is not done yet, showing progress on a stream (standard output if None)."""
     from aca_ray.display import LiveView
-    from aca_ray.sweep.run import drive
+    from aca_ray.sweep.run import drive_sweep
 
     out = stream or sys.stdout
-    return drive(sweep, LiveView(out, in_place=out.isatty()))
+    return drive_sweep(sweep, LiveView(out, in_place=out.isatty()))
 
 
 def status(name: str, *, storage: Path = DEFAULT_STORAGE) -> tuple[Progress, bool]:

@@ -7,9 +7,13 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aca_ray import __version__
 from aca_ray.errors import AcaRayError, ConfigError
+
+if TYPE_CHECKING:
+    from aca_ray.pipeline.manifest import Sweep
 
 BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
@@ -122,25 +126,23 @@ def _check(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from aca_ray import api
-    from aca_ray.pipeline.manifest import create_sweep
 
-    spec, _ = api.check(options.spec)
-    path = Path(options.spec)
-    sweep = create_sweep(spec, path.parent, path.read_text())
-    return _drive(sweep.folder.path)
+    return _report(api.create(options.spec))
 
 
 def _resume(options: argparse.Namespace) -> int:
     from aca_ray import api
 
-    return _drive(api.find(options.name, options.storage).folder.path)
+    return _report(api.find(options.name, options.storage))
 
 
-def _drive(folder: Path) -> int:
+def _report(sweep: Sweep) -> int:
+    """Drive a sweep, say how it ended, and return the exit code."""
     from aca_ray import api
     from aca_ray.comparison import to_text
 
-    outcome = api.resume(str(folder))
+    outcome = api.drive(sweep)
+    folder, tracking = sweep.folder.path, sweep.spec.runtime.tracking
     name, storage = folder.name, _relative(folder.parent)
     option = "" if str(storage) == "results" else f" --storage {storage}"
     if outcome.comparison is not None:
@@ -153,7 +155,7 @@ def _drive(folder: Path) -> int:
     if outcome.interrupted:
         print(f"interrupted; nothing finished is lost. To go on: aca-ray resume {name}{option}")
         return INTERRUPTED
-    print(f"MLflow: aca-ray ui{option}")
+    print(f"MLflow: {tracking or f'aca-ray ui{option}'}")
     if outcome.failures:
         print(f"to try again what failed: aca-ray resume {name}{option}")
         return FAILED

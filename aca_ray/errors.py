@@ -55,6 +55,7 @@ def unknown_name(place: str, kind: str, found: object, known: Iterable[str]) -> 
         known: every valid name.
     """
     names = sorted(known)
-    near = difflib.get_close_matches(str(found).replace("-", "_").lower(), names, n=1, cutoff=0.6)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    folded = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(str(found).replace("-", "_").lower(), list(folded), n=1, cutoff=0.6)
+    hint = f" Did you mean {folded[near[0]]}?" if near else ""
     return f"{place}: unknown {kind} {found!r}.{hint} Known: {', '.join(names)}"

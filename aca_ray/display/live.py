@@ -50,6 +50,17 @@ class LiveView:
         if self._in_place and time.monotonic() - self._last >= REFRESH_SECONDS:
             self._draw()
 
+    def note(self, folder: Path, text: str) -> None:
+        """Say something about a trial that stays on the screen."""
+        line = f"{self._lines[folder].order.trial.short}: {text}"
+        if self._in_place:
+            up = _UP.format(self._drawn) if self._drawn else ""
+            self._stream.write(f"{up}\r{_CLEAR_DOWN}{line}\n")
+            self._drawn = 0
+            self._draw()
+        else:
+            self._write(line)
+
     def close(self) -> None:
         """Show the last state once more."""
         if self._in_place and self._lines:

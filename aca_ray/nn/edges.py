@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +63,7 @@ class CandidateSum(nn.Module):
     def forward(
         self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
     ) -> Tensor:
-        ready = {} if joint is None else joint.rows
+        ready = joint.rows if joint is not None else {}
         outputs = {name: operation(x) for name, operation in self.operations.items() if name not in ready}
         mixed = None if joint is None else joint.mixed
         for name, output in outputs.items():
@@ -71,8 +71,9 @@ class CandidateSum(nn.Module):
             mixed = term if mixed is None else mixed + term
         assert mixed is not None  # an edge offers more than `none`
         if observe is not None:
-            outputs |= {name: as_state(joint.maps[row]) for name, row in ready.items()}
-            observe(EdgeObservation(x, outputs, mixed))
+            if joint is not None:
+                outputs |= {name: as_state(joint.maps[row]) for name, row in ready.items()}
+            observe(EdgeObservation(x, {name: outputs[name] for name in self.columns}, mixed))
         return mixed
 
 
@@ -100,7 +101,7 @@ def joint_outputs(edges: Sequence[CandidateSum], state: Tensor, weights: Tensor)
 
     Source: ours.
     """
-    groups: dict[Hashable, list[tuple[int, str]]] = {}
+    groups: dict[tuple[Any, ...], list[tuple[int, str]]] = {}
     if is_small(state):
         for name in dict.fromkeys(name for edge in edges for name in edge.columns):
             for index, edge in enumerate(edges):
@@ -114,15 +115,15 @@ def joint_outputs(edges: Sequence[CandidateSum], state: Tensor, weights: Tensor)
     num_rows = 0
     for members in groups.values():
         operations = [edges[index].operations[name] for index, name in members]
-        outputs = operations[0].run_together(operations, as_maps(state))
+        outputs = cast(JointOperation, operations[0]).run_together(operations, as_maps(state))
         for place, (index, name) in enumerate(members):
             rows[index][name] = num_rows + place % len(outputs)
         maps.append(outputs)
         num_rows += len(outputs)
     together = torch.cat(maps)
     entries = [(index, row, edges[index].columns[name]) for index, own in enumerate(rows) for name, row in own.items()]
-    index, row, column = torch.tensor(entries).unbind(dim=1)
-    scales = weights.new_zeros(len(edges), num_rows).index_put((index, row), weights[index, column])
+    from_edge, to_row, column = torch.tensor(entries).unbind(dim=1)
+    scales = weights.new_zeros(len(edges), num_rows).index_put((from_edge, to_row), weights[from_edge, column])
     mixed = (scales @ together.flatten(1)).unflatten(1, together.shape[1:])
     return [
         JointOutputs(own, together, as_state(total)) if own else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -17,9 +17,9 @@ class JointOperation(nn.Module):
     """
 
     @property
-    def group(self) -> Hashable:
+    def group(self) -> tuple[Any, ...]:
         """What is equal for two operations if and only if they can run together on the same maps."""
-        return type(self)
+        return (type(self),)
 
     @staticmethod
     def run_together(operations: Sequence[Any], maps: Tensor) -> Tensor:

@@ -5,7 +5,8 @@ Source: Liu et al. 2019 (DARTS), section 3.1 and its official code; `noise` from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +74,7 @@ class DepthwiseBlocks(JointSequence):
     """Blocks of ReLU, depthwise convolution, pointwise convolution, batch norm."""
 
     @property
-    def group(self) -> Hashable:
+    def group(self) -> tuple[Any, ...]:
         return DepthwiseBlocks, len(self)
 
     @staticmethod
@@ -88,7 +89,7 @@ class NormedPool(JointSequence):
     """A pooling and a batch norm without affine part."""
 
     @property
-    def group(self) -> Hashable:
+    def group(self) -> tuple[Any, ...]:
         return NormedPool, type(self[0])
 
     @staticmethod

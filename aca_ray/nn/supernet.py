@@ -82,6 +82,7 @@ class Supernet(nn.Module):
         """
         before = previous = self.stem(images)
         for index, cell in enumerate(self.cells):
+            assert isinstance(cell, SearchCell)  # what a ModuleList holds has no type
             watch = None if observe is None else (lambda edge, seen, index=index: observe(index, edge, seen))
             before, previous = previous, cell(before, previous, mixing.cell(cell.cell_type), watch)
         return self.classifier(previous.mean(dim=(2, 3)))

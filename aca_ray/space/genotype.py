@@ -44,16 +44,16 @@ class CellGenotype:
         for edge in self.edges:
             if edge.operation not in CANDIDATES or edge.operation == NONE:
                 raise ConfigError(unknown_name("genotype", "operation", edge.operation, CANDIDATES - {NONE}))
-            if edge.source not in present or edge.source >= edge.target:
+            if edge.source not in present or edge.source >= edge.target or edge.target < max(2, *present):
                 raise ConfigError(
-                    f"genotype: edge {tuple(edge)} reads node {edge.source}, which no earlier edge computes; "
-                    "list edges node by node, each source before its readers"
+                    f"genotype: edge {tuple(edge)} reads node {edge.source}, which no earlier edge computes, or adds "
+                    "to a node that is already done; list edges node by node, each source before its readers"
                 )
             present.add(edge.target)
-        missing = [node for node in self.concat if node not in present or node < 2]
+        missing = [node for node in self.concat if node not in present or node < 2 or self.concat.count(node) > 1]
         if missing or not self.concat:
             raise ConfigError(
-                f"genotype: concat {self.concat} must name computed nodes and be non-empty; bad: {missing}"
+                f"genotype: concat {self.concat} must name computed nodes, each once, and be non-empty; bad: {missing}"
             )
 
     @property

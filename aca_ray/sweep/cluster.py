@@ -22,6 +22,8 @@ _ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    # The view says in a line what Tune would print a page about.
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     # The sweep has its own handler, which also covers SIGTERM.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
@@ -50,6 +52,7 @@ def ray_session(address: str | None) -> Iterator[dict[str, float]]:
         return
     local: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
     ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:
         yield ray.cluster_resources()
     finally:

@@ -85,7 +85,7 @@ class Interrupt:
                 signal.signal(number, handler)
 
 
-def drive(sweep: Sweep, view: LiveView) -> SweepOutcome:
+def drive_sweep(sweep: Sweep, view: LiveView) -> SweepOutcome:
     """Do everything of a sweep that is not done yet.
 
     Raises:
@@ -197,6 +197,9 @@ class _Driver:
             self.view.update(folder)
             changed(folder)
 
+        def died(folder: Path) -> None:
+            self.view.note(folder, "its process died; it is tried again from its last checkpoint")
+
         def turn() -> None:
             between()
             self.view.refresh()
@@ -212,7 +215,7 @@ class _Driver:
                 max_failures=runtime.max_failures,
                 reuse_actors=True,
                 raise_on_failed_trial=False,
-                callbacks=[_Watch(saw, turn)],
+                callbacks=[_Watch(saw, died, turn)],
                 verbose=0,
             )
 
@@ -277,8 +280,8 @@ class _Driver:
 class _Watch(tune.Callback):
     """Tells of every change of a trial, and of every turn of Tune's loop."""
 
-    def __init__(self, changed: Callable[[Path], None], turn: Callable[[], None]) -> None:
-        self._changed, self._turn = changed, turn
+    def __init__(self, changed: Callable[[Path], None], died: Callable[[Path], None], turn: Callable[[], None]) -> None:
+        self._changed, self._died, self._turn = changed, died, turn
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -287,6 +290,9 @@ class _Watch(tune.Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._changed(Path(trial.config["order"]["folder"]))
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._died(Path(trial.config["order"]["folder"]))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._changed(Path(trial.config["order"]["folder"]))

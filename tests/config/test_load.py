@@ -77,7 +77,11 @@ AT_LEAST = "input should be greater than or equal to"
         ("experiment__batch_size", 1, f"experiment.batch_size: {AT_LEAST} 2, found 1"),
         ("experiment__batch_size", 8.5, "experiment.batch_size: input should be a valid integer"),
         ("experiment__ranking", "tailor", "experiment.ranking: unknown ranker 'tailor'. Did you mean taylor?"),
-        ("experiment__allocation", "signs", "experiment.allocation: unknown allocation rule 'signs'. Did you mean sign?"),
+        (
+            "experiment__allocation",
+            "signs",
+            "experiment.allocation: unknown allocation rule 'signs'. Did you mean sign?",
+        ),
         ("experiment__allocation", "uniform", "experiment.allocation: unknown allocation rule 'uniform'"),
         (
             "experiment__evaluation",
@@ -108,7 +112,11 @@ AT_LEAST = "input should be greater than or equal to"
         ("runtime__max_concurrent", 0, f"runtime.max_concurrent: {AT_LEAST} 1, found 0"),
         ("runtime__max_failures", -1, f"runtime.max_failures: {AT_LEAST} 0, found -1"),
         ("runtime__address", 1, "runtime.address: input should be a valid string, found 1"),
-        ("runtime__cpu_per_trial", 1, "runtime.cpu_per_trial: unknown key 'cpu_per_trial'. Did you mean cpus_per_trial?"),
+        (
+            "runtime__cpu_per_trial",
+            1,
+            "runtime.cpu_per_trial: unknown key 'cpu_per_trial'. Did you mean cpus_per_trial?",
+        ),
         ("experimnt", 1, "experimnt: unknown key 'experimnt'. Did you mean experiment?"),
     ],
 )
@@ -121,7 +129,9 @@ def test_one_mistake(problems: Problems, place: str, value: Any, problem: str) -
 def test_every_field_has_a_mistake_above() -> None:
     """Fields that were forgotten would be fields whose mistakes nobody has seen."""
     (parameters,) = (mark for mark in test_one_mistake.pytestmark if mark.name == "parametrize")
-    tried = {(place, key) for place, value, _ in parameters.args[1] for key in (value if isinstance(value, dict) else [None])}
+    tried = {
+        (place, key) for place, value, _ in parameters.args[1] for key in (value if isinstance(value, dict) else [None])
+    }
     places = {place if key is None or place.endswith("data") else f"{place}__{key}" for place, key in tried}
     model = SweepSpec.model_fields
     expected = {"name", "description", "experiment"}

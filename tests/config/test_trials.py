@@ -35,7 +35,9 @@ SEARCH = SearchTrial(
     milestones=(4, 8),
 )
 EVALUATION = EvaluationTrial.of_search(SEARCH, protocol="small", retrain_seed=1, ranking="taylor", allocation="sign")
-RETRAINING = RetrainingTrial(network="e" * 64, name="DARTS_V2", data={"name": "digits", "max_test_images": 8}, protocol="small", retrain_seed=0)
+RETRAINING = RetrainingTrial(
+    network="e" * 64, name="DARTS_V2", data={"name": "digits", "max_test_images": 8}, protocol="small", retrain_seed=0
+)
 
 # Results on disks are found by these: where one changes, FINGERPRINT_VERSION has to, and old results are lost.
 PINNED = {

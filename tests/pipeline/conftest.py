@@ -30,7 +30,7 @@ def make_trial() -> Callable[..., SearchTrial]:
         seed=0,
         epochs=2,
         data=DATA,
-        network={"channels": 4, "cells": 5},
+        network={"channels": 4, "cells": 3},
         batch_size=16,
         milestones=(1, 2),
     )

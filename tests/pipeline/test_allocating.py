@@ -72,9 +72,7 @@ def test_files_and_summary(folder: Path, searched: Path) -> None:
             genotype, plan, channels=protocol.channels, num_cells=protocol.num_cells, num_classes=10, in_channels=1
         )
         assert found["parameters"] == sum(parameter.numel() for parameter in network.parameters())
-        cost = derived_cost(
-            genotype, plan, channels=8, num_cells=5, num_classes=10, in_channels=1, height=8, width=8
-        )
+        cost = derived_cost(genotype, plan, channels=8, num_cells=5, num_classes=10, in_channels=1, height=8, width=8)
         assert (found["parameters"], found["macs"]) == cost
     assert summary["plans"]["all"]["refilled_share"] == 0
 
@@ -99,7 +97,9 @@ def test_another_question_is_answered_anew(folder: Path, allocate: Allocate, tmp
 def test_bit_for_bit_the_same_elsewhere(folder: Path, allocate: Allocate, tmp_path: Path) -> None:
     torch.manual_seed(999)
     summary = allocate(tmp_path, previous=folder.with_name("epoch_0001"))
-    assert ChannelScores.read_parquet(tmp_path / "scores.parquet") == ChannelScores.read_parquet(folder / "scores.parquet")
+    assert ChannelScores.read_parquet(tmp_path / "scores.parquet") == ChannelScores.read_parquet(
+        folder / "scores.parquet"
+    )
     for rule in RULES:
         assert plan_path(tmp_path, rule).read_bytes() == plan_path(folder, rule).read_bytes()
     expected = read_json(folder / "allocation.json")
@@ -107,12 +107,12 @@ def test_bit_for_bit_the_same_elsewhere(folder: Path, allocate: Allocate, tmp_pa
     assert json.loads(json.dumps(summary)) == expected
 
 
-def test_interrupted_before_the_summary_it_is_answered_anew(
-    folder: Path, allocate: Allocate, tmp_path: Path
-) -> None:
+def test_interrupted_before_the_summary_it_is_answered_anew(folder: Path, allocate: Allocate, tmp_path: Path) -> None:
     (tmp_path / "scores.parquet").write_bytes(b"half a file")
     allocate(tmp_path)
-    assert ChannelScores.read_parquet(tmp_path / "scores.parquet") == ChannelScores.read_parquet(folder / "scores.parquet")
+    assert ChannelScores.read_parquet(tmp_path / "scores.parquet") == ChannelScores.read_parquet(
+        folder / "scores.parquet"
+    )
 
 
 def test_agreement_with_the_milestone_before(folder: Path, allocate: Allocate, tmp_path: Path) -> None:

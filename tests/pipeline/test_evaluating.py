@@ -72,7 +72,7 @@ def test_record(retrained: Path) -> None:
     assert record["rows"][-1]["metrics"]["train/loss"] < record["rows"][0]["metrics"]["train/loss"]
 
 
-@pytest.mark.parametrize("num_steps", [1, 4, 7])
+@pytest.mark.parametrize("num_steps", [4, 7])
 def test_resuming_from_network_json_is_bit_for_bit(
     tmp_path: Path, retrained: Path, finish: Finish, assert_equal_states: Callable[[Any, Any], None], num_steps: int
 ) -> None:
@@ -118,5 +118,3 @@ def test_plan_of_another_genotype_is_refused_before_anything_is_written(tmp_path
     with pytest.raises(ConfigError, match="plans 3 edges"):
         start(tmp_path / "trial", GENOTYPE, short)
     assert not (tmp_path / "trial").exists()
-
-

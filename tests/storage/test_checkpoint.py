@@ -23,7 +23,9 @@ from aca_ray.errors import CheckpointError
 from aca_ray.storage import CheckpointFolder, read_checkpoint, read_header, write_checkpoint
 
 HEADER = {"kind": "search", "fingerprint": "a" * 64, "epoch": 3, "record": {"rows": [{"epoch": 1}], "note": "ü\n"}}
-PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c6360000000020001")
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c6360000000020001"
+)
 
 
 def make_state() -> dict[str, Any]:
@@ -144,7 +146,9 @@ def test_one_flipped_bit_of_the_header_is_never_a_crash(path: Path) -> None:
 def test_wrong_version(tmp_path: Path, version: object) -> None:
     path = wrap(tmp_path / "other.ckpt", saved({}), version=version)
     for read in (read_checkpoint, read_header):
-        with pytest.raises(CheckpointError, match=rf"other\.ckpt: has version {version!r}, this program reads version 1"):
+        with pytest.raises(
+            CheckpointError, match=rf"other\.ckpt: has version {version!r}, this program reads version 1"
+        ):
             read(path)
 
 

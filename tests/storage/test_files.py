@@ -79,9 +79,7 @@ def test_the_writer_gets_the_suffix_of_the_file(tmp_path: Path) -> None:
     assert seen[0].name != "plot.png"
 
 
-def test_killed_writer_leaves_the_old_file(
-    tmp_path: Path, start_python: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_killed_writer_leaves_the_old_file(tmp_path: Path, start_python: Callable[..., subprocess.Popen[str]]) -> None:
     path = write_bytes(tmp_path / "value.bin", b"old")
     process = start_python(ENDLESS_WRITER, path)
     assert process.stdin is not None

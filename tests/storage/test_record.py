@@ -17,7 +17,9 @@ RECORD = TrialRecord(
     num_epochs=2,
     state="failed",
     epoch=1,
-    rows=[{"epoch": 1, "time_ms": 1_790_000_000_123, "metrics": {"test/accuracy": 0.1, "test/loss": 2.302585092994046}}],
+    rows=[
+        {"epoch": 1, "time_ms": 1_790_000_000_123, "metrics": {"test/accuracy": 0.1, "test/loss": 2.302585092994046}}
+    ],
     milestones=[1],
     genotype={"normal": {"edges": [["skip_connect", 0, 2]]}},
     alphas={"normal": [[0.1, 0.9]]},

@@ -1,0 +1,190 @@
+"""The command line: exit codes, where messages go, and that bad input leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from aca_ray.cli import main
+from aca_ray.storage import write_checkpoint
+
+torch.set_num_threads(1)
+
+QUICKSTART = Path(__file__).parents[2] / "experiments" / "quickstart.yaml"
+VERBS = ("check", "run", "resume", "status", "rank", "evaluate", "compare", "ui")
+SEVERAL_MISTAKES = """name: several
+experiment:
+  methods: [darts, pc-dart]
+  data: digit
+  seeds: [0, -1]
+  epochs: 2
+  network: {cell: 5}
+runtime: {storge: x}
+"""
+ITS_PROBLEMS = [
+    "experiment.methods[1]: unknown method 'pc-dart'. Did you mean pc_darts?",
+    "experiment.data[0].name: unknown data set 'digit'. Did you mean digits?",
+    "experiment.seeds[1]: input should be greater than or equal to 0, found -1",
+    "experiment.network.cell: unknown key 'cell'. Did you mean cells?",
+    "runtime.storge: unknown key 'storge'. Did you mean storage?",
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty working directory."""
+    path = tmp_path / "work"
+    path.mkdir()
+    monkeypatch.chdir(path)
+    return path
+
+
+def python(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_help_lists_all_verbs() -> None:
+    done = python("-m", "aca_ray.cli", "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    listed = [line.split()[0] for line in done.stdout.splitlines() if line.startswith("    ") and line.split()]
+    assert [word for word in listed if word in VERBS] == list(VERBS)
+
+
+@pytest.mark.parametrize("arguments", ["'--help'", "'--version'", "'check', '--help'", "'evaluate', '-h'"])
+def test_help_is_light(arguments: str) -> None:
+    script = (
+        "import sys\nfrom aca_ray.cli import main\ntry:\n"
+        f"    main([{arguments}])\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "heavy = {'torch', 'ray', 'mlflow', 'numpy', 'pydantic', 'yaml', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = python("-c", script)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("arguments", [[], ["chek"], ["check"], ["status", "--nope"]])
+def test_command_lines_that_are_none(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: aca-ray")
+
+
+def test_several_mistakes_in_a_process_of_its_own(folder: Path) -> None:
+    (folder / "spec.yaml").write_text(SEVERAL_MISTAKES)
+    done = python("-m", "aca_ray.cli", "run", "spec.yaml")
+    assert (done.returncode, done.stdout) == (2, "")
+    lines = done.stderr.splitlines()
+    assert len(lines) == len(ITS_PROBLEMS)
+    for line, problem in zip(lines, ITS_PROBLEMS, strict=True):
+        assert line.startswith(problem)
+    assert [path.name for path in folder.iterdir()] == ["spec.yaml"]
+
+
+def test_check_of_the_quickstart(folder: Path) -> None:
+    done = python("-m", "aca_ray.cli", "check", QUICKSTART)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("quickstart: experiment ")
+    assert lines[1].startswith("data digits: 10 classes of 1x8x8, ")
+    assert lines[-1] == "16 searches, 24 retrainings; nothing is wrong"
+    searches = lines[3:-1]
+    assert len(searches) == len({line.split()[0] for line in searches}) == 16
+    assert list(folder.iterdir()) == []
+
+
+Run = Callable[..., tuple[int, str, list[str]]]
+
+
+@pytest.fixture
+def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a function that runs a command line here and returns exit code, output and lines of errors."""
+
+    def carry_out(*arguments: str) -> tuple[int, str, list[str]]:
+        code = main(arguments)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err.splitlines()
+
+    return carry_out
+
+
+@pytest.mark.parametrize("verb", ["check", "run"])
+def test_spec_that_is_not_there(run: Run, folder: Path, verb: str) -> None:
+    code, out, errors = run(verb, "none.yaml")
+    assert (code, out) == (2, "")
+    assert errors == ["none.yaml: cannot be read (No such file or directory); give the path of a sweep spec (YAML)"]
+    assert list(folder.iterdir()) == []
+
+
+def test_check_of_several_mistakes(run: Run, folder: Path) -> None:
+    (folder / "spec.yaml").write_text(SEVERAL_MISTAKES)
+    code, out, errors = run("check", "spec.yaml")
+    assert (code, out, len(errors)) == (2, "", len(ITS_PROBLEMS))
+
+
+@pytest.mark.parametrize(
+    ("verb", "name"), [("resume", "quikstart"), ("status", "quikstart"), ("compare", "quikstart"), ("status", "/none")]
+)
+def test_unknown_sweep(run: Run, folder: Path, verb: str, name: str) -> None:
+    code, out, errors = run(verb, name)
+    assert (code, out) == (2, "")
+    assert errors == [f"no sweep {name!r} in results. Known: none"]
+    assert list(folder.iterdir()) == []
+
+
+def test_status_of_an_empty_storage(run: Run, folder: Path) -> None:
+    assert run("status") == (0, "no sweeps in results\n", [])
+    assert run("status", "--storage", "elsewhere") == (0, "no sweeps in elsewhere\n", [])
+    assert list(folder.iterdir()) == []
+
+
+def test_storage_that_is_not_there(run: Run, folder: Path) -> None:
+    code, out, errors = run("ui", "--storage", "none")
+    assert (code, out) == (2, "")
+    assert errors == ["--storage: no folder none; run a sweep first, or name the folder of its results"]
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problems"),
+    [
+        (["DARTS_V3", "--protocol", "small"], ["network: unknown genotype 'DARTS_V3'. Did you mean DARTS_V2?"]),
+        (
+            ["DARTS_V2", "--protocol", "smal", "--data", '{"name": "digits", "max_images": 5}'],
+            ["data.max_images: unknown key 'max_images'", "protocol: unknown protocol 'smal'. Did you mean small?"],
+        ),
+        (["DARTS_V2", "--data", '{"name": '], ["--data: is neither a name nor a JSON mapping"]),
+        (["DARTS_V2", "--data", "digits", "--protocol", "cifar"], ["protocol cifar: the auxiliary tower needs 32x32"]),
+    ],
+)
+def test_retrainings_that_cannot_be(run: Run, folder: Path, arguments: list[str], problems: list[str]) -> None:
+    code, out, errors = run("evaluate", *arguments)
+    assert (code, out) == (2, "")
+    assert len(errors) == len(problems)
+    for error, problem in zip(errors, problems, strict=True):
+        assert error.startswith(problem)
+    assert list(folder.iterdir()) == []
+
+
+def test_file_of_another_kind_is_no_spec(run: Run, folder: Path) -> None:
+    write_checkpoint(folder / "state.ckpt", {"kind": "search"}, {"weights": torch.ones(3)})
+    code, out, errors = run("check", "state.ckpt")
+    assert (code, out, len(errors)) == (2, "", 1)
+    assert errors[0].startswith("state.ckpt: ")
+
+
+def test_retrains_and_says_where_the_files_are(run: Run, folder: Path) -> None:
+    data = '{"name": "digits", "max_train_images": 32, "max_test_images": 16}'
+    code, out, errors = run("evaluate", "DARTS_V2", "--protocol", "small", "--data", data, "--seed", "3")
+    assert (code, errors) == (0, [])
+    assert '"test_accuracy"' in out
+    assert out.endswith("files: results/retraining/DARTS_V2-small-s3\n")
+    assert (folder / "results/retraining/DARTS_V2-small-s3/record.json").is_file()

@@ -1,0 +1,77 @@
+"""The progress table: what the records say, in columns that line up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from aca_ray.display import progress_lines, read_progress
+from aca_ray.display.progress import clock
+from aca_ray.pipeline.orders import Order
+
+MakeOrders = Callable[[int], list[Order]]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0:00"),
+        (0.4, "0:00"),
+        (9.6, "0:10"),
+        (59.4, "0:59"),
+        (59.6, "1:00"),
+        (61, "1:01"),
+        (3599.4, "59:59"),
+        (3599.6, "1:00:00"),
+        (3661, "1:01:01"),
+        (100 * 3600, "100:00:00"),
+    ],
+)
+def test_clock(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
+
+
+def test_lines_tell_what_the_records_say(make_orders: MakeOrders, write_record: Callable[..., None]) -> None:
+    orders = make_orders(1)
+    searched, allocated, retraining, _ = orders
+    write_record(searched, 3, seconds=180.0)
+    write_record(allocated, 4, state="finished", seconds=100.0)
+    write_record(retraining, 0, state="failed", num_epochs=6)
+    progress = read_progress(orders)
+    assert progress.summary() == "4 trials: 1 finished, 1 running, 1 waiting, 1 failed"
+    first, second, third, fourth = (line.cells() for line in progress.lines)
+    assert first == (
+        *(searched.trial.short, "search", "darts", "searched", "0", "4", "running", "3/4"),
+        *("0.667", "37.5 %", "3", "1:00"),  # 60 s an epoch, one to go
+    )
+    assert second[6:] == ("finished", "4/4", "0.500", "50.0 %", "3", "")
+    assert third[1] == "retrain plain"
+    assert third[6:] == ("failed", "0/6", "", "", "", "")
+    assert fourth[1] == "retrain sign"
+    assert fourth[6:] == ("waiting", "", "", "", "", "")
+
+
+def test_columns_line_up(make_orders: MakeOrders, write_record: Callable[..., None]) -> None:
+    orders = make_orders(11)
+    write_record(orders[0], 2, seconds=2.0)
+    write_record(orders[3], 4, state="finished", seconds=2.0)
+    lines = progress_lines(read_progress(orders).lines)
+    assert len(lines) == 1 + 44
+    header = lines[0]
+    assert header.split() == [
+        *("trial", "kind", "method", "skip", "seed", "budget", "state", "epoch", "loss", "accuracy", "skips", "left"),
+    ]
+    state = header.index("state")
+    seed_end = header.index("seed") + len("seed")
+    for order, line in zip(orders, lines[1:], strict=True):
+        assert line[state:].split()[0] in ("running", "finished", "waiting")
+        assert line[:seed_end].split()[-1] == str(order.trial.seed)  # numbers end where their header ends
+    assert read_progress(orders).summary() == "44 trials: 1 finished, 1 running, 42 waiting"
+
+
+def test_no_estimate_before_the_first_epoch(make_orders: MakeOrders, write_record: Callable[..., None]) -> None:
+    (order, *_) = make_orders(1)
+    write_record(order, 0)
+    (line,) = read_progress([order]).lines
+    assert (line.state, line.epoch, line.num_epochs, line.seconds_left) == ("running", 0, 4, None)

@@ -1,0 +1,86 @@
+"""Exact weight counts of published supernets and networks.
+
+Sources: the counts are those of the official repositories where these state one, and else of an independent counter.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from aca_ray.nn import DerivedNetwork, Supernet, num_parameters
+from aca_ray.nn.edges import EdgeBuilder, FullEdge, partial_channels
+from aca_ray.space import PUBLISHED, SPACES, Genotype
+from aca_ray.space.published import parse_cell
+
+
+@pytest.mark.parametrize(
+    ("space", "build_edge", "channels", "num_cells", "num_classes", "expected"),
+    [
+        pytest.param("darts", FullEdge, 16, 8, 10, 1_930_618, id="darts"),
+        pytest.param("darts_without_none", FullEdge, 16, 8, 10, 1_930_618, id="darts-without-none"),
+        pytest.param("darts", FullEdge, 16, 8, 100, 1_953_748, id="darts-100-classes"),
+        pytest.param("darts", FullEdge, 16, 5, 10, 1_275_834, id="darts-5-cells"),
+        pytest.param("darts", partial_channels(4), 16, 8, 10, 299_578, id="pc-darts"),
+        pytest.param("s1", FullEdge, 16, 8, 10, 405_146, id="s1"),
+        pytest.param("s2", FullEdge, 16, 8, 10, 665_466, id="s2"),
+        pytest.param("s3", FullEdge, 16, 8, 10, 665_466, id="s3"),
+        pytest.param("s4", FullEdge, 16, 8, 10, 624_506, id="s4"),
+        pytest.param("darts_without_none", partial_channels(6), 36, 20, 10, 2_221_750, id="drnas-stage-1"),
+    ],
+)
+def test_supernets(
+    space: str, build_edge: EdgeBuilder, channels: int, num_cells: int, num_classes: int, expected: int
+) -> None:
+    with torch.device("meta"):
+        supernet = Supernet(
+            SPACES[space], channels=channels, num_cells=num_cells, num_classes=num_classes, build_edge=build_edge
+        )
+    assert num_parameters(supernet) == expected
+
+
+ALL_SKIP, ALL_SEP3 = (parse_cell(" | ".join([f"{name}-0 {name}-1"] * 4)) for name in ("sk", "s3"))
+NETWORKS = {
+    "DARTS_V1": 3_169_414,
+    "DARTS_V2": 3_349_342,
+    "PC_DARTS_CIFAR": 3_634_678,
+    "P_DARTS": 3_433_798,
+    "DRNAS_CIFAR": 4_099_294,
+    "ADARTS_V1": 2_897_902,
+    "PR_DARTS": 3_444_814,
+    "OPP_DARTS": 3_359_062,
+    "FAIR_DARTS_A": 2_360_782,
+}
+
+
+def count(genotype: Genotype, *, num_classes: int = 10, auxiliary: bool = False) -> int:
+    with torch.device("meta"):
+        network = DerivedNetwork(
+            genotype, None, channels=36, num_cells=20, num_classes=num_classes, auxiliary=auxiliary
+        )
+    return num_parameters(network)
+
+
+@pytest.mark.parametrize(
+    ("genotype", "expected"),
+    [
+        *(pytest.param(PUBLISHED[name], expected, id=name) for name, expected in NETWORKS.items()),
+        pytest.param(Genotype(ALL_SKIP, ALL_SKIP), 1_580_950, id="all-skip"),
+        pytest.param(Genotype(ALL_SEP3, ALL_SEP3), 4_701_718, id="all-sep3"),
+    ],
+)
+def test_evaluation_networks(genotype: Genotype, expected: int) -> None:
+    assert count(genotype) == expected
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_auxiliary_tower(name: str) -> None:
+    # The published 476,426 belong to cells that concatenate four nodes: 576 channels into the 128 of the tower.
+    missing = 4 - len(PUBLISHED[name].reduce.concat)
+    assert missing == 0
+    assert count(PUBLISHED[name], auxiliary=True) - count(PUBLISHED[name]) == 476_426
+
+
+def test_100_classes_widen_the_last_layer_alone() -> None:
+    # 4 nodes of 4 * 36 channels each, and a bias.
+    assert count(PUBLISHED["DARTS_V2"], num_classes=100) - count(PUBLISHED["DARTS_V2"]) == 90 * (4 * 144 + 1)

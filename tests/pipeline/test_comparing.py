@@ -1,0 +1,110 @@
+"""A tiny sweep without Ray, compared: the numbers are those of the records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from statistics import mean
+
+import pytest
+import torch
+
+from aca_ray import api
+from aca_ray.config import parse_spec
+from aca_ray.errors import ConfigError
+from aca_ray.evaluation import find_protocol
+from aca_ray.pipeline.allocating import allocate_milestone
+from aca_ray.pipeline.layout import allocation_folder, milestone_path
+from aca_ray.pipeline.manifest import Sweep, create_sweep
+from aca_ray.pipeline.orders import EvaluationOrder, all_orders, ranking_of, rules_of
+from aca_ray.pipeline.resumable import ResumableTrial
+from aca_ray.pipeline.vocabulary import vocabulary
+from aca_ray.storage import TrialRecord
+
+TEXT = """name: tiny
+experiment:
+  methods: pc_darts
+  data: {{name: digits, max_train_images: 32, max_test_images: 32}}
+  seeds: [0, 1]
+  epochs: 1
+  network: {{channels: 4, cells: 3}}
+  batch_size: 16
+  evaluation: {{protocol: small, controls: [uniform]}}
+runtime: {{storage: {storage}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory, finish: Callable[[ResumableTrial], ResumableTrial]) -> Sweep:
+    """Do all trials of a sweep, one after the other."""
+    base = tmp_path_factory.mktemp("base")
+    text = TEXT.format(storage=base / "results")
+    sweep = create_sweep(parse_spec(text, vocabulary(base)), base, text)
+    device = torch.device("cpu")
+    for order in all_orders(sweep):
+        if isinstance(order, EvaluationOrder):
+            continue
+        finish(order.open(device))
+        if order.trial.skip == "allocated":
+            allocate_milestone(
+                milestone_path(order.folder, 1),
+                allocation_folder(order.folder, 1),
+                base,
+                ranking=ranking_of(sweep),
+                rules=rules_of(sweep),
+                protocol=find_protocol("small"),
+                device=device,
+            )
+    for order in all_orders(sweep):
+        if isinstance(order, EvaluationOrder):
+            finish(order.open(device))
+    return sweep
+
+
+def test_status_from_the_disk(sweep: Sweep) -> None:
+    progress, driven = api.status("tiny", storage=sweep.folder.path.parent)
+    assert progress.summary() == "10 trials: 10 finished"
+    assert not driven
+
+
+def test_comparison_has_the_numbers_of_the_records(sweep: Sweep) -> None:
+    accuracies: dict[str | None, dict[int, float]] = {}
+    for order in all_orders(sweep):
+        if isinstance(order, EvaluationOrder):
+            record = TrialRecord.read(order.folder)
+            assert record is not None
+            assert record.result is not None
+            accuracies.setdefault(order.trial.allocation, {})[order.trial.seed] = record.result["test_accuracy"]
+    assert {rule: set(by_seed) for rule, by_seed in accuracies.items()} == {
+        None: {0, 1},
+        "sign": {0, 1},
+        "uniform": {0, 1},
+    }
+    comparison, folder = api.compare(["tiny"], storage=sweep.folder.path.parent)
+    assert folder == sweep.folder.comparison
+    assert list(folder.rglob("*.png"))
+    assert not list(folder.rglob("*.part-*"))
+    (group,) = comparison.groups
+    searched, allocated = group.searched, group.allocated
+    assert searched is not None
+    assert allocated is not None
+    assert searched.test_accuracy.mean == pytest.approx(mean(accuracies[None].values()))
+    assert allocated.test_accuracy.mean == pytest.approx(mean(accuracies["sign"].values()))
+    assert group.difference is not None
+    assert group.difference.mean == pytest.approx(
+        mean(accuracies["sign"][seed] - accuracies[None][seed] for seed in (0, 1))
+    )
+
+
+def test_a_retraining_whose_search_has_not_finished(sweep: Sweep, tmp_path: Path) -> None:
+    order = next(order for order in all_orders(sweep) if isinstance(order, EvaluationOrder))
+    moved = EvaluationOrder(order.trial, tmp_path / "evaluation", order.base, order.search, tmp_path / "search")
+    with pytest.raises(ConfigError, match="the search has no genotype yet"):
+        moved.open(torch.device("cpu"))
+
+
+def test_sweeps_that_are_not_there(sweep: Sweep) -> None:
+    with pytest.raises(ConfigError, match="needs at least one sweep"):
+        api.compare([])
+    with pytest.raises(ConfigError, match=r"no sweep 'tinny' .* Known: tiny"):
+        api.compare(["tiny", "tinny"], storage=sweep.folder.path.parent)

@@ -1,0 +1,114 @@
+"""A sweep's folder: a name belongs to one experiment, and a sweep is found by name or path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from aca_ray.config import SweepSpec, parse_spec
+from aca_ray.errors import ConfigError, StorageError
+from aca_ray.pipeline.manifest import Sweep, create_sweep, find_sweep, sweep_names
+from aca_ray.pipeline.orders import all_orders, evaluation_orders, order_from_json, search_orders
+from aca_ray.pipeline.vocabulary import vocabulary
+from aca_ray.storage import read_json
+
+TEXT = """name: {name}
+experiment:
+  methods: darts
+  data: digits
+  seeds: {seeds}
+  epochs: [1, 2]
+  network: {{channels: 4, cells: 3}}
+  evaluation: {{protocol: small, retrain_seeds: [0, 1], controls: [uniform]}}
+runtime: {{storage: {storage}, max_concurrent: {concurrent}}}
+"""
+Create = Callable[..., Sweep]
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Path:
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def create(tmp_path: Path, storage: Path) -> Create:
+    def make(name: str = "first", seeds: str = "[0]", concurrent: int = 1) -> Sweep:
+        text = TEXT.format(name=name, seeds=seeds, storage=storage, concurrent=concurrent)
+        return create_sweep(parse_spec(text, vocabulary(tmp_path)), tmp_path, text)
+
+    return make
+
+
+def test_created_and_found(create: Create, storage: Path, tmp_path: Path) -> None:
+    sweep = create()
+    assert sweep.folder.path == (storage / "first").resolve()
+    assert {path.name for path in sweep.folder.path.iterdir()} == {"sweep.json", "spec.yaml"}
+    for name in ("first", str(sweep.folder.path)):
+        found = find_sweep(name, storage)
+        assert found == sweep
+        assert found.fingerprint == sweep.fingerprint
+    value = read_json(sweep.folder.manifest)
+    assert (value["name"], value["fingerprint"], value["base"]) == ("first", sweep.fingerprint, str(tmp_path.resolve()))
+    assert SweepSpec.model_validate(value["spec"]) == sweep.spec
+    assert sweep.folder.spec.read_text() == sweep.text
+
+
+def test_the_same_spec_again_is_the_same_sweep(create: Create, storage: Path) -> None:
+    first = create()
+    again = create(concurrent=2)  # runtime settings may change
+    assert again.fingerprint == first.fingerprint
+    assert find_sweep("first", storage).spec.runtime.max_concurrent == 2
+
+
+def test_a_name_taken_by_another_experiment(create: Create, storage: Path) -> None:
+    first = create()
+    before = {path: path.read_bytes() for path in first.folder.path.iterdir()}
+    with pytest.raises(
+        ConfigError, match=f"^name: 'first' is taken by another experiment in .*{first.fingerprint[:12]}"
+    ):
+        create(seeds="[0, 1]")
+    assert {path: path.read_bytes() for path in first.folder.path.iterdir()} == before
+    create("second", seeds="[0, 1]")
+    assert sweep_names(storage) == ["first", "second"]
+
+
+def test_an_unknown_sweep(create: Create, storage: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^no sweep 'none' in .*results\. Known: none$"):
+        find_sweep("none", storage)
+    create("first")
+    create("second")
+    (storage / "mlflow-artifacts").mkdir()
+    with pytest.raises(ConfigError, match=r"^no sweep 'frist' in .*results\. Known: first, second$"):
+        find_sweep("frist", storage)
+
+
+def test_damaged_manifests(create: Create, storage: Path) -> None:
+    sweep = create()
+    sweep.folder.manifest.write_text("{")
+    with pytest.raises(StorageError, match=r"sweep\.json: is not valid JSON"):
+        find_sweep("first", storage)
+    with pytest.raises(StorageError, match=r"sweep\.json: is not valid JSON"):
+        create()
+    sweep.folder.manifest.write_text('{"schema": "aca_ray.sweep", "version": 2}')
+    with pytest.raises(ConfigError, match=r"sweep\.json: is not the manifest of a sweep of version 1"):
+        find_sweep("first", storage)
+
+
+def test_orders(create: Create) -> None:
+    sweep = create(seeds="[0, 1]")
+    searches = search_orders(sweep)
+    assert len(searches) == 8
+    orders = all_orders(sweep)
+    # searched skips: two retrainings each; allocated ones: two for each of the two rules
+    assert len(orders) == 8 + 4 * 2 + 4 * 4
+    assert len({order.folder for order in orders}) == len(orders)
+    assert [order_from_json(order.to_json()) for order in orders] == orders
+    for search in searches:
+        assert search.folder == sweep.folder.path / "searches" / search.trial.fingerprint[:12]
+        rules = [(order.trial.allocation, order.trial.retrain_seed) for order in evaluation_orders(sweep, search)]
+        if search.trial.skip == "searched":
+            assert rules == [(None, 0), (None, 1)]
+        else:
+            assert rules == [("sign", 0), ("sign", 1), ("uniform", 0), ("uniform", 1)]

@@ -1,0 +1,94 @@
+"""Retraining a network that somebody names."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aca_ray.errors import ConfigError
+from aca_ray.pipeline.layout import milestone_path
+from aca_ray.pipeline.standalone import retrain
+from aca_ray.space import PUBLISHED
+from aca_ray.storage import TrialRecord, read_checkpoint, write_json
+
+DATA = {"name": "digits", "max_train_images": 32, "max_test_images": 16}
+
+
+def run(out: Path, network: str = "DARTS_V2", **changes: Any) -> tuple[TrialRecord, str]:
+    stream = io.StringIO()
+    settings = {"data": DATA, "protocol": "small", "seed": 0, **changes}
+    record = retrain(network, out=out, threads=1, gpu=False, stream=stream, **settings)
+    return record, stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def retrained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrialRecord, str]:
+    folder = tmp_path_factory.mktemp("retrained")
+    return folder, *run(folder)
+
+
+def test_published_network(retrained: tuple[Path, TrialRecord, str]) -> None:
+    folder, record, printed = retrained
+    assert (record.state, record.epoch) == ("finished", 6)
+    assert record.genotype == PUBLISHED["DARTS_V2"].to_json()
+    assert record.result is not None
+    assert record.result["refilled_share"] == 0
+    assert TrialRecord.read(folder) == record
+    lines = printed.splitlines()
+    assert [line.split()[1] for line in lines] == [f"{epoch}/6" for epoch in range(1, 7)]
+    assert all("test/accuracy 0." in line for line in lines)
+
+
+def test_asked_again_it_is_only_read(retrained: tuple[Path, TrialRecord, str]) -> None:
+    folder, record, _ = retrained
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert run(folder) == (record, "")
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+@pytest.mark.parametrize("changes", [{"seed": 1}, {"network": "DARTS_V1"}, {"data": {**DATA, "max_test_images": 8}}])
+def test_folder_of_another_retraining(retrained: tuple[Path, TrialRecord, str], changes: dict[str, Any]) -> None:
+    folder, record, _ = retrained
+    with pytest.raises(ConfigError, match=f"holds another retraining \\({record.fingerprint[:12]}\\); name another"):
+        run(folder, **changes)
+    assert TrialRecord.read(folder) == record
+
+
+def test_killed_before_the_last_word_of_the_record(retrained: tuple[Path, TrialRecord, str], tmp_path: Path) -> None:
+    """All epochs are done and saved, and the record does not say so yet."""
+    folder, record, _ = retrained
+    header, _ = read_checkpoint(milestone_path(folder, 6))
+    target = milestone_path(tmp_path, 6)
+    target.parent.mkdir()
+    target.write_bytes(milestone_path(folder, 6).read_bytes())
+    TrialRecord(**header["record"]).write(tmp_path)
+    again, printed = run(tmp_path)
+    assert (again.state, again.result, printed) == ("finished", record.result, "")
+
+
+def test_network_of_a_file(tmp_path: Path) -> None:
+    path = write_json(tmp_path / "genotype.json", PUBLISHED["PC_DARTS_CIFAR"].to_json())
+    record, _ = run(tmp_path / "out", str(path))
+    assert record.state == "finished"
+    assert record.genotype == PUBLISHED["PC_DARTS_CIFAR"].to_json()
+
+
+def test_all_problems_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        run(tmp_path / "out", "DARTS_V3", data={"name": "digit"}, protocol="smal")
+    found = caught.value.problems
+    assert len(found) == 3
+    assert found[0].startswith("data.name: unknown data set 'digit'. Did you mean digits?")
+    assert found[1].startswith("protocol: unknown protocol 'smal'. Did you mean small?")
+    assert found[2].startswith("network: unknown genotype 'DARTS_V3'")
+    assert found[2].endswith("nor is there a file of that name with a network as JSON")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_protocol_that_does_not_fit_the_images_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="protocol cifar: the auxiliary tower needs 32x32 images, found 8x8"):
+        run(tmp_path / "out", protocol="cifar")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,67 @@
+"""The test split is never read before a retraining: here it is a file that nobody can read."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from aca_ray.config import EvaluationTrial, SearchTrial
+from aca_ray.errors import DataError
+from aca_ray.evaluation import find_protocol
+from aca_ray.pipeline.allocating import allocate_milestone
+from aca_ray.pipeline.evaluating import found_network, open_evaluation
+from aca_ray.pipeline.layout import allocation_folder, milestone_path
+from aca_ray.pipeline.resumable import ResumableTrial
+from aca_ray.pipeline.searching import open_search
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> dict[str, Any]:
+    """Write 32 training images of two classes, and test images that are none."""
+    random = np.random.default_rng(0)
+    encoded = []
+    for pixels in random.integers(0, 256, (32, 8, 8), dtype=np.uint8):
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, format="PNG")
+        encoded.append(buffer.getvalue())
+    table = pa.table({"image": pa.array(encoded, type=pa.binary()), "label": pa.array([0, 1] * 16, type=pa.int64())})
+    pq.write_table(table, tmp_path / "train.parquet")
+    (tmp_path / "test.parquet").write_bytes(b"this is no Parquet file")
+    return {"name": "parquet", "train": "train.parquet", "test": "test.parquet"}
+
+
+def test_search_ranking_and_allocation_never_read_it(
+    tmp_path: Path,
+    data: dict[str, Any],
+    make_trial: Callable[..., SearchTrial],
+    finish: Callable[[ResumableTrial], ResumableTrial],
+) -> None:
+    trial = make_trial(data=data, epochs=1, milestones=(1,))
+    folder = tmp_path / "search"
+    finish(open_search(trial, folder, tmp_path, CPU))
+    summary = allocate_milestone(
+        milestone_path(folder, 1),
+        allocation_folder(folder, 1),
+        tmp_path,
+        ranking="taylor",
+        rules=("sign",),
+        protocol=find_protocol("small"),
+        device=CPU,
+    )
+    assert summary["plans"]["sign"]["parameters"] > 0
+    evaluation = EvaluationTrial.of_search(trial, "small", 0, "taylor", "sign")
+    genotype, plan = found_network(evaluation, trial, folder)
+    with pytest.raises(DataError, match=r"test\.parquet: can't be read as a Parquet file"):
+        open_evaluation(evaluation, genotype, plan, tmp_path / "evaluation", tmp_path, CPU)
+    assert not (tmp_path / "evaluation").exists()
