@@ -71,16 +71,16 @@ def _parser() -> argparse.ArgumentParser:
     rank.add_argument("--protocol", default="cifar", help="protocol whose network is counted (default: cifar)")
     rank.add_argument("--out", type=Path, help="folder for the answers (default: beside each checkpoint)")
     rank.add_argument("--base", type=Path, help="folder that relative data paths are relative to")
-    rank.add_argument("--threads", type=int, default=1, help="torch threads of a task (default: 1)")
+    rank.add_argument("--threads", type=_positive, default=1, help="torch threads of a task (default: 1)")
     rank.set_defaults(verb=_rank)
 
     evaluate = verbs.add_parser("evaluate", help="retrain a derived network from scratch")
     evaluate.add_argument("network", metavar="NETWORK", help="published genotype (DARTS_V2, ...), or a network.json")
     evaluate.add_argument("--protocol", default="cifar", help="retraining protocol (default: cifar)")
-    evaluate.add_argument("--data", default="digits", help="data set: a name, or a JSON mapping (default: digits)")
-    evaluate.add_argument("--seed", type=int, default=0, help="of the retraining (default: 0)")
+    evaluate.add_argument("--data", default="cifar10", help="data set: a name, or a JSON mapping (default: cifar10)")
+    evaluate.add_argument("--seed", type=_not_negative, default=0, help="of the retraining (default: 0)")
     evaluate.add_argument("--out", type=Path, help="folder (default: results/retraining/<NETWORK>-<protocol>-s<seed>)")
-    evaluate.add_argument("--threads", type=int, default=1, help="torch threads (default: 1)")
+    evaluate.add_argument("--threads", type=_positive, default=1, help="torch threads (default: 1)")
     evaluate.add_argument("--gpu", action="store_true", help="compute on the GPU")
     evaluate.set_defaults(verb=_evaluate)
 
@@ -94,10 +94,25 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, found {value}")
+    return value
+
+
+def _not_negative(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must be at least 0, found {value}")
+    return value
+
+
 def _check(options: argparse.Namespace) -> int:
     from aca_ray import api
     from aca_ray.pipeline.manifest import experiment_fingerprint
 
+    _use_one_thread()
     spec, plan = api.check(options.spec)
     print(f"{spec.name}: experiment {experiment_fingerprint(spec)[:12]}")
     for info in plan.data:
@@ -127,6 +142,7 @@ def _check(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from aca_ray import api
 
+    _use_one_thread()
     return _report(api.create(options.spec))
 
 
@@ -250,6 +266,13 @@ def _ui(options: argparse.Namespace) -> int:
     print(f"MLflow on http://127.0.0.1:{options.port} (stop with Ctrl-C)", flush=True)
     serve_ui(open_store(None, options.storage), options.port)
     return 0
+
+
+def _use_one_thread() -> None:
+    """Keep this process, which trains nothing, off the cores of those that do."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def _relative(path: Path) -> Path:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from aca_ray.errors import unknown_name
 
@@ -137,6 +137,24 @@ class ExperimentSpec(_Frozen):
     allocation: RuleName | None = None
     """Allocation rule; null takes the default."""
     evaluation: EvaluationSpec = EvaluationSpec()
+
+    @model_validator(mode="after")
+    def _settings_are_used(self) -> Self:
+        """Refuse what only allocated searches read where there are none."""
+        if "allocated" not in self.skip:
+            unused = {
+                "ranking": self.ranking,
+                "allocation": self.allocation,
+                "evaluation.controls": self.evaluation.controls,
+            }
+            problems = [
+                f"{PLACE}.{key}: is read by allocated searches only, and experiment.skip has none; leave it out"
+                for key, value in unused.items()
+                if value
+            ]
+            if problems:
+                raise ProblemError(problems)
+        return self
 
 
 class RuntimeSpec(_Frozen):

@@ -58,7 +58,7 @@ def _load_test(data: Mapping[str, Any], limit: int | None, class_names: tuple[st
 
 CIFAR10 = Source(
     name="cifar10",
-    keys={"root": Key("folder")},
+    keys={"root": Key("folder", default="data")},
     flip=True,
     normalization=(MEAN, STD),
     load_train=_load_train,

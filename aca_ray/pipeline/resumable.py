@@ -59,12 +59,19 @@ class ResumableTrial:
             self.record = existing
             return
         # Without rolling ones, as after the end, a milestone is the newest: nothing is done twice.
-        found = self._checkpoints.newest() or CheckpointFolder(folder / "milestones", record.fingerprint).newest()
+        milestone_folder = CheckpointFolder(folder / "milestones", record.fingerprint)
+        found = self._checkpoints.newest() or milestone_folder.newest()
         if found is not None:
             header, state = found
             self._loop.load_state_dict(state)
             self.record = TrialRecord(**header["record"])
             self.record.resumes += 1
+            _check_same_data(folder, self.record, record)
+        elif not (self._checkpoints.is_empty and milestone_folder.is_empty):
+            raise CheckpointError(
+                f"{folder}: none of its checkpoints can be used (the log says why). To begin the trial anew, move the "
+                "folder away and resume."
+            )
         self.record.state, self.record.error = "running", None
         self.record.device, self.record.threads = str(work.device), torch.get_num_threads()
         self.record.process = f"{socket.gethostname()}:{os.getpid()}"
@@ -142,3 +149,13 @@ class ResumableTrial:
             "step": self._loop.step,
             "record": record,
         }
+
+
+def _check_same_data(folder: Path, before: TrialRecord, now: TrialRecord) -> None:
+    """Raise CheckpointError when a trial would go on with other data than it began with."""
+    was, is_now = (record.data_info["digest"] if record.data_info else None for record in (before, now))
+    if was != is_now:
+        raise CheckpointError(
+            f"{folder}: the trial began with training data of digest {was}, and would go on with {is_now}. Bring the "
+            "data back, or give the sweep another name."
+        )

@@ -1,6 +1,6 @@
 """The checkpoint file: one line of JSON that names and describes it, then tensors, then nothing.
 
-    {"format": "aca_ray.checkpoint", "version": 1, "kind": ..., "payload_bytes": N, "payload_sha256": ..., ...}\\n
+    {"format": "aca_ray.checkpoint", "payload_bytes": N, "payload_sha256": ..., "header_sha256": ..., ...}\\n
     N bytes written by torch.save
 
 Length and hash are verified before anything is decoded, and the payload is decoded by torch's weights-only loader,
@@ -51,6 +51,7 @@ def write_checkpoint(path: Path, header: Mapping[str, Any], state: Mapping[str, 
         "payload_sha256": hashlib.sha256(payload).hexdigest(),
         **header,
     }
+    line["header_sha256"] = _header_hash(line)
     write_bytes(path, json.dumps(line, allow_nan=False).encode() + b"\n", payload)
 
 
@@ -115,7 +116,13 @@ def _parse_header(path: Path, line: bytes) -> dict[str, Any]:
         raise CheckpointError(f"{path}: has version {header.get('version')!r}, this program reads version {VERSION}")
     if not isinstance(header.get("payload_bytes"), int) or not isinstance(header.get("payload_sha256"), str):
         raise CheckpointError(f"{path}: its first line does not give the payload's length and hash; it was altered")
+    if header.pop("header_sha256", None) != _header_hash(header):
+        raise CheckpointError(f"{path}: its first line does not match its own hash; it was altered or damaged")
     return header
+
+
+def _header_hash(header: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
 
 
 class CheckpointFolder:
@@ -154,6 +161,11 @@ class CheckpointFolder:
             return header, state
         return None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no checkpoint at all, sound or not."""
+        return not self._newest_first()
+
     def clear(self) -> None:
         """Delete all checkpoints of the folder."""
         for path in self._newest_first():
@@ -164,7 +176,7 @@ class CheckpointFolder:
             try:
                 yield read_checkpoint(path)
             except CheckpointError as error:
-                logger.warning("%s The checkpoint before it is used.", error)
+                logger.warning("%s The one before it is looked at.", error)
 
     def _newest_first(self) -> list[Path]:
         return sorted(self.folder.glob(f"*{SUFFIX}"), reverse=True)

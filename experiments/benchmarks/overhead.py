@@ -1,7 +1,7 @@
 """What the sweep costs: epochs of a trial run through Ray, with checkpoints and MLflow, over the bare loop's.
 
-Both run the same search in a fresh process with one thread, in turn. Compared is the time from the end of the first epoch
-to the end of the last, so that process start and warm-up count on neither side. Target: at most 1.05.
+Both run the same search in a fresh process with one thread, in turn. Compared is the time from the end of the first
+epoch to the end of the last, so that process start and warm-up count on neither side. Target: at most 1.05.
 
     python experiments/benchmarks/overhead.py [--repeats 5] [--epochs 8]
 """

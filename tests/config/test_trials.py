@@ -162,7 +162,8 @@ def test_order_of_keys_and_formatting_do_not_matter(parse: Callable[[str], Sweep
     )
     other = parse(
         "# The same.\nexperiment: {epochs: 2, seeds: 0x0, network: {cells: 5, channels: 4}, "
-        'data: [{"max_train_images": 64, "name": "digits"}],\n   methods: "darts", skip: [searched, allocated]}\nname: a\n'
+        'data: [{"max_train_images": 64, "name": "digits"}],\n   methods: "darts", '
+        "skip: [searched, allocated]}\nname: a\n"
     )
     assert experiment_fingerprint(one) == experiment_fingerprint(other)
     first, second = (search_trials(spec.experiment) for spec in (one, other))

@@ -82,7 +82,7 @@ def test_statistics_match_numpy():
             ["d.name: unknown data set 'digit'. Did you mean digits? Known: cifar10, digits, parquet"],
         ),
         ({"name": [1]}, ["d.name: unknown data set [1]. Known: cifar10, digits, parquet"]),
-        ({"name": "cifar10"}, ["d.root: is required by the data set cifar10"]),
+        ({"name": "cifar10", "root": ""}, ["d.root: must be a non-empty text, found ''"]),
         ({"name": "cifar10", "root": "s3://bucket"}, ["d.root: must be a local folder, found the URI 's3://bucket'"]),
         (
             {"name": "digits", "root": "x", 3: 4},

@@ -135,5 +135,5 @@ def test_the_auxiliary_tower_speaks_in_training_only() -> None:
 
 def test_the_auxiliary_tower_needs_cifar_sized_images() -> None:
     check_auxiliary(32, 32, "protocol cifar")
-    with pytest.raises(ConfigError, match="^protocol cifar: the auxiliary tower needs 32x32 images, found 28x32"):
+    with pytest.raises(ConfigError, match=r"^protocol cifar: the auxiliary tower needs 32x32 images, found 28x32"):
         check_auxiliary(28, 32, "protocol cifar")

@@ -21,6 +21,8 @@ from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.storage import TrialRecord
 
+pytestmark = pytest.mark.integration  # ten trials
+
 TEXT = """name: tiny
 experiment:
   methods: pc_darts

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 
-
 from aca_ray.config import RetrainingTrial
 from aca_ray.errors import ConfigError, StorageError
 from aca_ray.nn import derived_cost

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -141,6 +143,19 @@ def test_resuming_is_bit_for_bit(
     assert read(folder).resumes == 1
     finish(resumed)
     check_end(folder, searched, assert_equal_states, resumes=1)
+
+
+def test_resuming_restores_the_global_random_states(tmp_path: Path, make_trial: MakeTrial, start: Start) -> None:
+    folder = tmp_path / "trial"
+    trial = start(make_trial(), folder)
+    trial.advance(0.0)
+    random.seed(1)
+    np.random.seed(2)
+    torch.manual_seed(3)
+    trial.save()
+    expected = random.random(), np.random.rand(), float(torch.rand(()))
+    start(make_trial(), folder)
+    assert (random.random(), np.random.rand(), float(torch.rand(()))) == expected
 
 
 @pytest.mark.parametrize("damage", ["deleted", "truncated", "all deleted"])

@@ -55,6 +55,7 @@ def wrap(path: Path, payload: bytes, **changes: object) -> Path:
         "kind": "search",
         **changes,
     }
+    header["header_sha256"] = hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
     path.write_bytes(json.dumps(header).encode() + b"\n" + payload)
     return path
 
@@ -172,6 +173,15 @@ def test_foreign_file(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     for read in (read_checkpoint, read_header):
         with pytest.raises(CheckpointError, match=r"foreign\.ckpt: is not a checkpoint of this program"):
+            read(path)
+
+
+def test_altered_header(path: Path) -> None:
+    content = path.read_bytes()
+    assert b'"epoch": 3' in content
+    path.write_bytes(content.replace(b'"epoch": 3', b'"epoch": 7', 1))
+    for read in (read_checkpoint, read_header):
+        with pytest.raises(CheckpointError, match="does not match its own hash"):
             read(path)
 
 

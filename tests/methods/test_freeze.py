@@ -1,0 +1,50 @@
+"""Epochs during which the architecture stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from aca_ray.methods.registry import find_method, methods
+from aca_ray.search.search import Search
+from aca_ray.space import SPACES
+from aca_ray.training import EpochLoop
+
+BuildSearch = Callable[..., Search]
+
+
+def architecture(search: Search) -> list[torch.Tensor]:
+    return [parameter.detach().clone() for parameter in search.parameters.values()]
+
+
+def moved(search: Search, epoch: int) -> bool:
+    before = architecture(search)
+    search.begin_epoch(epoch)
+    search.step(epoch, 0)
+    return any(not torch.equal(one, other) for one, other in zip(before, architecture(search), strict=True))
+
+
+@pytest.mark.parametrize(("num_epochs", "first"), [(50, 15), (10, 3), (7, 3), (100, 30)])
+def test_pc_darts_starts_after_three_tenths(build_search: BuildSearch, num_epochs: int, first: int) -> None:
+    search = build_search(find_method("pc_darts"), SPACES["s2"], num_epochs=num_epochs, num_cells=3)
+    assert not moved(search, 0)
+    assert not moved(search, first - 1)
+    assert moved(search, first)
+
+
+def test_frozen_epochs_leave_the_architecture_alone_to_the_last_bit(build_search: BuildSearch) -> None:
+    search = build_search(find_method("pc_darts"), SPACES["s1"], num_epochs=5, num_cells=3)
+    loop = EpochLoop(search, 5)
+    initial = architecture(search)
+    constant = []
+    for _ in range(3):
+        loop.advance()
+        constant.append(all(torch.equal(one, other) for one, other in zip(initial, architecture(search), strict=True)))
+    assert constant == [True, True, False]
+
+
+@pytest.mark.parametrize("name", sorted(set(methods()) - {"pc_darts"}))
+def test_the_others_start_at_once(build_search: BuildSearch, name: str) -> None:
+    assert moved(build_search(methods()[name], SPACES["s2"], num_epochs=50, num_cells=3), 0)

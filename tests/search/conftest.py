@@ -1,0 +1,69 @@
+"""Tiny searches on images that can be told apart, and the toy methods that are searched with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from aca_ray.data import DataInfo, ImageSet, SearchData
+from aca_ray.methods.core import SearchMethod
+from aca_ray.search.search import Search
+from aca_ray.space import Space
+
+BuildSearch = Callable[..., Search]
+
+
+def striped_images(num_images: int, seed: int) -> ImageSet:
+    """Images of 8x8 pixels, noisy, one of three thirds of each brighter: the label says which."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(3, (num_images,), generator=generator)
+    images = torch.randint(0, 100, (num_images, 3, 8, 8), generator=generator, dtype=torch.uint8)
+    for image, label in zip(images, labels.tolist(), strict=True):
+        image[:, 3 * label : 3 * label + 3] += 120
+    return ImageSet(images, labels)
+
+
+@pytest.fixture(autouse=True)
+def repeatable() -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def search_data() -> SearchData:
+    info = DataInfo(
+        name="stripes",
+        num_classes=3,
+        class_names=("top", "middle", "bottom"),
+        channels=3,
+        height=8,
+        width=8,
+        mean=(0.35,) * 3,
+        std=(0.25,) * 3,
+        flip=True,
+        digest="0" * 64,
+        source="made",
+    )
+    return SearchData(info, striped_images(16, seed=1), striped_images(16, seed=2))
+
+
+@pytest.fixture
+def build_search(search_data: SearchData) -> BuildSearch:
+    """Return a function that builds a search with two steps per epoch."""
+
+    def build(method: SearchMethod, space: Space, *, num_epochs: int = 2, num_cells: int = 5, seed: int = 3) -> Search:
+        return Search(
+            method,
+            space,
+            search_data,
+            channels=4,
+            num_cells=num_cells,
+            num_epochs=num_epochs,
+            seed=seed,
+            device=torch.device("cpu"),
+            batch_size=8,
+        )
+
+    return build

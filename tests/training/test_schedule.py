@@ -1,0 +1,35 @@
+"""Learning rates against PyTorch's own scheduler and values worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from aca_ray.training import cosine, set_learning_rate
+
+
+def test_values() -> None:
+    assert cosine(0.025, 0.001, 0, 50) == pytest.approx(0.025, abs=1e-15)
+    assert cosine(0.025, 0.001, 25, 50) == pytest.approx(0.013, abs=1e-15)  # halfway
+    assert cosine(0.1, 0.0, 2, 6) == pytest.approx(0.075, abs=1e-15)  # cos 60 degrees is 1/2
+    assert cosine(0.025, 0.001, 49, 50) == pytest.approx(0.0010237, abs=1e-7)  # still a little above its end
+
+
+@pytest.mark.parametrize(("start", "end", "num_epochs"), [(0.025, 0.001, 50), (0.1, 0.0, 7), (0.05, 0.01, 1)])
+def test_agrees_with_pytorch(start: float, end: float, num_epochs: int) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=start)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, num_epochs, eta_min=end)
+    for epoch in range(num_epochs):
+        assert cosine(start, end, epoch, num_epochs) == pytest.approx(scheduler.get_last_lr()[0], rel=1e-9)
+        optimizer.step()
+        scheduler.step()
+
+
+def test_the_rate_of_every_group_is_set() -> None:
+    groups = [
+        {"params": [torch.nn.Parameter(torch.zeros(1))]},
+        {"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 3.0},
+    ]
+    optimizer = torch.optim.SGD(groups, lr=1.0)
+    set_learning_rate(optimizer, 0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.5, 0.5]
