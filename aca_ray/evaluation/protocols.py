@@ -61,7 +61,7 @@ PROTOCOLS: dict[str, Protocol] = {
             source="ours: a proxy for tiny images and CPUs; says something only about differences within a sweep",
             channels=8,
             num_cells=5,
-            epochs=6,
+            epochs=4,
             batch_size=64,
             lr=0.05,
         ),

@@ -37,6 +37,17 @@ def test_records_are_complete_and_plausible(name: str) -> None:
     assert recipe.batch_size > 0
 
 
+@pytest.mark.parametrize("name", methods())
+def test_exactly_the_multiples_of_the_divisor_can_be_built(name: str) -> None:
+    method = methods()[name]
+    for channels in range(1, 13):
+        if channels % method.channel_divisor:
+            with pytest.raises(ValueError, match="divisible"):
+                method.build_edge(("sep_conv_3x3",), channels, 1)
+        else:
+            method.build_edge(("sep_conv_3x3",), channels, 1)
+
+
 def test_recipes_of_the_papers() -> None:
     darts, partial = find_method("darts").recipe, find_method("pc_darts").recipe
     assert (darts.batch_size, darts.weight_lr, darts.weight_lr_min, darts.arch_lr) == (64, 0.025, 0.001, 3e-4)

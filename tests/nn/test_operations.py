@@ -103,9 +103,12 @@ def reduced(x: Tensor, first: Tensor, second: Tensor | None) -> Tensor:
 
 
 @pytest.mark.parametrize(("out_channels", "halves"), [(1, (1, 0)), (2, (1, 1)), (3, (2, 1)), (4, (2, 2)), (5, (3, 2))])
-def test_factorized_reduce_of_even_and_odd_channels(out_channels: int, halves: tuple[int, int]) -> None:
+@pytest.mark.parametrize("size", [(6, 4), (32, 40)])  # small maps and large ones are computed in different ways
+def test_factorized_reduce_of_even_and_odd_channels(
+    out_channels: int, halves: tuple[int, int], size: tuple[int, int]
+) -> None:
     module = FactorizedReduce(3, out_channels, affine=True).double().eval()
-    images = torch.randn(2, 3, 6, 4, dtype=torch.float64)
+    images = torch.randn(2, 3, *size, dtype=torch.float64)
     first = module.first.weight[:, :, 0, 0]
     second = None if module.second is None else module.second.weight[:, :, 0, 0]
     assert (len(first), 0 if second is None else len(second)) == halves

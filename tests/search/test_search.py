@@ -103,7 +103,7 @@ def test_a_method_is_asked_in_order_and_with_the_right_split(build_search: Build
     def gradient(step: ArchStep) -> tuple[Tensor, ...]:
         assert len(mixings) == len(seen)  # before the weight step of the same batch
         seen.append(step)
-        return tuple(torch.ones_like(parameter) for parameter in step.parameters.values())
+        return tuple(torch.randn_like(parameter) for parameter in step.parameters.values())
 
     def note(mixing: Mixing) -> Mixing:
         mixings.append(mixing)

@@ -1,0 +1,187 @@
+"""The layers of the package, read from its import statements; also those inside functions."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import aca_ray
+from aca_ray.methods.registry import methods
+
+ROOT = Path(aca_ray.__file__).parent
+
+# Every package (or module of the top level) and what of this project it may import besides itself, lowest layer first.
+# Adding to a row is a decision about the architecture.
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "space": {"errors"},
+    "storage": {"errors", "space"},
+    "config": {"errors", "space"},
+    "nn": {"errors", "space"},
+    "data": {"errors"},
+    "training": {"errors"},
+    "methods": {"errors", "space", "nn"},
+    "search": {"errors", "space", "nn", "data", "training", "methods"},
+    "channels": {"errors", "space", "storage", "nn", "data"},
+    "evaluation": {"errors", "space", "nn", "data", "training"},
+    "comparison": {"errors", "space", "storage"},
+    "pipeline": {
+        "errors",
+        "space",
+        "storage",
+        "config",
+        "nn",
+        "data",
+        "training",
+        "methods",
+        "search",
+        "channels",
+        "evaluation",
+        "comparison",
+    },
+    "tracking": {"errors", "storage"},
+    "display": {"errors", "storage", "config", "pipeline"},
+    "sweep": {"errors", "storage", "config", "training", "comparison", "pipeline", "tracking", "display"},
+    "api": {"errors", "storage", "config", "comparison", "pipeline", "tracking", "display", "sweep"},
+    "cli": {"errors", "storage", "config", "comparison", "pipeline", "tracking", "display", "sweep", "api"},
+    "__init__": {"api"},
+}
+ONLY_IN = {"ray": {"sweep"}, "mlflow": {"tracking"}}
+WITHOUT_TORCH = {"errors", "space", "config", "comparison", "tracking", "display", "api", "__init__"}
+
+
+def files() -> list[Path]:
+    return sorted(ROOT.rglob("*.py"))
+
+
+def package_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line, dotted name) of everything that a file imports.
+
+    `from a import b` is a.b, and `import aca_ray` what is then read of it.
+    """
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names if alias.name != "aca_ray")
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports are absolute"
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "aca_ray":
+            yield node.lineno, f"aca_ray.{node.attr}"
+
+
+def of_this_project(name: str) -> bool:
+    """Whether a dotted name lies in a package of this project; those of the project as a whole lie in none."""
+    return name.startswith("aca_ray.") and not name.split(".")[1].startswith("__")
+
+
+def place(path: Path, line: int) -> str:
+    return f"{path.relative_to(ROOT.parent)}:{line}"
+
+
+def test_the_table_is_a_street() -> None:
+    built: set[str] = set()
+    for package, allowed in MAY_IMPORT.items():
+        assert allowed <= built, f"{package} would import from its own layer or above: {sorted(allowed - built)}"
+        built.add(package)
+    assert built == {package_of(path) for path in files()}
+    assert {package for package, allowed in MAY_IMPORT.items() if "config" in allowed} == {
+        "pipeline",
+        "display",
+        "sweep",
+        "api",
+        "cli",
+    }
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_imports_go_down(package: str) -> None:
+    found = {
+        f"{place(path, line)} imports {name}"
+        for path in files()
+        if package_of(path) == package
+        for line, name in imports(path)
+        if of_this_project(name) and name.split(".")[1] not in MAY_IMPORT[package] | {package}
+    }
+    assert not found
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_where_libraries_are_imported(library: str) -> None:
+    importers = {package_of(path) for path in files() for _, name in imports(path) if name.split(".")[0] == library}
+    assert importers == ONLY_IN[library]
+
+
+def test_where_torch_is_not_imported() -> None:
+    found = {
+        place(path, line)
+        for path in files()
+        if package_of(path) in WITHOUT_TORCH
+        for line, name in imports(path)
+        if name.split(".")[0] in {"torch", "torchvision"}
+    }
+    assert not found
+
+
+def loaded_by(*modules: str) -> set[str]:
+    """Return the top-level names in sys.modules of a fresh process after it imported some modules."""
+    code = "; ".join(
+        [*(f"import {module}" for module in modules), "import json, sys", "print(json.dumps(sorted(sys.modules)))"]
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in json.loads(done.stdout)}
+
+
+def test_what_light_imports_load() -> None:
+    loaded = loaded_by("aca_ray", "aca_ray.space", "aca_ray.config", "aca_ray.cli")
+    assert "aca_ray" in loaded
+    assert not loaded & {"torch", "ray", "mlflow"}
+
+
+def test_the_algorithms_need_torch_and_numpy_alone() -> None:
+    loaded = loaded_by(
+        "aca_ray.search.search", "aca_ray.methods.registry", "aca_ray.channels", "aca_ray.evaluation", "aca_ray.data"
+    )
+    assert "torch" in loaded
+    assert not loaded & {"ray", "mlflow", "pyarrow", "sklearn", "scipy", "matplotlib", "pandas", "pydantic"}
+
+
+def test_methods_do_not_know_of_channel_allocation() -> None:
+    found = {
+        f"{place(path, number)}: {line.strip()}"
+        for path in (ROOT / "methods").rglob("*.py")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if re.search(r"allocat|channel_?plan|aca_ray\.channels|without_skip", line, re.IGNORECASE)
+    }
+    assert not found
+
+
+def test_channel_allocation_does_not_know_of_methods() -> None:
+    names = re.compile(rf"\b({'|'.join(map(re.escape, methods()))})\b|aca_ray\.methods|aca_ray\.search")
+    found = {
+        f"{place(path, number)}: {line.strip()}"
+        for path in (ROOT / "channels").rglob("*.py")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if names.search(line)
+    }
+    assert not found
+
+
+def test_the_loop_never_reads_a_methods_name() -> None:
+    found = {
+        place(path, node.lineno)
+        for path in [*(ROOT / "search").rglob("*.py"), *(ROOT / "methods" / "parts").rglob("*.py")]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in {"name", "title"} and "method" in ast.unparse(node.value)
+    }
+    assert not found
