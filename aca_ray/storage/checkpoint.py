@@ -1,7 +1,7 @@
 """The checkpoint file: one line of JSON that names and describes it, then tensors, then nothing.
 
     {"format": "aca_ray.checkpoint", "payload_bytes": N, "payload_sha256": ..., "header_sha256": ..., ...}\\n
-    N bytes written by torch.save
+    N bytes written by torch.save: the packed state
 
 Length and hash are verified before anything is decoded, and the payload is decoded by torch's weights-only loader,
 which builds tensors and plain containers and refuses everything else: no code in a checkpoint is ever run.
@@ -41,8 +41,10 @@ def write_checkpoint(path: Path, header: Mapping[str, Any], state: Mapping[str, 
     """
     import torch
 
+    from aca_ray.storage.packing import pack
+
     buffer = io.BytesIO()
-    torch.save(dict(state), buffer)
+    torch.save(pack(state), buffer)
     payload = buffer.getvalue()
     line = {
         "format": FORMAT,
@@ -77,6 +79,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     import torch
 
+    from aca_ray.storage.packing import unpack
+
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -92,17 +96,18 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if hashlib.sha256(payload).hexdigest() != header["payload_sha256"]:
         raise CheckpointError(f"{path}: its content does not match its SHA-256; it was altered or damaged. Delete it.")
     try:
-        state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+        packed = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
     except Exception as error:  # on bytes that torch.save has not written, the loader raises whatever they lead it to
         raise CheckpointError(
             f"{path}: holds more than tensors and plain values and was not loaded, since loading it could run code. "
             f"({type(error).__name__}: {str(error).partition(chr(10))[0]})"
         ) from error
-    if not isinstance(state, dict):
+    try:
+        return header, unpack(packed)
+    except Exception as error:  # whatever a tree that `pack` has not made leads to
         raise CheckpointError(
-            f"{path}: must hold a dict, found a {type(state).__name__}; it was not written by this program"
-        )
-    return header, state
+            f"{path}: its payload is not a packed state and was not written by this program ({error!r})"
+        ) from error
 
 
 def _parse_header(path: Path, line: bytes) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import torch
 
 from aca_ray.config import RetrainingTrial
 from aca_ray.errors import ConfigError, StorageError
+from aca_ray.evaluation import find_protocol
 from aca_ray.nn import derived_cost
 from aca_ray.pipeline.evaluating import network_json, open_evaluation, read_network
 from aca_ray.pipeline.layout import milestone_path
@@ -19,6 +20,9 @@ from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, Genotype
 from aca_ray.space.topology import NUM_STAGES
 from aca_ray.storage import read_checkpoint, write_json
+
+EPOCHS = find_protocol("small").epochs
+
 
 Finish = Callable[[ResumableTrial], ResumableTrial]
 GENOTYPE = PUBLISHED["DARTS_V2"]
@@ -53,7 +57,12 @@ def retrained(tmp_path_factory: pytest.TempPathFactory, finish: Finish) -> Path:
 
 def test_record(retrained: Path) -> None:
     record = json.loads((retrained / "record.json").read_text())
-    assert (record["state"], record["epoch"], record["num_epochs"], record["milestones"]) == ("finished", 6, 6, [6])
+    assert (record["state"], record["epoch"], record["num_epochs"], record["milestones"]) == (
+        "finished",
+        EPOCHS,
+        EPOCHS,
+        [EPOCHS],
+    )
     accuracies = [row["metrics"]["test/accuracy"] for row in record["rows"]]
     cost = derived_cost(GENOTYPE, PLAN, channels=8, num_cells=5, num_classes=10, in_channels=1, height=8, width=8)
     assert record["result"] == {
@@ -89,12 +98,12 @@ def test_resuming_from_network_json_is_bit_for_bit(
     finish(resumed)
     found, expected = (json.loads((path / "record.json").read_text()) for path in (folder, retrained))
     assert found["result"] == expected["result"]
-    assert [row["epoch"] for row in found["rows"]] == [1, 2, 3, 4, 5, 6]
+    assert [row["epoch"] for row in found["rows"]] == list(range(1, EPOCHS + 1))
     names = ("train/loss", "train/accuracy", "test/loss", "test/accuracy", "lr/weights")
     for row, other in zip(found["rows"], expected["rows"], strict=True):
         assert {name: row["metrics"][name] for name in names} == {name: other["metrics"][name] for name in names}
-    _, state = read_checkpoint(milestone_path(folder, 6))
-    _, reference = read_checkpoint(milestone_path(retrained, 6))
+    _, state = read_checkpoint(milestone_path(folder, EPOCHS))
+    _, reference = read_checkpoint(milestone_path(retrained, EPOCHS))
     assert_equal_states(state["work"], reference["work"])
 
 

@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 
 from aca_ray.errors import ConfigError
+from aca_ray.evaluation import find_protocol
 from aca_ray.pipeline.layout import milestone_path
 from aca_ray.pipeline.standalone import retrain
 from aca_ray.space import PUBLISHED
 from aca_ray.storage import TrialRecord, read_checkpoint, write_json
+
+EPOCHS = find_protocol("small").epochs
+
 
 DATA = {"name": "digits", "max_train_images": 32, "max_test_images": 16}
 
@@ -32,13 +36,13 @@ def retrained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TrialReco
 
 def test_published_network(retrained: tuple[Path, TrialRecord, str]) -> None:
     folder, record, printed = retrained
-    assert (record.state, record.epoch) == ("finished", 6)
+    assert (record.state, record.epoch) == ("finished", EPOCHS)
     assert record.genotype == PUBLISHED["DARTS_V2"].to_json()
     assert record.result is not None
     assert record.result["refilled_share"] == 0
     assert TrialRecord.read(folder) == record
     lines = printed.splitlines()
-    assert [line.split()[1] for line in lines] == [f"{epoch}/6" for epoch in range(1, 7)]
+    assert [line.split()[1] for line in lines] == [f"{epoch}/{EPOCHS}" for epoch in range(1, EPOCHS + 1)]
     assert all("test/accuracy 0." in line for line in lines)
 
 
@@ -60,10 +64,10 @@ def test_folder_of_another_retraining(retrained: tuple[Path, TrialRecord, str], 
 def test_killed_before_the_last_word_of_the_record(retrained: tuple[Path, TrialRecord, str], tmp_path: Path) -> None:
     """All epochs are done and saved, and the record does not say so yet."""
     folder, record, _ = retrained
-    header, _ = read_checkpoint(milestone_path(folder, 6))
-    target = milestone_path(tmp_path, 6)
+    header, _ = read_checkpoint(milestone_path(folder, EPOCHS))
+    target = milestone_path(tmp_path, EPOCHS)
     target.parent.mkdir()
-    target.write_bytes(milestone_path(folder, 6).read_bytes())
+    target.write_bytes(milestone_path(folder, EPOCHS).read_bytes())
     TrialRecord(**header["record"]).write(tmp_path)
     again, printed = run(tmp_path)
     assert (again.state, again.result, printed) == ("finished", record.result, "")

@@ -86,7 +86,10 @@ def test_the_file_is_what_its_description_says(path: Path) -> None:
     assert (header["format"], header["version"]) == ("aca_ray.checkpoint", 1)
     assert header["payload_bytes"] == len(payload)
     assert header["payload_sha256"] == hashlib.sha256(payload).hexdigest()
-    assert torch.equal(torch.load(io.BytesIO(payload), weights_only=True)["counts"], torch.tensor([1, 2, 3]))
+    packed = torch.load(io.BytesIO(payload), weights_only=True)
+    assert packed.keys() == {"tree", "buffers"}
+    assert json.loads(packed["tree"])[0] == "dict"
+    assert all(buffer.ndim == 1 for buffer in packed["buffers"].values())
 
 
 def test_header_is_readable_without_torch(path: Path) -> None:
@@ -260,7 +263,7 @@ def test_payloads_that_torch_has_not_written(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [[1, 2], torch.ones(2), None, "text"])
 def test_payload_that_is_no_dict(tmp_path: Path, value: object) -> None:
-    with pytest.raises(CheckpointError, match=r"odd\.ckpt: must hold a dict"):
+    with pytest.raises(CheckpointError, match=r"odd\.ckpt: its payload is not a packed state"):
         read_checkpoint(wrap(tmp_path / "odd.ckpt", saved(value)))
 
 

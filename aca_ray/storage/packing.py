@@ -1,0 +1,71 @@
+"""Many small tensors as a few large ones: a supernet has thousands, and each costs more to write than its bytes.
+
+A state is packed into its tree (JSON, in which every tensor is a place in a buffer) and one flat buffer per data type.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from aca_ray.errors import CheckpointError
+
+
+def pack(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a state as {"tree", "buffers"}: a JSON text, and a flat CPU tensor per data type.
+
+    Args:
+        state: nested dicts, lists and tuples of tensors and plain values that JSON knows.
+    """
+    parts: dict[str, list[Tensor]] = {}
+    lengths: dict[str, int] = {}
+
+    def tree(value: Any) -> list[Any]:
+        if isinstance(value, Tensor):
+            name = str(value.dtype).removeprefix("torch.")
+            start = lengths.get(name, 0)
+            parts.setdefault(name, []).append(value.detach().flatten())
+            lengths[name] = start + value.numel()
+            return ["tensor", name, start, list(value.shape)]
+        if isinstance(value, Mapping):
+            return ["dict", [[key, tree(item)] for key, item in value.items()]]
+        if isinstance(value, list | tuple):
+            return [type(value).__name__, [tree(item) for item in value]]
+        return ["value", value]
+
+    whole = tree(state)
+    return {"tree": json.dumps(whole), "buffers": {name: torch.cat(tensors).cpu() for name, tensors in parts.items()}}
+
+
+def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state that `pack` was given, every tensor with memory of its own.
+
+    Raises:
+        CheckpointError: this is not what `pack` returns.
+    """
+    buffers = packed["buffers"]
+
+    def value(node: list[Any]) -> Any:
+        kind = node[0]
+        if kind == "tensor":
+            _, name, start, shape = node
+            return buffers[name][start : start + math.prod(shape)].view(shape).clone()
+        if kind == "dict":
+            return {key: value(item) for key, item in node[1]}
+        if kind == "list":
+            return [value(item) for item in node[1]]
+        if kind == "tuple":
+            return tuple(value(item) for item in node[1])
+        if kind == "value":
+            return node[1]
+        raise CheckpointError(f"a packed state has no node of kind {kind!r}")
+
+    state = value(json.loads(packed["tree"]))
+    if not isinstance(state, dict):
+        raise CheckpointError(f"a packed state must be a dict, found a {type(state).__name__}")
+    return state
