@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print("interrupted; nothing finished is lost", file=sys.stderr)
+        print("interrupted; nothing finished is lost. To go on, give the same command again", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -14,7 +14,7 @@ from aca_ray.config import SearchTrial
 from aca_ray.data import evaluation_batches
 from aca_ray.errors import CheckpointError
 from aca_ray.evaluation import Protocol
-from aca_ray.nn import derived_cost
+from aca_ray.pipeline.costs import retrained_cost
 from aca_ray.pipeline.datasets import search_data
 from aca_ray.pipeline.layout import plan_path
 from aca_ray.pipeline.searching import build_search
@@ -98,16 +98,7 @@ def allocate_milestone(
     }
     for rule, plan in plans.items():
         write_json(plan_path(folder, rule), plan.to_json())
-        cost = derived_cost(
-            genotype,
-            plan,
-            channels=protocol.channels,
-            num_cells=protocol.num_cells,
-            num_classes=data.info.num_classes,
-            in_channels=data.info.channels,
-            height=data.info.height,
-            width=data.info.width,
-        )
+        cost = retrained_cost(genotype, plan, protocol, data.info)
         summary["plans"][rule] = {
             "refilled_share": plan.refilled_share,
             "kept_share": [[edge.kept_fraction for edge in stage] for stage in plan.stages],

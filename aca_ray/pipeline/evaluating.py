@@ -11,7 +11,7 @@ import torch
 from aca_ray.config import EvaluationTrial, RetrainingTrial, SearchTrial
 from aca_ray.errors import ConfigError
 from aca_ray.evaluation import Protocol, Retraining, find_protocol
-from aca_ray.nn import derived_cost
+from aca_ray.pipeline.costs import retrained_cost
 from aca_ray.pipeline.datasets import describe_data, evaluation_data
 from aca_ray.pipeline.layout import allocation_folder, plan_path
 from aca_ray.pipeline.resumable import ResumableTrial
@@ -69,16 +69,7 @@ def open_evaluation(
     protocol: Protocol = find_protocol(trial.protocol)
     retraining = Retraining(genotype, plan, data, protocol, seed=trial.retrain_seed, device=device)
     write_json(folder / "network.json", network_json(genotype, plan))
-    cost = derived_cost(
-        genotype,
-        plan,
-        channels=protocol.channels,
-        num_cells=protocol.num_cells,
-        num_classes=data.info.num_classes,
-        in_channels=data.info.channels,
-        height=data.info.height,
-        width=data.info.width,
-    )
+    cost = retrained_cost(genotype, plan, protocol, data.info)
 
     def result(rows: list[dict[str, Any]]) -> Mapping[str, Any]:
         accuracies = [row["metrics"]["test/accuracy"] for row in rows]

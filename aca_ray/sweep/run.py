@@ -67,7 +67,8 @@ class Interrupt:
     def handling_signals(self) -> Iterator[None]:
         """Have SIGINT and SIGTERM end Tune's run in good order; a second one ends the process.
 
-        Tune stops cleanly on SIGUSR1 and leaves the other signals alone.
+        Tune stops cleanly on SIGUSR1, for which it installs a handler of its own once it is up, and leaves the other
+        signals alone; before it is up SIGUSR1 raises KeyboardInterrupt.
         """
 
         def stop(signum: int, frame: object) -> None:
@@ -76,12 +77,12 @@ class Interrupt:
                 signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGUSR1)
 
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before = [signal.signal(number, stop) for number in numbers]
+        handlers = {signal.SIGINT: stop, signal.SIGTERM: stop, signal.SIGUSR1: signal.default_int_handler}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
             yield
         finally:
-            for number, handler in zip(numbers, before, strict=True):
+            for number, handler in before.items():
                 signal.signal(number, handler)
 
 
@@ -104,7 +105,10 @@ def drive_sweep(sweep: Sweep, view: LiveView) -> SweepOutcome:
             with ray_session(sweep.spec.runtime.address) as resources:
                 _check_resources(sweep.spec.runtime, resources)
                 driver = _Driver(sweep, view, reporter, resources)
-                driver.run()
+                try:
+                    driver.run()
+                except KeyboardInterrupt:  # between Tune's runs, where no handler of ours is in place
+                    driver.interrupt.requested = True
             comparison = driver.compare()
         finally:
             view.close()

@@ -1,0 +1,22 @@
+"""What the network of a genotype and a plan costs under a retraining protocol."""
+
+from __future__ import annotations
+
+from aca_ray.data import DataInfo
+from aca_ray.evaluation import Protocol
+from aca_ray.nn import Cost, derived_cost
+from aca_ray.space import ChannelPlan, Genotype
+
+
+def retrained_cost(genotype: Genotype, plan: ChannelPlan | None, protocol: Protocol, info: DataInfo) -> Cost:
+    """Return parameters and MACs of the network that a protocol retrains, without its auxiliary tower."""
+    return derived_cost(
+        genotype,
+        plan,
+        channels=protocol.channels,
+        num_cells=protocol.num_cells,
+        num_classes=info.num_classes,
+        in_channels=info.channels,
+        height=info.height,
+        width=info.width,
+    )
