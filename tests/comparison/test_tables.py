@@ -134,7 +134,7 @@ def test_foreign_columns_are_refused(tmp_path: Path) -> None:
 
 def test_unwritable_folder_is_named(rows: SweepRows, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match=r"comparison\.csv: can't be written"):
+    with pytest.raises(StorageError, match=r"comparison\.csv: cannot be written"):
         write_tables(compare(rows, "sign"), rows, tmp_path / "file")
 
 
