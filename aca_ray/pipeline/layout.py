@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from aca_ray.config import EvaluationTrial, SearchTrial
-
-MILESTONE_PATTERN = re.compile(r"epoch_(\d+)\.ckpt$")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from aca_ray.channels import DEFAULT_ALLOCATION, DEFAULT_RANKING, RANKERS, RULES
+from aca_ray.config.fingerprint import SHORT_DIGITS
 from aca_ray.errors import CheckpointError, ConfigError, unknown_name
 from aca_ray.evaluation import PROTOCOLS, find_protocol
 from aca_ray.pipeline.allocating import allocate_milestone
@@ -88,7 +89,7 @@ def ranking_orders(
         if header.get("kind") != "search":
             problems.append(f"{path}: is a checkpoint of kind {header.get('kind')!r}; ranking needs a search's")
             continue
-        name = f"{header['fingerprint'][:12]}-{path.stem}-{ranking}"
+        name = f"{header['fingerprint'][:SHORT_DIGITS]}-{path.stem}-{ranking}"
         folder = (path.parent if out is None else out) / name
         orders.append(
             RankingOrder(path.resolve(), folder.resolve(), base or _base_of(path), ranking, rules, protocol, None)
