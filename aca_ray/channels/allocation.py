@@ -145,7 +145,7 @@ def same_share_everywhere(scores: ChannelScores, genotype: Genotype, seed: int) 
         width * reference[edge.stage][edge.genotype_edge].kept_fraction
         for width, edge in zip(widths, scores.edges, strict=True)
     )
-    fraction = min(1.0, kept / sum(widths))
+    fraction = min(1.0, kept / max(1, sum(widths)))  # without edges there is nothing to plan
     return tuple(tuple(EdgePlan(fraction, edge.order) for edge in stage) for stage in reference)
 
 

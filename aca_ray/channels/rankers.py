@@ -18,7 +18,7 @@ from aca_ray.channels.accumulators import (
 )
 from aca_ray.channels.counts import participation
 from aca_ray.channels.trace_ratio import trace_ratio_scores
-from aca_ray.nn.operations import last_pointwise
+from aca_ray.nn.operations import last_full_convolution
 
 # Provisional: which ranking serves best is for recorded experiments to decide (method.md 2).
 DEFAULT_RANKING = "taylor_identity"
@@ -96,11 +96,11 @@ def mean_activation(batch: EdgeBatch) -> Tensor:
 
 
 def _filter_norms(edge: RankedEdge) -> ScoreAccumulator:
-    pointwise = last_pointwise(edge.operation)
+    convolution = last_full_convolution(edge.operation)
     # A factorized reduction spreads its output over two convolutions, of which neither has a filter for every channel.
-    if pointwise is None or pointwise.out_channels != edge.channels:
+    if convolution is None or convolution.out_channels != edge.channels:
         return MeanOverImages(mean_activation)
-    return FixedScores(pointwise.weight.detach().abs().double().sum(dim=(1, 2, 3)))
+    return FixedScores(convolution.weight.detach().abs().double().sum(dim=(1, 2, 3)))
 
 
 class ClassSeparation:

@@ -15,9 +15,9 @@ from aca_ray.channels.accumulators import EdgeBatch, ScoreAccumulator
 from aca_ray.channels.rankers import RANKERS, RankedEdge
 from aca_ray.channels.scores import ChannelScores, EdgeScores
 from aca_ray.errors import ConfigError, DataError, TrialError, unknown_name
-from aca_ray.nn.cell import SearchCell
 from aca_ray.nn.edges import EdgeObservation, SearchEdge
 from aca_ray.nn.mixing import Mixing
+from aca_ray.nn.skeleton import Cell
 from aca_ray.nn.supernet import Supernet
 from aca_ray.space.candidates import NONE
 from aca_ray.space.genotype import Genotype, KeptEdge
@@ -60,6 +60,11 @@ def rank_channels(
     """
     if ranker not in RANKERS:
         raise ConfigError(unknown_name("ranking", "ranker", ranker, RANKERS))
+    if genotype.num_inputs != space.topology.num_inputs:
+        raise ConfigError(
+            f"ranking: genotype: space {space.name} has cells of {space.topology.num_inputs} inputs, found "
+            f"{genotype.num_inputs}; rank with the space that was searched"
+        )
     record = RANKERS[ranker]
     mixing = mixing.detach()
     generator = torch.Generator().manual_seed(seed)
@@ -109,8 +114,8 @@ class _Kept:
         )
 
 
-def _cell(supernet: Supernet, index: int) -> SearchCell:
-    return cast(SearchCell, supernet.cells[index])
+def _cell(supernet: Supernet, index: int) -> Cell:
+    return cast(Cell, supernet.cells[index])
 
 
 def _start(

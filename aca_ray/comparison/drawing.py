@@ -1,4 +1,4 @@
-"""Drawings of what a search found: the two derived cells, and the mixing weights.
+"""Drawings of what a search found: the derived cells, and the mixing weights.
 
 A cell is drawn as an arc diagram: its nodes stand in one row, edges that run side by side have different heights, and
 the label of an edge stands in the gap left of the node that it ends in. Labels of different gaps are side by side and
@@ -23,7 +23,7 @@ from matplotlib.path import Path as Outline
 from aca_ray.comparison.figures import BLUE, GRAY, GREEN, save_figure
 from aca_ray.errors import ConfigError
 from aca_ray.space import CELL_TYPES, CellGenotype, CellType, ChannelPlan, Genotype, KeptEdge, Topology, stage_cell_type
-from aca_ray.space.candidates import DARTS_CANDIDATES, PARAMETRIC, SKIP
+from aca_ray.space.candidates import DARTS_CANDIDATES, PARAMETRIC, SKIP, published_name
 
 # One unit is the distance between two nodes; a label of 12 characters has to fit between their boxes.
 _INCHES_PER_UNIT = 1.75
@@ -33,11 +33,12 @@ _FIRST_LEVEL = 0.42
 _OUTPUT_LEVEL = -0.34
 _CORNER = 0.06
 _CELL_NAMES: dict[CellType, str] = {"normal": "normal cell", "reduce": "reduction cell"}
-_NUM_INPUTS = 2
 
 
 def draw_genotype(genotype: Genotype, path: Path, plan: ChannelPlan | None = None) -> Path:
-    """Draw both cells, inputs left and output right, every edge labeled with its operation, and return the path.
+    """Draw the cells, inputs left and output right, every edge labeled with its operation, and return the path.
+
+    A residual block that stands in a cell's place is not drawn.
 
     Args:
         genotype: the derived cells.
@@ -56,7 +57,7 @@ def cell_figure(genotype: Genotype, plan: ChannelPlan | None = None) -> Figure:
     """Return the figure that `draw_genotype` saves."""
     if plan is not None:
         plan.check_fits(genotype)
-    cells = [(cell_type, genotype.cell(cell_type)) for cell_type in CELL_TYPES]
+    cells = [(cell_type, genotype.cell(cell_type)) for cell_type in CELL_TYPES if genotype.cell(cell_type).nodes]
     layouts = [_Layout.of(cell, plan is not None) for _, cell in cells]
     width = max(layout.width for layout in layouts)
     heights = [layout.top - layout.bottom for layout in layouts]
@@ -80,11 +81,12 @@ def cell_figure(genotype: Genotype, plan: ChannelPlan | None = None) -> Figure:
 
 
 def draw_mixing(alphas: Mapping[str, Any], path: Path) -> Path:
-    """Draw the mixing weights of both cells as heat maps, edges by candidates, and return the path.
+    """Draw the mixing weights of the cells that have edges as heat maps, edges by candidates, and return the path.
 
     Args:
         alphas: as in a search's record.json: `normal` and `reduce` hold one row of mixing weights per edge, and
-            `candidates` the operation names of every weight, cell by cell.
+            `candidates` the operation names of every weight, cell by cell. Without rows in `reduce` cells have one
+            input.
         path: the file; its suffix (.png, .svg) decides the format.
 
     Raises:
@@ -92,14 +94,16 @@ def draw_mixing(alphas: Mapping[str, Any], path: Path) -> Path:
 
     Source: ours.
     """
-    cells = [_mixing_table(alphas, cell_type) for cell_type in CELL_TYPES]
+    has_one_input = alphas.get("reduce") in ([], ())
+    cell_types: tuple[CellType, ...] = ("normal",) if has_one_input else CELL_TYPES
+    cells = [_mixing_table(alphas, cell_type, 1 if has_one_input else 2) for cell_type in cell_types]
     largest = max(float(np.nanmax(weights)) for weights, _, _ in cells)
     num_columns = sum(len(names) for _, names, _ in cells)
     num_rows = max(len(edges) for _, _, edges in cells)
     figure = Figure(figsize=(3.2 + 0.62 * num_columns, 2.0 + 0.34 * num_rows), layout="constrained")
     grid = figure.subplots(1, len(cells), squeeze=False, width_ratios=[len(names) for _, names, _ in cells])[0]
     image = None
-    for axes, cell_type, (weights, names, edges) in zip(grid, CELL_TYPES, cells, strict=True):
+    for axes, cell_type, (weights, names, edges) in zip(grid, cell_types, cells, strict=True):
         axes.set_facecolor("#eeeeee")  # what an edge does not offer stays gray
         image = axes.imshow(np.ma.masked_invalid(weights), cmap="cividis", vmin=0.0, vmax=largest or 1.0, aspect="auto")
         axes.set_xticks(range(len(names)), names, rotation=40, ha="right", rotation_mode="anchor")
@@ -139,7 +143,7 @@ class _Layout:
     @staticmethod
     def of(cell: CellGenotype, with_plan: bool) -> _Layout:
         """Return the layout of a cell."""
-        position = {node: float(index) for index, node in enumerate((*range(_NUM_INPUTS), *sorted(cell.nodes), -1))}
+        position = {node: float(index) for index, node in enumerate((*range(cell.num_inputs), *sorted(cell.nodes), -1))}
         tracks = _tracks(cell.edges, position)
         step = _LEVEL_HEIGHT_WITH_PLAN if with_plan else _LEVEL_HEIGHT
         start, end = [0.0] * len(cell.edges), [0.0] * len(cell.edges)
@@ -156,7 +160,7 @@ class _Layout:
             start=tuple(start),
             end=tuple(end),
             bottom=_OUTPUT_LEVEL - 0.2,
-            top=_FIRST_LEVEL + step * max(tracks) + 0.36,
+            top=_FIRST_LEVEL + step * max(tracks, default=0) + 0.36,
             width=float(len(position)),
         )
 
@@ -209,7 +213,7 @@ def _draw_cell(axes: Axes, cell: CellGenotype, layout: _Layout, kept_shares: Seq
             "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1.0},
             "zorder": 4,
         }
-        axes.text(x, level, edge.operation, va="center", fontsize=10.5, color=color, **label)
+        axes.text(x, level, published_name(edge.operation), va="center", fontsize=10.5, color=color, **label)
         if kept_shares is not None:
             axes.text(x, level - 0.085, kept_shares[index], va="top", fontsize=8.5, color=GRAY, **label)
     output = layout.position[-1]
@@ -217,8 +221,9 @@ def _draw_cell(axes: Axes, cell: CellGenotype, layout: _Layout, kept_shares: Seq
         x = layout.position[node]
         corners = [(x, -0.5 * _NODE_HEIGHT), (x, _OUTPUT_LEVEL), (output, _OUTPUT_LEVEL), (output, -0.5 * _NODE_HEIGHT)]
         _draw_line(axes, corners, GRAY, "solid")
-    axes.text(output - 0.5, _OUTPUT_LEVEL - 0.04, "concat", ha="center", va="top", fontsize=9, color=GRAY)
-    names = {0: "$c_{k-2}$", 1: "$c_{k-1}$", -1: "$c_k$"}
+    if cell.num_inputs > 1:
+        axes.text(output - 0.5, _OUTPUT_LEVEL - 0.04, "concat", ha="center", va="top", fontsize=9, color=GRAY)
+    names = {node: f"$c_{{k-{cell.num_inputs - node}}}$" for node in range(cell.num_inputs)} | {-1: "$c_k$"}
     for node, x in layout.position.items():
         is_outside = node in names
         box = FancyBboxPatch(
@@ -262,7 +267,7 @@ def _draw_line(axes: Axes, corners: Sequence[tuple[float, float]], color: str, s
     axes.annotate("", xy=(x1, y1), xytext=(x1, y1 + turn), arrowprops=head, zorder=3)
 
 
-def _mixing_table(alphas: Mapping[str, Any], cell_type: CellType) -> tuple[Any, list[str], list[str]]:
+def _mixing_table(alphas: Mapping[str, Any], cell_type: CellType, num_inputs: int) -> tuple[Any, list[str], list[str]]:
     """Return weights (edges, candidates) with NaN where an edge lacks a candidate, the names, and the edge labels."""
     try:
         rows, names = alphas[cell_type], alphas["candidates"][cell_type]
@@ -279,15 +284,15 @@ def _mixing_table(alphas: Mapping[str, Any], cell_type: CellType) -> tuple[Any, 
     for index, (row, edge_names) in enumerate(zip(rows, names, strict=True)):
         for weight, name in zip(row, edge_names, strict=True):
             weights[index, columns.index(name)] = weight
-    return weights, columns, _edge_labels(len(rows), cell_type)
+    return weights, list(map(published_name, columns)), _edge_labels(len(rows), cell_type, num_inputs)
 
 
-def _edge_labels(num_edges: int, cell_type: CellType) -> list[str]:
+def _edge_labels(num_edges: int, cell_type: CellType, num_inputs: int) -> list[str]:
     """Return the edges of the densely connected cell that has so many, node-major."""
     num_nodes = 0
-    while len(Topology(_NUM_INPUTS, num_nodes).edges) < num_edges:
+    while len(Topology(num_inputs, num_nodes).edges) < num_edges:
         num_nodes += 1
-    edges = Topology(_NUM_INPUTS, num_nodes).edges
+    edges = Topology(num_inputs, num_nodes).edges
     if len(edges) != num_edges or not edges:
         raise ConfigError(f"alphas.{cell_type}: {num_edges} edges are those of no densely connected cell")
     return [f"{edge.source}->{edge.target}" for edge in edges]

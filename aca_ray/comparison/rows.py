@@ -221,6 +221,8 @@ class _Reading:
             return
         trial = record.section("trial")
         setting = {"batch_size": trial.values.get("batch_size"), **_data_and_network(trial)}
+        if trial.values.get("data_pruning") is not None:
+            setting["data_pruning"] = trial.text("data_pruning")
         common: dict[str, Any] = {
             "sweep": self.sweep,
             "method": trial.text("method"),

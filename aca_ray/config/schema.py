@@ -22,16 +22,19 @@ class Vocabulary:
     """The names that a spec may use.
 
     Attributes:
-        method, space, ranker, allocation_rule, control, protocol: known names by kind.
+        space, ranker, allocation_rule, control, protocol, data_pruner: known names by kind.
+        read_method: maps (a method as written: its name, its label, or a mapping of name and settings; place) to its
+            label and all problems of it.
         data_problems: maps (data mapping, place) to all problems of the mapping.
     """
 
-    method: frozenset[str]
     space: frozenset[str]
     ranker: frozenset[str]
     allocation_rule: frozenset[str]
     control: frozenset[str]
     protocol: frozenset[str]
+    data_pruner: frozenset[str]
+    read_method: Callable[[Any, str], tuple[str, list[str]]]
     data_problems: Callable[[Mapping[str, Any], str], list[str]]
 
 
@@ -80,12 +83,21 @@ def _data(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
-MethodName = Annotated[str, AfterValidator(_known("method"))]
+def _method(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(info.context, Vocabulary):
+        value, problems = info.context.read_method(value, PLACE)
+        if problems:
+            raise ProblemError(problems)
+    return value
+
+
+MethodLabel = Annotated[str, BeforeValidator(_method)]
 SpaceName = Annotated[str, AfterValidator(_known("space"))]
 RankerName = Annotated[str, AfterValidator(_known("ranker"))]
 RuleName = Annotated[str, AfterValidator(_known("allocation_rule"))]
 ControlName = Annotated[str, AfterValidator(_known("control"))]
 ProtocolName = Annotated[str, AfterValidator(_known("protocol"))]
+PrunerName = Annotated[str, AfterValidator(_known("data_pruner"))]
 DataMapping = Annotated[Mapping[str, Any], BeforeValidator(_data)]
 Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 Epochs = Annotated[int, Field(ge=1, strict=True)]
@@ -122,7 +134,8 @@ class EvaluationSpec(_Frozen):
 class ExperimentSpec(_Frozen):
     """What decides the result."""
 
-    methods: _several(MethodName)  # type: ignore[valid-type]
+    methods: _several(MethodLabel)  # type: ignore[valid-type]
+    """Names, or mappings of a name and settings; settings are for research on a method, sweeps do without."""
     skip: _several(Skip) = ("searched", "allocated")  # type: ignore[valid-type]
     spaces: _several(SpaceName) = ("darts",)  # type: ignore[valid-type]
     data: _several(DataMapping)  # type: ignore[valid-type]
@@ -132,6 +145,8 @@ class ExperimentSpec(_Frozen):
     network: NetworkSpec = NetworkSpec()
     batch_size: Annotated[int, Field(ge=2, strict=True)] | None = None
     """Images per search step; null takes each method's own."""
+    data_pruning: PrunerName | None = None
+    """Leaves images out of every search while it runs; null uses all."""
     ranking: RankerName | None = None
     """Channel ranker; null takes the default of the method description."""
     allocation: RuleName | None = None

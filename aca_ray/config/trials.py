@@ -42,7 +42,7 @@ class SearchTrial(_Identified):
     """One search.
 
     Attributes:
-        method: name of the search method.
+        method: name or label of the search method.
         skip: whether skip connections are searched, or allocated after the search.
         space: name of the space.
         seed: of the search.
@@ -51,6 +51,7 @@ class SearchTrial(_Identified):
         network: {"channels", "cells"} of the supernet.
         batch_size: images per step, or None for the method's own.
         milestones: epochs, ascending, whose checkpoints are kept and compared; the last is the final epoch.
+        data_pruning: name of what leaves images out, or None to use all.
     """
 
     kind: ClassVar[Kind] = "search"
@@ -64,9 +65,13 @@ class SearchTrial(_Identified):
     network: Mapping[str, int]
     batch_size: int | None
     milestones: tuple[int, ...]
+    data_pruning: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "data": dict(self.data), "milestones": list(self.milestones)}
+        value = {**asdict(self), "data": dict(self.data), "milestones": list(self.milestones)}
+        if self.data_pruning is None:
+            del value["data_pruning"]
+        return value
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> SearchTrial:
@@ -107,7 +112,8 @@ class EvaluationTrial(_Identified):
         search: SearchTrial, protocol: str, retrain_seed: int, ranking: str | None, allocation: str | None
     ) -> EvaluationTrial:
         """Return the retraining of a search's result."""
-        shared = {f.name: getattr(search, f.name) for f in fields(search) if f.name not in ("batch_size", "milestones")}
+        own = {"batch_size", "milestones", "data_pruning"}
+        shared = {f.name: getattr(search, f.name) for f in fields(search) if f.name not in own}
         return EvaluationTrial(
             search=search.fingerprint,
             protocol=protocol,
@@ -161,6 +167,7 @@ def search_trials(experiment: ExperimentSpec) -> tuple[SearchTrial, ...]:
             network=experiment.network.model_dump(),
             batch_size=experiment.batch_size,
             milestones=tuple(budget for budget in budgets if budget <= epochs),
+            data_pruning=experiment.data_pruning,
         )
         for epochs, method, space, data, seed, skip in itertools.product(
             reversed(budgets), experiment.methods, experiment.spaces, experiment.data, experiment.seeds, experiment.skip

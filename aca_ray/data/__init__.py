@@ -4,6 +4,7 @@ from aca_ray.data.augment import (
     NO_AUGMENTATION,
     Augmentation,
     cutout,
+    cutout_some,
     normalize,
     random_crop,
     random_flip,
@@ -18,21 +19,29 @@ from aca_ray.data.datasets import (
     load_search_data,
     validate_data,
 )
-from aca_ray.data.image_set import DataInfo, ImageSet
+from aca_ray.data.image_set import DataInfo, Images, ImageSet
 from aca_ray.data.locations import absolute_locations
-from aca_ray.data.seeds import derive_seed
+from aca_ray.data.pruners import DATA_PRUNERS
+from aca_ray.data.pruning import DataPruner, Split
+from aca_ray.data.seeds import cpu_generator, derive_seed
 
 __all__ = [
+    "DATA_PRUNERS",
     "NO_AUGMENTATION",
     "SOURCES",
     "Augmentation",
     "Batches",
     "DataInfo",
+    "DataPruner",
     "EvaluationData",
     "ImageSet",
+    "Images",
     "SearchData",
+    "Split",
     "absolute_locations",
+    "cpu_generator",
     "cutout",
+    "cutout_some",
     "derive_seed",
     "evaluation_batches",
     "load_evaluation_data",

@@ -76,6 +76,22 @@ def cutout(images: Tensor, length: int, generator: torch.Generator) -> Tensor:
     return images.masked_fill((rows & columns).to(images.device), 0.0)
 
 
+def cutout_some(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """Return the images, each with the given probability with a square of half their height cut out.
+
+    Args:
+        images: (N, C, H, W) float, normalized.
+        probability: in [0, 1].
+        generator: on the CPU; not used where the probability is 0.
+
+    Source: Zela et al. 2020 (RobustDARTS), official code (cutout_prob).
+    """
+    if probability == 0.0:
+        return images
+    chosen = torch.rand(len(images), generator=generator) < probability
+    return torch.where(chosen.to(images.device).view(-1, 1, 1, 1), cutout(images, images.shape[2] // 2, generator), images)
+
+
 def _within(centers: Tensor, reach: int, size: int) -> Tensor:
     """Return (N, size) booleans: whether a position is in [center - reach, center + reach)."""
     distance = torch.arange(size) - centers.view(-1, 1)
@@ -124,4 +140,5 @@ def standard_augmentation(info: DataInfo, cutout: bool = False) -> Augmentation:
 
     Source: Liu et al. 2019 (DARTS), appendix A: padding 4 and cutout 16 at 32x32; the proportions are ours.
     """
-    return Augmentation(padding=info.height // 8, flip=info.flip, cutout_length=info.height // 2 if cutout else 0)
+    padding = int(info.height * info.padding_share)
+    return Augmentation(padding=padding, flip=info.flip, cutout_length=info.height // 2 if cutout else 0)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from aca_ray.data.augment import Augmentation, normalize
-from aca_ray.data.image_set import DataInfo, ImageSet
+from aca_ray.data.image_set import DataInfo, Images
 from aca_ray.data.seeds import cpu_generator
 from aca_ray.errors import ConfigError
 
@@ -26,7 +26,7 @@ class Batches:
 
     def __init__(
         self,
-        image_set: ImageSet,
+        image_set: Images,
         info: DataInfo,
         batch_size: int,
         augmentation: Augmentation,
@@ -34,7 +34,7 @@ class Batches:
         device: torch.device | str,
         shuffle: bool = True,
     ) -> None:
-        """Move the images, as uint8, to the device.
+        """Move the images, as uint8 where they are in memory, to the device.
 
         Args:
             image_set: the images of one split, at least one.
@@ -51,8 +51,7 @@ class Batches:
         _check_batch_size(batch_size)
         if not len(image_set):
             raise ConfigError("batches: image_set must hold at least one image, found 0")
-        self._images = image_set.images.to(device)
-        self._labels = image_set.labels.to(device)
+        self._images = image_set.to(device)
         self._info = info
         self._batch_size = batch_size
         self._augmentation = augmentation
@@ -62,10 +61,13 @@ class Batches:
         self._order_pass = -1
         self._order = torch.empty(0, dtype=torch.int64)
 
+    def __len__(self) -> int:
+        return len(self._images)
+
     @property
     def batches_per_pass(self) -> int:
         """Number of batches that hold every image once, the partial last one included."""
-        return -(-len(self._labels) // self._batch_size)
+        return -(-len(self._images) // self._batch_size)
 
     def batch(self, index: int) -> tuple[Tensor, Tensor]:
         """Return batch number `index` of the sequence.
@@ -79,27 +81,32 @@ class Batches:
         Raises:
             ConfigError: the index is negative.
         """
+        rows = self.rows(index)
+        generator = cpu_generator("augmentation", self._seed, index)
+        pixels, labels = self._images.take(rows, generator)
+        return self._augmentation(pixels, self._info, generator), labels
+
+    def rows(self, index: int) -> Tensor:
+        """Return the rows, (B,) int64 on the labels' device, of the images in batch number `index`; see `batch`."""
         if index < 0:
             raise ConfigError(f"batches: index must be at least 0, found {index}")
         pass_index, position = divmod(index, self.batches_per_pass)
-        rows = self._pass_order(pass_index)[position * self._batch_size : (position + 1) * self._batch_size]
-        generator = cpu_generator("augmentation", self._seed, index)
-        return self._augmentation(self._images[rows], self._info, generator), self._labels[rows]
+        return self._pass_order(pass_index)[position * self._batch_size : (position + 1) * self._batch_size]
 
     def _pass_order(self, pass_index: int) -> Tensor:
-        """Return the rows in the order of a pass, (N,) int64 on the device."""
+        """Return the rows in the order of a pass, (N,) int64 on the labels' device."""
         if pass_index != self._order_pass:
             if self._shuffle:
                 generator = cpu_generator("permutation", self._seed, pass_index)
-                order = torch.randperm(len(self._labels), generator=generator)
+                order = torch.randperm(len(self._images), generator=generator)
             else:
-                order = torch.arange(len(self._labels))
-            self._order, self._order_pass = order.to(self._labels.device), pass_index
+                order = torch.arange(len(self._images))
+            self._order, self._order_pass = order.to(self._images.labels.device), pass_index
         return self._order
 
 
 def evaluation_batches(
-    image_set: ImageSet, info: DataInfo, batch_size: int, device: torch.device | str
+    image_set: Images, info: DataInfo, batch_size: int, device: torch.device | str
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield every image once, in order and without augmentation.
 
@@ -116,9 +123,10 @@ def evaluation_batches(
         ConfigError: the batch size is below 1.
     """
     _check_batch_size(batch_size)
+    all_rows = torch.arange(len(image_set), device=image_set.labels.device)
     for start in range(0, len(image_set), batch_size):
-        part = image_set.rows(start, start + batch_size)
-        yield normalize(part.images.to(device), info), part.labels.to(device)
+        pixels, labels = image_set.take(all_rows[start : start + batch_size], None)
+        yield normalize(pixels.to(device), info), labels.to(device)
 
 
 def _check_batch_size(batch_size: int) -> None:

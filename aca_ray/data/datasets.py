@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aca_ray.data.cifar10 import CIFAR10
 from aca_ray.data.digits import DIGITS
-from aca_ray.data.image_set import DataInfo, ImageSet, channel_statistics, describe_image, digest
+from aca_ray.data.downloads import DOWNLOADS
+from aca_ray.data.image_set import DataInfo, Images, channel_statistics, describe_image
+from aca_ray.data.imagenet import IMAGENET
 from aca_ray.data.parquet import PARQUET
 from aca_ray.data.source import Key, Source, is_uri
 from aca_ray.errors import ConfigError, DataError, unknown_name
 
-SOURCES: dict[str, Source] = {source.name: source for source in (DIGITS, CIFAR10, PARQUET)}
+SOURCES: dict[str, Source] = {
+    source.name: source for source in (DIGITS, *(download.source() for download in DOWNLOADS), IMAGENET, PARQUET)
+}
 
 # The least number of images that each limit may ask for: two per half of the training images, two test images.
 _LIMITS = {"max_train_images": 4, "max_test_images": 2}
@@ -35,8 +38,8 @@ class SearchData:
     """
 
     info: DataInfo
-    train: ImageSet
-    valid: ImageSet
+    train: Images
+    valid: Images
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,8 @@ class EvaluationData:
     """
 
     info: DataInfo
-    train: ImageSet
-    test: ImageSet
+    train: Images
+    test: Images
 
 
 def load_search_data(data: Mapping[str, Any]) -> SearchData:
@@ -93,9 +96,9 @@ def load_evaluation_data(data: Mapping[str, Any]) -> EvaluationData:
     place = source.origin(full, "test")
     if not len(test):
         raise DataError(f"{place}: holds no test images; at least one is needed")
-    if test.images.shape[1:] != train.images.shape[1:]:
+    if test.shape != train.shape:
         raise DataError(
-            f"{place}: the test images are {describe_image(*test.images.shape[1:])}, the training images are "
+            f"{place}: the test images are {describe_image(*test.shape)}, the training images are "
             f"{describe_image(info.channels, info.height, info.width)}; "
             "both must have one size and mode"
         )
@@ -171,7 +174,7 @@ def _resolve(data: Mapping[str, Any]) -> tuple[Source, dict[str, Any]]:
     return source, {**defaults, **data}
 
 
-def _load_train(source: Source, data: Mapping[str, Any]) -> tuple[DataInfo, ImageSet]:
+def _load_train(source: Source, data: Mapping[str, Any]) -> tuple[DataInfo, Images]:
     """Return all training images in use and their description; raise DataError when no search could use them."""
     images, class_names = source.load_train(data, data.get("max_train_images"))
     place = source.origin(data, "train")
@@ -180,7 +183,7 @@ def _load_train(source: Source, data: Mapping[str, Any]) -> tuple[DataInfo, Imag
             f"{place}: {len(images)} training images are too few; at least {_LIMITS['max_train_images']} are needed, "
             "2 for each half of the search split"
         )
-    _, channels, height, width = images.images.shape
+    channels, height, width = images.shape
     if height % _SIZE_MULTIPLE or width % _SIZE_MULTIPLE or not height or not width:
         raise DataError(
             f"{place}: images of {width}x{height}: height and width must be divisible by {_SIZE_MULTIPLE}, because two "
@@ -192,7 +195,7 @@ def _load_train(source: Source, data: Mapping[str, Any]) -> tuple[DataInfo, Imag
             f"{place}: all {len(images)} training images in use, from row 0, are of class {class_names[first]!r}; at "
             "least two classes are needed. If the rows are sorted by class, shuffle them"
         )
-    mean, std = source.normalization or channel_statistics(images.images)
+    mean, std = source.normalization or channel_statistics(images)
     info = DataInfo(
         name=source.name,
         num_classes=len(class_names),
@@ -203,13 +206,14 @@ def _load_train(source: Source, data: Mapping[str, Any]) -> tuple[DataInfo, Imag
         mean=mean,
         std=std,
         flip=source.flip,
-        digest=digest(images),
+        digest=images.digest(),
         source=place,
+        padding_share=source.padding_share,
     )
     return info, images
 
 
-def _check_halves(place: str, info: DataInfo, train: ImageSet, valid: ImageSet) -> None:
+def _check_halves(place: str, info: DataInfo, train: Images, valid: Images) -> None:
     """Raise DataError when a class of many images is in one half only, as in a file sorted by class."""
     in_train = train.labels.bincount(minlength=info.num_classes).tolist()
     in_valid = valid.labels.bincount(minlength=info.num_classes).tolist()

@@ -1,9 +1,10 @@
-"""Images in memory, and what the rest of the program knows about the data set they come from."""
+"""Labeled images, and what the rest of the program knows about the data set they come from."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -12,6 +13,8 @@ from aca_ray.errors import DataError
 
 PerChannel = tuple[float, ...]
 
+PADDING_SHARE = 4 / 32  # Liu et al. 2019 (DARTS), appendix A; the proportion is ours
+
 # In fractions of the full range, a quarter of one of the 255 steps: no channel with two differing pixels in a thousand
 # comes near it, and a constant channel (deviation 0) normalizes to 0 instead of nan.
 STD_FLOOR = 1e-3
@@ -19,9 +22,54 @@ STD_FLOOR = 1e-3
 _IMAGES_PER_CHUNK = 1024
 
 
+class Images(Protocol):
+    """Labeled images of one size, wherever their pixels are."""
+
+    @property
+    def labels(self) -> Tensor:
+        """The labels, (N,) int64."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of every image that `take` returns."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def select(self, rows: Tensor) -> Self:
+        """Return the images of these rows, int64, in this order."""
+        ...
+
+    def rows(self, start: int, stop: int) -> Self:
+        """Return the images of rows start..stop-1."""
+        ...
+
+    def to(self, device: torch.device | str) -> Self:
+        """Return the same images, to be taken on a device."""
+        ...
+
+    def take(self, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """Return (B, C, H, W) uint8 pixels and (B,) int64 labels of these rows, on the set's device.
+
+        Args:
+            rows: (B,) int64, on the device of `labels`.
+            generator: on the CPU; draws what a training batch sees where sets larger than memory are read, in which
+                every image is cropped as it is read. None for what is seen in evaluation.
+
+        Raises:
+            DataError: an image can't be read.
+        """
+        ...
+
+    def digest(self) -> str:
+        """Return a SHA-256, hex, that differs where the images in use do."""
+        ...
+
+
 @dataclass(frozen=True)
 class ImageSet:
-    """Decoded images with their labels.
+    """Decoded images in memory with their labels.
 
     Attributes:
         images: (N, C, H, W) uint8.
@@ -45,9 +93,34 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of every image."""
+        _, channels, height, width = self.images.shape
+        return channels, height, width
+
+    def select(self, rows: Tensor) -> ImageSet:
+        """Return the images of these rows, int64, in this order."""
+        return ImageSet(self.images[rows], self.labels[rows])
+
     def rows(self, start: int, stop: int) -> ImageSet:
         """Return the images of rows start..stop-1, which share memory with this set."""
         return ImageSet(self.images[start:stop], self.labels[start:stop])
+
+    def to(self, device: torch.device | str) -> ImageSet:
+        """Return the same images on a device."""
+        return ImageSet(self.images.to(device), self.labels.to(device))
+
+    def take(self, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """Return (B, C, H, W) uint8 pixels and (B,) int64 labels of these rows, whole whatever the generator."""
+        return self.images[rows], self.labels[rows]
+
+    def digest(self) -> str:
+        """Return the SHA-256, hex, of the shape, the pixels and the labels."""
+        hasher = hashlib.sha256(repr(tuple(self.images.shape)).encode())
+        hasher.update(self.images.contiguous().numpy().data)
+        hasher.update(self.labels.contiguous().numpy().data)
+        return hasher.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -66,6 +139,7 @@ class DataInfo:
         flip: whether a horizontal flip preserves the label.
         digest: SHA-256, hex, of the training images and labels in use.
         source: where the training images come from, for example a file path.
+        padding_share: padding of the random crop over the height; 0 where images are cropped as they are read.
     """
 
     name: str
@@ -79,6 +153,7 @@ class DataInfo:
     flip: bool
     digest: str
     source: str
+    padding_share: float = PADDING_SHARE
 
 
 def describe_image(channels: int, height: int, width: int) -> str:
@@ -86,32 +161,22 @@ def describe_image(channels: int, height: int, width: int) -> str:
     return f"{width}x{height} {'gray' if channels == 1 else 'RGB'}"
 
 
-def digest(image_set: ImageSet) -> str:
-    """Return the SHA-256, hex, of the shape, the pixels and the labels."""
-    hasher = hashlib.sha256(repr(tuple(image_set.images.shape)).encode())
-    hasher.update(image_set.images.contiguous().numpy().data)
-    hasher.update(image_set.labels.contiguous().numpy().data)
-    return hasher.hexdigest()
-
-
-def channel_statistics(images: Tensor) -> tuple[PerChannel, PerChannel]:
+def channel_statistics(images: Images) -> tuple[PerChannel, PerChannel]:
     """Return the exact mean and population standard deviation of every channel, as fractions of the full range.
 
     The sums are integers, so the result depends neither on the order of the images nor on the number of threads.
 
-    Args:
-        images: (N, C, H, W) uint8.
-
     Returns:
         Mean and deviation, one float per channel; deviations are at least `STD_FLOOR`.
     """
-    sums = torch.zeros(images.shape[1], dtype=torch.int64)
+    channels, height, width = images.shape
+    sums = torch.zeros(channels, dtype=torch.int64)
     squares = torch.zeros_like(sums)
-    for chunk in torch.split(images, _IMAGES_PER_CHUNK):
-        values = chunk.to(torch.int64)
+    for rows in torch.arange(len(images)).split(_IMAGES_PER_CHUNK):
+        values = images.take(rows, None)[0].to(torch.int64)
         sums += values.sum(dim=(0, 2, 3))
         squares += values.square().sum(dim=(0, 2, 3))
-    count = images.shape[0] * images.shape[2] * images.shape[3]
+    count = len(images) * height * width
     mean, std = [], []
     for total, square in zip(sums.tolist(), squares.tolist(), strict=True):
         mean.append(total / (255 * count))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from aca_ray.data.image_set import ImageSet, PerChannel
+from aca_ray.data.image_set import PADDING_SHARE, Images, PerChannel
 
 Split = Literal["train", "test"]
 
@@ -40,15 +40,17 @@ class Source:
         load_train: returns the training images and the class names by label; never touches the test split.
         load_test: returns the test images, given the class names of the training images.
         origin: names the place of a split, for messages and records.
+        padding_share: padding of the random crop over the height; 0 where images are cropped as they are read.
     """
 
     name: str
     keys: Mapping[str, Key]
     flip: bool
     normalization: tuple[PerChannel, PerChannel] | None
-    load_train: Callable[[Mapping[str, Any], int | None], tuple[ImageSet, tuple[str, ...]]]
-    load_test: Callable[[Mapping[str, Any], int | None, tuple[str, ...]], ImageSet]
+    load_train: Callable[[Mapping[str, Any], int | None], tuple[Images, tuple[str, ...]]]
+    load_test: Callable[[Mapping[str, Any], int | None, tuple[str, ...]], Images]
     origin: Callable[[Mapping[str, Any], Split], str]
+    padding_share: float = PADDING_SHARE
 
 
 def is_uri(location: str) -> bool:

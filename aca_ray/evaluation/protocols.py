@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
+from aca_ray.data import DataInfo
 from aca_ray.errors import ConfigError, unknown_name
+from aca_ray.nn.image_scale import CIFAR_SCALE, IMAGENET_SCALE, ImageScale
+from aca_ray.training.schedule import Schedule, cosine_to_zero, exponential, warmed_up_linear
 
 
 @dataclass(frozen=True)
@@ -18,13 +22,17 @@ class Protocol:
         num_cells: number of cells.
         epochs: length of the retraining.
         batch_size: images per step.
-        lr: learning rate of SGD, falling to 0 on a cosine.
+        lr: learning rate of SGD in the first epoch, before any warm-up.
+        schedule: gives the learning rate of every epoch.
         momentum: of SGD.
+        nesterov: whether the momentum is Nesterov's.
         weight_decay: L2 coefficient.
-        clip_norm: bound on the gradient's global norm.
+        clip_norm: bound on the gradient's global norm, infinite for none.
+        label_smoothing: share of every training label that is spread over all classes.
         auxiliary_weight: weight of the auxiliary tower's loss, 0 for no tower.
         drop_path: drop-path probability that the linear ramp from 0 would reach after the last epoch.
         cutout: whether training images are augmented with cutout of half their side.
+        scale: stem and auxiliary tower.
     """
 
     name: str
@@ -34,27 +42,91 @@ class Protocol:
     epochs: int
     batch_size: int
     lr: float = 0.025
+    schedule: Schedule = cosine_to_zero
     momentum: float = 0.9
+    nesterov: bool = False
     weight_decay: float = 3e-4
     clip_norm: float = 5.0
+    label_smoothing: float = 0.0
     auxiliary_weight: float = 0.0
     drop_path: float = 0.0
     cutout: bool = False
+    scale: ImageScale = CIFAR_SCALE
 
+
+CIFAR = Protocol(
+    name="cifar",
+    source="Liu et al. 2019 (DARTS), section 3.2.1, and its official code: 20 cells, 36 channels",
+    channels=36,
+    num_cells=20,
+    epochs=600,
+    batch_size=96,
+    auxiliary_weight=0.4,
+    drop_path=0.2,
+    cutout=True,
+)
+IMAGENET_MOBILE = Protocol(
+    name="imagenet_mobile",
+    source="Liu et al. 2019 (DARTS), section 3.2.2, and its official code: 14 cells, 48 channels",
+    channels=48,
+    num_cells=14,
+    epochs=250,
+    batch_size=128,
+    lr=0.1,
+    schedule=exponential,
+    weight_decay=3e-5,
+    label_smoothing=0.1,
+    auxiliary_weight=0.4,
+    scale=IMAGENET_SCALE,
+)
 
 PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
     for protocol in (
+        CIFAR,
+        replace(CIFAR, name="cifar_pc_darts", source="Xu et al. 2020 (PC-DARTS), official code", drop_path=0.3),
+        replace(
+            CIFAR,
+            name="cifar_p_darts",
+            source="Chen et al. 2019 (P-DARTS), official code",
+            batch_size=128,
+            drop_path=0.3,
+        ),
+        replace(
+            CIFAR, name="cifar_drnas", source="Chen et al. 2021 (DrNAS), official code", batch_size=64, drop_path=0.3
+        ),
+        replace(
+            CIFAR,
+            name="s1_s4_8_16",
+            source='Zela et al. 2020 (RobustDARTS), official code: 8 cells, 16 channels ("8/16")',
+            channels=16,
+            num_cells=8,
+        ),
+        replace(
+            CIFAR,
+            name="s1_s4_20_36",
+            source='Wang et al. 2021 (DARTS-PT) on CIFAR-10: spaces S1 to S4 with 20 cells, 36 channels ("20/36")',
+        ),
+        IMAGENET_MOBILE,
+        replace(
+            IMAGENET_MOBILE,
+            name="imagenet_mobile_pc_darts",
+            source="Xu et al. 2020 (PC-DARTS), official code",
+            batch_size=1024,
+            lr=0.5,
+            schedule=warmed_up_linear,
+        ),
         Protocol(
-            name="cifar",
-            source="Liu et al. 2019 (DARTS), section 3.2.1, and its official code: 20 cells, 36 channels",
-            channels=36,
-            num_cells=20,
-            epochs=600,
-            batch_size=96,
-            auxiliary_weight=0.4,
-            drop_path=0.2,
-            cutout=True,
+            name="nasbench201",
+            source="Dong & Yang 2020 (NAS-Bench-201), section 2.3: 15 cells and 2 residual blocks, 16 channels",
+            channels=16,
+            num_cells=17,
+            epochs=200,
+            batch_size=256,
+            lr=0.1,
+            nesterov=True,
+            weight_decay=5e-4,
+            clip_norm=math.inf,
         ),
         Protocol(
             name="small",
@@ -74,3 +146,13 @@ def find_protocol(name: str, place: str = "protocol") -> Protocol:
     if name not in PROTOCOLS:
         raise ConfigError(unknown_name(place, "protocol", name, PROTOCOLS))
     return PROTOCOLS[name]
+
+
+def check_fits(protocol: Protocol, info: DataInfo) -> None:
+    """Raise ConfigError unless the data's images have the size that a protocol is for."""
+    size = protocol.scale.auxiliary_size
+    if protocol.auxiliary_weight > 0.0 and (info.height, info.width) != (size, size):
+        raise ConfigError(
+            f"protocol {protocol.name}: the auxiliary tower needs {size}x{size} images, found "
+            f"{info.height}x{info.width} ({info.name}); choose another protocol, or another data set"
+        )

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from aca_ray.data import Batches, EvaluationData, derive_seed, evaluation_batches, standard_augmentation
-from aca_ray.evaluation.protocols import Protocol
-from aca_ray.nn.derived import DerivedNetwork, check_auxiliary
+from aca_ray.evaluation.protocols import Protocol, check_fits
+from aca_ray.nn.derived import DerivedNetwork
 from aca_ray.space.channel_plan import ChannelPlan
 from aca_ray.space.genotype import Genotype
 from aca_ray.training.meter import Meter, evaluate_network
 from aca_ray.training.randomness import seed_everything
-from aca_ray.training.schedule import cosine, set_learning_rate
+from aca_ray.training.schedule import set_learning_rate
 
 
 class Retraining:
@@ -45,9 +46,7 @@ class Retraining:
     ) -> None:
         self.data, self.protocol, self.device = data, protocol, device
         info = data.info
-        auxiliary = protocol.auxiliary_weight > 0.0
-        if auxiliary:
-            check_auxiliary(info.height, info.width, f"protocol {protocol.name}")
+        check_fits(protocol, info)
         seed_everything(derive_seed(seed, "retraining"))
         self.network = DerivedNetwork(
             genotype,
@@ -56,10 +55,15 @@ class Retraining:
             num_cells=protocol.num_cells,
             num_classes=info.num_classes,
             in_channels=info.channels,
-            auxiliary=auxiliary,
+            auxiliary=protocol.auxiliary_weight > 0.0,
+            scale=protocol.scale,
         ).to(device)
         self.optimizer = torch.optim.SGD(
-            self.network.parameters(), protocol.lr, momentum=protocol.momentum, weight_decay=protocol.weight_decay
+            self.network.parameters(),
+            protocol.lr,
+            momentum=protocol.momentum,
+            nesterov=protocol.nesterov,
+            weight_decay=protocol.weight_decay,
         )
         augmentation = standard_augmentation(info, cutout=protocol.cutout)
         self.batches = Batches(data.train, info, protocol.batch_size, augmentation, derive_seed(seed, "train"), device)
@@ -70,24 +74,30 @@ class Retraining:
     def begin_epoch(self, epoch: int) -> None:
         """Set learning rate and drop path of a 0-based epoch and start to measure."""
         protocol = self.protocol
-        set_learning_rate(self.optimizer, cosine(protocol.lr, 0.0, epoch, protocol.epochs))
+        set_learning_rate(self.optimizer, protocol.schedule(protocol.lr, epoch, protocol.epochs))
         self.network.set_drop_path(protocol.drop_path * epoch / protocol.epochs)
         self.train_meter = Meter(self.device)
         self.network.train()
+
+    def is_over(self, epoch: int, step: int) -> bool:
+        """Return whether all training images were passed over."""
+        return step >= self.steps_per_epoch
 
     def step(self, epoch: int, index: int) -> None:
         """Update the weights once."""
         images, labels = self.batches.batch(epoch * self.steps_per_epoch + index)
         logits, auxiliary_logits = self.network.forward_with_auxiliary(images)
-        loss = functional.cross_entropy(logits, labels)
-        total = loss
+        loss = total = self._loss(logits, labels)
         if auxiliary_logits is not None:
-            total = loss + self.protocol.auxiliary_weight * functional.cross_entropy(auxiliary_logits, labels)
+            total = loss + self.protocol.auxiliary_weight * self._loss(auxiliary_logits, labels)
         self.optimizer.zero_grad()
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.protocol.clip_norm)
         self.optimizer.step()
         self.train_meter.add(loss, logits, labels)
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return functional.cross_entropy(logits, labels, label_smoothing=self.protocol.label_smoothing)
 
     def end_epoch(self, epoch: int) -> dict[str, float]:
         """Return losses and accuracies on the training and the test images, and the learning rate."""

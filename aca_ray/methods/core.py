@@ -4,100 +4,109 @@ The search loop asks the parts and never reads the method's name.
 
 | part | question |
 |---|---|
-| relax_operations | which mixing weights do the logits of an edge's candidates give? |
+| relax_operations | which mixing weights do the logits of an edge's candidates give in a step? |
+| settle_operations | which without a draw: for measuring, deriving and ranking? |
 | relax_edges | how are the edges into a node weighted? (None: a plain sum) |
 | build_edge | what does one edge compute from its candidates? |
+| edge_strength | how strong is now what is scheduled inside the edges? |
+| cutout | which share of the training images is now cut out? |
 | arch_gradient | what is the gradient of the architecture parameters? |
 | weight_mixing | which mixing weights does the weight step see? |
 | penalties | what is added to the architecture loss? |
-| derive | which genotype do the mixing weights stand for? |
+| learning_rate | which learning rate do the weights have now? |
+| stages | of which stages does the search consist, and with what does each begin? |
+| monitor | does the search go on after an epoch? |
+| derive | which genotype do the settled mixing weights stand for? |
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from aca_ray.methods.moment import Moment
+from aca_ray.methods.parts.derivation import every_edge
+from aca_ray.methods.parts.learning_rate import cosine_over_search
+from aca_ray.methods.recipe import Recipe
+from aca_ray.methods.views import (
+    ArchitectureParameters,
+    ArchState,
+    ArchStep,
+    EpochView,
+    StageStart,
+    StageView,
+    Verdict,
+    WeightStep,
+)
 from aca_ray.nn.edges import EdgeBuilder, FullEdge
 from aca_ray.nn.mixing import CellMixing, Mixing, candidate_mask
-from aca_ray.nn.supernet import Supernet
 from aca_ray.space.genotype import Genotype
 from aca_ray.space.spaces import Space
-from aca_ray.space.topology import CELL_TYPES, CellType, Topology
-
-Batch = tuple[Tensor, Tensor]  # (B, C, H, W) normalized images, (B,) labels
-ArchitectureParameters = dict[str, nn.Parameter]
+from aca_ray.space.topology import CellType, Topology
 
 INITIAL_STD = 1e-3  # Liu et al. 2019, official code
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The optimizers' settings of a paper; no sweep has to state them.
-
-    Attributes:
-        batch_size: images per step of either split.
-        weight_lr: learning rate of SGD in the first epoch; follows a cosine to `weight_lr_min`.
-        weight_lr_min: learning rate that the cosine would reach after the last epoch.
-        momentum: of SGD.
-        weight_decay: L2 coefficient of SGD.
-        clip_norm: bound on the global norm of the weights' gradient.
-        arch_lr: learning rate of Adam on the architecture parameters.
-        arch_betas: of Adam.
-        arch_weight_decay: L2 coefficient of Adam.
-        arch_start: share of the epochs, in [0, 1), during which the architecture parameters stay as they are.
-    """
-
-    batch_size: int = 64
-    weight_lr: float = 0.025
-    weight_lr_min: float = 0.001
-    momentum: float = 0.9
-    weight_decay: float = 3e-4
-    clip_norm: float = 5.0
-    arch_lr: float = 3e-4
-    arch_betas: tuple[float, float] = (0.5, 0.999)
-    arch_weight_decay: float = 1e-3
-    arch_start: float = 0.0
-
-
-@dataclass(frozen=True)
-class ArchStep:
-    """Everything that an architecture gradient may look at.
-
-    Attributes:
-        network: the supernet, in training mode.
-        parameters: the architecture parameters by name.
-        mixing: returns the mixing weights as a differentiable function of the parameters.
-        penalty: returns what is added to the architecture loss, a scalar.
-        train: the batch of search_train that the weight step is about to use.
-        valid: the batch of search_valid.
-        optimizer: the weights' optimizer, for its learning rate and momentum.
-    """
-
-    network: Supernet
-    parameters: ArchitectureParameters
-    mixing: Callable[[], Mixing]
-    penalty: Callable[[], Tensor]
-    train: Batch
-    valid: Batch
-    optimizer: torch.optim.SGD
-
+FEWEST_CELLS = 3
 
 ArchGradient = Callable[[ArchStep], tuple[Tensor, ...]]
-OperationRelaxation = Callable[[Tensor, Tensor], Tensor]
+OperationRelaxation = Callable[[Tensor, Tensor, Moment], Tensor]
 EdgeRelaxation = Callable[[Tensor, Topology], Tensor]
-WeightMixing = Callable[[Mixing], Mixing]
-Penalty = Callable[[Mapping[str, Tensor], float], Tensor]
+WeightMixing = Callable[[WeightStep], Mixing]
+Penalty = Callable[[ArchState], Tensor]
 Derivation = Callable[[Mixing, Space], Genotype]
+Update = Literal["architecture", "weights"]
 
 
-def same_mixing(mixing: Mixing) -> Mixing:
-    """Return the mixing weights unchanged: the weight step sees what the architecture step sees."""
-    return mixing
+class Monitor(Protocol):
+    """Watches a search epoch by epoch; keeps its history itself."""
+
+    def after_epoch(self, view: EpochView) -> Verdict:
+        """Return what becomes of the search after an epoch; None lets it go on."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the history as nested dicts and lists of tensors and plain values."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go to a history that `state_dict` returned."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a search with a supernet of its own.
+
+    Attributes:
+        epochs: length at the paper's budget; scales with the budget.
+        begin: returns with what the stage begins; None goes on as it is, for which the stage must build what the one
+            before it builds.
+        build_edge: what an edge computes; None for the method's.
+        depth: number of cells as a multiple of the network's.
+    """
+
+    epochs: int
+    begin: Callable[[StageView], StageStart] | None = None
+    build_edge: EdgeBuilder | None = None
+    depth: float = 1.0
+
+
+def one_stage(space: Space) -> tuple[Stage, ...]:
+    """Return the stages of a search that is the same from beginning to end."""
+    return (Stage(epochs=1),)
+
+
+def drawn_mixing(step: WeightStep) -> Mixing:
+    """Return the mixing weights as the architecture step sees them, drawn anew where they are drawn."""
+    return step.mixing().detach()
+
+
+def never(moment: Moment) -> float:
+    """Return 0: nothing is scheduled."""
+    return 0.0
 
 
 @dataclass(frozen=True)
@@ -109,14 +118,23 @@ class SearchMethod:
         title: the name as printed.
         source: the paper, and how exact this implementation is.
         changes: what it changes against first-order DARTS, one phrase.
-        relax_operations: ((E, O) logits, (E, O) mask of real candidates) to (E, O) mixing weights.
-        derive: mixing weights and space to the genotype.
+        relax_operations: ((E, O) logits, (E, O) mask of real candidates, moment) to (E, O) mixing weights.
+        derive: settled mixing weights and space to the genotype, in spaces whose nodes keep some of their edges.
         arch_gradient: one gradient per architecture parameter, in their order.
+        settle_operations: like `relax_operations`, and draws nothing; None where that draws nothing either.
         relax_edges: ((E,) logits, topology) to (E,) edge weights, or None for a plain sum without edge parameters.
         build_edge: what an edge computes.
-        weight_mixing: what the weight step sees of the (detached) mixing weights.
-        penalties: each maps the architecture parameters and the search's progress in [0, 1) to a scalar.
+        edge_strength: strength of the edges' scheduled modules in an epoch.
+        cutout: probability, in [0, 1], that a training image has a square of half its side cut out in an epoch.
+        weight_mixing: the mixing weights, outside the autograd graph, of the weight step.
+        penalties: each maps the architecture in a forward pass to a scalar.
+        learning_rate: of the weights in an epoch.
+        stages: the stages in a space.
+        monitor: returns a fresh monitor; None lets every search go to its end.
+        updates: the updates of a step, in order.
+        initial_std: standard deviation of the initial architecture parameters.
         channel_divisor: the supernet's channels must be divisible by it.
+        only_spaces: names of the spaces that it is defined on; None for all.
         recipe: the paper's optimizer settings.
     """
 
@@ -127,48 +145,70 @@ class SearchMethod:
     relax_operations: OperationRelaxation
     derive: Derivation
     arch_gradient: ArchGradient
+    settle_operations: OperationRelaxation | None = None
     relax_edges: EdgeRelaxation | None = None
     build_edge: EdgeBuilder = FullEdge
-    weight_mixing: WeightMixing = same_mixing
+    edge_strength: Callable[[Moment], float] = never
+    cutout: Callable[[Moment], float] = never
+    weight_mixing: WeightMixing = drawn_mixing
     penalties: tuple[Penalty, ...] = ()
+    learning_rate: Callable[[Recipe, Moment], float] = cosine_over_search
+    stages: Callable[[Space], tuple[Stage, ...]] = one_stage
+    monitor: Callable[[], Monitor] | None = None
+    updates: tuple[Update, Update] = ("architecture", "weights")
+    initial_std: float = INITIAL_STD
     channel_divisor: int = 1
+    only_spaces: frozenset[str] | None = None
     recipe: Recipe = Recipe()
 
     def initial_parameters(self, space: Space, generator: torch.Generator) -> ArchitectureParameters:
         """Return fresh architecture parameters: alpha (E, O) per cell type, beta (E,) where edges are weighted."""
-        parameters: ArchitectureParameters = {}
-        for cell_type in CELL_TYPES:
-            shape = candidate_mask(space, cell_type).shape
-            parameters[f"alpha_{cell_type}"] = nn.Parameter(INITIAL_STD * torch.randn(shape, generator=generator))
+
+        def draw(*shape: int) -> nn.Parameter:
+            return nn.Parameter(self.initial_std * torch.randn(shape, generator=generator))
+
+        parameters = {f"alpha_{kind}": draw(*candidate_mask(space, kind).shape) for kind in space.cell_types}
         if self.relax_edges is not None:
-            for cell_type in CELL_TYPES:
-                num_edges = len(space.topology.edges)
-                parameters[f"beta_{cell_type}"] = nn.Parameter(
-                    INITIAL_STD * torch.randn(num_edges, generator=generator)
-                )
+            parameters |= {f"beta_{kind}": draw(len(space.topology.edges)) for kind in space.cell_types}
         return parameters
 
-    def mixing(self, space: Space, parameters: Mapping[str, Tensor]) -> Mixing:
-        """Return the mixing weights of architecture parameters, differentiably."""
+    def mixing(self, space: Space, parameters: Mapping[str, Tensor], moment: Moment) -> Mixing:
+        """Return the mixing weights of a forward pass, differentiably; where the method draws, each call draws."""
+        return self._mixing(self.relax_operations, space, parameters, moment)
 
-        def cell(cell_type: CellType) -> CellMixing:
-            alpha = parameters[f"alpha_{cell_type}"]
-            mask = candidate_mask(space, cell_type).to(alpha.device)
-            edges = (
-                None if self.relax_edges is None else self.relax_edges(parameters[f"beta_{cell_type}"], space.topology)
-            )
-            return CellMixing(self.relax_operations(alpha, mask), edges)
+    def settled_mixing(self, space: Space, parameters: Mapping[str, Tensor], moment: Moment) -> Mixing:
+        """Return the mixing weights that the parameters stand for, differentiably and without a draw."""
+        return self._mixing(self.settle_operations or self.relax_operations, space, parameters, moment)
+
+    def _mixing(
+        self, relax: OperationRelaxation, space: Space, parameters: Mapping[str, Tensor], moment: Moment
+    ) -> Mixing:
+        def cell(kind: CellType) -> CellMixing:
+            if kind not in space.cell_types:
+                return CellMixing(torch.zeros(0, 0))
+            alpha = parameters[f"alpha_{kind}"]
+            operations = relax(alpha, candidate_mask(space, kind).to(alpha.device), moment)
+            if self.relax_edges is None:
+                return CellMixing(operations)
+            return CellMixing(operations, self.relax_edges(parameters[f"beta_{kind}"], space.topology))
 
         return Mixing(normal=cell("normal"), reduce=cell("reduce"))
 
-    def penalty(self, parameters: Mapping[str, Tensor], progress: float) -> Tensor:
-        """Return the sum of the penalties at a point of the search, a scalar."""
-        total = next(iter(parameters.values())).new_zeros(())
+    def genotype(self, mixing: Mixing, space: Space) -> Genotype:
+        """Return the genotype of settled mixing weights; spaces of one-input cells keep every edge, whatever method."""
+        return (every_edge if space.topology.num_inputs == 1 else self.derive)(mixing, space)
+
+    def penalty(self, state: ArchState) -> Tensor:
+        """Return the sum of the penalties, a scalar."""
+        total = next(iter(state.parameters.values())).new_zeros(())
         for term in self.penalties:
-            total = total + term(parameters, progress)
+            total = total + term(state)
         return total
 
+    def edge_builder(self, space: Space, stage: int) -> EdgeBuilder:
+        """Return what builds the edges of a stage's supernet."""
+        return self.stages(space)[stage].build_edge or self.build_edge
 
-def batch_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the mean cross-entropy of a batch, a scalar."""
-    return functional.cross_entropy(logits, labels)
+    def num_cells(self, space: Space, stage: int, num_cells: int) -> int:
+        """Return the number of cells of a stage's supernet, for the number that the network is to have."""
+        return max(FEWEST_CELLS, round(num_cells * self.stages(space)[stage].depth))

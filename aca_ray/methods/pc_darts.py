@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from aca_ray.methods.core import Recipe, SearchMethod
+from aca_ray.methods.core import SearchMethod
 from aca_ray.methods.parts.arch_gradient import first_order
 from aca_ray.methods.parts.derivation import top_two
 from aca_ray.methods.parts.relaxation import softmax_incoming_edges, softmax_operations
+from aca_ray.methods.recipe import Recipe
 from aca_ray.nn.edges import partial_channels
 
 CHANNEL_SHARE = 4  # section 4.1: K = 4 on CIFAR-10

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Any
 
 import aca_ray.methods as package
 from aca_ray.errors import ConfigError, unknown_name
 from aca_ray.methods.core import SearchMethod
+from aca_ray.methods.settings import Setting, parse_label, setting_problems, settings_of
 
 
 @cache
 def methods() -> dict[str, SearchMethod]:
-    """Return every method by name, in the order of their names."""
+    """Return every method, with the paper's settings, by name, in the order of their names."""
     found: dict[str, SearchMethod] = {}
     for module_info in pkgutil.iter_modules(package.__path__):
-        method = getattr(importlib.import_module(f"{package.__name__}.{module_info.name}"), "METHOD", None)
+        method = getattr(_module(module_info.name), "METHOD", None)
         if isinstance(method, SearchMethod):
             if method.name != module_info.name:
                 raise ConfigError(
@@ -26,8 +29,36 @@ def methods() -> dict[str, SearchMethod]:
     return found
 
 
-def find_method(name: str, place: str = "method") -> SearchMethod:
-    """Return a method, or raise ConfigError with the nearest known name."""
+def method_settings(name: str) -> dict[str, Setting]:
+    """Return the settings of a registered method, by name; {} where it has none."""
+    build = _builder(name)
+    return {} if build is None else settings_of(build)
+
+
+def method_problems(name: str, chosen: Mapping[str, Any], place: str) -> list[str]:
+    """Return every problem of a method's name and of chosen settings."""
     if name not in methods():
-        raise ConfigError(unknown_name(place, "method", name, methods()))
-    return methods()[name]
+        return [unknown_name(place, "method", name, methods())]
+    return setting_problems(method_settings(name), chosen, place)
+
+
+def find_method(text: str, place: str = "method") -> SearchMethod:
+    """Return the method that a name or a label stands for.
+
+    Raises:
+        ConfigError: the name is unknown or a setting is wrong; holds all problems.
+    """
+    name, chosen = parse_label(text) or (text, {})
+    problems = method_problems(name, chosen, place)
+    if problems:
+        raise ConfigError(problems)
+    build = _builder(name)
+    return methods()[name] if build is None or not chosen else build(**chosen)
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"{package.__name__}.{name}")
+
+
+def _builder(name: str) -> Callable[..., SearchMethod] | None:
+    return getattr(_module(name), "build", None)

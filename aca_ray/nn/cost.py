@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from aca_ray.nn.derived import DerivedNetwork
 from aca_ray.nn.edges import EdgeBuilder
+from aca_ray.nn.image_scale import CIFAR_SCALE, ImageScale
 from aca_ray.nn.mixing import CellMixing, Mixing, candidate_mask
 from aca_ray.nn.supernet import Supernet
 from aca_ray.space.channel_plan import ChannelPlan
@@ -65,6 +66,7 @@ def derived_cost(
     in_channels: int,
     height: int,
     width: int,
+    scale: ImageScale = CIFAR_SCALE,
 ) -> Cost:
     """Return the cost of a derived network without an auxiliary tower; global random states are left alone."""
     with torch.random.fork_rng(devices=[]):
@@ -75,6 +77,7 @@ def derived_cost(
             num_cells=num_cells,
             num_classes=num_classes,
             in_channels=in_channels,
+            scale=scale,
         ).eval()
         images = torch.zeros(1, in_channels, height, width)
         return Cost(num_parameters(network), count_macs(network, lambda: network(images)))

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aca_ray.errors import ConfigError
-from aca_ray.nn.cell import CellInputs
+from aca_ray.nn.image_scale import CIFAR_SCALE, ImageScale
 from aca_ray.nn.operations import FactorizedReduce, build_operation
-from aca_ray.nn.supernet import STEM_MULTIPLIER, stem
+from aca_ray.nn.skeleton import SKELETONS, Cell, Site
 from aca_ray.space.channel_plan import ChannelPlan, EdgePlan
 from aca_ray.space.genotype import Genotype
-from aca_ray.space.topology import CellType, reduction_cells, stage_of_cell
-
-AUXILIARY_SIZE = 8  # feature map on which the auxiliary tower is defined: 32x32 images after two reductions
 
 
 class DropPath(nn.Module):
@@ -81,80 +79,52 @@ def build_edge(operation: str, channels: int, stride: int, plan: EdgePlan | None
     return AllocatedEdge(operation, channels, stride, kept)
 
 
-class DerivedCell(nn.Module):
-    """A cell of the derived network: (B, len(concat)*C, H, W) from the two previous cells' outputs."""
+class DerivedCell(Cell):
+    """A cell of the derived network."""
 
-    def __init__(
-        self,
-        genotype: Genotype,
-        cell_type: CellType,
-        before_channels: int,
-        previous_channels: int,
-        channels: int,
-        *,
-        after_reduction: bool,
-        plans: tuple[EdgePlan, ...] | None,
-    ) -> None:
+    def __init__(self, genotype: Genotype, site: Site, plan: ChannelPlan | None) -> None:
         super().__init__()
-        self.genotype = genotype.cell(cell_type)
-        self.inputs = CellInputs(
-            before_channels, previous_channels, channels, after_reduction=after_reduction, affine=True
-        )
+        self.cell_type = site.cell_type
+        self.genotype = genotype.cell(self.cell_type)
+        self.out_channels = len(self.genotype.concat) * site.channels
+        self.inputs = SKELETONS[genotype.num_inputs].inputs(site, affine=True)
         self.edges = nn.ModuleList(
             build_edge(
                 edge.operation,
-                channels,
-                2 if cell_type == "reduce" and edge.source < 2 else 1,
-                None if plans is None else plans[index],
+                site.channels,
+                2 if self.cell_type == "reduce" and edge.source < genotype.num_inputs else 1,
+                None if plan is None else plan.stages[site.stage][index],
             )
             for index, edge in enumerate(self.genotype.edges)
         )
 
     def forward(self, before: Tensor, previous: Tensor) -> Tensor:
         nodes: dict[int, Tensor] = dict(enumerate(self.inputs(before, previous)))
+
+        def value(node: int) -> Tensor:
+            # Only a cell of one input has nodes that no edge enters.
+            return nodes[node] if node in nodes else torch.zeros_like(nodes[0])
+
         for edge, module in zip(self.genotype.edges, self.edges, strict=True):
-            output = module(nodes[edge.source])
+            output = module(value(edge.source))
             nodes[edge.target] = nodes[edge.target] + output if edge.target in nodes else output
-        return torch.cat([nodes[node] for node in self.genotype.concat], dim=1)
-
-
-class AuxiliaryTower(nn.Module):
-    """A second classifier on the features after two thirds of the cells, used in training only.
-
-    Source: DARTS' official code (CIFAR).
-    """
-
-    def __init__(self, channels: int, num_classes: int) -> None:
-        super().__init__()
-        self.features = nn.Sequential(
-            nn.ReLU(),
-            nn.AvgPool2d(5, stride=3, count_include_pad=False),
-            nn.Conv2d(channels, 128, 1, bias=False),
-            nn.BatchNorm2d(128),
-            nn.ReLU(),
-            nn.Conv2d(128, 768, 2, bias=False),
-            nn.BatchNorm2d(768),
-            nn.ReLU(),
-        )
-        self.classifier = nn.Linear(768, num_classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.features(x).flatten(1))
+        return torch.cat([value(node) for node in self.genotype.concat], dim=1)
 
 
 class DerivedNetwork(nn.Module):
-    """The network that a genotype describes, trained from scratch in the evaluation stage.
+    """The network that a genotype describes, in its cells' skeleton, trained from scratch in the evaluation stage.
 
     Args:
         genotype: the two cells.
         plan: channel allocation, or None for the plain network.
-        channels: channels C of the first cells' edges; doubled at each reduction cell.
+        channels: channels C of the first cells' edges; doubled at each reduction.
         num_cells: number of cells.
         num_classes: width of the last layer.
         in_channels: channels of the images.
-        auxiliary: whether to build the auxiliary tower (needs 32x32 images).
+        auxiliary: whether to build the auxiliary tower (needs images of `scale.auxiliary_size`).
+        scale: stem and auxiliary tower.
 
-    Source: Liu et al. 2019 (DARTS), section 3.2, and its official code.
+    Source: Liu et al. 2019 (DARTS), section 3.2, and Dong & Yang 2020 (NAS-Bench-201), and their official codes.
     """
 
     def __init__(
@@ -167,37 +137,27 @@ class DerivedNetwork(nn.Module):
         num_classes: int,
         in_channels: int = 3,
         auxiliary: bool = False,
+        scale: ImageScale = CIFAR_SCALE,
     ) -> None:
         super().__init__()
         if plan is not None:
             plan.check_fits(genotype)
-        before_channels = previous_channels = STEM_MULTIPLIER * channels
-        self.stem = stem(in_channels, previous_channels)
-        self.cells = nn.ModuleList()
+        skeleton = SKELETONS[genotype.num_inputs]
+        stem_channels = (scale.stem_multiplier or skeleton.stem_multiplier) * channels
+        self.stem = scale.build_stem(in_channels, stem_channels)
+        self.cells = skeleton.cells(
+            lambda site: DerivedCell(genotype, site, plan),
+            stem_channels=stem_channels,
+            channels=channels,
+            num_cells=num_cells,
+            after_reduction=scale.halves,
+        )
         self.auxiliary_cell = 2 * num_cells // 3
-        auxiliary_channels = 0
-        after_reduction = False
-        for index in range(num_cells):
-            cell_type: CellType = "reduce" if index in reduction_cells(num_cells) else "normal"
-            if cell_type == "reduce":
-                channels *= 2
-            self.cells.append(
-                DerivedCell(
-                    genotype,
-                    cell_type,
-                    before_channels,
-                    previous_channels,
-                    channels,
-                    after_reduction=after_reduction,
-                    plans=None if plan is None else plan.stages[stage_of_cell(index, num_cells)],
-                )
-            )
-            before_channels, previous_channels = previous_channels, len(genotype.cell(cell_type).concat) * channels
-            after_reduction = cell_type == "reduce"
-            if index == self.auxiliary_cell:
-                auxiliary_channels = previous_channels
-        self.auxiliary = AuxiliaryTower(auxiliary_channels, num_classes) if auxiliary else None
-        self.classifier = nn.Linear(previous_channels, num_classes)
+        auxiliary_channels = cast(Cell, self.cells[self.auxiliary_cell]).out_channels
+        self.auxiliary = scale.build_auxiliary(auxiliary_channels, num_classes) if auxiliary else None
+        out_channels = cast(Cell, self.cells[-1]).out_channels
+        self.head = skeleton.head(out_channels)
+        self.classifier = nn.Linear(out_channels, num_classes)
 
     def set_drop_path(self, probability: float) -> None:
         """Set the drop-path probability, in [0, 1), of every operation but identities."""
@@ -211,17 +171,11 @@ class DerivedNetwork(nn.Module):
 
     def forward_with_auxiliary(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return (B, K) logits, and the auxiliary tower's while training with one."""
-        before = previous = self.stem(images)
+        before, previous = self.stem(images)
         auxiliary_logits = None
         for index, cell in enumerate(self.cells):
             before, previous = previous, cell(before, previous)
             if index == self.auxiliary_cell and self.auxiliary is not None and self.training:
                 auxiliary_logits = self.auxiliary(previous)
-        pooled = functional.adaptive_avg_pool2d(previous, 1).flatten(1)
+        pooled = functional.adaptive_avg_pool2d(self.head(previous), 1).flatten(1)
         return self.classifier(pooled), auxiliary_logits
-
-
-def check_auxiliary(height: int, width: int, place: str) -> None:
-    """Raise ConfigError unless images of this size fit the auxiliary tower."""
-    if (height, width) != (4 * AUXILIARY_SIZE, 4 * AUXILIARY_SIZE):
-        raise ConfigError(f"{place}: the auxiliary tower needs 32x32 images, found {height}x{width}")

@@ -35,10 +35,13 @@ class SearchEdge(Protocol):
     """A module that computes an edge.
 
     Attributes:
-        candidates: the operations whose channels are ranked; they read the first `candidates.channels` channels.
+        candidates: the operations whose channels are ranked.
+        joins: whether the candidates read just the first `candidates.channels` channels of the state, all of them in
+            every forward pass, so that they may be computed together with those of other edges.
     """
 
     candidates: CandidateSum
+    joins: bool
 
     def __call__(
         self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
@@ -69,7 +72,9 @@ class CandidateSum(nn.Module):
         for name, output in outputs.items():
             term = output * weights[self.columns[name]]
             mixed = term if mixed is None else mixed + term
-        assert mixed is not None  # an edge offers more than `none`
+        if mixed is None:  # nothing but `none` is left of the edge
+            batch, _, height, width = x.shape
+            mixed = x.new_zeros(batch, self.channels, height // self.stride, width // self.stride)
         if observe is not None:
             if joint is not None:
                 outputs |= {name: as_state(joint.maps[row]) for name, row in ready.items()}
@@ -131,8 +136,22 @@ def joint_outputs(edges: Sequence[CandidateSum], state: Tensor, weights: Tensor)
     ]
 
 
+class Scheduled(nn.Module):
+    """A module with a strength that the search sets at the start of every epoch; what it means the module says.
+
+    Attributes:
+        strength: 0 until it is set.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.strength = 0.0
+
+
 class FullEdge(nn.Module):
     """All channels pass through all candidates. Source: Liu et al. 2019 (DARTS), equation 2."""
+
+    joins = True
 
     def __init__(self, names: tuple[str, ...], channels: int, stride: int) -> None:
         super().__init__()
@@ -152,6 +171,8 @@ class PartialChannelEdge(nn.Module):
 
     Source: Xu et al. 2020 (PC-DARTS), section 3.2, and its official code.
     """
+
+    joins = True
 
     def __init__(self, names: tuple[str, ...], channels: int, stride: int, share: int) -> None:
         super().__init__()

@@ -49,5 +49,5 @@ class Mixing:
 def candidate_mask(space: Space, cell_type: CellType) -> Tensor:
     """Return which entries of an (E, O) table stand for a candidate, O being the longest edge's number of them."""
     edges = space.candidates(cell_type)
-    counts = torch.tensor([len(names) for names in edges])
-    return torch.arange(int(counts.max())) < counts[:, None]
+    counts = torch.tensor([len(names) for names in edges], dtype=torch.long)
+    return torch.arange(max(map(len, edges), default=0)) < counts[:, None]

@@ -1,6 +1,7 @@
 """The candidate operations as modules; every one maps (B, C, H, W) to (B, C, H/stride, W/stride).
 
-Source: Liu et al. 2019 (DARTS), section 3.1 and its official code; `noise` from Zela et al. 2020 (space S4).
+Source: Liu et al. 2019 (DARTS), section 3.1 and its official code; `noise` from Zela et al. 2020 (space S4); `nor_conv`
+and `plain_avg_pool_3x3` from Dong & Yang 2020 (NAS-Bench-201) and its official code.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from aca_ray.nn.joint import JointOperation, JointSequence
 from aca_ray.nn.small_maps import as_maps, as_state, batch_norm, depthwise, pointwise
-from aca_ray.space.candidates import NONE, SKIP
+from aca_ray.space.candidates import NONE, PLAIN, SKIP
 
 
 class FactorizedReduce(JointOperation):
@@ -67,7 +68,8 @@ class Projection(JointSequence):
     @staticmethod
     def run_together(operations: Sequence[Projection], maps: Tensor) -> Tensor:
         _, convolutions, norms = zip(*operations, strict=True)
-        return batch_norm(norms, pointwise(convolutions, maps.relu()))
+        stride = convolutions[0].stride[0]
+        return batch_norm(norms, pointwise(convolutions, maps[:, :, ::stride, ::stride].relu()))
 
 
 class DepthwiseBlocks(JointSequence):
@@ -132,18 +134,34 @@ def _dilated(kernel: int) -> Callable[[int, int, bool], nn.Module]:
     return lambda channels, stride, affine: DepthwiseBlocks(*_depthwise_block(channels, kernel, stride, 2, affine))
 
 
+def _full(kernel: int) -> Callable[[int, int, bool], nn.Module]:
+    sequence = Projection if kernel == 1 else nn.Sequential
+    return lambda channels, stride, affine: sequence(
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(channels, affine=affine),
+    )
+
+
+def _average(channels: int, stride: int, affine: bool) -> nn.Module:
+    return nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
+
+
 def _skip(channels: int, stride: int, affine: bool) -> nn.Module:
     return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine=affine)
 
 
 OPERATIONS: dict[str, Callable[[int, int, bool], nn.Module]] = {
     "max_pool_3x3": lambda channels, stride, affine: nn.MaxPool2d(3, stride, padding=1),
-    "avg_pool_3x3": lambda channels, stride, affine: nn.AvgPool2d(3, stride, padding=1, count_include_pad=False),
+    "avg_pool_3x3": _average,
+    f"{PLAIN}avg_pool_3x3": _average,
     SKIP: _skip,
     "sep_conv_3x3": _separable(3),
     "sep_conv_5x5": _separable(5),
     "dil_conv_3x3": _dilated(3),
     "dil_conv_5x5": _dilated(5),
+    "nor_conv_1x1": _full(1),
+    "nor_conv_3x3": _full(3),
     "noise": lambda channels, stride, affine: Noise(stride),
 }
 
@@ -154,7 +172,7 @@ def build_operation(name: str, channels: int, stride: int) -> nn.Module:
 
 
 def build_candidate(name: str, channels: int, stride: int) -> nn.Module:
-    """Return an operation as the supernet uses it: batch norms without affine part, also behind pooling.
+    """Return an operation as the supernet uses it: batch norms without affine part, also behind pooling unless plain.
 
     Without this the architecture parameters could be rescaled by the batch norms' weights.
 
@@ -163,12 +181,12 @@ def build_candidate(name: str, channels: int, stride: int) -> nn.Module:
     if name == NONE:
         raise ValueError("'none' is never built: a zero adds nothing to an edge's sum")
     module = OPERATIONS[name](channels, stride, False)
-    if name.endswith("pool_3x3"):
+    if name.endswith("pool_3x3") and not name.startswith(PLAIN):
         return NormedPool(module, nn.BatchNorm2d(channels, affine=False))
     return module
 
 
-def last_pointwise(module: nn.Module) -> nn.Conv2d | None:
-    """Return the last 1x1 convolution of an operation, or None where it has none."""
-    pointwise = [m for m in module.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (1, 1)]
-    return pointwise[-1] if pointwise else None
+def last_full_convolution(module: nn.Module) -> nn.Conv2d | None:
+    """Return the last convolution of an operation that mixes channels, or None where it has none."""
+    full = [m for m in module.modules() if isinstance(m, nn.Conv2d) and m.groups == 1]
+    return full[-1] if full else None

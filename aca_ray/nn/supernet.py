@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from torch import Tensor, nn
 
 from aca_ray.nn.cell import SearchCell
-from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, FullEdge
+from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, FullEdge, Scheduled
 from aca_ray.nn.mixing import Mixing
+from aca_ray.nn.skeleton import SKELETONS, Cell, stem
 from aca_ray.space.spaces import Space
-from aca_ray.space.topology import CellType, reduction_cells
-
-STEM_MULTIPLIER = 3  # Liu et al. 2019, official code
 
 SupernetObserver = Callable[[int, int, EdgeObservation], None]
-
-
-def stem(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Return the first layer of a CIFAR-sized network: 3x3 convolution, batch norm."""
-    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels))
 
 
 class Supernet(nn.Module):
     """All networks of a search space at once, with shared weights.
 
-    Architecture parameters live outside: the module's parameters are exactly the network weights.
+    Architecture parameters live outside: the module's parameters are exactly the network weights. The cells stand in
+    the skeleton of their number of inputs; batch norms keep running statistics in both.
 
     Args:
         space: candidates of every edge.
         build_edge: what an edge computes; gets (candidate names, channels, stride).
-        channels: channels C of the first cells' edges; doubled at each of the two reduction cells.
+        channels: channels C of the first cells' edges; doubled at each of the two reductions.
         num_cells: number of cells, at least 3.
         num_classes: width of the last layer.
         in_channels: channels of the images.
 
-    Source: Liu et al. 2019 (DARTS), section 3.1.1, and its official code.
+    Source: Liu et al. 2019 (DARTS), section 3.1.1, and Dong & Yang 2020 (NAS-Bench-201), and their official codes.
     """
 
     def __init__(
@@ -49,28 +44,24 @@ class Supernet(nn.Module):
         build_edge: EdgeBuilder = FullEdge,
     ) -> None:
         super().__init__()
-        before_channels = previous_channels = STEM_MULTIPLIER * channels
-        self.stem = stem(in_channels, previous_channels)
-        self.cells = nn.ModuleList()
-        after_reduction = False
-        for index in range(num_cells):
-            cell_type: CellType = "reduce" if index in reduction_cells(num_cells) else "normal"
-            if cell_type == "reduce":
-                channels *= 2
-            self.cells.append(
-                SearchCell(
-                    space,
-                    cell_type,
-                    build_edge,
-                    before_channels,
-                    previous_channels,
-                    channels,
-                    after_reduction=after_reduction,
-                )
-            )
-            before_channels, previous_channels = previous_channels, space.topology.num_nodes * channels
-            after_reduction = cell_type == "reduce"
-        self.classifier = nn.Linear(previous_channels, num_classes)
+        skeleton = SKELETONS[space.topology.num_inputs]
+        stem_channels = skeleton.stem_multiplier * channels
+        self.stem = stem(in_channels, stem_channels)
+        self.cells = skeleton.cells(
+            lambda site: SearchCell(space, site, build_edge),
+            stem_channels=stem_channels,
+            channels=channels,
+            num_cells=num_cells,
+        )
+        out_channels = cast(Cell, self.cells[-1]).out_channels
+        self.head = skeleton.head(out_channels)
+        self.classifier = nn.Linear(out_channels, num_classes)
+
+    def set_strength(self, strength: float) -> None:
+        """Set the strength of everything scheduled in the edges."""
+        for module in self.modules():
+            if isinstance(module, Scheduled):
+                module.strength = strength
 
     def forward(self, images: Tensor, mixing: Mixing, observe: SupernetObserver | None = None) -> Tensor:
         """Return (B, K) logits of (B, C, H, W) images.
@@ -82,7 +73,7 @@ class Supernet(nn.Module):
         """
         before = previous = self.stem(images)
         for index, cell in enumerate(self.cells):
-            assert isinstance(cell, SearchCell)  # what a ModuleList holds has no type
+            assert isinstance(cell, Cell)  # what a ModuleList holds has no type
             watch = None if observe is None else (lambda edge, seen, index=index: observe(index, edge, seen))
             before, previous = previous, cell(before, previous, mixing.cell(cell.cell_type), watch)
-        return self.classifier(previous.mean(dim=(2, 3)))
+        return self.classifier(self.head(previous).mean(dim=(2, 3)))

@@ -19,4 +19,5 @@ def retrained_cost(genotype: Genotype, plan: ChannelPlan | None, protocol: Proto
         in_channels=info.channels,
         height=info.height,
         width=info.width,
+        scale=protocol.scale,
     )

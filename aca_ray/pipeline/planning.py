@@ -5,20 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from aca_ray.config import SearchTrial, SweepSpec, search_trials
+from aca_ray.config import ExperimentSpec, SearchTrial, SweepSpec, search_trials
 from aca_ray.data import DataInfo
 from aca_ray.errors import AcaRayError, ConfigError
-from aca_ray.evaluation import find_protocol
+from aca_ray.evaluation import check_fits, find_protocol
 from aca_ray.methods.registry import find_method
 from aca_ray.nn import Cost, supernet_cost
-from aca_ray.nn.derived import check_auxiliary
 from aca_ray.pipeline.datasets import search_data
 from aca_ray.pipeline.searching import search_space
 
 
 @dataclass(frozen=True)
 class PlannedSearch:
-    """A search and the cost of its supernet."""
+    """A search and the cost of the supernet that it begins with."""
 
     trial: SearchTrial
     supernet: Cost
@@ -53,17 +52,11 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
         place = f"experiment.data[{index}]"
         try:
             infos[index] = search_data(data, base).info
-            if protocol.auxiliary_weight > 0:
-                check_auxiliary(infos[index].height, infos[index].width, f"protocol {protocol.name}")
+            check_fits(protocol, infos[index])
         except AcaRayError as error:
             problems.append(f"{place}: {error}")
     for index, name in enumerate(experiment.methods):
-        divisor = find_method(name).channel_divisor
-        if experiment.network.channels % divisor:
-            problems.append(
-                f"experiment.network.channels: must be divisible by {divisor} for experiment.methods[{index}] "
-                f"({name}), found {experiment.network.channels}"
-            )
+        problems += _method_problems(name, f"experiment.methods[{index}]", experiment)
     if problems:
         raise ConfigError(problems)
     by_data = {str(dict(data)): infos[index] for index, data in enumerate(experiment.data)}
@@ -73,11 +66,12 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
         info = by_data[str(dict(trial.data))]
         key = (trial.method, trial.space, trial.skip, info.digest)
         if key not in costs:
+            method, space = find_method(trial.method), search_space(trial)
             costs[key] = supernet_cost(
-                search_space(trial),
-                find_method(trial.method).build_edge,
+                space,
+                method.edge_builder(space, stage=0),
                 channels=trial.network["channels"],
-                num_cells=trial.network["cells"],
+                num_cells=method.num_cells(space, 0, trial.network["cells"]),
                 num_classes=info.num_classes,
                 in_channels=info.channels,
                 height=info.height,
@@ -87,3 +81,20 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
     rules = {"searched": 1, "allocated": 1 + len(experiment.evaluation.controls)}
     num_evaluations = sum(rules[planned.trial.skip] for planned in searches) * len(experiment.evaluation.retrain_seeds)
     return SweepPlan(tuple(searches), num_evaluations, tuple(infos.values()))
+
+
+def _method_problems(name: str, place: str, experiment: ExperimentSpec) -> list[str]:
+    """Return what of an experiment a method cannot do."""
+    method, channels, problems = find_method(name), experiment.network.channels, []
+    if channels % method.channel_divisor:
+        problems.append(
+            f"experiment.network.channels: must be divisible by {method.channel_divisor} for {place} ({name}), "
+            f"found {channels}"
+        )
+    for index, space in enumerate(experiment.spaces):
+        if method.only_spaces is not None and space not in method.only_spaces:
+            problems.append(
+                f"experiment.spaces[{index}]: {space} is not a space that {place} ({name}) is defined on; it takes "
+                f"{', '.join(sorted(method.only_spaces))}. Give it a sweep of its own, or leave one of the two out"
+            )
+    return problems

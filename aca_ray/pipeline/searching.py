@@ -9,12 +9,12 @@ from typing import Any
 import torch
 
 from aca_ray.config import SearchTrial
-from aca_ray.data import SearchData
+from aca_ray.data import DATA_PRUNERS, SearchData
 from aca_ray.methods.registry import find_method
 from aca_ray.pipeline.datasets import describe_data, search_data
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.search.search import Search
-from aca_ray.space import CELL_TYPES, Space, find_space, without_skip
+from aca_ray.space import Space, find_space, without_skip
 from aca_ray.storage import TrialRecord
 
 
@@ -36,6 +36,7 @@ def build_search(trial: SearchTrial, data: SearchData, device: torch.device) -> 
         seed=trial.seed,
         device=device,
         batch_size=trial.batch_size,
+        pruner=None if trial.data_pruning is None else DATA_PRUNERS[trial.data_pruning](data),
     )
 
 
@@ -53,8 +54,9 @@ def open_search(trial: SearchTrial, folder: Path, base: Path, device: torch.devi
 
     def describe() -> Mapping[str, Any]:
         mixing = search.mixing()
-        alphas: dict[str, Any] = {cell_type: mixing.cell(cell_type).operations.tolist() for cell_type in CELL_TYPES}
-        alphas["candidates"] = {cell_type: search.space.candidates(cell_type) for cell_type in CELL_TYPES}
+        kinds = search.space.cell_types
+        alphas: dict[str, Any] = {kind: mixing.cell(kind).operations.tolist() for kind in kinds}
+        alphas["candidates"] = {kind: search.space.candidates(kind) for kind in kinds}
         return {"genotype": search.genotype().to_json(), "alphas": alphas}
 
     def result(rows: list[dict[str, Any]]) -> Mapping[str, Any]:

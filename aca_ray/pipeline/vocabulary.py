@@ -8,9 +8,10 @@ from typing import Any
 
 from aca_ray.channels import CONTROL_RULES, RANKERS, RULES
 from aca_ray.config import Vocabulary
-from aca_ray.data import absolute_locations, validate_data
+from aca_ray.data import DATA_PRUNERS, absolute_locations, validate_data
 from aca_ray.evaluation import PROTOCOLS
-from aca_ray.methods.registry import methods
+from aca_ray.methods.registry import method_problems
+from aca_ray.methods.settings import label, parse_label
 from aca_ray.space import SPACES
 
 
@@ -21,11 +22,23 @@ def vocabulary(base: Path) -> Vocabulary:
         return validate_data(absolute_locations(data, base) if isinstance(data, Mapping) else data, place)
 
     return Vocabulary(
-        method=frozenset(methods()),
         space=frozenset(SPACES),
         ranker=frozenset(RANKERS),
         allocation_rule=frozenset(RULES) - CONTROL_RULES,
         control=CONTROL_RULES,
         protocol=frozenset(PROTOCOLS),
+        data_pruner=frozenset(DATA_PRUNERS),
+        read_method=_read_method,
         data_problems=data_problems,
     )
+
+
+def _read_method(value: Any, place: str) -> tuple[str, list[str]]:
+    if isinstance(value, Mapping) and isinstance(value.get("name"), str):
+        name, chosen = value["name"], {key: item for key, item in value.items() if key != "name"}
+    elif isinstance(value, str):
+        name, chosen = parse_label(value) or (value, {})
+    else:
+        return "", [f"{place}: must be a method's name or a mapping such as {{name: darts}}, found {value!r}"]
+    problems = method_problems(name, chosen, place)
+    return ("" if problems else label(name, chosen)), problems

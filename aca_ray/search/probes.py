@@ -7,7 +7,6 @@ import torch
 from aca_ray.nn.mixing import Mixing, candidate_mask
 from aca_ray.space.genotype import Genotype
 from aca_ray.space.spaces import Space
-from aca_ray.space.topology import CELL_TYPES
 
 
 def architecture_probes(mixing: Mixing, space: Space, genotype: Genotype) -> dict[str, float]:
@@ -17,7 +16,7 @@ def architecture_probes(mixing: Mixing, space: Space, genotype: Genotype) -> dic
     decided; edges with one candidate are left out, and with none left the entropy is 0.
     """
     entropies = []
-    for cell_type in CELL_TYPES:
+    for cell_type in space.cell_types:
         mask = candidate_mask(space, cell_type)
         weights = mixing.cell(cell_type).operations.cpu()
         counts = mask.sum(dim=1)

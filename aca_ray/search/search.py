@@ -2,35 +2,75 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
-from aca_ray.data import Batches, SearchData, derive_seed, evaluation_batches, standard_augmentation
-from aca_ray.methods.core import ArchStep, SearchMethod, batch_loss
+from aca_ray.data import (
+    Batches,
+    DataPruner,
+    Images,
+    SearchData,
+    Split,
+    cpu_generator,
+    cutout_some,
+    derive_seed,
+    evaluation_batches,
+    standard_augmentation,
+)
+from aca_ray.methods.core import SearchMethod
+from aca_ray.methods.loss import batch_loss
+from aca_ray.methods.moment import Moment, moment_at
+from aca_ray.methods.views import (
+    ArchitectureParameters,
+    ArchState,
+    ArchStep,
+    Batch,
+    EpochView,
+    GoBack,
+    StageView,
+    Stop,
+    WeightStep,
+)
 from aca_ray.nn.mixing import Mixing
 from aca_ray.nn.supernet import Supernet
+from aca_ray.search.handover import carry_moments, carry_momentum, carry_parameters
 from aca_ray.search.probes import architecture_probes
 from aca_ray.space.genotype import Genotype
 from aca_ray.space.spaces import Space
+from aca_ray.space.topology import CELL_TYPES
 from aca_ray.training.meter import Meter, evaluate_network
 from aca_ray.training.randomness import seed_everything
-from aca_ray.training.schedule import cosine, set_learning_rate
+from aca_ray.training.schedule import set_learning_rate
 
 
 class Search:
-    """A bilevel search: per step one architecture update on search_valid, then one weight update on search_train.
+    """A bilevel search: every step updates the architecture on search_valid and the weights on search_train.
+
+    The search has a clock of its own, since a method may take it back or end it early: an epoch of the trial lasts
+    until the clock shows its end, and is empty when the search is over before the trial's budget is.
 
     Args:
         method: the parts.
-        space: candidates of every edge.
+        space: candidates of every edge at the beginning.
         data: the two splits; the test split is not in it.
         channels: channels of the supernet's first cells.
-        num_cells: cells of the supernet.
+        num_cells: cells of the supernet, which a method's stages may scale.
         num_epochs: length of the search; schedules span it.
         seed: decides initial weights, architecture parameters, data order and augmentation.
         device: where everything lives.
         batch_size: images per step, or None for the method's own.
+        pruner: decides which images are still used; None uses all.
+
+    Attributes:
+        space: candidates of every edge now.
+        network: the supernet now.
+        parameters: the architecture parameters now.
+        clock: number of epochs that the search has behind it.
 
     Source: Liu et al. 2019 (DARTS), algorithm 1.
     """
@@ -47,98 +87,186 @@ class Search:
         seed: int,
         device: torch.device,
         batch_size: int | None = None,
+        pruner: DataPruner | None = None,
     ) -> None:
         self.method, self.space, self.data, self.device = method, space, data, device
-        self.num_epochs = num_epochs
-        recipe = method.recipe
+        self.num_epochs, self.batch_size = num_epochs, batch_size or method.recipe.batch_size
+        self._seed, self._channels, self._num_cells, self._pruner = seed, channels, num_cells, pruner
+        self._stages = method.stages(space)
+        self._stages_begun = self.clock = self._step = self._epoch = 0
+        self._make_batches()
         seed_everything(derive_seed(seed, "weights"))
-        self.network = Supernet(
-            space,
-            channels=channels,
-            num_cells=num_cells,
-            num_classes=data.info.num_classes,
-            in_channels=data.info.channels,
-            build_edge=method.build_edge,
-        ).to(device)
+        self.network = self._build(space)
         generator = torch.Generator().manual_seed(derive_seed(seed, "architecture"))
-        self.parameters = {
-            name: torch.nn.Parameter(parameter.detach().to(device))
-            for name, parameter in method.initial_parameters(space, generator).items()
-        }
-        self.weight_optimizer = torch.optim.SGD(
-            self.network.parameters(), recipe.weight_lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay
-        )
-        self.arch_optimizer = torch.optim.Adam(
-            self.parameters.values(), recipe.arch_lr, betas=recipe.arch_betas, weight_decay=recipe.arch_weight_decay
-        )
-        self.batch_size = batch_size or recipe.batch_size
-        augmentation = standard_augmentation(data.info)
-        self.train_batches, self.valid_batches = (
-            Batches(images, data.info, self.batch_size, augmentation, derive_seed(seed, split), device)
-            for split, images in (("search_train", data.train), ("search_valid", data.valid))
-        )
-        self.steps_per_epoch = self.train_batches.batches_per_pass
-        self.images_per_epoch = len(data.train)
+        self._set_architecture(method.initial_parameters(space, generator))
+        self._monitor = None if method.monitor is None else method.monitor()
         self.train_meter = Meter(device)
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of steps that pass once over the images of search_train in use."""
+        return self.train_batches.batches_per_pass
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Number of images of search_train in use."""
+        return len(self.train_batches)
+
+    @property
+    def moment(self) -> Moment:
+        """The epoch under way, or the one that ended last."""
+        return moment_at(self._epoch, self.num_epochs, [stage.epochs for stage in self._stages])
+
     def mixing(self) -> Mixing:
-        """Return the current mixing weights, outside the autograd graph."""
-        return self.method.mixing(self.space, self.parameters).detach()
+        """Return the settled mixing weights, outside the autograd graph."""
+        return self.method.settled_mixing(self.space, self.parameters, self.moment).detach()
 
     def genotype(self) -> Genotype:
-        """Return the genotype that the current mixing weights stand for."""
-        return self.method.derive(self.mixing(), self.space)
+        """Return the genotype that the settled mixing weights stand for."""
+        return self.method.genotype(self.mixing(), self.space)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Set the learning rate of a 0-based epoch and start to measure."""
-        recipe = self.method.recipe
-        set_learning_rate(self.weight_optimizer, cosine(recipe.weight_lr, recipe.weight_lr_min, epoch, self.num_epochs))
-        self.train_meter = Meter(self.device)
-        self.network.train()
+        """Do nothing: the search's own clock says when its epochs begin."""
+
+    def is_over(self, epoch: int, step: int) -> bool:
+        """Return whether nothing is left to do of a 0-based epoch of the trial."""
+        return self.clock > epoch
 
     def step(self, epoch: int, index: int) -> None:
-        """Update the architecture parameters, unless frozen, and then the weights."""
-        position = epoch * self.steps_per_epoch + index
-        train = self.train_batches.batch(position)
-        if epoch >= self.method.recipe.arch_start * self.num_epochs:
-            self._update_architecture(train, position, epoch / self.num_epochs)
-        self._update_weights(train)
+        """Update the architecture parameters, unless frozen, and the weights, in the order of the method."""
+        if self._step == 0:
+            self._enter_epoch()
+        since = self._pruner.since if self._pruner is not None else 0
+        position = (self.clock - since) * self.steps_per_epoch + self._step
+        moment = replace(self.moment, step_seed=derive_seed(self._seed, "step", self.clock, self._step))
+        train = self._train_batch(position, moment)
+        for update in self.method.updates:
+            if update == "weights":
+                self._update_weights(train, position, moment)
+            elif moment.stage_epoch >= self.method.recipe.arch_start * moment.stage_epochs:
+                self._update_architecture(train, position, moment)
+        self._step += 1
+        if self._step == self.steps_per_epoch:
+            self._leave_epoch(self.valid_batches.batch(position))
 
-    def _update_architecture(self, train: tuple[torch.Tensor, torch.Tensor], position: int, progress: float) -> None:
+    def _enter_epoch(self) -> None:
+        self._epoch = self.clock
+        moment = self.moment
+        while self._stages_begun <= moment.stage:
+            self._begin_stage(moment)
+        if self._pruner is not None and self._pruner.prune(self.clock, self.num_epochs):
+            self._make_batches()
+        set_learning_rate(self.weight_optimizer, self.method.learning_rate(self.method.recipe, moment))
+        self.train_meter = Meter(self.device)
+        self._make_ready()
+
+    def _make_ready(self) -> None:
+        self.network.set_strength(self.method.edge_strength(self.moment))
+        self.network.train()
+
+    def _begin_stage(self, moment: Moment) -> None:
+        number = self._stages_begun
+        begin = self._stages[number].begin
+        old_space, old_network, old_parameters = self.space, self.network, self.parameters
+        mixing = self.mixing()
+        self._stages_begun += 1
+        if begin is None:
+            return
+        generator = torch.Generator().manual_seed(derive_seed(self._seed, "stage", number))
+        start = begin(
+            StageView(
+                network=old_network,
+                space=old_space,
+                mixing=mixing,
+                moment=moment,
+                generator=generator,
+                build=lambda space: self._build(space).train(),
+                train_batches=lambda: self._all_images("search_train"),
+                valid_batches=lambda: self._all_images("search_valid"),
+            )
+        )
+        self.space, self.network = start.space, self._build(start.space)
+        if start.weights is not None:
+            self.network.load_state_dict(start.weights(old_network.state_dict(), self.network.state_dict()))
+        old_optimizers = self.weight_optimizer, self.arch_optimizer
+        fresh = self.method.initial_parameters(self.space, generator)
+        spaces = old_space, self.space
+        self._set_architecture(carry_parameters(*spaces, old_parameters, fresh) if start.keep_architecture else fresh)
+        if start.weights is not None and start.keep_momentum:
+            carry_momentum(old_network, old_optimizers[0], self.network, self.weight_optimizer, start.weights)
+        if start.keep_moments:
+            carry_moments(*spaces, old_parameters, old_optimizers[1], self.parameters, self.arch_optimizer)
+
+    def _update_architecture(self, train: Batch, position: int, moment: Moment) -> None:
+        valid = self.valid_batches.batch(position)
         gradients = self.method.arch_gradient(
             ArchStep(
                 network=self.network,
                 parameters=self.parameters,
-                mixing=lambda: self.method.mixing(self.space, self.parameters),
-                penalty=lambda: self.method.penalty(self.parameters, progress),
+                mixing=lambda: self.method.mixing(self.space, self.parameters, moment),
+                penalty=lambda mixing: self.method.penalty(ArchState(self.parameters, mixing, self.space, moment)),
                 train=train,
-                valid=self.valid_batches.batch(position),
+                valid=valid,
                 optimizer=self.weight_optimizer,
+                report=lambda logits: self._report("search_valid", position, logits, valid[1]),
             )
         )
         for parameter, gradient in zip(self.parameters.values(), gradients, strict=True):
             parameter.grad = gradient
+        nn.utils.clip_grad_norm_(self.parameters.values(), self.method.recipe.arch_clip_norm)
         self.arch_optimizer.step()
 
-    def _update_weights(self, train: tuple[torch.Tensor, torch.Tensor]) -> None:
+    def _update_weights(self, train: Batch, position: int, moment: Moment) -> None:
         images, labels = train
-        logits = self.network(images, self.method.weight_mixing(self.mixing()))
+        mixing = self.method.weight_mixing(
+            WeightStep(
+                network=self.network,
+                mixing=lambda: self.method.mixing(self.space, self.parameters, moment),
+                train=train,
+                moment=moment,
+            )
+        )
+        logits = self.network(images, mixing)
         loss = batch_loss(logits, labels)
         self.weight_optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.method.recipe.clip_norm)
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.method.recipe.clip_norm)
         self.weight_optimizer.step()
         self.train_meter.add(loss, logits, labels)
+        self._report("search_train", position, logits, labels)
+
+    def _leave_epoch(self, valid: Batch) -> None:
+        moment = self.moment
+        self.clock, self._step = self.clock + 1, 0
+        if self._monitor is None:
+            return
+        images, labels = valid
+        verdict = self._monitor.after_epoch(
+            EpochView(
+                moment=moment,
+                parameters=self.parameters,
+                genotype=self.genotype(),
+                valid_loss=lambda: batch_loss(
+                    self.network(images, self.method.settled_mixing(self.space, self.parameters, moment)), labels
+                ),
+                recipe=self.method.recipe,
+                snapshot=lambda: copy.deepcopy(self._trained_state()),
+            )
+        )
+        if isinstance(verdict, Stop):
+            self._set_architecture(verdict.parameters)
+            self.clock = self.num_epochs
+        elif isinstance(verdict, GoBack):
+            self._load_trained_state(verdict.snapshot)
+            for group in self.weight_optimizer.param_groups:
+                group["weight_decay"] = verdict.weight_decay
 
     def end_epoch(self, epoch: int) -> dict[str, float]:
         """Return losses and accuracies of both splits, learning rates, and what the architecture looks like."""
         mixing = self.mixing()
         train_loss, train_accuracy = self.train_meter.read()
         valid_loss, valid_accuracy = evaluate_network(
-            self.network,
-            lambda images: self.network(images, mixing),
-            evaluation_batches(self.data.valid, self.data.info, self.batch_size, self.device),
-            self.device,
+            self.network, lambda images: self.network(images, mixing), self._all_images("search_valid"), self.device
         )
         return {
             "search_train/loss": train_loss,
@@ -147,25 +275,106 @@ class Search:
             "search_valid/accuracy": valid_accuracy,
             "lr/weights": self.weight_optimizer.param_groups[0]["lr"],
             "lr/architecture": self.arch_optimizer.param_groups[0]["lr"],
-            **architecture_probes(mixing, self.space, self.method.derive(mixing, self.space)),
+            **architecture_probes(mixing, self.space, self.method.genotype(mixing, self.space)),
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Return weights, architecture parameters, both optimizers and the epoch's measurements so far."""
+        """Return everything that decides the search's future but the random states, and the epoch's measurements."""
         return {
+            **self._trained_state(),
+            "train_meter": self.train_meter.sums,
+            "monitor": None if self._monitor is None else self._monitor.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go to a state that `state_dict` returned."""
+        self._load_trained_state(state)
+        self.train_meter.sums = state["train_meter"].to(self.device)
+        if self._monitor is not None:
+            self._monitor.load_state_dict(state["monitor"])
+
+    def _trained_state(self) -> dict[str, Any]:
+        candidates = {kind: [list(names) for names in self.space.candidates(kind)] for kind in self.space.cell_types}
+        return {
+            "clock": {"clock": self.clock, "step": self._step, "epoch": self._epoch, "stages": self._stages_begun},
+            "candidates": candidates,
             "network": self.network.state_dict(),
             "architecture": {name: parameter.detach() for name, parameter in self.parameters.items()},
             "weight_optimizer": self.weight_optimizer.state_dict(),
             "arch_optimizer": self.arch_optimizer.state_dict(),
-            "train_meter": self.train_meter.sums,
+            "pruner": None if self._pruner is None else self._pruner.state_dict(),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to a state that `state_dict` returned."""
+    def _load_trained_state(self, state: Mapping[str, Any]) -> None:
+        clock, built = state["clock"], (self.space, self._stages_begun)
+        self.clock, self._step, self._epoch = clock["clock"], clock["step"], clock["epoch"]
+        self._stages_begun = clock["stages"]
+        normal, reduce = (tuple(map(tuple, state["candidates"].get(kind, ()))) for kind in CELL_TYPES)
+        self.space = replace(self.space, normal=normal, reduce=reduce)
+        if built != (self.space, self._stages_begun):
+            self.network = self._build(self.space)
         self.network.load_state_dict(state["network"])
-        with torch.no_grad():
-            for name, parameter in self.parameters.items():
-                parameter.copy_(state["architecture"][name])
-        self.weight_optimizer.load_state_dict(state["weight_optimizer"])
-        self.arch_optimizer.load_state_dict(state["arch_optimizer"])
-        self.train_meter.sums = state["train_meter"].to(self.device)
+        self._set_architecture(state["architecture"])
+        # Copies, since an optimizer goes on with the tensors that it is given.
+        self.weight_optimizer.load_state_dict(copy.deepcopy(state["weight_optimizer"]))
+        self.arch_optimizer.load_state_dict(copy.deepcopy(state["arch_optimizer"]))
+        if self._pruner is not None:
+            self._pruner.load_state_dict(state["pruner"])
+            self._make_batches()
+        self._make_ready()
+
+    def _build(self, space: Space) -> Supernet:
+        """Return a fresh supernet of the stage that has begun last."""
+        stage = max(0, self._stages_begun - 1)
+        return Supernet(
+            space,
+            channels=self._channels,
+            num_cells=self.method.num_cells(space, stage, self._num_cells),
+            num_classes=self.data.info.num_classes,
+            in_channels=self.data.info.channels,
+            build_edge=self.method.edge_builder(space, stage),
+        ).to(self.device)
+
+    def _set_architecture(self, values: Mapping[str, Tensor]) -> None:
+        """Go on with copies of architecture parameters, and with fresh optimizers."""
+        recipe = self.method.recipe
+        self.parameters: ArchitectureParameters = {
+            name: nn.Parameter(value.detach().clone().to(self.device)) for name, value in values.items()
+        }
+        self.arch_optimizer = torch.optim.Adam(
+            self.parameters.values(), recipe.arch_lr, betas=recipe.arch_betas, weight_decay=recipe.arch_weight_decay
+        )
+        self.weight_optimizer = torch.optim.SGD(
+            self.network.parameters(),
+            recipe.weight_lr,
+            momentum=recipe.momentum,
+            nesterov=recipe.nesterov,
+            weight_decay=recipe.weight_decay,
+        )
+
+    def _make_batches(self) -> None:
+        """Go on with endless batches of the images in use."""
+        augmentation = standard_augmentation(self.data.info)
+
+        def batches(split: Split) -> Batches:
+            since = 0 if self._pruner is None else self._pruner.since
+            seed = derive_seed(self._seed, split, since) if since else derive_seed(self._seed, split)
+            return Batches(self._images(split), self.data.info, self.batch_size, augmentation, seed, self.device)
+
+        self.train_batches, self.valid_batches = batches("search_train"), batches("search_valid")
+
+    def _images(self, split: Split) -> Images:
+        images = self.data.train if split == "search_train" else self.data.valid
+        return images if self._pruner is None else images.select(self._pruner.kept(split))
+
+    def _all_images(self, split: Split) -> Iterator[Batch]:
+        return evaluation_batches(self._images(split), self.data.info, self.batch_size, self.device)
+
+    def _train_batch(self, position: int, moment: Moment) -> Batch:
+        images, labels = self.train_batches.batch(position)
+        return cutout_some(images, self.method.cutout(moment), cpu_generator("cutout", moment.step_seed)), labels
+
+    def _report(self, split: Split, position: int, logits: Tensor, labels: Tensor) -> None:
+        if self._pruner is not None:
+            batches = self.train_batches if split == "search_train" else self.valid_batches
+            self._pruner.record(split, batches.rows(position), logits.detach(), labels)

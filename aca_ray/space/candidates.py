@@ -1,12 +1,14 @@
 """The names of the candidate operations.
 
-Source: Liu et al. 2019 (DARTS), section 3.1; `noise` from Zela et al. 2020 (space S4).
+Source: Liu et al. 2019 (DARTS), section 3.1; `noise` from Zela et al. 2020 (space S4); `nor_conv` and the pooling that
+is plain in the supernet too from Dong & Yang 2020 (NAS-Bench-201).
 """
 
 from __future__ import annotations
 
 NONE = "none"
 SKIP = "skip_connect"
+PLAIN = "plain_"  # before the name of a pooling behind which the supernet has no batch norm
 
 # The canonical order is the column order of the architecture parameters.
 DARTS_CANDIDATES: tuple[str, ...] = (
@@ -19,5 +21,13 @@ DARTS_CANDIDATES: tuple[str, ...] = (
     "dil_conv_3x3",
     "dil_conv_5x5",
 )
-PARAMETRIC: frozenset[str] = frozenset({"sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"})
-CANDIDATES: frozenset[str] = frozenset({*DARTS_CANDIDATES, "noise"})
+NASBENCH201_CANDIDATES: tuple[str, ...] = (NONE, SKIP, "nor_conv_1x1", "nor_conv_3x3", f"{PLAIN}avg_pool_3x3")
+PARAMETRIC: frozenset[str] = frozenset(
+    {"sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5", "nor_conv_1x1", "nor_conv_3x3"}
+)
+CANDIDATES: frozenset[str] = frozenset({*DARTS_CANDIDATES, *NASBENCH201_CANDIDATES, "noise"})
+
+
+def published_name(operation: str) -> str:
+    """Return the name that papers and architecture strings give an operation."""
+    return operation.removeprefix(PLAIN)

@@ -84,9 +84,9 @@ class ChannelPlan:
 
     @property
     def refilled_share(self) -> float:
-        """Share of channels given to skip connections, the mean over all stages and edges, in [0, 1]."""
+        """Share of channels given to skip connections, the mean over all stages and edges, in [0, 1]; 0 of no edges."""
         fractions = [edge.kept_fraction for stage in self.stages for edge in stage]
-        return 1.0 - sum(fractions) / len(fractions)
+        return 1.0 - sum(fractions) / len(fractions) if fractions else 0.0
 
     def check_fits(self, genotype: Genotype) -> None:
         """Raise ConfigError unless every stage has one entry per kept edge of its cell."""

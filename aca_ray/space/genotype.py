@@ -34,16 +34,26 @@ class CellGenotype:
     Attributes:
         edges: the kept edges, node-major; within a node in the order that the derivation gives (best first).
         concat: the nodes whose outputs are concatenated to the cell's output.
+        num_inputs: 2 for a cell of the DARTS skeleton, 1 for one of the residual skeleton of NAS-Bench-201. In a cell
+            of one input all nodes up to its only output are there, and those that no edge enters are zero.
     """
 
     edges: tuple[KeptEdge, ...]
     concat: tuple[int, ...]
+    num_inputs: int = 2
 
     def __post_init__(self) -> None:
+        if self.num_inputs == 2:
+            self._check_two_inputs()
+        elif self.num_inputs == 1:
+            self._check_one_input()
+        else:
+            raise ConfigError(f"genotype: num_inputs must be 1 or 2, found {self.num_inputs}")
+
+    def _check_two_inputs(self) -> None:
         present = {0, 1}
         for edge in self.edges:
-            if edge.operation not in CANDIDATES or edge.operation == NONE:
-                raise ConfigError(unknown_name("genotype", "operation", edge.operation, CANDIDATES - {NONE}))
+            _check_operation(edge)
             if edge.source not in present or edge.source >= edge.target or edge.target < max(2, *present):
                 raise ConfigError(
                     f"genotype: edge {tuple(edge)} reads node {edge.source}, which no earlier edge computes, or adds "
@@ -56,18 +66,54 @@ class CellGenotype:
                 f"genotype: concat {self.concat} must name computed nodes, each once, and be non-empty; bad: {missing}"
             )
 
+    def _check_one_input(self) -> None:
+        if len(self.concat) > 1 or any(node < 1 for node in self.concat):
+            raise ConfigError(f"genotype: a cell of one input has one output, a node from 1 on, found {self.concat}")
+        for edge in self.edges:
+            _check_operation(edge)
+            if not 0 <= edge.source < edge.target or edge.target not in self.nodes:
+                raise ConfigError(
+                    f"genotype: edge {tuple(edge)} must run from a node to a later one, of nodes 0 and {self.nodes}"
+                )
+        targets = [edge.target for edge in self.edges]
+        if targets != sorted(targets):
+            raise ConfigError(f"genotype: list edges node by node, found targets in the order {targets}")
+
     @property
     def nodes(self) -> tuple[int, ...]:
-        """The computed nodes, in order of computation."""
+        """The nodes that are no inputs, in order of computation."""
+        if self.num_inputs == 1:
+            return tuple(range(1, 1 + max(self.concat, default=0)))
         return tuple(dict.fromkeys(edge.target for edge in self.edges))
+
+
+def _check_operation(edge: KeptEdge) -> None:
+    if edge.operation not in CANDIDATES or edge.operation == NONE:
+        raise ConfigError(unknown_name("genotype", "operation", edge.operation, CANDIDATES - {NONE}))
+
+
+# What stands in the place of the reduction cell where cells have one input: nothing of it is derived.
+RESIDUAL_BLOCK = CellGenotype(edges=(), concat=(), num_inputs=1)
 
 
 @dataclass(frozen=True)
 class Genotype:
-    """The two derived cells of a network."""
+    """The two derived cells of a network; `reduce` is RESIDUAL_BLOCK exactly where cells have one input."""
 
     normal: CellGenotype
     reduce: CellGenotype
+
+    def __post_init__(self) -> None:
+        if not self.normal.concat or (self.normal.num_inputs == 1) != (self.reduce == RESIDUAL_BLOCK):
+            raise ConfigError(
+                "genotype: a normal cell of two inputs needs a reduction cell of two, one of one input a reduction "
+                f"without edges and concat, found normal {self.normal} and reduce {self.reduce}"
+            )
+
+    @property
+    def num_inputs(self) -> int:
+        """Inputs of every cell; which of the two skeletons the cells stand in."""
+        return self.normal.num_inputs
 
     def cell(self, cell_type: CellType) -> CellGenotype:
         """Return the derived cell of one type."""
@@ -87,7 +133,8 @@ class Genotype:
         """Return a JSON-ready value that `from_json` reads back to an equal genotype."""
 
         def cell(value: CellGenotype) -> dict[str, Any]:
-            return {"edges": [list(edge) for edge in value.edges], "concat": list(value.concat)}
+            num_inputs = {} if value.num_inputs == 2 else {"num_inputs": value.num_inputs}
+            return {"edges": [list(edge) for edge in value.edges], "concat": list(value.concat), **num_inputs}
 
         return {
             "schema": SCHEMA,
@@ -111,6 +158,7 @@ class Genotype:
                         KeptEdge(str(name), int(source), int(target)) for name, source, target in value[cell]["edges"]
                     ),
                     tuple(int(node) for node in value[cell]["concat"]),
+                    int(value[cell].get("num_inputs", 2)),
                 )
                 for cell in ("normal", "reduce")
             ]

@@ -1,6 +1,7 @@
 """Search spaces as values: which candidate operations every edge of both cells offers.
 
-Source: the DARTS space is that of Liu et al. 2019; S1 to S4 are those of Zela et al. 2020 (RobustDARTS).
+Source: the DARTS space is that of Liu et al. 2019; S1 to S4 are those of Zela et al. 2020 (RobustDARTS); nasbench201 is
+that of Dong & Yang 2020.
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from aca_ray.errors import ConfigError, unknown_name
-from aca_ray.space.candidates import CANDIDATES, DARTS_CANDIDATES, NONE, SKIP
-from aca_ray.space.topology import CELL_TYPES, DARTS_TOPOLOGY, CellType, Topology
+from aca_ray.space.candidates import CANDIDATES, DARTS_CANDIDATES, NASBENCH201_CANDIDATES, NONE, SKIP
+from aca_ray.space.topology import CELL_TYPES, DARTS_TOPOLOGY, NASBENCH201_TOPOLOGY, CellType, Topology
 
 EdgeCandidates = tuple[str, ...]
 
@@ -20,9 +21,10 @@ class Space:
 
     Attributes:
         name: the registry name.
-        topology: nodes and edges of both cells.
+        topology: nodes and edges of a cell.
         normal: one tuple of operation names per edge of the normal cell, in column order.
-        reduce: the same for the reduction cell.
+        reduce: the same for the reduction cell; empty where cells have one input, as a fixed residual block then
+            stands in its place.
     """
 
     name: str
@@ -31,9 +33,10 @@ class Space:
     reduce: tuple[EdgeCandidates, ...]
 
     def __post_init__(self) -> None:
-        num_edges = len(self.topology.edges)
         for cell_type in CELL_TYPES:
             edges = self.candidates(cell_type)
+            is_residual_block = cell_type == "reduce" and self.topology.num_inputs == 1
+            num_edges = 0 if is_residual_block else len(self.topology.edges)
             if len(edges) != num_edges:
                 raise ConfigError(f"space {self.name}.{cell_type}: needs {num_edges} edges, has {len(edges)}")
             for index, names in enumerate(edges):
@@ -43,8 +46,11 @@ class Space:
                 for name in names:
                     if name not in CANDIDATES:
                         raise ConfigError(unknown_name(place, "operation", name, CANDIDATES))
-                if names == (NONE,):
-                    raise ConfigError(f"{place}: an edge that offers only {NONE!r} can never be derived")
+
+    @property
+    def cell_types(self) -> tuple[CellType, ...]:
+        """The cell types that have edges, and so something to search."""
+        return tuple(cell_type for cell_type in CELL_TYPES if self.candidates(cell_type))
 
     def candidates(self, cell_type: CellType) -> tuple[EdgeCandidates, ...]:
         """Return the candidates of every edge of one cell type."""
@@ -120,6 +126,12 @@ SPACES: dict[str, Space] = {
         _uniform("s2", (_SKIP, _SEP3)),
         _uniform("s3", (NONE, _SKIP, _SEP3)),
         _uniform("s4", ("noise", _SEP3)),
+        Space(
+            "nasbench201",
+            NASBENCH201_TOPOLOGY,
+            normal=(NASBENCH201_CANDIDATES,) * len(NASBENCH201_TOPOLOGY.edges),
+            reduce=(),
+        ),
     )
 }
 

@@ -23,8 +23,10 @@ class Edge(NamedTuple):
 class Topology:
     """A densely connected cell: nodes 0..num_inputs-1 are inputs, the others sum over all earlier nodes.
 
+    Cells of two inputs stand in the skeleton of DARTS, cells of one input in the residual skeleton of NAS-Bench-201.
+
     Attributes:
-        num_inputs: nodes that are outputs of earlier cells.
+        num_inputs: nodes that are outputs of earlier cells, 1 or 2.
         num_nodes: intermediate nodes, numbered from num_inputs on.
     """
 
@@ -41,12 +43,18 @@ class Topology:
         """The nodes that compute something, in order."""
         return range(self.num_inputs, self.num_inputs + self.num_nodes)
 
+    @property
+    def output_nodes(self) -> range:
+        """The nodes whose concatenation is the cell's output: all that compute, with one input the last alone."""
+        return self.intermediate_nodes if self.num_inputs > 1 else self.intermediate_nodes[-1:]
+
     def incoming(self, node: int) -> tuple[int, ...]:
         """Return the indices (into `edges`) of the edges that end in a node, sources ascending."""
         return tuple(index for index, edge in enumerate(self.edges) if edge.target == node)
 
 
 DARTS_TOPOLOGY = Topology(num_inputs=2, num_nodes=4)
+NASBENCH201_TOPOLOGY = Topology(num_inputs=1, num_nodes=3)
 
 
 def reduction_cells(num_cells: int) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from aca_ray.errors import CheckpointError
 from aca_ray.storage.files import remove_leftovers, write_bytes
 
 FORMAT = "aca_ray.checkpoint"
-VERSION = 1
+VERSION = 2
 SUFFIX = ".ckpt"
 _MAX_HEADER_BYTES = 1 << 26
 

@@ -24,8 +24,15 @@ class EpochWork(Protocol):
     """What is done epoch by epoch; it holds all state that decides the future, except the random states."""
 
     device: torch.device
-    steps_per_epoch: int
-    images_per_epoch: int
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Number of images that an epoch trains on."""
+        ...
+
+    def is_over(self, epoch: int, step: int) -> bool:
+        """Return whether nothing is left to do of the 0-based epoch after so many steps."""
+        ...
 
     def begin_epoch(self, epoch: int) -> None:
         """Prepare the 0-based epoch: schedules, empty meters. Must be a function of the epoch alone."""
@@ -77,10 +84,10 @@ class EpochLoop:
         start = time.perf_counter()
         if self.step == 0:
             self.work.begin_epoch(self.epoch)
-        while self.step < self.work.steps_per_epoch:
+        while not self.work.is_over(self.epoch, self.step):
             self.work.step(self.epoch, self.step)
             self.step += 1
-            if time.perf_counter() - start >= slice_seconds and self.step < self.work.steps_per_epoch:
+            if time.perf_counter() - start >= slice_seconds and not self.work.is_over(self.epoch, self.step):
                 self._seconds += time.perf_counter() - start
                 return None
         metrics = self.work.end_epoch(self.epoch)

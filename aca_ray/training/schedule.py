@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
+
+Schedule = Callable[[float, int, int], float]
+"""From (first learning rate, 0-based epoch, number of epochs) to the epoch's learning rate."""
+
+EPOCH_FACTOR = 0.97
+NUM_LAST_EPOCHS, NUM_WARMUP_EPOCHS = 5, 5
 
 
 def cosine(start: float, end: float, epoch: int, num_epochs: int) -> float:
@@ -15,6 +22,32 @@ def cosine(start: float, end: float, epoch: int, num_epochs: int) -> float:
     Source: Loshchilov & Hutter 2017, equation 5, without restarts.
     """
     return end + 0.5 * (start - end) * (1.0 + math.cos(math.pi * epoch / num_epochs))
+
+
+def cosine_to_zero(start: float, epoch: int, num_epochs: int) -> float:
+    """Return the cosine's learning rate with the end 0. Source: DARTS' official code, train.py."""
+    return cosine(start, 0.0, epoch, num_epochs)
+
+
+def exponential(start: float, epoch: int, num_epochs: int) -> float:
+    """Return start * 0.97^epoch, whatever the number of epochs. Source: DARTS' official code, train_imagenet.py."""
+    return start * EPOCH_FACTOR**epoch
+
+
+def warmed_up_linear(start: float, epoch: int, num_epochs: int) -> float:
+    """Return a line that begins at `start` after a warm-up and is a fifth as steep in the last 5 epochs.
+
+    Before these it falls towards 0 at their beginning, in them from start / (num_epochs - 5) to 0 at their end. The
+    first 5 epochs take (epoch + 1) / 5 of it.
+
+    Source: PC-DARTS' official code, train_imagenet.py, for batches of more than 256 images.
+    """
+    num_before, remaining = num_epochs - NUM_LAST_EPOCHS, num_epochs - epoch
+    if remaining > NUM_LAST_EPOCHS:
+        lr = start * (num_before - epoch) / num_before
+    else:
+        lr = start * remaining / (NUM_LAST_EPOCHS * num_before)
+    return lr * min(1.0, (epoch + 1) / NUM_WARMUP_EPOCHS)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nn": {"errors", "space"},
     "data": {"errors"},
     "training": {"errors"},
-    "methods": {"errors", "space", "nn"},
+    "methods": {"errors", "space", "nn", "training"},
     "search": {"errors", "space", "nn", "data", "training", "methods"},
     "channels": {"errors", "space", "storage", "nn", "data"},
     "evaluation": {"errors", "space", "nn", "data", "training"},

@@ -11,6 +11,7 @@ from aca_ray.comparison import SweepRows, compare, draw_genotype, draw_mixing, r
 from aca_ray.comparison.drawing import cell_figure
 from aca_ray.errors import ConfigError
 from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, Genotype, find_space, stage_cell_type
+from aca_ray.space.nasbench201 import parse_architecture_string
 
 if TYPE_CHECKING:
     from conftest import SweepFolder
@@ -77,6 +78,23 @@ def test_no_two_labels_of_a_cell_overlap(name: str, with_plan: bool) -> None:
     _assert_texts_apart(figure)
 
 
+@pytest.mark.parametrize("with_plan", [False, True])
+def test_a_cell_of_one_input_is_drawn_alone(with_plan: bool, tmp_path: Path) -> None:
+    genotype = parse_architecture_string(
+        "|nor_conv_3x3~0|+|skip_connect~0|avg_pool_3x3~1|+|nor_conv_1x1~0|avg_pool_3x3~1|skip_connect~2|"
+    )
+    plan = _plan(genotype) if with_plan else None
+    figure = cell_figure(genotype, plan)
+    assert len(figure.axes) == 1
+    _assert_texts_apart(figure)
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts.count("avg_pool_3x3") == 2  # the name that the benchmark gives it
+    assert {"$c_{k-1}$", "1", "2", "3", "$c_k$"} < set(texts)
+    assert "concat" not in texts
+    nothing = parse_architecture_string("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
+    _assert_image(draw_genotype(nothing, tmp_path / "cell.png", _plan(nothing)))
+
+
 def _assert_texts_apart(figure: Figure) -> None:
     figure.draw_without_rendering()
     boxes = [
@@ -100,7 +118,7 @@ def test_plan_of_another_genotype_is_refused(tmp_path: Path) -> None:
         draw_genotype(PUBLISHED["FAIR_DARTS_A"], tmp_path / "cells.png", _plan(PUBLISHED["DARTS_V2"]))
 
 
-@pytest.mark.parametrize("space", ["darts", "s1", "s4"])
+@pytest.mark.parametrize("space", ["darts", "s1", "s4", "nasbench201"])
 def test_mixing_weights_are_drawn(tmp_path: Path, space: str) -> None:
     _assert_image(draw_mixing(_alphas(space), tmp_path / "mixing.svg"))
 

@@ -1,12 +1,6 @@
-"""Splits, statistics, validation of the data mapping, digits and the torchvision CIFAR-10 source."""
+"""Splits, statistics, validation of the data mapping, and digits."""
 
 from __future__ import annotations
-
-import hashlib
-import pickle
-import tarfile
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +8,11 @@ import torch
 from sklearn.datasets import load_digits
 
 from aca_ray.data import SOURCES, load_evaluation_data, load_search_data, validate_data
-from aca_ray.data.cifar10 import MEAN, STD
-from aca_ray.data.image_set import STD_FLOOR, channel_statistics
-from aca_ray.errors import ConfigError, DataError
+from aca_ray.data.image_set import STD_FLOOR, ImageSet, channel_statistics
+from aca_ray.errors import ConfigError
 
 DIGITS = {"name": "digits"}
+NAMES = "cifar10, cifar100, digits, fashion_mnist, imagenet, parquet, svhn"
 
 
 def rows_of(images):
@@ -61,7 +55,7 @@ def test_limits_take_the_first_rows():
 def test_statistics_match_numpy():
     images = torch.randint(256, (2050, 3, 4, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     images[:, 2] = 51
-    mean, std = channel_statistics(images)
+    mean, std = channel_statistics(ImageSet(images, torch.zeros(2050, dtype=torch.int64)))
     pixels = images.numpy().astype(np.float64) / 255
     np.testing.assert_allclose(mean, pixels.mean(axis=(0, 2, 3)), rtol=1e-12)
     np.testing.assert_allclose(std[:2], pixels.std(axis=(0, 2, 3))[:2], rtol=1e-12)
@@ -76,12 +70,20 @@ def test_statistics_match_numpy():
         ({"name": "cifar10", "root": "does-not-exist-yet"}, []),
         ({"name": "parquet", "train": "s3://bucket/train.parquet", "test": "gs://bucket/test.parquet"}, []),
         ("digits", ["d: must be a mapping such as {name: digits}, found 'digits'"]),
-        ({}, ["d.name: is required; known data sets: cifar10, digits, parquet"]),
+        (
+            {},
+            [f"d.name: is required; known data sets: {NAMES}"],
+        ),
         (
             {"name": "digit"},
-            ["d.name: unknown data set 'digit'. Did you mean digits? Known: cifar10, digits, parquet"],
+            [
+                "d.name: unknown data set 'digit'. Did you mean digits? Known: cifar10, cifar100, digits, fashion_mnist, imagenet, parquet, svhn"
+            ],
         ),
-        ({"name": [1]}, ["d.name: unknown data set [1]. Known: cifar10, digits, parquet"]),
+        (
+            {"name": [1]},
+            [f"d.name: unknown data set [1]. Known: {NAMES}"],
+        ),
         ({"name": "cifar10", "root": ""}, ["d.root: must be a non-empty text, found ''"]),
         ({"name": "cifar10", "root": "s3://bucket"}, ["d.root: must be a local folder, found the URI 's3://bucket'"]),
         (
@@ -134,91 +136,3 @@ def test_validate_wants_folders_and_files_where_they_belong(tmp_path):
 
 def test_every_source_is_registered_under_its_name():
     assert {name: source.name for name, source in SOURCES.items()} == {name: name for name in SOURCES}
-
-
-@pytest.fixture
-def cifar10_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Files in the format of CIFAR-10 with few images, and the checksums that torchvision should expect of them."""
-    from torchvision.datasets import CIFAR10
-
-    folder = tmp_path / CIFAR10.base_folder
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-
-    def write(name, content):
-        (folder / name).write_bytes(pickle.dumps(content))
-        return hashlib.md5((folder / name).read_bytes()).hexdigest()
-
-    def write_images(name):
-        content = {"data": rng.integers(0, 256, (10, 3072), dtype=np.uint8), "labels": list(range(10))}
-        return [name, write(name, content)]
-
-    monkeypatch.setattr(CIFAR10, "train_list", [write_images("data_batch_1"), write_images("data_batch_2")])
-    monkeypatch.setattr(CIFAR10, "test_list", [write_images("test_batch")])
-    names = write("batches.meta", {"label_names": [f"class{index}" for index in range(10)]})
-    monkeypatch.setattr(CIFAR10, "meta", {"filename": "batches.meta", "key": "label_names", "md5": names})
-    return tmp_path
-
-
-def test_cifar10_files_are_read(cifar10_root):
-    evaluation = load_evaluation_data({"name": "cifar10", "root": str(cifar10_root), "max_test_images": 4})
-    stored = pickle.loads((cifar10_root / "cifar-10-batches-py" / "data_batch_2").read_bytes())
-    assert evaluation.train.images.shape == (20, 3, 32, 32)
-    assert np.array_equal(evaluation.train.images[10:].flatten(1).numpy(), stored["data"])
-    assert evaluation.train.labels.tolist() == [*range(10), *range(10)]
-    assert len(evaluation.test) == 4
-    info = evaluation.info
-    assert (info.mean, info.std, info.flip, info.class_names[3]) == (MEAN, STD, True, "class3")
-    assert str(cifar10_root) in info.source
-    search = load_search_data({"name": "cifar10", "root": str(cifar10_root)})
-    assert search.info == info
-    assert list(cifar10_root.glob("*.lock")) == [], "data that is there needs no lock"
-
-
-def test_cifar10_search_decodes_no_test_images(cifar10_root, monkeypatch):
-    from torchvision.datasets import CIFAR10
-
-    # A test file that has the right checksum and is no pickle: reading its images would fail.
-    test_file = cifar10_root / "cifar-10-batches-py" / "test_batch"
-    test_file.write_bytes(b"not a pickle")
-    monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", hashlib.md5(b"not a pickle").hexdigest()]])
-    assert len(load_search_data({"name": "cifar10", "root": str(cifar10_root)}).valid) == 10
-    with pytest.raises(pickle.UnpicklingError):
-        load_evaluation_data({"name": "cifar10", "root": str(cifar10_root)})
-
-
-def test_cifar10_is_downloaded_once(cifar10_root, monkeypatch):
-    from torchvision.datasets import CIFAR10
-
-    # torchvision unpacks an archive that is already there, so that no network is needed.
-    root = cifar10_root / "new"
-    root.mkdir()
-    archive = root / CIFAR10.filename
-    with tarfile.open(archive, "w:gz") as tar:
-        tar.add(cifar10_root / "cifar-10-batches-py", "cifar-10-batches-py")
-    monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(archive.read_bytes()).hexdigest())
-    downloads = []
-    download = CIFAR10.download
-
-    def counted(self):
-        if not self._check_integrity():
-            downloads.append(self.root)
-        download(self)
-
-    monkeypatch.setattr(CIFAR10, "download", counted)
-    with ThreadPoolExecutor(4) as pool:
-        digests = list(
-            pool.map(lambda _: load_search_data({"name": "cifar10", "root": str(root)}).info.digest, range(4))
-        )
-    assert digests == [load_search_data({"name": "cifar10", "root": str(cifar10_root)}).info.digest] * 4
-    assert len(downloads) == 1
-
-
-def test_cifar10_that_cannot_be_had(cifar10_root, monkeypatch):
-    from torchvision.datasets import CIFAR10
-
-    (cifar10_root / "cifar-10-batches-py" / "data_batch_2").write_bytes(b"damaged")
-    monkeypatch.setattr(CIFAR10, "url", (cifar10_root / "nowhere.tar.gz").as_uri())
-    with pytest.raises(DataError, match="can't be downloaded") as raised:
-        load_search_data({"name": "cifar10", "root": str(cifar10_root)})
-    assert str(cifar10_root) in str(raised.value)

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from aca_ray.methods.core import ArchStep, Batch, batch_loss
+from aca_ray.methods.loss import batch_loss
 from aca_ray.methods.parts import arch_gradient
 from aca_ray.methods.parts.arch_gradient import first_order, unrolled
-from aca_ray.methods.parts.relaxation import softmax_operations
+from aca_ray.methods.parts.relaxation import masked_softmax
+from aca_ray.methods.views import ArchStep, Batch
 from aca_ray.nn import CellMixing, Mixing, Supernet, candidate_mask
 from aca_ray.space import Space, Topology
 
@@ -22,7 +23,7 @@ NAMES = (("avg_pool_3x3", "sep_conv_3x3"), ("sep_conv_3x3", "avg_pool_3x3"))
 SPACE = Space("tiny", Topology(num_inputs=2, num_nodes=1), normal=NAMES, reduce=NAMES)
 
 
-def no_penalty() -> Tensor:
+def no_penalty(mixing: Mixing) -> Tensor:
     return torch.zeros((), dtype=torch.float64)
 
 
@@ -34,7 +35,7 @@ def batch(seed: int) -> Batch:
 
 def relax(parameters: dict[str, Tensor]) -> Mixing:
     def cell(cell_type: str) -> CellMixing:
-        return CellMixing(softmax_operations(parameters[f"alpha_{cell_type}"], candidate_mask(SPACE, "normal")))
+        return CellMixing(masked_softmax(parameters[f"alpha_{cell_type}"], candidate_mask(SPACE, "normal")))
 
     return Mixing(cell("normal"), cell("reduce"))
 
@@ -210,7 +211,7 @@ def test_first_order_against_finite_differences(step: ArchStep) -> None:
 def test_the_penalty_is_added_once(step: ArchStep, gradient: Callable[[ArchStep], tuple[Tensor, ...]]) -> None:
     plain = gradient(step)
     penalized = gradient(
-        replace(step, penalty=lambda: sum(0.5 * parameter.square().sum() for parameter in step.parameters.values()))
+        replace(step, penalty=lambda mixing: sum(0.5 * parameter.square().sum() for parameter in step.parameters.values()))
     )
     for one, other, parameter in zip(plain, penalized, step.parameters.values(), strict=True):
         assert torch.allclose(other - one, parameter, atol=1e-10)

@@ -57,7 +57,7 @@ def test_a_step_reaches_every_parameter_and_a_valid_genotype_comes_out(
 ) -> None:
     search = build_search(method, space)
     architecture, weights = copies(search)
-    search.begin_epoch(1)
+    search.clock = 1
     search.step(1, 0)
 
     for cell_type in CELL_TYPES:
@@ -97,7 +97,7 @@ def test_neither_step_touches_the_other_ones_parameters(
 ) -> None:
     frozen = build_search(replace(method, recipe=replace(method.recipe, arch_start=0.9)), space, num_cells=3)
     architecture, weights = copies(frozen)
-    frozen.begin_epoch(1)
+    frozen.clock = 1
     frozen.step(1, 0)
     assert same(architecture, copies(frozen)[0])
     assert not same(weights, copies(frozen)[1])
@@ -105,7 +105,7 @@ def test_neither_step_touches_the_other_ones_parameters(
     still = replace(method.recipe, weight_lr=0.0, weight_lr_min=0.0)
     resting = build_search(replace(method, recipe=still), space, num_cells=3)
     architecture, weights = copies(resting)
-    resting.begin_epoch(1)
+    resting.clock = 1
     resting.step(1, 0)
     assert not same(architecture, copies(resting)[0])
     assert same(weights, copies(resting)[1])
@@ -178,7 +178,7 @@ def test_seeds_decide(build_search: BuildSearch, name: str) -> None:
     def outcome(seed: int) -> list[Tensor]:
         search = build_search(methods()[name], SPACES["s2"], num_cells=3, seed=seed)
         np.random.seed(0)  # a global generator that someone else used
-        search.begin_epoch(1)
+        search.clock = 1
         search.step(1, 0)
         return [part for parts in copies(search) for part in parts]
 

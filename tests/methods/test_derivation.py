@@ -77,7 +77,7 @@ def test_edges_with_fewer_candidates() -> None:
     assert derive([[0.3, 9.0, 9.0, 9.0], *NORMAL[1:]], space=ragged)[:2] == [("max_pool_3x3", 1, 2), ("noise", 0, 2)]
 
 
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("name", [name for name, space in SPACES.items() if space.topology.num_inputs == 2])
 def test_against_all_pairs_of_edges(name: str) -> None:
     """Of all ways to keep two edges per node with one operation each, the derived one has the largest sum."""
     space = SPACES[name]

@@ -6,7 +6,8 @@ import math
 
 import torch
 
-from aca_ray.methods.parts.relaxation import softmax_incoming_edges, softmax_operations
+from aca_ray.methods.moment import Moment
+from aca_ray.methods.parts.relaxation import masked_softmax, softmax_incoming_edges
 from aca_ray.methods.registry import find_method
 from aca_ray.space import SPACES, Space, Topology
 
@@ -14,7 +15,7 @@ from aca_ray.space import SPACES, Space, Topology
 def test_softmax_over_real_candidates() -> None:
     alpha = torch.tensor([[0.0, math.log(3.0), 5.0], [7.0, 7.0, 7.0], [1.0, 2.0, 3.0]])
     mask = torch.tensor([[True, True, False], [True, True, True], [True, False, False]])
-    weights = softmax_operations(alpha, mask)
+    weights = masked_softmax(alpha, mask)
     assert torch.allclose(weights, torch.tensor([[0.25, 0.75, 0.0], [1 / 3, 1 / 3, 1 / 3], [1.0, 0.0, 0.0]]))
     assert torch.equal(weights == 0, ~mask)
 
@@ -56,11 +57,11 @@ def test_mixing_of_a_method_with_edge_weights() -> None:
         "beta_normal": torch.tensor([math.log(4.0), 0.0]),
         "beta_reduce": torch.tensor([0.0, 0.0]),
     }
-    mixing = find_method("pc_darts").mixing(space, parameters)
+    mixing = find_method("pc_darts").mixing(space, parameters, Moment(0, 1))
     assert torch.allclose(mixing.normal.operations, torch.tensor([[0.2, 0.8], [1.0, 0.0]]))
     assert torch.allclose(mixing.reduce.operations, torch.ones(2, 1))
     assert mixing.normal.edges is not None
     assert mixing.reduce.edges is not None
     assert torch.allclose(mixing.normal.edges, torch.tensor([0.8, 0.2]))
     assert torch.allclose(mixing.reduce.edges, torch.tensor([0.5, 0.5]))
-    assert find_method("darts").mixing(space, parameters).normal.edges is None
+    assert find_method("darts").mixing(space, parameters, Moment(0, 1)).normal.edges is None

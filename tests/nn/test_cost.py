@@ -8,6 +8,7 @@ import torch
 from aca_ray.nn import Cost, DerivedNetwork, derived_cost, num_parameters
 from aca_ray.nn.cost import count_macs
 from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, Genotype
+from aca_ray.space.nasbench201 import parse_architecture_string
 from aca_ray.space.published import parse_cell
 
 GENOTYPE = Genotype(parse_cell("sk-0 s3-1"), parse_cell("mp-0 sk-1"))  # one node in each cell
@@ -41,6 +42,19 @@ def test_allocated_network() -> None:
     pooled_half = Cost(2 * 2 + 4, 16 * 2 * 2)  # cell 1: two of four channels are reduced instead of pooled
     expected = total(STEM, *INPUTS, separable, *REDUCTIONS, pooled_half, REDUCTIONS[1], CLASSIFIER)
     assert derived_cost(GENOTYPE, plan, **SIZE) == expected
+
+
+def test_network_in_the_residual_skeleton() -> None:
+    genotype = parse_architecture_string("|op~0|+|op~0|op~1|+|op~0|op~1|op~2|".replace("op", "nor_conv_1x1"))
+    expected = total(
+        Cost(9 * 2 + 4, 64 * 9 * 2),
+        Cost(6 * (2 * 2 + 4), 6 * 64 * 2 * 2),  # 2 channels at 8x8
+        Cost((9 * 2 * 4 + 8) + (9 * 4 * 4 + 8) + 2 * 4, 16 * (9 * 2 * 4 + 9 * 4 * 4 + 2 * 4)),  # to 4 at 4x4
+        Cost((9 * 4 * 8 + 16) + (9 * 8 * 8 + 16) + 4 * 8, 4 * (9 * 4 * 8 + 9 * 8 * 8 + 4 * 8)),  # to 8 at 2x2
+        Cost(16, 0),
+        CLASSIFIER,
+    )
+    assert derived_cost(genotype, None, **SIZE) == expected
 
 
 def test_macs_of_a_published_network() -> None:

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from aca_ray.nn.operations import OPERATIONS, FactorizedReduce, build_candidate, build_operation, last_pointwise
+from aca_ray.nn.operations import OPERATIONS, FactorizedReduce, build_candidate, build_operation, last_full_convolution
 
-CONVOLUTIONS = ("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
+CONVOLUTIONS = ("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5", "nor_conv_1x1", "nor_conv_3x3")
 BUILDERS = pytest.mark.parametrize("build", [build_candidate, build_operation])
 
 
@@ -31,6 +31,9 @@ def test_shapes(name: str, stride: int, build) -> None:
         ("sep_conv_5x5", {-4, -3, -2, -1, 0, 1, 2, 3, 4}),
         ("dil_conv_3x3", {-2, 0, 2}),
         ("dil_conv_5x5", {-4, -2, 0, 2, 4}),
+        ("nor_conv_1x1", {0}),
+        ("nor_conv_3x3", {-1, 0, 1}),
+        ("plain_avg_pool_3x3", {-1, 0, 1}),
         ("noise", set()),
     ],
 )
@@ -53,8 +56,10 @@ def test_pooling_values() -> None:
     images = torch.arange(16.0).view(1, 1, 4, 4)
     assert torch.equal(build_operation("max_pool_3x3", 1, 2)(images)[0, 0], torch.tensor([[5.0, 7.0], [13.0, 15.0]]))
     # Padding is not counted: the corner averages 0, 1, 4 and 5.
-    averages = build_operation("avg_pool_3x3", 1, 2)(images)[0, 0]
-    assert torch.allclose(averages, torch.tensor([[2.5, 4.0], [8.5, 10.0]]))
+    averages = torch.tensor([[2.5, 4.0], [8.5, 10.0]])
+    assert torch.allclose(build_operation("avg_pool_3x3", 1, 2)(images)[0, 0], averages)
+    for build in (build_operation, build_candidate):
+        assert torch.allclose(build("plain_avg_pool_3x3", 1, 2)(images)[0, 0], averages)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -63,7 +68,7 @@ def test_batch_norms_have_weights_in_derived_networks_only(name: str, stride: in
     def norms(module: nn.Module) -> list[bool]:
         return [m.affine for m in module.modules() if isinstance(m, nn.BatchNorm2d)]
 
-    num_norms = {"sep_conv_3x3": 2, "sep_conv_5x5": 2, "dil_conv_3x3": 1, "dil_conv_5x5": 1}.get(name, 0)
+    num_norms = (1 + name.startswith("sep")) if name in CONVOLUTIONS else 0
     if name == "skip_connect" and stride == 2:
         num_norms = 1
     assert norms(build_operation(name, 4, stride)) == [True] * num_norms
@@ -118,10 +123,11 @@ def test_factorized_reduce_of_even_and_odd_channels(
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_last_pointwise(name: str) -> None:
-    found = last_pointwise(build_candidate(name, 4, 1))
+def test_last_full_convolution(name: str) -> None:
+    found = last_full_convolution(build_candidate(name, 4, 1))
     if name in CONVOLUTIONS:
         assert found is not None
-        assert found.weight.shape == (4, 4, 1, 1)
+        kernel = 3 if name == "nor_conv_3x3" else 1
+        assert found.weight.shape == (4, 4, kernel, kernel)
     else:
         assert found is None

@@ -11,6 +11,7 @@ import torch
 from aca_ray.nn import DerivedNetwork, Supernet, num_parameters
 from aca_ray.nn.edges import EdgeBuilder, FullEdge, partial_channels
 from aca_ray.space import PUBLISHED, SPACES, Genotype
+from aca_ray.space.nasbench201 import parse_architecture_string
 from aca_ray.space.published import parse_cell
 
 
@@ -26,6 +27,7 @@ from aca_ray.space.published import parse_cell
         pytest.param("s2", FullEdge, 16, 8, 10, 665_466, id="s2"),
         pytest.param("s3", FullEdge, 16, 8, 10, 665_466, id="s3"),
         pytest.param("s4", FullEdge, 16, 8, 10, 624_506, id="s4"),
+        pytest.param("nasbench201", FullEdge, 16, 17, 10, 1_686_106, id="nasbench201"),
         pytest.param("darts_without_none", partial_channels(6), 36, 20, 10, 2_221_750, id="drnas-stage-1"),
     ],
 )
@@ -71,6 +73,14 @@ def count(genotype: Genotype, *, num_classes: int = 10, auxiliary: bool = False)
 )
 def test_evaluation_networks(genotype: Genotype, expected: int) -> None:
     assert count(genotype) == expected
+
+
+@pytest.mark.parametrize(("operation", "expected"), [("none", 73_306), ("nor_conv_3x3", 1_531_546)])
+def test_networks_of_nasbench201(operation: str, expected: int) -> None:
+    text = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|".replace("op", operation)
+    with torch.device("meta"):
+        network = DerivedNetwork(parse_architecture_string(text), None, channels=16, num_cells=17, num_classes=10)
+    assert num_parameters(network) == expected
 
 
 @pytest.mark.parametrize("name", NETWORKS)

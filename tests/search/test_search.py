@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from aca_ray.data import SearchData
-from aca_ray.methods.core import ArchStep, SearchMethod
+from aca_ray.methods.core import SearchMethod
 from aca_ray.methods.parts.arch_gradient import first_order
 from aca_ray.methods.registry import find_method
+from aca_ray.methods.views import ArchState, ArchStep, WeightStep
 from aca_ray.nn import CellMixing, Mixing
 from aca_ray.search.search import Search
 from aca_ray.space import SPACES, Space, Topology
@@ -25,11 +26,11 @@ SPACE = Space("tiny", Topology(num_inputs=2, num_nodes=1), normal=(NAMES,) * 2, 
 DARTS = find_method("darts")
 
 
-def logsumexp_penalty(parameters: Mapping[str, Tensor], progress: float) -> Tensor:
+def logsumexp_penalty(state: ArchState) -> Tensor:
     """beta-DARTS: lambda times the mean over rows of logsumexp, with lambda = 40 * progress."""
     total = torch.zeros(())
-    for alpha in parameters.values():
-        total = total + 40.0 * progress * alpha.logsumexp(dim=1).mean()
+    for alpha in state.parameters.values():
+        total = total + 40.0 * state.moment.progress * alpha.logsumexp(dim=1).mean()
     return total
 
 
@@ -37,7 +38,7 @@ def test_a_method_may_bring_a_penalty(build_search: BuildSearch) -> None:
     found: list[tuple[Tensor, ...]] = []
 
     def difference(step: ArchStep) -> tuple[Tensor, ...]:
-        plain = first_order(replace(step, penalty=lambda: torch.zeros(())))
+        plain = first_order(replace(step, penalty=lambda mixing: torch.zeros(())))
         penalized = first_order(step)
         found.append(tuple(one - other for one, other in zip(penalized, plain, strict=True)))
         return penalized
@@ -45,7 +46,7 @@ def test_a_method_may_bring_a_penalty(build_search: BuildSearch) -> None:
     toy = replace(DARTS, name="toy", penalties=(logsumexp_penalty, logsumexp_penalty), arch_gradient=difference)
     search = build_search(toy, SPACE, num_epochs=8)
     expected = [alpha.detach().softmax(dim=1) / 2 for alpha in search.parameters.values()]  # two rows each
-    search.begin_epoch(2)
+    search.clock = 2
     search.step(2, 0)
     for gradient, closed_form in zip(found[0], expected, strict=True):
         assert torch.allclose(gradient, 2 * 40.0 * 2 / 8 * closed_form, atol=1e-5)
@@ -56,7 +57,7 @@ def test_the_architecture_step_is_adam_on_the_gradient_of_the_method(build_searc
     toy = replace(DARTS, arch_gradient=lambda step: tuple(directions[name] for name in step.parameters))
     search = build_search(toy, SPACE)
     before = {name: alpha.detach().clone() for name, alpha in search.parameters.items()}
-    search.begin_epoch(0)
+    search.clock = 0
     search.step(0, 0)
     for name, alpha in search.parameters.items():
         gradient = directions[name] + 1e-3 * before[name]
@@ -65,7 +66,11 @@ def test_the_architecture_step_is_adam_on_the_gradient_of_the_method(build_searc
         assert torch.allclose(alpha.detach(), expected, rtol=0, atol=1e-7)
 
 
-def double(mixing: Mixing) -> Mixing:
+def double(step: WeightStep) -> Mixing:
+    return twice(step.mixing().detach())
+
+
+def twice(mixing: Mixing) -> Mixing:
     return Mixing(*(CellMixing(2.0 * cell.operations) for cell in (mixing.normal, mixing.reduce)))
 
 
@@ -74,10 +79,10 @@ def test_the_weight_step_is_clipped_sgd_at_the_weight_mixing_of_the_method(build
     recipe = replace(DARTS.recipe, clip_norm=0.5, arch_start=0.9)
     search = build_search(replace(DARTS, weight_mixing=double, recipe=recipe), SPACE, num_epochs=4)
     twin = build_search(replace(DARTS, recipe=recipe), SPACE, num_epochs=4).network
-    mixing = double(search.mixing())
+    mixing = twice(search.mixing())
     memory = [torch.zeros_like(weight) for weight in twin.parameters()]
     lr = 0.001 + 0.5 * 0.024 * (1 + 0.5**0.5)  # the cosine of 4 epochs after the first
-    search.begin_epoch(1)
+    search.clock = 1
     twin.train()
     for index in range(2):
         search.step(1, index)
@@ -105,15 +110,16 @@ def test_a_method_is_asked_in_order_and_with_the_right_split(build_search: Build
         seen.append(step)
         return tuple(torch.randn_like(parameter) for parameter in step.parameters.values())
 
-    def note(mixing: Mixing) -> Mixing:
-        mixings.append(mixing)
-        return mixing
+    def note(step: WeightStep) -> Mixing:
+        mixings.append(step.mixing().detach())
+        return mixings[-1]
 
     search = build_search(replace(DARTS, arch_gradient=gradient, weight_mixing=note), SPACE)
     before = search.mixing()
-    search.begin_epoch(1)
+    search.clock = 1
+    search.step(1, 0)
     search.step(1, 1)
-    (step,), (mixing,) = seen, mixings
+    (_, step), (_, mixing) = seen, mixings
     for batch, expected in ((step.train, search.train_batches.batch(3)), (step.valid, search.valid_batches.batch(3))):
         assert all(torch.equal(one, other) for one, other in zip(batch, expected, strict=True))
     assert not torch.equal(step.train[0], step.valid[0])

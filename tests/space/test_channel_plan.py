@@ -114,6 +114,10 @@ def test_refilled_share_is_the_mean_over_edges() -> None:
     assert plan.refilled_share == pytest.approx((0.75 + 0.5 * 3 + 0.75 + 0.5) / 6)
 
 
+def test_nothing_is_refilled_of_no_edges() -> None:
+    assert ChannelPlan("taylor", "sign", ((),) * 5).refilled_share == 0.0
+
+
 @pytest.mark.parametrize("num_stages", [0, 4, 6])
 def test_other_numbers_of_stages_are_refused(num_stages: int) -> None:
     with pytest.raises(ConfigError, match=f"needs 5 stages, found {num_stages}"):

@@ -11,6 +11,7 @@ import pytest
 
 from aca_ray.errors import ConfigError
 from aca_ray.space import PUBLISHED, CellGenotype, Genotype, KeptEdge
+from aca_ray.space.genotype import RESIDUAL_BLOCK
 from aca_ray.space.published import parse_cell
 
 
@@ -96,6 +97,60 @@ def test_edges_must_be_listed_node_by_node(edges: tuple[tuple[str, int, int], ..
 def test_a_node_is_concatenated_once() -> None:
     with pytest.raises(ConfigError, match=r"bad: \[2, 2\]"):
         cell(("noise", 0, 2), concat=(2, 2))
+
+
+def one_input(*edges: tuple[str, int, int], concat: tuple[int, ...] = (3,)) -> CellGenotype:
+    return CellGenotype(tuple(KeptEdge(*edge) for edge in edges), concat, num_inputs=1)
+
+
+def test_a_cell_of_one_input_has_all_its_nodes() -> None:
+    # Nothing enters node 1, and node 3 reads it.
+    part = one_input(("noise", 0, 2), ("skip_connect", 1, 3))
+    assert part.nodes == (1, 2, 3)
+    assert one_input().nodes == (1, 2, 3)
+    assert RESIDUAL_BLOCK.nodes == ()
+    value = Genotype(part, RESIDUAL_BLOCK).to_json()
+    assert value["normal"] == {"edges": [["noise", 0, 2], ["skip_connect", 1, 3]], "concat": [3], "num_inputs": 1}
+    assert value["reduce"] == {"edges": [], "concat": [], "num_inputs": 1}
+
+
+@pytest.mark.parametrize(
+    ("edges", "concat", "message"),
+    [
+        ((("none", 0, 1),), (3,), "unknown operation 'none'"),
+        ((("noise", 1, 1),), (3,), r"edge \('noise', 1, 1\) must run from a node to a later one"),
+        ((("noise", -1, 1),), (3,), "must run from a node to a later one"),
+        ((("noise", 0, 4),), (3,), r"must run .* of nodes 0 and \(1, 2, 3\)"),
+        ((("noise", 0, 1),), (), "must run"),
+        ((("noise", 0, 2), ("noise", 0, 1)), (3,), r"list edges node by node, found targets in the order \[2, 1\]"),
+        ((("noise", 0, 1),), (2, 3), r"has one output, a node from 1 on, found \(2, 3\)"),
+        ((), (0,), r"has one output, a node from 1 on, found \(0,\)"),
+    ],
+)
+def test_malformed_cells_of_one_input_are_refused(
+    edges: tuple[tuple[str, int, int], ...], concat: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"^genotype: .*{message}"):
+        one_input(*edges, concat=concat)
+
+
+def test_cells_have_one_input_or_two() -> None:
+    with pytest.raises(ConfigError, match="num_inputs must be 1 or 2, found 3"):
+        CellGenotype((KeptEdge("noise", 0, 3),), (3,), num_inputs=3)
+
+
+@pytest.mark.parametrize(
+    ("normal", "reduce"),
+    [
+        (one_input(), one_input()),
+        (one_input(), cell(("noise", 0, 2))),
+        (cell(("noise", 0, 2)), RESIDUAL_BLOCK),
+        (RESIDUAL_BLOCK, RESIDUAL_BLOCK),
+    ],
+)
+def test_both_cells_are_of_one_skeleton(normal: CellGenotype, reduce: CellGenotype) -> None:
+    with pytest.raises(ConfigError, match=r"^genotype: a normal cell of two inputs needs"):
+        Genotype(normal, reduce)
 
 
 def remove(*path: str) -> Callable[[dict[str, Any]], None]:

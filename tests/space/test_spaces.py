@@ -88,7 +88,6 @@ def test_an_edge_with_nothing_else_keeps_its_skip(alone: tuple[str, ...]) -> Non
         ((("noise",), ()), r"space tiny\.normal\[1\]: needs at least one candidate"),
         ((("noise", "noise"), ("noise",)), r"space tiny\.normal\[0\]: .* none twice"),
         ((("noise",), ("sep_conv_3",)), r"space tiny\.normal\[1\]: unknown operation .* mean sep_conv_3x3\?"),
-        ((("none",), ("noise",)), r"space tiny\.normal\[0\]: .* only 'none' can never be derived"),
     ],
 )
 def test_malformed_spaces_are_refused(edges: tuple[tuple[str, ...], ...], message: str) -> None:
@@ -96,6 +95,13 @@ def test_malformed_spaces_are_refused(edges: tuple[tuple[str, ...], ...], messag
         replace(VALID, normal=edges)
     with pytest.raises(ConfigError, match=message.replace("normal", "reduce")):
         replace(VALID, reduce=edges)
+
+
+def test_a_space_of_one_input_cells_has_no_reduction_cell() -> None:
+    with pytest.raises(ConfigError, match=r"space tiny\.reduce: needs 0 edges, has 1"):
+        Space("tiny", Topology(num_inputs=1, num_nodes=1), normal=(("noise",),), reduce=(("noise",),))
+    with pytest.raises(ConfigError, match=r"space tiny\.reduce: needs 2 edges, has 0"):
+        replace(VALID, reduce=())
 
 
 def test_unknown_space_names_the_nearest() -> None:

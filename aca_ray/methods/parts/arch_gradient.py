@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from aca_ray.methods.core import ArchStep, Batch, batch_loss
+from aca_ray.methods.loss import batch_loss
+from aca_ray.methods.views import ArchStep, Batch
 from aca_ray.nn.mixing import Mixing
 
 FINITE_DIFFERENCE_SCALE = 0.01  # Liu et al. 2019, footnote 2: epsilon = 0.01 / ||dL_va/dw'||
@@ -25,7 +26,10 @@ def first_order(step: ArchStep) -> tuple[Tensor, ...]:
     Source: Liu et al. 2019 (DARTS), section 2.3, xi = 0.
     """
     images, labels = step.valid
-    loss = batch_loss(step.network(images, step.mixing()), labels) + step.penalty()
+    mixing = step.mixing()
+    logits = step.network(images, mixing)
+    step.report(logits)
+    loss = batch_loss(logits, labels) + step.penalty(mixing)
     return torch.autograd.grad(loss, tuple(step.parameters.values()))
 
 
@@ -55,8 +59,10 @@ def unrolled(step: ArchStep) -> tuple[Tensor, ...]:
 
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
     images, labels = step.valid
-    logits = functional_call(network, (dict(zip(names, ahead, strict=True)), buffers), (images, step.mixing()))
-    valid_loss = batch_loss(logits, labels) + step.penalty()
+    mixing = step.mixing()
+    logits = functional_call(network, (dict(zip(names, ahead, strict=True)), buffers), (images, mixing))
+    step.report(logits)
+    valid_loss = batch_loss(logits, labels) + step.penalty(mixing)
     gradients = torch.autograd.grad(valid_loss, (*parameters, *ahead))
     direct, v = gradients[: len(parameters)], gradients[len(parameters) :]
 

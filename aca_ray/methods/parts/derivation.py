@@ -2,39 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
 from aca_ray.nn.mixing import Mixing
 from aca_ray.space.candidates import NONE
-from aca_ray.space.genotype import CellGenotype, Genotype, KeptEdge
+from aca_ray.space.genotype import RESIDUAL_BLOCK, CellGenotype, Genotype, KeptEdge
 from aca_ray.space.spaces import Space
 from aca_ray.space.topology import CellType
 
 KEPT_PER_NODE = 2
 
 
-def top_two(mixing: Mixing, space: Space) -> Genotype:
-    """Return the genotype that keeps, for every node, the two incoming edges with the strongest operation.
+class Option(NamedTuple):
+    """An operation on an edge that a derivation may choose, and how strong it is."""
+
+    strength: float
+    kept: KeptEdge
+
+
+def options(mixing: Mixing, space: Space, cell_type: CellType) -> list[list[Option]]:
+    """Return, edge by edge, what may be derived from it: every candidate but `none`, in column order.
 
     The strength of an operation is its mixing weight, times its edge's weight where edges are weighted. `none` takes
-    part in the softmax but is never derived. Ties go to the smaller source node and to the earlier candidate; the two
-    edges of a node are listed strongest first.
+    part in a softmax but is never derived.
 
     Source: Liu et al. 2019 (DARTS), section 2.4; with edge weights, Xu et al. 2020 (PC-DARTS), section 3.3.
     """
+    weights = mixing.cell(cell_type)
+    strengths = weights.operations.detach()
+    if weights.edges is not None:
+        strengths = strengths * weights.edges.detach()[:, None]
+    rows = zip(strengths.tolist(), space.candidates(cell_type), space.topology.edges, strict=True)
+    return [
+        [
+            Option(value, KeptEdge(name, edge.source, edge.target))
+            for value, name in zip(row, names, strict=False)
+            if name != NONE
+        ]
+        for row, names, edge in rows
+    ]
+
+
+def strongest(choices: Iterable[Option], count: int) -> list[Option]:
+    """Return the strongest options, strongest first; of equals the ones that stand first."""
+    return sorted(choices, key=lambda option: -option.strength)[:count]  # sorted is stable
+
+
+def assemble(kept: Mapping[CellType, Iterable[Option]]) -> Genotype:
+    """Return the genotype of the kept options of both cells, listed node by node."""
 
     def cell(cell_type: CellType) -> CellGenotype:
-        weights = mixing.cell(cell_type)
-        strengths = weights.operations.detach()
-        if weights.edges is not None:
-            strengths = strengths * weights.edges.detach()[:, None]
-        best: list[tuple[float, str]] = []
-        for row, names in zip(strengths.tolist(), space.candidates(cell_type), strict=True):
-            derivable = [(value, name) for value, name in zip(row, names, strict=False) if name != NONE]
-            best.append(max(derivable, key=lambda pair: pair[0]))  # max keeps the first of equals
-        kept: list[KeptEdge] = []
-        for node in space.topology.intermediate_nodes:
-            ranked = sorted(space.topology.incoming(node), key=lambda index: -best[index][0])  # sorted is stable
-            for index in ranked[:KEPT_PER_NODE]:
-                kept.append(KeptEdge(best[index][1], space.topology.edges[index].source, node))
-        return CellGenotype(tuple(kept), tuple(space.topology.intermediate_nodes))
+        edges = tuple(option.kept for option in kept[cell_type])
+        return CellGenotype(edges, tuple(dict.fromkeys(edge.target for edge in edges)))
 
     return Genotype(normal=cell("normal"), reduce=cell("reduce"))
+
+
+def top_two(mixing: Mixing, space: Space) -> Genotype:
+    """Return the genotype that keeps, for every node, the two incoming edges with the strongest operation.
+
+    Ties go to the smaller source node and to the earlier candidate; the two edges of a node are listed strongest first.
+
+    Source: Liu et al. 2019 (DARTS), section 2.4.
+    """
+
+    def kept(cell_type: CellType) -> Iterator[Option]:
+        best = [max(edge, key=lambda option: option.strength, default=None) for edge in options(mixing, space, cell_type)]
+        for node in space.topology.intermediate_nodes:
+            incoming = (best[index] for index in space.topology.incoming(node))
+            yield from strongest((option for option in incoming if option is not None), KEPT_PER_NODE)
+
+    return assemble({cell_type: kept(cell_type) for cell_type in space.cell_types})
+
+
+def every_edge(mixing: Mixing, space: Space) -> Genotype:
+    """Return the genotype that takes the candidate with the largest mixing weight on every edge of a one-input cell.
+
+    No edge is pruned; `none` takes part, and an edge that it wins is absent. Ties go to the earlier candidate.
+
+    Source: Dong & Yang 2020 (NAS-Bench-201), official code.
+    """
+    kept: list[KeptEdge] = []
+    rows = mixing.normal.operations.tolist()
+    for row, names, edge in zip(rows, space.normal, space.topology.edges, strict=True):
+        name, _ = max(zip(names, row, strict=False), key=lambda pair: pair[1])  # max keeps the first of equals
+        if name != NONE:
+            kept.append(KeptEdge(name, *edge))
+    concat = tuple(space.topology.output_nodes)
+    return Genotype(CellGenotype(tuple(kept), concat, space.topology.num_inputs), RESIDUAL_BLOCK)

@@ -5,19 +5,26 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from aca_ray.methods.moment import Moment
 from aca_ray.space.topology import Topology
 
 
-def softmax_operations(alpha: Tensor, mask: Tensor) -> Tensor:
+def softmax_operations(alpha: Tensor, mask: Tensor, moment: Moment) -> Tensor:
     """Return the softmax of every row over its real candidates; the other entries are 0.
 
     Args:
         alpha: (E, O) logits.
         mask: (E, O) which entries stand for a candidate.
+        moment: not looked at.
 
     Source: Liu et al. 2019 (DARTS), equation 2.
     """
-    return torch.softmax(alpha.masked_fill(~mask, -torch.inf), dim=1)
+    return masked_softmax(alpha, mask)
+
+
+def masked_softmax(logits: Tensor, mask: Tensor) -> Tensor:
+    """Return the (E, O) softmax of every row over the entries where the mask is True, 0 elsewhere."""
+    return torch.softmax(logits.masked_fill(~mask, -torch.inf), dim=1)
 
 
 def softmax_incoming_edges(beta: Tensor, topology: Topology) -> Tensor:

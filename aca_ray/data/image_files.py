@@ -1,0 +1,89 @@
+"""Photographs that are read from their files when a batch needs them, because all of them together fill no memory."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from aca_ray.data.image_decoding import open_image
+from aca_ray.data.image_views import VIEW_SIZE, ViewDraws, draw_views, evaluation_view, training_view
+from aca_ray.errors import DataError
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Image files of any size with their labels, seen as 224x224 RGB.
+
+    Files are read by as many threads as torch may use, while a GPU still computes the step before.
+
+    Attributes:
+        root: folder that the paths are relative to.
+        paths: N paths.
+        labels: (N,) int64, on the CPU.
+        device: where pixels and labels are wanted.
+    """
+
+    root: Path
+    paths: tuple[str, ...]
+    labels: Tensor
+    device: torch.device | str = "cpu"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of every image as it is seen."""
+        return 3, VIEW_SIZE, VIEW_SIZE
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def select(self, rows: Tensor) -> ImageFiles:
+        """Return the images of these rows, int64, in this order."""
+        return replace(self, paths=tuple(self.paths[row] for row in rows.tolist()), labels=self.labels[rows.cpu()])
+
+    def rows(self, start: int, stop: int) -> ImageFiles:
+        """Return the images of rows start..stop-1."""
+        return replace(self, paths=self.paths[start:stop], labels=self.labels[start:stop])
+
+    def to(self, device: torch.device | str) -> ImageFiles:
+        """Return the same images, to be taken on a device."""
+        return replace(self, device=device)
+
+    def take(self, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        """Return (B, 3, 224, 224) uint8 pixels and (B,) int64 labels of these rows, on the set's device.
+
+        Args:
+            rows: (B,) int64, on the CPU.
+            generator: draws a training view of every image; None gives the view of evaluation.
+
+        Raises:
+            DataError: a file can't be read as an image.
+        """
+        draws = [None] * len(rows) if generator is None else draw_views(len(rows), generator)
+        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+            pixels = list(threads.map(self._view, rows.tolist(), draws))
+        images = torch.stack(pixels).to(self.device).permute(0, 3, 1, 2).contiguous()
+        return images, self.labels[rows].to(self.device)
+
+    def _view(self, row: int, draws: ViewDraws | None) -> Tensor:
+        """Return (224, 224, 3) uint8."""
+        import numpy as np
+
+        path = self.root / self.paths[row]
+        try:
+            image = open_image(path.read_bytes()).convert("RGB")
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path}: can't be read as an image ({error}); restore the file") from error
+        view = evaluation_view(image) if draws is None else training_view(image, draws)
+        return torch.from_numpy(np.array(view))
+
+    def digest(self) -> str:
+        """Return the SHA-256, hex, of paths, sizes and labels; that of the pixels would read every file."""
+        hasher = hashlib.sha256()
+        for path, label in zip(self.paths, self.labels.tolist(), strict=True):
+            hasher.update(f"{path}\0{(self.root / path).stat().st_size}\0{label}\n".encode())
+        return hasher.hexdigest()

@@ -1,0 +1,89 @@
+"""A method's settings: for research on the method; sweeps do without.
+
+A method with settings has, beside METHOD, a function `build` whose keyword-only parameters are the settings; their
+defaults are the paper's values, and their annotations carry the bounds. A method with chosen settings is named by a label,
+such as `beta_darts(scale=25.0)`, which stands wherever a method's name does.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from aca_ray.errors import unknown_name
+
+_LABEL = re.compile(r"(?P<name>\w+)(?:\((?P<settings>.*)\))?")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The closed interval that a setting lies in."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting: the type of its values (int or float), its default and its bounds."""
+
+    type: type[int] | type[float]
+    default: float
+    bounds: Bounds
+
+    def problem(self, value: Any) -> str | None:
+        """Return what is wrong with a value, None if nothing is."""
+        fits_type = not isinstance(value, bool) and isinstance(value, int if self.type is int else int | float)
+        if fits_type and self.bounds.low <= value <= self.bounds.high:
+            return None
+        kind = "an integer" if self.type is int else "a number"
+        return (
+            f"must be {kind} from {self.bounds.low:g} to {self.bounds.high:g}, found {value!r}; "
+            f"leave it out for the paper's {self.default:g}"
+        )
+
+
+def settings_of(build: Callable[..., Any]) -> dict[str, Setting]:
+    """Return the settings that a `build` function takes, by name."""
+    hints = get_type_hints(build, include_extras=True)
+    return {
+        name: Setting(hints[name].__origin__, parameter.default, hints[name].__metadata__[0])
+        for name, parameter in inspect.signature(build).parameters.items()
+    }
+
+
+def setting_problems(known: Mapping[str, Setting], chosen: Mapping[str, Any], place: str) -> list[str]:
+    """Return every problem of chosen settings, each with its place."""
+    problems = []
+    for name, value in chosen.items():
+        if name not in known:
+            problems.append(unknown_name(f"{place}.{name}", "setting", name, known))
+        elif (problem := known[name].problem(value)) is not None:
+            problems.append(f"{place}.{name}: {problem}")
+    return problems
+
+
+def label(name: str, chosen: Mapping[str, float]) -> str:
+    """Return the one text that names a method with chosen settings; the bare name where there are none."""
+    if not chosen:
+        return name
+    return f"{name}({','.join(f'{key}={json.dumps(value)}' for key, value in sorted(chosen.items()))})"
+
+
+def parse_label(text: str) -> tuple[str, dict[str, Any]] | None:
+    """Return the name and the settings of a label, or None where the text is none."""
+    match = _LABEL.fullmatch(text)
+    if match is None:
+        return None
+    settings: dict[str, Any] = {}
+    for item in (match["settings"] or "").split(",") if match["settings"] else []:
+        key, _, value = item.partition("=")
+        try:
+            settings[key.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            return None
+    return match["name"], settings

@@ -1,0 +1,162 @@
+"""What the parts of a method may look at when they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aca_ray.methods.moment import Moment
+from aca_ray.methods.recipe import Recipe
+from aca_ray.nn.mixing import Mixing
+from aca_ray.nn.supernet import Supernet
+from aca_ray.nn.transfer import Transfer
+from aca_ray.space.genotype import Genotype
+from aca_ray.space.spaces import Space
+
+Batch = tuple[Tensor, Tensor]  # (B, C, H, W) normalized images, (B,) labels
+ArchitectureParameters = dict[str, nn.Parameter]
+
+
+@dataclass(frozen=True)
+class ArchStep:
+    """An architecture update.
+
+    Attributes:
+        network: the supernet, in training mode.
+        parameters: the architecture parameters by name.
+        mixing: returns the mixing weights, differentiable in the parameters; where they are drawn, every call draws.
+        penalty: returns what is added to the architecture loss for the mixing weights of the forward pass, a scalar.
+        train: the batch of search_train of this step.
+        valid: the batch of search_valid.
+        optimizer: the weights' optimizer, for its learning rate and momentum.
+        report: to be called with the (B, K) logits of the valid batch.
+    """
+
+    network: Supernet
+    parameters: ArchitectureParameters
+    mixing: Callable[[], Mixing]
+    penalty: Callable[[Mixing], Tensor]
+    train: Batch
+    valid: Batch
+    optimizer: torch.optim.SGD
+    report: Callable[[Tensor], None] = lambda logits: None
+
+
+@dataclass(frozen=True)
+class WeightStep:
+    """A weight update that is about to begin.
+
+    Attributes:
+        network: the supernet, in training mode.
+        mixing: returns the mixing weights, differentiable; where they are drawn, every call draws.
+        train: the batch of search_train.
+        moment: of the step.
+    """
+
+    network: Supernet
+    mixing: Callable[[], Mixing]
+    train: Batch
+    moment: Moment
+
+
+@dataclass(frozen=True)
+class ArchState:
+    """The architecture in one forward pass, for penalties.
+
+    Attributes:
+        parameters: the architecture parameters by name.
+        mixing: the mixing weights of the forward pass.
+        space: the space being searched.
+        moment: of the step.
+    """
+
+    parameters: Mapping[str, Tensor]
+    mixing: Mixing
+    space: Space
+    moment: Moment
+
+
+@dataclass(frozen=True)
+class StageView:
+    """A search at the start of a stage, before anything of it is done.
+
+    Attributes:
+        network: the supernet as trained so far.
+        space: the space searched so far.
+        mixing: its settled mixing weights, outside the autograd graph.
+        moment: first epoch of the new stage.
+        generator: for the stage's draws.
+        build: returns a fresh supernet of the new stage over a space, in training mode.
+        train_batches, valid_batches: return every image of a split once, without augmentation.
+    """
+
+    network: Supernet
+    space: Space
+    mixing: Mixing
+    moment: Moment
+    generator: torch.Generator
+    build: Callable[[Space], Supernet]
+    train_batches: Callable[[], Iterable[Batch]]
+    valid_batches: Callable[[], Iterable[Batch]]
+
+
+@dataclass(frozen=True)
+class StageStart:
+    """With what a stage begins.
+
+    Attributes:
+        space: the space searched from now on; of the same topology.
+        weights: how weights, batch-norm statistics and momentum are taken over into the new supernet; None begins anew.
+        keep_momentum: whether SGD's momentum is taken over like the weights.
+        keep_architecture: whether architecture parameters of candidates that stay are taken over.
+        keep_moments: whether Adam's moments are taken over like the architecture parameters.
+    """
+
+    space: Space
+    weights: Transfer | None = None
+    keep_momentum: bool = False
+    keep_architecture: bool = False
+    keep_moments: bool = False
+
+
+@dataclass(frozen=True)
+class EpochView:
+    """A search at the end of an epoch.
+
+    Attributes:
+        moment: of the epoch that ended.
+        parameters: the architecture parameters by name.
+        genotype: what they stand for.
+        valid_loss: returns the loss on the epoch's last batch of search_valid, differentiable in the parameters.
+        recipe: the optimizers' settings.
+        snapshot: returns a copy of the search's whole state.
+    """
+
+    moment: Moment
+    parameters: ArchitectureParameters
+    genotype: Genotype
+    valid_loss: Callable[[], Tensor]
+    recipe: Recipe
+    snapshot: Callable[[], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Stop:
+    """The search is over; its result is that of these architecture parameters."""
+
+    parameters: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class GoBack:
+    """The search goes on from a snapshot, with another weight decay of SGD."""
+
+    snapshot: Mapping[str, Any]
+    weight_decay: float
+
+
+Verdict = Stop | GoBack | None

@@ -1,0 +1,118 @@
+"""What depends on the size of images around the cells of a derived network: the stem and the auxiliary tower."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from aca_ray.nn.skeleton import stem
+
+
+class CifarStem(nn.Sequential):
+    """One layer at the images' resolution, whose output stands for that of both cells before the first."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(*stem(in_channels, out_channels))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        features = super().forward(images)
+        return features, features
+
+
+class ImageNetStem(nn.Module):
+    """Three convolutions of stride 2; the outputs of the second and the third stand for those of two cells.
+
+    Source: Liu et al. 2019 (DARTS), official code, NetworkImageNet.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.before = nn.Sequential(
+            nn.Conv2d(in_channels, out_channels // 2, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels // 2),
+            nn.ReLU(),
+            nn.Conv2d(out_channels // 2, out_channels, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+        )
+        self.previous = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(out_channels, out_channels, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+        )
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        before = self.before(images)
+        return before, self.previous(before)
+
+
+class AuxiliaryTower(nn.Module):
+    """A second classifier on the features after two thirds of the cells, used in training only.
+
+    Args:
+        channels: of the features.
+        num_classes: width of its last layer.
+        stride: of its pooling, which must leave 2x2 positions.
+        last_norm: what follows its second convolution, to 768 channels.
+
+    Source: DARTS' official code.
+    """
+
+    def __init__(self, channels: int, num_classes: int, *, stride: int, last_norm: nn.Module) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.ReLU(),
+            nn.AvgPool2d(5, stride=stride, count_include_pad=False),
+            nn.Conv2d(channels, 128, 1, bias=False),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.Conv2d(128, 768, 2, bias=False),
+            last_norm,
+            nn.ReLU(),
+        )
+        self.classifier = nn.Linear(768, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.features(x).flatten(1))
+
+
+@dataclass(frozen=True)
+class ImageScale:
+    """Stem and auxiliary tower for images of about one size.
+
+    Attributes:
+        auxiliary_size: side in pixels of the images that the auxiliary tower is defined on.
+        build_stem: from (image channels, output channels) to a module that returns the outputs of both cells before
+            the first.
+        stem_multiplier: channels of the stem's outputs over those of the first cell's edges; None for the skeleton's.
+        halves: whether the second output has half the resolution of the first.
+        build_auxiliary: from (channels, classes) to the auxiliary tower.
+    """
+
+    auxiliary_size: int
+    build_stem: Callable[[int, int], nn.Module]
+    stem_multiplier: int | None
+    halves: bool
+    build_auxiliary: Callable[[int, int], AuxiliaryTower]
+
+
+CIFAR_SCALE = ImageScale(
+    auxiliary_size=32,
+    build_stem=CifarStem,
+    stem_multiplier=None,
+    halves=False,
+    build_auxiliary=lambda channels, num_classes: AuxiliaryTower(
+        channels, num_classes, stride=3, last_norm=nn.BatchNorm2d(768)
+    ),
+)
+IMAGENET_SCALE = ImageScale(
+    auxiliary_size=224,
+    build_stem=ImageNetStem,
+    stem_multiplier=1,
+    halves=True,
+    # The official code left the norm out by mistake, and keeps to it because its published results did.
+    build_auxiliary=lambda channels, num_classes: AuxiliaryTower(
+        channels, num_classes, stride=2, last_norm=nn.Identity()
+    ),
+)

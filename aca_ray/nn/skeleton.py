@@ -1,0 +1,185 @@
+"""What surrounds the cells of a network: one description for supernet and derived network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from aca_ray.nn.operations import FactorizedReduce, relu_conv_norm
+from aca_ray.nn.small_maps import images_last
+from aca_ray.space.topology import CellType, stage_cell_type, stage_of_cell
+
+
+class Site(NamedTuple):
+    """Where a cell stands in a network.
+
+    Attributes:
+        stage: 0 to 4.
+        channels: channels C of the cell's edges.
+        before_channels: channels of the output of the last cell but one.
+        previous_channels: channels of the last cell's output.
+        after_reduction: whether the last cell halved the resolution.
+    """
+
+    stage: int
+    channels: int
+    before_channels: int
+    previous_channels: int
+    after_reduction: bool
+
+    @property
+    def cell_type(self) -> CellType:
+        """Which of the two cells stands here."""
+        return stage_cell_type(self.stage)
+
+
+class Cell(nn.Module):
+    """What stands at a site: maps the outputs of the two previous cells to (B, out_channels, H, W).
+
+    Attributes:
+        cell_type: that of the site.
+        out_channels: channels of the output.
+        edges: the edges, none where nothing is searched.
+    """
+
+    cell_type: CellType
+    out_channels: int
+    edges: nn.ModuleList
+
+
+class ResidualBlock(Cell):
+    """Halves the resolution in the place of a reduction cell: two 3x3 convolutions and a pooled, projected shortcut.
+
+    Its batch norms have an affine part in the supernet too.
+
+    Source: He et al. 2016 in the form of Dong & Yang 2020 (NAS-Bench-201), section 2.1, and its official code.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.cell_type = "reduce"
+        self.out_channels = out_channels
+        self.edges = nn.ModuleList()
+        self.convolutions = nn.Sequential(
+            nn.ReLU(),
+            nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+            nn.BatchNorm2d(out_channels),
+        )
+        self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(in_channels, out_channels, 1, bias=False))
+
+    def forward(self, before: Tensor, previous: Tensor, *_: object) -> Tensor:
+        return self.shortcut(previous) + self.convolutions(previous)
+
+
+class CellInputs(nn.Module):
+    """Brings the outputs of the two previous cells to `channels` channels and to one resolution.
+
+    Source: DARTS' official code.
+    """
+
+    def __init__(self, site: Site, *, affine: bool) -> None:
+        super().__init__()
+        self.before = (
+            FactorizedReduce(site.before_channels, site.channels, affine=affine)
+            if site.after_reduction
+            else relu_conv_norm(site.before_channels, site.channels, affine=affine)
+        )
+        self.previous = relu_conv_norm(site.previous_channels, site.channels, affine=affine)
+
+    def forward(self, before: Tensor, previous: Tensor) -> list[Tensor]:
+        return [images_last(self.before(before)), images_last(self.previous(previous))]
+
+
+class PreviousOutput(nn.Module):
+    """The only input of a cell in the residual skeleton: the previous cell's output as it is."""
+
+    def forward(self, before: Tensor, previous: Tensor) -> list[Tensor]:
+        return [images_last(previous)]
+
+
+class Skeleton:
+    """The skeleton of DARTS: every site holds a cell of two inputs.
+
+    Attributes:
+        stem_multiplier: channels of the stem's output over those of the first cell's edges.
+
+    Source: Liu et al. 2019 (DARTS), section 3.1.1, and its official code.
+    """
+
+    stem_multiplier = 3
+
+    def inputs(self, site: Site, *, affine: bool) -> nn.Module:
+        """Return what makes a cell's input nodes of the two previous outputs."""
+        return CellInputs(site, affine=affine)
+
+    def reduction(self, site: Site, build_cell: Callable[[Site], Cell]) -> Cell:
+        """Return what stands at a reduction."""
+        return build_cell(site)
+
+    def head(self, channels: int) -> nn.Module:
+        """Return what comes between the last cell and the global average pooling."""
+        return nn.Identity()
+
+    def cells(
+        self,
+        build_cell: Callable[[Site], Cell],
+        *,
+        stem_channels: int,
+        channels: int,
+        num_cells: int,
+        after_reduction: bool = False,
+    ) -> nn.ModuleList:
+        """Return what stands at every site, from the stem to the head.
+
+        Args:
+            build_cell: returns the cell of a site.
+            stem_channels: channels of the stem's output.
+            channels: channels C of the first cells' edges; doubled at each of the two reductions.
+            num_cells: number of sites.
+            after_reduction: whether the last of the stem's two outputs has half the resolution of the other.
+        """
+        cells = nn.ModuleList()
+        before = previous = stem_channels
+        for index in range(num_cells):
+            stage = stage_of_cell(index, num_cells)
+            is_reduction = stage_cell_type(stage) == "reduce"
+            if is_reduction:
+                channels *= 2
+            site = Site(stage, channels, before, previous, after_reduction)
+            cell = self.reduction(site, build_cell) if is_reduction else build_cell(site)
+            cells.append(cell)
+            before, previous, after_reduction = previous, cell.out_channels, is_reduction
+        return cells
+
+
+class ResidualSkeleton(Skeleton):
+    """The skeleton of NAS-Bench-201: cells of one input, residual blocks at the reductions.
+
+    The benchmark's three stages of N cells are a network of 3N + 2.
+
+    Source: Dong & Yang 2020 (NAS-Bench-201), section 2.1, and its official code.
+    """
+
+    stem_multiplier = 1
+
+    def inputs(self, site: Site, *, affine: bool) -> nn.Module:
+        return PreviousOutput()
+
+    def reduction(self, site: Site, build_cell: Callable[[Site], Cell]) -> Cell:
+        return ResidualBlock(site.previous_channels, site.channels)
+
+    def head(self, channels: int) -> nn.Module:
+        return nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU())
+
+
+SKELETONS: dict[int, Skeleton] = {1: ResidualSkeleton(), 2: Skeleton()}  # by the number of a cell's inputs
+
+
+def stem(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Return the first layer of a CIFAR-sized network: 3x3 convolution, batch norm."""
+    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels))

@@ -1,0 +1,56 @@
+"""The architecture strings of NAS-Bench-201.
+
+Source: Dong & Yang 2020 (NAS-Bench-201), section 2.1, and its official code.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from aca_ray.errors import ConfigError, unknown_name
+from aca_ray.space.candidates import NASBENCH201_CANDIDATES, NONE, published_name
+from aca_ray.space.genotype import RESIDUAL_BLOCK, CellGenotype, Genotype, KeptEdge
+from aca_ray.space.topology import NASBENCH201_TOPOLOGY
+
+_EDGES = NASBENCH201_TOPOLOGY.edges
+_OUTPUT = tuple(NASBENCH201_TOPOLOGY.output_nodes)
+_CANDIDATES = {published_name(operation): operation for operation in NASBENCH201_CANDIDATES}
+
+
+def architecture_string(genotype: Genotype) -> str:
+    """Return a genotype of the space as the benchmark writes it, such as ``|a~0|+|b~0|c~1|+|d~0|e~1|f~2|``.
+
+    Raises:
+        ConfigError: the genotype is none of the space.
+    """
+    cell = genotype.normal
+    operations = {kept.edge: kept.operation for kept in cell.edges}
+    if (
+        (cell.num_inputs, cell.concat) != (NASBENCH201_TOPOLOGY.num_inputs, _OUTPUT)
+        or len(operations) != len(cell.edges)
+        or not set(operations.values()) <= set(NASBENCH201_CANDIDATES)
+    ):
+        raise ConfigError(
+            f"architecture string: needs a cell of one input with output {_OUTPUT}, at most one operation per edge, "
+            f"all of {', '.join(NASBENCH201_CANDIDATES)}; found {cell}"
+        )
+    return "+".join(
+        "|" + "".join(f"{published_name(operations.get(edge, NONE))}~{edge.source}|" for edge in edges)
+        for _, edges in groupby(_EDGES, key=lambda edge: edge.target)
+    )
+
+
+def parse_architecture_string(text: str) -> Genotype:
+    """Return the genotype that the benchmark writes as `text`, or raise ConfigError."""
+    pairs = [pair.partition("~") for pair in text.replace("+", "").split("|") if pair]
+    for name, _, _ in pairs:
+        if name not in _CANDIDATES:
+            raise ConfigError(unknown_name("architecture string", "operation", name, _CANDIDATES))
+    kept = tuple(
+        KeptEdge(_CANDIDATES[name], *edge) for (name, _, _), edge in zip(pairs, _EDGES, strict=False) if name != NONE
+    )
+    genotype = Genotype(CellGenotype(kept, _OUTPUT, NASBENCH201_TOPOLOGY.num_inputs), RESIDUAL_BLOCK)
+    # Whatever else may be wrong, only a string of the right form is that of what was read from it.
+    if architecture_string(genotype) != text:
+        raise ConfigError(f"architecture string: needs the form |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, found {text!r}")
+    return genotype
