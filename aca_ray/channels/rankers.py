@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from aca_ray.channels.accumulators import (
-    ClassStatistics,
     EdgeBatch,
     Estimate,
     FixedScores,
@@ -17,8 +16,8 @@ from aca_ray.channels.accumulators import (
     ScoreAccumulator,
 )
 from aca_ray.channels.counts import participation
-from aca_ray.channels.trace_ratio import trace_ratio_scores
 from aca_ray.nn.operations import last_full_convolution
+from aca_ray.nn.trace_ratio import ClassStatistics, trace_ratio_scores
 
 # Provisional: which ranking serves best is for recorded experiments to decide (method.md 2).
 DEFAULT_RANKING = "taylor_identity"
@@ -123,8 +122,7 @@ class ClassSeparation:
     def estimate(self) -> Estimate:
         between, within = self._statistics.scatter()
         num_kept = max(1, participation(between.tolist()))
-        # 1e-8: variants.md 4.18; keeps the ratio of a channel that never varies finite.
-        return Estimate(trace_ratio_scores(between, within + 1e-8, num_kept), None)
+        return Estimate(trace_ratio_scores(between, within, num_kept), None)
 
 
 def _random(edge: RankedEdge) -> ScoreAccumulator:

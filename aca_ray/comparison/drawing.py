@@ -85,8 +85,7 @@ def draw_mixing(alphas: Mapping[str, Any], path: Path) -> Path:
 
     Args:
         alphas: as in a search's record.json: `normal` and `reduce` hold one row of mixing weights per edge, and
-            `candidates` the operation names of every weight, cell by cell. Without rows in `reduce` cells have one
-            input.
+            `candidates` the operation names of every weight, cell by cell. Without `reduce` cells have one input.
         path: the file; its suffix (.png, .svg) decides the format.
 
     Raises:
@@ -94,7 +93,7 @@ def draw_mixing(alphas: Mapping[str, Any], path: Path) -> Path:
 
     Source: ours.
     """
-    has_one_input = alphas.get("reduce") in ([], ())
+    has_one_input = not alphas.get("reduce")
     cell_types: tuple[CellType, ...] = ("normal",) if has_one_input else CELL_TYPES
     cells = [_mixing_table(alphas, cell_type, 1 if has_one_input else 2) for cell_type in cell_types]
     largest = max(float(np.nanmax(weights)) for weights, _, _ in cells)

@@ -73,8 +73,8 @@ class Download:
         except _UNREADABLE as error:
             reason = " ".join(str(error).split())  # torchvision writes several lines
             raise DataError(
-                f"{root}: {self.title} is not there, or damaged, and can't be downloaded ({reason}). Put {self.by_hand} "
-                "in this folder, or use the data set parquet with your own files"
+                f"{root}: {self.title} is not there, or damaged, and can't be downloaded ({reason}). Put "
+                f"{self.by_hand} in this folder, or use the data set parquet with your own files"
             ) from error
 
     def source(self) -> Source:

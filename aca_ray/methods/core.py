@@ -14,6 +14,7 @@ The search loop asks the parts and never reads the method's name.
 | weight_mixing | which mixing weights does the weight step see? |
 | penalties | what is added to the architecture loss? |
 | learning_rate | which learning rate do the weights have now? |
+| architecture_moves | is the architecture now updated? |
 | stages | of which stages does the search consist, and with what does each begin? |
 | monitor | does the search go on after an epoch? |
 | derive | which genotype do the settled mixing weights stand for? |
@@ -30,6 +31,7 @@ from torch import Tensor, nn
 
 from aca_ray.methods.moment import Moment
 from aca_ray.methods.parts.derivation import every_edge
+from aca_ray.methods.parts.freeze import after_share_of_stage
 from aca_ray.methods.parts.learning_rate import cosine_over_search
 from aca_ray.methods.recipe import Recipe
 from aca_ray.methods.views import (
@@ -129,6 +131,7 @@ class SearchMethod:
         weight_mixing: the mixing weights, outside the autograd graph, of the weight step.
         penalties: each maps the architecture in a forward pass to a scalar.
         learning_rate: of the weights in an epoch.
+        architecture_moves: whether the architecture parameters are updated in an epoch.
         stages: the stages in a space.
         monitor: returns a fresh monitor; None lets every search go to its end.
         updates: the updates of a step, in order.
@@ -153,6 +156,7 @@ class SearchMethod:
     weight_mixing: WeightMixing = drawn_mixing
     penalties: tuple[Penalty, ...] = ()
     learning_rate: Callable[[Recipe, Moment], float] = cosine_over_search
+    architecture_moves: Callable[[Recipe, Moment], bool] = after_share_of_stage
     stages: Callable[[Space], tuple[Stage, ...]] = one_stage
     monitor: Callable[[], Monitor] | None = None
     updates: tuple[Update, Update] = ("architecture", "weights")

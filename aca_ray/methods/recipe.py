@@ -22,7 +22,8 @@ class Recipe:
         arch_betas: of Adam.
         arch_weight_decay: L2 coefficient of Adam.
         arch_clip_norm: bound on the global norm of the architecture parameters' gradient.
-        arch_start: share of every stage's epochs, in [0, 1], during which the architecture parameters stay as they are.
+        arch_start: share of the epochs, in [0, 1], during which the architecture parameters stay as they are; of every
+            stage's own epochs, unless a method says otherwise.
     """
 
     batch_size: int = 64

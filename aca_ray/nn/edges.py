@@ -68,18 +68,22 @@ class CandidateSum(nn.Module):
     ) -> Tensor:
         ready = joint.rows if joint is not None else {}
         outputs = {name: operation(x) for name, operation in self.operations.items() if name not in ready}
-        mixed = None if joint is None else joint.mixed
-        for name, output in outputs.items():
-            term = output * weights[self.columns[name]]
-            mixed = term if mixed is None else mixed + term
-        if mixed is None:  # nothing but `none` is left of the edge
-            batch, _, height, width = x.shape
-            mixed = x.new_zeros(batch, self.channels, height // self.stride, width // self.stride)
+        mixed = self.mix(x, outputs, weights, None if joint is None else joint.mixed)
         if observe is not None:
             if joint is not None:
                 outputs |= {name: as_state(joint.maps[row]) for name, row in ready.items()}
             observe(EdgeObservation(x, {name: outputs[name] for name in self.columns}, mixed))
         return mixed
+
+    def mix(self, x: Tensor, outputs: Mapping[str, Tensor], weights: Tensor, mixed: Tensor | None = None) -> Tensor:
+        """Return `mixed` plus the outputs, each times its mixing weight; zeros where there is nothing to add up."""
+        for name, output in outputs.items():
+            term = output * weights[self.columns[name]]
+            mixed = term if mixed is None else mixed + term
+        if mixed is not None:
+            return mixed
+        batch, _, height, width = x.shape
+        return x.new_zeros(batch, self.channels, height // self.stride, width // self.stride)
 
 
 class JointOutputs(NamedTuple):
@@ -176,11 +180,8 @@ class PartialChannelEdge(nn.Module):
 
     def __init__(self, names: tuple[str, ...], channels: int, stride: int, share: int) -> None:
         super().__init__()
-        if channels % share:
-            raise ValueError(f"partial channels: {channels} channels must be divisible by {share}")
         self.share = share
-        self.candidates = CandidateSum(names, channels // share, stride)
-        self.bypass = nn.Identity() if stride == 1 else nn.MaxPool2d(2, 2)
+        self.candidates, self.bypass = candidates_and_bypass(names, channels, stride, share)
 
     def forward(
         self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
@@ -189,6 +190,15 @@ class PartialChannelEdge(nn.Module):
         mixed = self.candidates(x[:, :passing], weights, observe, joint)
         joined = torch.cat((mixed, self.bypass(x[:, passing:])), dim=1)
         return shuffle_channels(joined, self.share)
+
+
+def candidates_and_bypass(
+    names: tuple[str, ...], channels: int, stride: int, share: int
+) -> tuple[CandidateSum, nn.Module]:
+    """Return the candidates for one channel in `share`, and what the other channels pass through in their place."""
+    if channels % share:
+        raise ValueError(f"partial channels: {channels} channels must be divisible by {share}")
+    return CandidateSum(names, channels // share, stride), nn.Identity() if stride == 1 else nn.MaxPool2d(2, 2)
 
 
 def shuffle_channels(x: Tensor, groups: int) -> Tensor:

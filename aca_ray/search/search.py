@@ -143,7 +143,7 @@ class Search:
         for update in self.method.updates:
             if update == "weights":
                 self._update_weights(train, position, moment)
-            elif moment.stage_epoch >= self.method.recipe.arch_start * moment.stage_epochs:
+            elif self.method.architecture_moves(self.method.recipe, moment):
                 self._update_architecture(train, position, moment)
         self._step += 1
         if self._step == self.steps_per_epoch:

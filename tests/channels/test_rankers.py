@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from aca_ray.channels.counts import participation
-from aca_ray.channels.trace_ratio import trace_ratio_scores
+from aca_ray.nn.trace_ratio import trace_ratio_scores
 
 
 def per_image(search) -> Iterator[dict[tuple[int, int, int, str], tuple[Tensor, Tensor]]]:

@@ -36,7 +36,7 @@ def _plan(genotype: Genotype) -> ChannelPlan:
 
 def _alphas(space_name: str) -> dict[str, Any]:
     space = find_space(space_name)
-    cells = {"normal": space.normal, "reduce": space.reduce}
+    cells = {cell_type: space.candidates(cell_type) for cell_type in space.cell_types}
     weights = {cell: [[1 / len(names) for _ in names] for names in edges] for cell, edges in cells.items()}
     return {**weights, "candidates": {cell: [list(names) for names in edges] for cell, edges in cells.items()}}
 

@@ -10,6 +10,7 @@ import pytest
 
 from aca_ray.config import SweepSpec, Vocabulary, load_spec
 from aca_ray.errors import ConfigError
+from aca_ray.evaluation import PROTOCOLS
 
 Problems = Callable[..., list[str]]
 
@@ -32,11 +33,19 @@ AT_LEAST = "input should be greater than or equal to"
         ("experiment", None, "experiment: input should be a valid dictionary"),
         ("experiment__methods", ..., "experiment.methods: is required and missing"),
         ("experiment__methods", [], "experiment.methods: "),
-        ("experiment__methods", [1], "experiment.methods[0]: input should be a valid string, found 1"),
+        ("experiment__methods", [1], "experiment.methods[0]: must be a method's name or a mapping such as"),
+        ("experiment__methods", [{"name": "dart"}], "experiment.methods[0]: unknown method 'dart'. Did you mean darts?"),
+        ("experiment__methods", [{"lr": 1}], "experiment.methods[0]: must be a method's name or a mapping such as"),
+        (
+            "experiment__methods",
+            {"name": "darts", "warmth": 1},
+            "experiment.methods[0].warmth: unknown setting 'warmth'",
+        ),
         ("experiment__methods", ["darts", "pc-dart"], "experiment.methods[1]: unknown method 'pc-dart'. Did you mean"),
         ("experiment__methods", ["darts", "darts"], "experiment.methods: lists 'darts' twice"),
         ("experiment__skip", "search", "experiment.skip[0]: input should be 'searched' or 'allocated', found 'search'"),
         ("experiment__skip", [], "experiment.skip: "),
+        ("experiment__data_pruning", "bpd", "experiment.data_pruning: unknown data pruner 'bpd'. Did you mean bdp?"),
         ("experiment__spaces", "dart", "experiment.spaces[0]: unknown space 'dart'. Did you mean darts?"),
         ("experiment__spaces", ["darts", "darts"], "experiment.spaces: lists 'darts' twice"),
         ("experiment__data", ..., "experiment.data: is required and missing"),
@@ -167,7 +176,8 @@ def test_several_mistakes_are_all_named(problems: Problems) -> None:
 
 def test_unknown_name_lists_the_known_ones(problems: Problems) -> None:
     (problem,) = problems(experiment__evaluation={"protocol": "zzz"})
-    assert problem == "experiment.evaluation.protocol: unknown protocol 'zzz'. Known: cifar, small"
+    known = ", ".join(sorted(PROTOCOLS))
+    assert problem == f"experiment.evaluation.protocol: unknown protocol 'zzz'. Known: {known}"
 
 
 EXPERIMENT = "experiment: {methods: darts, data: digits, seeds: 0, epochs: 2}\n"

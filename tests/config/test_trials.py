@@ -80,6 +80,7 @@ OTHER: dict[str, Any] = {
     "network": {"channels": 8, "cells": 5},
     "batch_size": 16,
     "milestones": (8,),
+    "data_pruning": "bdp",
     "search": "f" * 64,
     "protocol": "cifar",
     "retrain_seed": 2,
@@ -112,6 +113,7 @@ def test_evaluation_repeats_its_search() -> None:
 # Another value for every field of the two halves of a spec.
 EXPERIMENT_CHANGES: dict[str, Any] = {
     "methods": ["pc_darts"],
+    "data_pruning": "bdp",
     "skip": ["searched"],
     "spaces": ["s2"],
     "data": [{"name": "digits", "max_train_images": 64}],

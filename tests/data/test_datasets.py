@@ -76,9 +76,7 @@ def test_statistics_match_numpy():
         ),
         (
             {"name": "digit"},
-            [
-                "d.name: unknown data set 'digit'. Did you mean digits? Known: cifar10, cifar100, digits, fashion_mnist, imagenet, parquet, svhn"
-            ],
+            [f"d.name: unknown data set 'digit'. Did you mean digits? Known: {NAMES}"],
         ),
         (
             {"name": [1]},

@@ -73,7 +73,8 @@ def test_a_view_is_torchvisions_transforms_with_its_draws() -> None:
     (draws,) = draw_views(1, torch.Generator().manual_seed(3))
     functional = transforms.functional
     expected = functional.resized_crop(image, *crop_box(120, 160, draws.crop), [224, 224])
-    assert training_view(image, ViewDraws(draws.crop, UNCHANGED, IN_ORDER)).tobytes() == expected.tobytes()
+    unchanged = functional.adjust_hue(expected, 0.0)  # which rounds to HSV and back
+    assert training_view(image, ViewDraws(draws.crop, UNCHANGED, IN_ORDER)).tobytes() == unchanged.tobytes()
     brightness, contrast, saturation = (0.6 + 0.8 * draw for draw in draws.colors[:3])
     hue = -0.2 + 0.4 * draws.colors[3]
     first, second = ViewDraws(draws.crop, draws.colors, IN_ORDER), ViewDraws(draws.crop, draws.colors, [4, 3, 2, 1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,9 +14,10 @@ from torch.nn import functional
 
 from aca_ray.data import EvaluationData
 from aca_ray.errors import ConfigError
-from aca_ray.evaluation import Protocol, Retraining
+from aca_ray.evaluation import Protocol, Retraining, find_protocol
 from aca_ray.nn.derived import DropPath
 from aca_ray.training import EpochLoop
+from aca_ray.training.schedule import exponential
 
 Build = Callable[..., Retraining]
 
@@ -60,6 +62,42 @@ def test_a_step_is_clipped_sgd_on_the_weighted_sum_of_both_losses(build: Build, 
         assert torch.allclose(found, expected, rtol=1e-4, atol=1e-6)
     # The measured loss is that of the network that is tested.
     assert work.train_meter.read()[0] == pytest.approx(functional.cross_entropy(logits, labels).item(), rel=1e-5)
+
+
+def test_a_step_with_smoothed_labels_nesterov_and_no_clipping(build: Build, protocol: Protocol) -> None:
+    protocol = replace(
+        protocol, label_smoothing=0.1, nesterov=True, clip_norm=math.inf, drop_path=0.0, auxiliary_weight=0.4
+    )
+    work, twin = build(protocol, size=32), build(protocol, size=32)
+    work.begin_epoch(0)
+    work.step(0, 1)
+    images, labels = twin.batches.batch(1)
+    twin.network.train()
+    wanted = 0.9 * functional.one_hot(labels, 2) + 0.1 / 2
+    logits, auxiliary = twin.network.forward_with_auxiliary(images)
+    assert auxiliary is not None
+    loss, auxiliary_loss = (-(wanted * out.log_softmax(dim=1)).sum(dim=1).mean() for out in (logits, auxiliary))
+    parameters = list(twin.network.parameters())
+    gradients = torch.autograd.grad(loss + 0.4 * auxiliary_loss, parameters)
+    for parameter, gradient, found in zip(parameters, gradients, weights(work), strict=True):
+        decayed = gradient + 3e-4 * parameter.detach()
+        # In the first step the momentum buffer is the gradient, and Nesterov's step adds 0.9 of it.
+        assert torch.allclose(found, parameter.detach() - 0.025 * 1.9 * decayed, rtol=1e-4, atol=1e-6)
+    assert work.train_meter.read()[0] == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_the_schedule_is_the_protocols(build: Build, protocol: Protocol) -> None:
+    work = build(replace(protocol, lr=0.1, schedule=exponential))
+    for epoch in range(3):
+        work.begin_epoch(epoch)
+        assert work.optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * 0.97**epoch)
+
+
+def test_a_small_network_at_imagenet_scale_trains(build: Build, protocol: Protocol) -> None:
+    mobile = replace(find_protocol("imagenet_mobile"), channels=4, num_cells=3, epochs=1, batch_size=8)
+    report = EpochLoop(build(mobile, None, size=224), 1).advance()
+    assert report is not None
+    assert report.metrics["lr/weights"] == 0.1
 
 
 def test_the_auxiliary_tower_is_built_where_it_weighs_something(build: Build, protocol: Protocol) -> None:

@@ -8,7 +8,8 @@ from torch import nn
 
 from aca_ray.errors import ConfigError
 from aca_ray.nn import DerivedNetwork
-from aca_ray.nn.derived import AllocatedEdge, DropPath, build_edge, check_auxiliary
+from aca_ray.nn.derived import AllocatedEdge, DropPath, build_edge
+from aca_ray.nn.image_scale import IMAGENET_SCALE
 from aca_ray.nn.operations import FactorizedReduce
 from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, Genotype
 from aca_ray.space.published import parse_cell
@@ -133,7 +134,31 @@ def test_the_auxiliary_tower_speaks_in_training_only() -> None:
     assert plain.forward_with_auxiliary(images)[1] is None
 
 
-def test_the_auxiliary_tower_needs_cifar_sized_images() -> None:
-    check_auxiliary(32, 32, "protocol cifar")
-    with pytest.raises(ConfigError, match=r"^protocol cifar: the auxiliary tower needs 32x32 images, found 28x32"):
-        check_auxiliary(28, 32, "protocol cifar")
+def test_the_stem_for_imagenet_leads_to_an_eighth_of_the_resolution() -> None:
+    network = DerivedNetwork(
+        PUBLISHED["DARTS_V2"],
+        None,
+        channels=4,
+        num_cells=6,
+        num_classes=5,
+        auxiliary=True,
+        scale=IMAGENET_SCALE,
+    )
+    sizes = []
+    for cell in network.cells:
+        cell.register_forward_hook(lambda module, inputs, output: sizes.append(tuple(output.shape[1:])))
+    before, previous = network.stem(torch.randn(2, 3, 224, 224))
+    assert (before.shape, previous.shape) == ((2, 4, 56, 56), (2, 4, 28, 28))
+    assert isinstance(network.cells[0].inputs.before, FactorizedReduce)
+    logits, auxiliary = network.forward_with_auxiliary(torch.randn(2, 3, 224, 224))
+    assert logits.shape == (2, 5)
+    assert auxiliary is not None
+    assert auxiliary.shape == (2, 5)
+    assert sizes == [(16, 28, 28), (16, 28, 28), (32, 14, 14), (32, 14, 14), (64, 7, 7), (64, 7, 7)]
+    # The head: an average over 7x7, as a pooling of that size.
+    network.eval()
+    seen = []
+    network.cells[-1].register_forward_hook(lambda module, inputs, output: seen.append(output))
+    logits = network(torch.randn(2, 3, 224, 224))
+    pooled = nn.functional.avg_pool2d(seen[0], 7).flatten(1)
+    assert torch.allclose(logits, network.classifier(pooled), atol=1e-5)

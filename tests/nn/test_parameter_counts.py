@@ -10,6 +10,7 @@ import torch
 
 from aca_ray.nn import DerivedNetwork, Supernet, num_parameters
 from aca_ray.nn.edges import EdgeBuilder, FullEdge, partial_channels
+from aca_ray.nn.image_scale import IMAGENET_SCALE
 from aca_ray.space import PUBLISHED, SPACES, Genotype
 from aca_ray.space.nasbench201 import parse_architecture_string
 from aca_ray.space.published import parse_cell
@@ -92,3 +93,64 @@ def test_the_auxiliary_tower(name: str) -> None:
 def test_100_classes_widen_the_last_layer_alone() -> None:
     # 4 nodes of 4 * 36 channels each, and a bias.
     assert count(PUBLISHED["DARTS_V2"], num_classes=100) - count(PUBLISHED["DARTS_V2"]) == 90 * (4 * 144 + 1)
+
+
+def count_at_imagenet_scale(genotype: Genotype, num_classes: int = 1000, *, auxiliary: bool = False) -> int:
+    with torch.device("meta"):
+        network = DerivedNetwork(
+            genotype,
+            None,
+            channels=48,
+            num_cells=14,
+            num_classes=num_classes,
+            auxiliary=auxiliary,
+            scale=IMAGENET_SCALE,
+        )
+    return num_parameters(network)
+
+
+def added_up_at_imagenet_scale(genotype: Genotype, num_classes: int) -> int:
+    """Return the parameters by layer: 14 cells, those with index 4 and 9 reductions, C = 48, 96, 192."""
+
+    def norm(channels: int) -> int:
+        return 2 * channels
+
+    def operation(name: str, c: int, stride: int) -> int:
+        depthwise = {kernel: kernel**2 * c + c * c + norm(c) for kernel in (3, 5)}
+        if name == "skip_connect":
+            return 0 if stride == 1 else 2 * (c * c // 2) + norm(c)
+        if name.endswith("pool_3x3"):
+            return 0
+        return depthwise[int(name[-1])] * (2 if name.startswith("sep") else 1)
+
+    total = 27 * 24 + norm(24) + 9 * 24 * 48 + norm(48) + 9 * 48 * 48 + norm(48)
+    before = previous = 48
+    for index in range(14):
+        c = 48 * 2 ** ((index >= 4) + (index >= 9))
+        cell = genotype.reduce if index in (4, 9) else genotype.normal
+        total += before * c + norm(c) + previous * c + norm(c)
+        for edge in cell.edges:
+            total += operation(edge.operation, c, 2 if index in (4, 9) and edge.source < 2 else 1)
+        before, previous = previous, len(cell.concat) * c
+    return total + (previous + 1) * num_classes
+
+
+# In millions, as the papers print them: 14 cells, 48 channels, 1000 classes.
+@pytest.mark.parametrize(("name", "published"), [("DARTS_V2", 4.7), ("PC_DARTS_IMAGENET", 5.3), ("P_DARTS", 4.9)])
+@pytest.mark.parametrize("num_classes", [10, 100, 1000])
+def test_networks_at_imagenet_scale(name: str, published: float, num_classes: int) -> None:
+    expected = added_up_at_imagenet_scale(PUBLISHED[name], num_classes)
+    assert count_at_imagenet_scale(PUBLISHED[name], num_classes) == expected
+    if num_classes == 1000:
+        assert round(expected / 1e6, 1) == published
+
+
+@pytest.mark.parametrize("num_classes", [10, 100, 1000])
+def test_auxiliary_towers_by_layer(num_classes: int) -> None:
+    genotype = PUBLISHED["DARTS_V2"]
+    # They read a reduction of 4 nodes; the second norm is left out for ImageNet.
+    cifar = 4 * 144 * 128 + 2 * 128 + 4 * 128 * 768 + 2 * 768 + (768 + 1) * num_classes
+    assert count(genotype, num_classes=num_classes, auxiliary=True) - count(genotype, num_classes=num_classes) == cifar
+    imagenet = 4 * 192 * 128 + 2 * 128 + 4 * 128 * 768 + (768 + 1) * num_classes
+    with_tower = count_at_imagenet_scale(genotype, num_classes, auxiliary=True)
+    assert with_tower - count_at_imagenet_scale(genotype, num_classes) == imagenet

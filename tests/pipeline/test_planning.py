@@ -72,9 +72,13 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError) as caught:
         plan_sweep(spec, tmp_path)
+    size = (
+        "protocol cifar: the auxiliary tower needs 32x32 images, found 8x8 (digits); "
+        "choose another protocol, or another data set"
+    )
     assert caught.value.problems == (
-        "experiment.data[0]: protocol cifar: the auxiliary tower needs 32x32 images, found 8x8",
-        "experiment.data[1]: protocol cifar: the auxiliary tower needs 32x32 images, found 8x8",
+        f"experiment.data[0]: {size}",
+        f"experiment.data[1]: {size}",
         "experiment.network.channels: must be divisible by 4 for experiment.methods[1] (pc_darts), found 6",
     )
 

@@ -46,6 +46,13 @@ def test_published_network(retrained: tuple[Path, TrialRecord, str]) -> None:
     assert all("test/accuracy 0." in line for line in lines)
 
 
+def test_a_cell_with_a_node_left_out(tmp_path: Path) -> None:
+    genotype = PUBLISHED["FAIR_DARTS_A"]
+    assert genotype.normal.concat == (2, 4, 5)
+    record, _ = run(tmp_path, "FAIR_DARTS_A")
+    assert (record.state, record.genotype) == ("finished", genotype.to_json())
+
+
 def test_asked_again_it_is_only_read(retrained: tuple[Path, TrialRecord, str]) -> None:
     folder, record, _ = retrained
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}

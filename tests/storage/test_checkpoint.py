@@ -49,7 +49,7 @@ def wrap(path: Path, payload: bytes, **changes: object) -> Path:
     """Write a checkpoint file with any payload, and a header that fits it except for the changes."""
     header = {
         "format": "aca_ray.checkpoint",
-        "version": 1,
+        "version": 2,
         "payload_bytes": len(payload),
         "payload_sha256": hashlib.sha256(payload).hexdigest(),
         "kind": "search",
@@ -83,7 +83,7 @@ def test_round_trip(path: Path) -> None:
 def test_the_file_is_what_its_description_says(path: Path) -> None:
     line, _, payload = path.read_bytes().partition(b"\n")
     header = json.loads(line)
-    assert (header["format"], header["version"]) == ("aca_ray.checkpoint", 1)
+    assert (header["format"], header["version"]) == ("aca_ray.checkpoint", 2)
     assert header["payload_bytes"] == len(payload)
     assert header["payload_sha256"] == hashlib.sha256(payload).hexdigest()
     packed = torch.load(io.BytesIO(payload), weights_only=True)
@@ -146,12 +146,12 @@ def test_one_flipped_bit_of_the_header_is_never_a_crash(path: Path) -> None:
     assert num_refused > 100
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 1, "2", None])
 def test_wrong_version(tmp_path: Path, version: object) -> None:
     path = wrap(tmp_path / "other.ckpt", saved({}), version=version)
     for read in (read_checkpoint, read_header):
         with pytest.raises(
-            CheckpointError, match=rf"other\.ckpt: has version {version!r}, this program reads version 1"
+            CheckpointError, match=rf"other\.ckpt: has version {version!r}, this program reads version 2"
         ):
             read(path)
 
@@ -166,7 +166,7 @@ def test_wrong_version(tmp_path: Path, version: object) -> None:
         saved(make_state(), zipped=False),
         pickle.dumps({"format": "aca_ray.checkpoint"}),
         b'["aca_ray.checkpoint"]\n',
-        b'{"format": "somebody.else", "version": 1}\n',
+        b'{"format": "somebody.else", "version": 2}\n',
         b"[" * 100_000 + b"\n",
     ],
     ids=["png", "empty", "newline", "torch", "old torch", "pickle", "list", "other format", "deep"],
@@ -309,7 +309,7 @@ def test_damaged_newest_is_passed_over_with_a_warning(
             "truncated": data[:-10],
             "emptied": b"",
             "flipped": data[:-1] + bytes([data[-1] ^ 255]),
-            "other version": data.replace(b'"version": 1', b'"version": 2', 1),
+            "other version": data.replace(b'"version": 2', b'"version": 1', 1),
         }[damage]
     )
     with caplog.at_level(logging.WARNING):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
+
 import pytest
 import torch
+from torch.optim.lr_scheduler import LRScheduler
 
 from aca_ray.training import cosine, set_learning_rate
+from aca_ray.training.schedule import Schedule, cosine_to_zero, exponential, warmed_up_linear
 
 
 def test_values() -> None:
@@ -23,6 +28,33 @@ def test_agrees_with_pytorch(start: float, end: float, num_epochs: int) -> None:
         assert cosine(start, end, epoch, num_epochs) == pytest.approx(scheduler.get_last_lr()[0], rel=1e-9)
         optimizer.step()
         scheduler.step()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "make"),
+    [
+        (cosine_to_zero, lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 9)),
+        (exponential, lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.97)),
+    ],
+)
+def test_schedules_agree_with_pytorch(schedule: Schedule, make: Callable[..., LRScheduler]) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    scheduler = make(optimizer)
+    for epoch in range(9):
+        assert schedule(0.1, epoch, 9) == pytest.approx(scheduler.get_last_lr()[0], rel=1e-9)
+        optimizer.step()
+        scheduler.step()
+
+
+def test_the_line_of_pc_darts() -> None:
+    rates = [warmed_up_linear(0.5, epoch, 250) for epoch in range(250)]
+    slope = 0.5 / 245
+    assert rates[5] == pytest.approx(0.5 - 5 * slope)
+    assert [before - after for before, after in pairwise(rates[5:245])] == pytest.approx([slope] * 239)
+    assert rates[:5] == pytest.approx([(0.5 - epoch * slope) * (epoch + 1) / 5 for epoch in range(5)])
+    # In the last five epochs a fifth of the slope, without a jump, and it would end at 0.
+    assert rates[244] == pytest.approx(slope)
+    assert rates[245:] == pytest.approx([slope, 0.8 * slope, 0.6 * slope, 0.4 * slope, 0.2 * slope])
 
 
 def test_the_rate_of_every_group_is_set() -> None:

@@ -76,6 +76,23 @@ def top_two(mixing: Mixing, space: Space) -> Genotype:
     return assemble({cell_type: kept(cell_type) for cell_type in space.cell_types})
 
 
+def top_two_pairs(mixing: Mixing, space: Space) -> Genotype:
+    """Return the genotype that keeps, for every node, the two strongest pairs of an incoming edge and an operation.
+
+    Both may lie on one edge. Ties go to the smaller source node and to the earlier candidate; strongest first.
+
+    Source: Dong & Yang 2019 (GDAS) and Zhou et al. 2020 (PR-DARTS), official codes.
+    """
+
+    def kept(cell_type: CellType) -> Iterator[Option]:
+        choices = options(mixing, space, cell_type)
+        for node in space.topology.intermediate_nodes:
+            incoming = space.topology.incoming(node)
+            yield from strongest((option for index in incoming for option in choices[index]), KEPT_PER_NODE)
+
+    return assemble({cell_type: kept(cell_type) for cell_type in space.cell_types})
+
+
 def every_edge(mixing: Mixing, space: Space) -> Genotype:
     """Return the genotype that takes the candidate with the largest mixing weight on every edge of a one-input cell.
 

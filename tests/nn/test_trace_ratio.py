@@ -7,8 +7,7 @@ import itertools
 import pytest
 import torch
 
-from aca_ray.channels.accumulators import ClassStatistics
-from aca_ray.channels.trace_ratio import trace_ratio_scores
+from aca_ray.nn.trace_ratio import ClassStatistics, trace_ratio_scores
 
 
 @pytest.mark.parametrize("seed", range(6))

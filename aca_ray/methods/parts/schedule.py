@@ -1,0 +1,13 @@
+"""Values that change over a search."""
+
+from __future__ import annotations
+
+from aca_ray.methods.moment import Moment
+
+
+def linear(first: float, last: float, moment: Moment) -> float:
+    """Return the value on a line over epochs, exactly `first` in the first and `last` in the last.
+
+    Source: ours; the form of many official codes, such as that of Dong & Yang 2019 (GDAS).
+    """
+    return (1.0 - moment.ramp) * first + moment.ramp * last

@@ -1,0 +1,72 @@
+"""Edges whose own attention decides which channels pass through the candidates."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from aca_ray.nn.edges import EdgeBuilder, JointOutputs, Observer, candidates_and_bypass
+
+HIDDEN_SHARE = 2  # official code; its ratio argument is not read
+DEMAND_MOMENTUM = 0.1  # ours: that of the batch norms
+
+
+class ChannelAttention(nn.Module):
+    """Weighs the channels of an image by their mean and their maximum, each through the same small network.
+
+    Source: Woo et al. 2018 (CBAM), section 3; sizes from ADARTS' official code.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.network = nn.Sequential(
+            nn.Linear(channels, channels // HIDDEN_SHARE, bias=False),
+            nn.ReLU(),
+            nn.Linear(channels // HIDDEN_SHARE, channels, bias=False),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, C) weights in (0, 1) of (B, C, H, W)."""
+        return torch.sigmoid(self.network(x.mean(dim=(2, 3))) + self.network(x.amax(dim=(2, 3))))
+
+
+class AttentionEdge(nn.Module):
+    """The C/k channels with the largest attention pass through the candidates; all channels stay in their places.
+
+    Every channel is first multiplied by its attention. One choice holds for the whole batch: that by the sum over its
+    images while training, and by a running mean of it in evaluation, where images must not see one another. The others
+    bypass the candidates as they are at stride 1 and through a 2x2 max pooling at stride 2.
+
+    Source: Xue & Qin 2022 (ADARTS), official code; the running mean is ours.
+    """
+
+    joins = False
+    demand: Tensor
+
+    def __init__(self, names: tuple[str, ...], channels: int, stride: int, share: int) -> None:
+        super().__init__()
+        self.attention = ChannelAttention(channels)
+        self.candidates, self.bypass = candidates_and_bypass(names, channels, stride, share)
+        self.register_buffer("demand", torch.zeros(channels))
+
+    def forward(
+        self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
+    ) -> Tensor:
+        attention = self.attention(x)
+        x = x * attention[:, :, None, None]
+        passing = self._passing(attention.detach())
+        mixed = self.candidates(x.index_select(1, passing), weights, observe)
+        return self.bypass(x).index_copy(1, passing, mixed)
+
+    def _passing(self, attention: Tensor) -> Tensor:
+        """Return the (C/k,) ascending channels that pass through the candidates."""
+        demand = self.demand
+        if self.training:
+            demand = attention.mean(dim=0)
+            self.demand.lerp_(demand, DEMAND_MOMENTUM)
+        return demand.argsort(descending=True, stable=True)[: self.candidates.channels].sort().values
+
+
+def attended_channels(share: int) -> EdgeBuilder:
+    """Return the builder of edges of which the one channel in `share` with most attention passes the candidates."""
+    return lambda names, channels, stride: AttentionEdge(names, channels, stride, share)

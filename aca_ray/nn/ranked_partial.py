@@ -1,0 +1,40 @@
+"""Partial-channel edges whose passing channels a ranking decides."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from aca_ray.nn.edges import EdgeBuilder, JointOutputs, Observer, candidates_and_bypass, shuffle_channels
+
+
+class RankedPartialEdge(nn.Module):
+    """A partial-channel edge that keeps which channels pass in a buffer, the first C/k until others are put there.
+
+    Whichever pass, every channel has the same place in the output.
+
+    Attributes:
+        passing: (C/k,) ascending channels that pass through the candidates.
+
+    Source: Xu et al. 2020 (PC-DARTS), section 3.2; channels other than the first: ours.
+    """
+
+    joins = False
+    passing: Tensor
+
+    def __init__(self, names: tuple[str, ...], channels: int, stride: int, share: int) -> None:
+        super().__init__()
+        self.share = share
+        self.candidates, self.bypass = candidates_and_bypass(names, channels, stride, share)
+        self.register_buffer("passing", torch.arange(channels // share))
+
+    def forward(
+        self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
+    ) -> Tensor:
+        mixed = self.candidates(x.index_select(1, self.passing), weights, observe)
+        return shuffle_channels(self.bypass(x).index_copy(1, self.passing, mixed), self.share)
+
+
+def ranked_partial_channels(share: int) -> EdgeBuilder:
+    """Return the builder of edges of which one channel in `share`, to be ranked, passes through the candidates."""
+    return lambda names, channels, stride: RankedPartialEdge(names, channels, stride, share)

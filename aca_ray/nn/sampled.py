@@ -1,0 +1,62 @@
+"""Edges that compute only the candidates that were drawn."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from aca_ray.nn.edges import CandidateSum, EdgeObservation, JointOutputs, Observer
+
+
+class SampledEdge(nn.Module):
+    """All channels pass through the candidates whose mixing weight is not 0; the others are not computed.
+
+    An observed pass computes all of them. Without a candidate the output is zeros.
+
+    Source: Zhou et al. 2020 (PR-DARTS), official code.
+    """
+
+    joins = False
+
+    def __init__(self, names: tuple[str, ...], channels: int, stride: int) -> None:
+        super().__init__()
+        self.candidates = CandidateSum(names, channels, stride)
+
+    def forward(
+        self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
+    ) -> Tensor:
+        values, columns = weights.tolist(), self.candidates.columns
+        outputs = {
+            name: operation(x)
+            for name, operation in self.candidates.operations.items()
+            if observe is not None or values[columns[name]] != 0.0
+        }
+        mixed = self.candidates.mix(x, outputs, weights)
+        if observe is not None:
+            observe(EdgeObservation(x, outputs, mixed))
+        return mixed
+
+
+class SampledEdgeWithScalars(nn.Module):
+    """A sampled edge to which the mixing weights that are 0 are added as scalars.
+
+    They change nothing in the output, but give the candidates that were not drawn a gradient: as if their outputs were
+    all ones.
+
+    Source: Dong & Yang 2019 (GDAS), official code.
+    """
+
+    joins = False
+
+    def __init__(self, names: tuple[str, ...], channels: int, stride: int) -> None:
+        super().__init__()
+        self.sampled = SampledEdge(names, channels, stride)
+
+    @property
+    def candidates(self) -> CandidateSum:
+        """The operations whose channels are ranked."""
+        return self.sampled.candidates
+
+    def forward(
+        self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
+    ) -> Tensor:
+        return self.sampled(x, weights, observe) + (weights * (weights == 0.0)).sum()

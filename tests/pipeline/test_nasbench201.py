@@ -1,0 +1,55 @@
+"""From a search of one-input cells over its channel plan to a retrained network and its pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from aca_ray.config import RetrainingTrial
+from aca_ray.evaluation import find_protocol
+from aca_ray.pipeline.allocating import allocate_milestone
+from aca_ray.pipeline.drawing import draw_allocation, draw_search
+from aca_ray.pipeline.evaluating import open_evaluation
+from aca_ray.pipeline.layout import milestone_path, plan_path
+from aca_ray.space import ChannelPlan, Genotype
+from aca_ray.space.nasbench201 import architecture_string
+from aca_ray.storage import TrialRecord, read_json
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("method", ["darts", "pc_darts"])
+def test_search_allocate_retrain_draw(method: str, make_trial, start, finish, tmp_path: Path) -> None:
+    folder, allocated = tmp_path / "trial", tmp_path / "allocated"
+    finish(start(make_trial(method=method, space="nasbench201", milestones=(2,)), folder))
+    record = TrialRecord.read(folder)
+    genotype = Genotype.from_json(record.genotype)
+    assert "skip_connect" not in architecture_string(genotype)
+    assert [len(names) for names in record.alphas["candidates"]["normal"]] == [4] * 6
+
+    summary = allocate_milestone(
+        milestone_path(folder, 2),
+        allocated,
+        tmp_path,
+        ranking="taylor_identity",
+        rules=["sign", "uniform"],
+        protocol=find_protocol("small"),
+        device=CPU,
+    )
+    assert Genotype.from_json(summary["genotype"]) == genotype
+    num_edges = len(genotype.normal.edges)
+    assert [len(stage) for stage in summary["plans"]["sign"]["kept_share"]] == [num_edges, 0, num_edges, 0, num_edges]
+
+    plan = ChannelPlan.from_json(read_json(plan_path(allocated, "sign")))
+    data = {"name": "digits", "max_train_images": 64, "max_test_images": 32}
+    trial = RetrainingTrial("0" * 64, "found", data, "small", 0)
+    retrained = open_evaluation(trial, genotype, plan, tmp_path / "retrained", tmp_path, CPU)
+    retrained.advance()
+    assert retrained.record.epoch == 1
+
+    draw_search(record, folder)
+    draw_allocation(allocated, "sign")
+    for picture in (folder / "genotype.png", folder / "mixing.png", allocated / "genotype.png"):
+        assert picture.stat().st_size > 3_000
