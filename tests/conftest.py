@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,7 @@ def build_search(search_data: SearchData) -> BuildSearch:
             method,
             space,
             search_data,
-            channels=4,
+            channels=math.lcm(4, method.channel_divisor),
             num_cells=num_cells,
             num_epochs=num_epochs,
             seed=seed,

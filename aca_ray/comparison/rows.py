@@ -269,7 +269,7 @@ class _Reading:
                 skip=trial.text("skip"),
                 space=trial.text("space"),
                 data=trial.section("data").text("name"),
-                setting=_canonical({**_data_and_network(trial), "search": search.setting if search else None}),
+                setting=_canonical(_evaluation_setting(trial, search)),
                 epochs=epochs,
                 seed=trial.integer("seed"),
                 retrain_seed=trial.integer("retrain_seed"),
@@ -339,6 +339,13 @@ def _subfolders(folder: Path) -> list[Path]:
 def _data_and_network(trial: Fields) -> dict[str, Any]:
     data = {key: value for key, value in trial.section("data").values.items() if key != "name"}
     return {"data": data, "network": trial.values.get("network")}
+
+
+def _evaluation_setting(trial: Fields, search: _Search | None) -> dict[str, Any]:
+    setting = {**_data_and_network(trial), "search": search.setting if search else None}
+    if trial.values.get("table") is not None:
+        setting["table"] = trial.values["table"]
+    return setting
 
 
 def _canonical(setting: Mapping[str, Any]) -> str:

@@ -121,6 +121,17 @@ class NetworkSpec(_Frozen):
     """Number of cells; two of them reduce."""
 
 
+class TableSpec(_Frozen):
+    """The table of a benchmark."""
+
+    path: Annotated[str, Field(min_length=1)]
+    """CSV or Parquet file; relative to the spec."""
+    architecture: str = "architecture"
+    """Column with the architecture strings."""
+    accuracy: str = "test_accuracy"
+    """Column with the test accuracies."""
+
+
 class EvaluationSpec(_Frozen):
     """How what was found is retrained."""
 
@@ -129,6 +140,8 @@ class EvaluationSpec(_Frozen):
     """Every derived network is retrained once with each."""
     controls: Annotated[tuple[ControlName, ...], BeforeValidator(_as_list), AfterValidator(_distinct)] = ()
     """Allocations that the main one is held against, each retrained as well."""
+    table: TableSpec | None = None
+    """Look genotypes up in a benchmark's table instead of retraining; needs searched skips, in nasbench201 alone."""
 
 
 class ExperimentSpec(_Frozen):
@@ -166,6 +179,27 @@ class ExperimentSpec(_Frozen):
                 f"{PLACE}.{key}: is read by allocated searches only, and experiment.skip has none; leave it out"
                 for key, value in unused.items()
                 if value
+            ]
+            if problems:
+                raise ProblemError(problems)
+        return self
+
+    @model_validator(mode="after")
+    def _table_covers_everything(self) -> Self:
+        """Refuse to look up what no table of the benchmark holds."""
+        if self.evaluation.table is not None:
+            rules = {
+                "skip": (
+                    self.skip == ("searched",),
+                    "[searched]: the benchmark holds no network with refilled channels",
+                ),
+                "spaces": (self.spaces == ("nasbench201",), "[nasbench201], the space of the benchmark"),
+                "evaluation.retrain_seeds": (len(self.evaluation.retrain_seeds) == 1, "one seed: nothing is retrained"),
+            }
+            problems = [
+                f"{PLACE}.{key}: with experiment.evaluation.table it must be {rule}"
+                for key, (holds, rule) in rules.items()
+                if not holds
             ]
             if problems:
                 raise ProblemError(problems)

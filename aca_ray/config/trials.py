@@ -90,6 +90,7 @@ class EvaluationTrial(_Identified):
         retrain_seed: of the retraining.
         ranking: name of the channel ranker, None where skips were searched.
         allocation: name of the allocation rule, None where skips were searched.
+        table: where the test accuracy is looked up, {"path", "architecture", "accuracy"}; None where it is measured.
     """
 
     kind: ClassVar[Kind] = "evaluation"
@@ -106,12 +107,24 @@ class EvaluationTrial(_Identified):
     retrain_seed: int
     ranking: str | None
     allocation: str | None
+    table: Mapping[str, str] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        value = asdict(self)
+        if self.table is None:
+            del value["table"]
+        return value
 
     @staticmethod
     def of_search(
-        search: SearchTrial, protocol: str, retrain_seed: int, ranking: str | None, allocation: str | None
+        search: SearchTrial,
+        protocol: str,
+        retrain_seed: int,
+        ranking: str | None,
+        allocation: str | None,
+        table: Mapping[str, str] | None = None,
     ) -> EvaluationTrial:
-        """Return the retraining of a search's result."""
+        """Return the evaluation of a search's result."""
         own = {"batch_size", "milestones", "data_pruning"}
         shared = {f.name: getattr(search, f.name) for f in fields(search) if f.name not in own}
         return EvaluationTrial(
@@ -120,6 +133,7 @@ class EvaluationTrial(_Identified):
             retrain_seed=retrain_seed,
             ranking=ranking,
             allocation=allocation,
+            table=table,
             **shared,
         )
 

@@ -89,7 +89,9 @@ def cutout_some(images: Tensor, probability: float, generator: torch.Generator) 
     if probability == 0.0:
         return images
     chosen = torch.rand(len(images), generator=generator) < probability
-    return torch.where(chosen.to(images.device).view(-1, 1, 1, 1), cutout(images, images.shape[2] // 2, generator), images)
+    return torch.where(
+        chosen.to(images.device).view(-1, 1, 1, 1), cutout(images, images.shape[2] // 2, generator), images
+    )
 
 
 def _within(centers: Tensor, reach: int, size: int) -> Tensor:

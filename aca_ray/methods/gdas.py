@@ -20,7 +20,7 @@ FIRST_TEMPERATURE, LAST_TEMPERATURE = 10.0, 0.1  # official code
 def temperature(moment: Moment) -> float:
     """Return the softmax temperature, linear from 10 to 0.1 over the epochs.
 
-    Source: Dong & Yang 2019 (GDAS), section 4.2, and its official code.
+    Source: Dong & Yang 2019 (GDAS), official code.
     """
     return linear(FIRST_TEMPERATURE, LAST_TEMPERATURE, moment)
 
@@ -35,7 +35,7 @@ def hard_gumbel_softmax(alpha: Tensor, mask: Tensor, moment: Moment) -> Tensor:
         mask: (E, O) which entries stand for a candidate; the others are 0.
         moment: decides the temperature.
 
-    Source: Dong & Yang 2019 (GDAS), equations 3 to 7, and its official code.
+    Source: Dong & Yang 2019 (GDAS), and its official code.
     """
     gumbel = _gumbel_like(alpha)
     while not bool(gumbel.isfinite().all()):

@@ -87,6 +87,7 @@ class StageView:
     Attributes:
         network: the supernet as trained so far.
         space: the space searched so far.
+        parameters: its architecture parameters by name.
         mixing: its settled mixing weights, outside the autograd graph.
         moment: first epoch of the new stage.
         generator: for the stage's draws.
@@ -96,6 +97,7 @@ class StageView:
 
     network: Supernet
     space: Space
+    parameters: Mapping[str, Tensor]
     mixing: Mixing
     moment: Moment
     generator: torch.Generator

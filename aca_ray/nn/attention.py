@@ -14,7 +14,7 @@ DEMAND_MOMENTUM = 0.1  # ours: that of the batch norms
 class ChannelAttention(nn.Module):
     """Weighs the channels of an image by their mean and their maximum, each through the same small network.
 
-    Source: Woo et al. 2018 (CBAM), section 3; sizes from ADARTS' official code.
+    Source: Woo et al. 2018 (CBAM); sizes from ADARTS' official code.
     """
 
     def __init__(self, channels: int) -> None:
@@ -45,8 +45,8 @@ class AttentionEdge(nn.Module):
 
     def __init__(self, names: tuple[str, ...], channels: int, stride: int, share: int) -> None:
         super().__init__()
-        self.attention = ChannelAttention(channels)
         self.candidates, self.bypass = candidates_and_bypass(names, channels, stride, share)
+        self.attention = ChannelAttention(channels)
         self.register_buffer("demand", torch.zeros(channels))
 
     def forward(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from aca_ray.nn.drop_path import drop_path
 from aca_ray.nn.image_scale import CIFAR_SCALE, ImageScale
 from aca_ray.nn.operations import FactorizedReduce, build_operation
 from aca_ray.nn.skeleton import SKELETONS, Cell, Site
@@ -27,12 +28,7 @@ class DropPath(nn.Module):
         self.probability = 0.0
 
     def forward(self, x: Tensor) -> Tensor:
-        output = self.inner(x)
-        if not self.training or self.probability == 0.0:
-            return output
-        keep = 1.0 - self.probability
-        mask = torch.empty(output.shape[0], 1, 1, 1, device=output.device, dtype=output.dtype).bernoulli_(keep)
-        return output * (mask / keep)
+        return drop_path(self.inner(x), self.probability, self.training)
 
 
 def _droppable(module: nn.Module) -> nn.Module:

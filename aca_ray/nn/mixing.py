@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -44,6 +44,12 @@ class Mixing:
     def detach(self) -> Mixing:
         """Return the same weights outside the autograd graph."""
         return Mixing(self.normal.detach(), self.reduce.detach())
+
+    def with_row(self, cell_type: CellType, edge: int, row: Tensor) -> Mixing:
+        """Return the same weights except that an edge's candidates have the (O,) weights of a row."""
+        operations = self.cell(cell_type).operations.clone()
+        operations[edge] = row
+        return replace(self, **{cell_type: replace(self.cell(cell_type), operations=operations)})
 
 
 def candidate_mask(space: Space, cell_type: CellType) -> Tensor:

@@ -59,4 +59,4 @@ class SampledEdgeWithScalars(nn.Module):
     def forward(
         self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
     ) -> Tensor:
-        return self.sampled(x, weights, observe) + (weights * (weights == 0.0)).sum()
+        return self.sampled(x, weights, observe) + weights.where(weights == 0.0, 0.0).sum()

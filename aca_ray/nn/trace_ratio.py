@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-
 SMALLEST_SCATTER = 1e-8  # variants.md 4.18; keeps the ratio of a channel that never varies finite
 
 

@@ -108,13 +108,14 @@ def search_orders(sweep: Sweep) -> tuple[SearchOrder, ...]:
 def evaluation_orders(sweep: Sweep, search: SearchOrder) -> tuple[EvaluationOrder, ...]:
     """Return an order for every retraining of what a search finds."""
     evaluation = sweep.spec.experiment.evaluation
+    table = None if evaluation.table is None else evaluation.table.model_dump()
     pairs: tuple[tuple[str | None, str | None], ...] = (
         ((None, None),)
         if search.trial.skip == "searched"
         else tuple((ranking_of(sweep), rule) for rule in rules_of(sweep))
     )
     trials = (
-        EvaluationTrial.of_search(search.trial, evaluation.protocol, retrain_seed, ranking, allocation)
+        EvaluationTrial.of_search(search.trial, evaluation.protocol, retrain_seed, ranking, allocation, table)
         for ranking, allocation in pairs
         for retrain_seed in evaluation.retrain_seeds
     )

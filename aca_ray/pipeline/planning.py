@@ -12,6 +12,7 @@ from aca_ray.evaluation import check_fits, find_protocol
 from aca_ray.methods.registry import find_method
 from aca_ray.nn import Cost, supernet_cost
 from aca_ray.pipeline.datasets import search_data
+from aca_ray.pipeline.evaluating import read_benchmark
 from aca_ray.pipeline.searching import search_space
 
 
@@ -57,6 +58,12 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
             problems.append(f"{place}: {error}")
     for index, name in enumerate(experiment.methods):
         problems += _method_problems(name, f"experiment.methods[{index}]", experiment)
+    table = experiment.evaluation.table
+    if table is not None:
+        try:
+            read_benchmark(table.model_dump(), base)
+        except AcaRayError as error:
+            problems.append(f"experiment.evaluation.table: {error}")
     if problems:
         raise ConfigError(problems)
     by_data = {str(dict(data)): infos[index] for index, data in enumerate(experiment.data)}

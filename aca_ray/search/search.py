@@ -177,6 +177,7 @@ class Search:
             StageView(
                 network=old_network,
                 space=old_space,
+                parameters=old_parameters,
                 mixing=mixing,
                 moment=moment,
                 generator=generator,
@@ -254,7 +255,9 @@ class Search:
             )
         )
         if isinstance(verdict, Stop):
-            self._set_architecture(verdict.parameters)
+            with torch.no_grad():
+                for name, parameter in self.parameters.items():
+                    parameter.copy_(verdict.parameters[name])
             self.clock = self.num_epochs
         elif isinstance(verdict, GoBack):
             self._load_trained_state(verdict.snapshot)

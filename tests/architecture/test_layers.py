@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import aca_ray
+from aca_ray.channels import RANKERS
 from aca_ray.methods.registry import methods
 
 ROOT = Path(aca_ray.__file__).parent
@@ -167,7 +168,8 @@ def test_methods_do_not_know_of_channel_allocation() -> None:
 
 
 def test_channel_allocation_does_not_know_of_methods() -> None:
-    names = re.compile(rf"\b({'|'.join(map(re.escape, methods()))})\b|aca_ray\.methods|aca_ray\.search")
+    own = methods().keys() - RANKERS.keys()  # one paper may give a method and a ranker its name
+    names = re.compile(rf"\b({'|'.join(map(re.escape, own))})\b|aca_ray\.methods|aca_ray\.search")
     found = {
         f"{place(path, number)}: {line.strip()}"
         for path in (ROOT / "channels").rglob("*.py")

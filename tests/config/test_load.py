@@ -45,6 +45,11 @@ AT_LEAST = "input should be greater than or equal to"
         ("experiment__methods", ["darts", "darts"], "experiment.methods: lists 'darts' twice"),
         ("experiment__skip", "search", "experiment.skip[0]: input should be 'searched' or 'allocated', found 'search'"),
         ("experiment__skip", [], "experiment.skip: "),
+        (
+            "experiment__evaluation",
+            {"table": {}},
+            "experiment.evaluation.table.path: is required and missing",
+        ),
         ("experiment__data_pruning", "bpd", "experiment.data_pruning: unknown data pruner 'bpd'. Did you mean bdp?"),
         ("experiment__spaces", "dart", "experiment.spaces[0]: unknown space 'dart'. Did you mean darts?"),
         ("experiment__spaces", ["darts", "darts"], "experiment.spaces: lists 'darts' twice"),

@@ -62,3 +62,27 @@ def test_a_spec_cannot_be_changed(parse_changed: Callable[..., SweepSpec]) -> No
 def test_json_round_trip(parse_changed: Callable[..., SweepSpec]) -> None:
     spec = parse_changed(experiment__network={"channels": 4}, runtime__max_concurrent=2)
     assert SweepSpec.model_validate(spec.model_dump(mode="json")) == spec
+
+
+def test_a_table_covers_searched_skips_in_its_space_alone(
+    problems: Callable[..., list[str]], parse_changed: Callable[..., SweepSpec]
+) -> None:
+    table = {"protocol": "nasbench201", "table": {"path": "t.csv"}}
+    found = problems(experiment__evaluation={**table, "retrain_seeds": [0, 1]})
+    assert [problem.partition(":")[0] for problem in found] == [
+        "experiment.skip",
+        "experiment.spaces",
+        "experiment.evaluation.retrain_seeds",
+    ]
+    spec = parse_changed(experiment__evaluation=table, experiment__skip="searched", experiment__spaces="nasbench201")
+    assert spec.experiment.evaluation.table is not None
+    assert spec.experiment.evaluation.table.accuracy == "test_accuracy"
+
+
+def test_methods_with_settings_have_one_label(parse_changed: Callable[..., SweepSpec]) -> None:
+    spec = parse_changed(experiment__methods=["darts", {"name": "darts"}][1:])
+    assert spec.experiment.methods == ("darts",)
+    written = {"name": "fair_darts", "threshold": 0.5}
+    (label,) = parse_changed(experiment__methods=written).experiment.methods
+    assert label == "fair_darts(threshold=0.5)"
+    assert parse_changed(experiment__methods=label).experiment.methods == (label,)

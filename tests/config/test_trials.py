@@ -87,6 +87,7 @@ OTHER: dict[str, Any] = {
     "ranking": "fisher",
     "allocation": "uniform",
     "name": "DARTS_V1",
+    "table": {"path": "t.csv", "architecture": "a", "accuracy": "b"},
 }
 
 

@@ -1,9 +1,10 @@
-"""What every registered method owes, in every space, with skips searched and allocated."""
+"""What every registered method owes, in every space that it is defined on, with skips searched and allocated."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,113 +13,144 @@ import torch
 from torch import Tensor
 
 from aca_ray.methods.core import SearchMethod
-from aca_ray.methods.registry import methods
+from aca_ray.methods.registry import find_method, method_settings, methods
+from aca_ray.methods.settings import label
 from aca_ray.nn import DerivedNetwork, candidate_mask
 from aca_ray.search.search import Search
-from aca_ray.space import CELL_TYPES, SPACES, Space, without_skip
+from aca_ray.space import SPACES, Genotype, Space, without_skip
 from aca_ray.training import EpochLoop
 
-SLOW = {"darts_second_order"}  # 2.5 times the passes of the others
 BuildSearch = Callable[..., Search]
 
-
-def cases(*spaces: str, slow: tuple[str, ...]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(
-        ("method", "space"),
-        [
-            pytest.param(
-                method,
-                without_skip(SPACES[space]) if skip == "allocated" else SPACES[space],
-                id=f"{method.name}-{skip}-{space}",
-            )
-            for method in methods().values()
-            for skip in ("searched", "allocated")
-            for space in (slow if method.name in SLOW else spaces)
-            if skip == "searched" or without_skip(SPACES[space]) is not SPACES[space]
-        ],
-    )
+IN_EVERY_TIER = {"s1", "nasbench201"}  # ragged rows and two cells; even rows and one cell
+MOST_STEPS = 40  # until draws have chosen every candidate
 
 
-def copies(search: Search) -> tuple[list[Tensor], list[Tensor]]:
-    """Return copies of the architecture parameters and of the weights."""
-    return (
-        [parameter.detach().clone() for parameter in search.parameters.values()],
-        [parameter.detach().clone() for parameter in search.network.parameters()],
-    )
+def on_spaces(*names: str) -> Iterator[Any]:
+    """Yield every method on every named space that it is defined on, with skips searched and allocated."""
+    for method in methods().values():
+        for name in names:
+            if method.only_spaces is not None and name not in method.only_spaces:
+                continue
+            for space in dict.fromkeys((SPACES[name], without_skip(SPACES[name]))):
+                in_every_tier = name in IN_EVERY_TIER or method.only_spaces is not None
+                marks = [] if in_every_tier else [pytest.mark.integration]
+                yield pytest.param(method, space, id=f"{method.name}-{space.name}", marks=marks)
+
+
+def cases(*names: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(("method", "space"), on_spaces(*names))
+
+
+def architecture(search: Search) -> list[Tensor]:
+    return [parameter.detach().clone() for parameter in search.parameters.values()]
+
+
+def weights(search: Search) -> list[Tensor]:
+    return [parameter.detach().clone() for parameter in search.network.parameters()]
 
 
 def same(before: list[Tensor], after: list[Tensor]) -> bool:
     return all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
 
 
-@cases(*SPACES, slow=("darts", "s1", "s2", "s3", "s4"))
-def test_a_step_reaches_every_parameter_and_a_valid_genotype_comes_out(
-    build_search: BuildSearch, method: SearchMethod, space: Space
-) -> None:
-    search = build_search(method, space)
-    architecture, weights = copies(search)
-    search.clock = 1
-    search.step(1, 0)
+def in_last_epoch(search: Search) -> Search:
+    """Return the search at the beginning of its last epoch, where nothing is frozen and every stage has begun."""
+    search.clock = search.num_epochs - 1
+    return search
 
-    for cell_type in CELL_TYPES:
-        mask = candidate_mask(space, cell_type)
-        open_edges = mask.sum(dim=1) > 1
-        gradient = search.parameters[f"alpha_{cell_type}"].grad
-        assert gradient is not None
-        assert bool(gradient.isfinite().all())
-        assert torch.equal(gradient != 0, mask & open_edges[:, None])  # one candidate alone leaves nothing to decide
-        if method.relax_edges is not None:
-            gradient = search.parameters[f"beta_{cell_type}"].grad
-            assert gradient is not None
-            assert bool(gradient.isfinite().all())
-            assert bool((gradient != 0).all())  # every node has two edges or more
-    for before, parameter in zip(weights, search.network.parameters(), strict=True):
-        assert bool(parameter.isfinite().all())
-        assert not torch.equal(before, parameter)
-    assert not same(architecture, copies(search)[0])
 
-    genotype = search.genotype()
-    assert genotype == search.genotype()
-    for cell_type in CELL_TYPES:
+def check_valid(genotype: Genotype, space: Space) -> None:
+    for cell_type in space.cell_types:
         cell = genotype.cell(cell_type)
-        assert cell.concat == tuple(space.topology.intermediate_nodes)
         offered = dict(zip(space.topology.edges, space.candidates(cell_type), strict=True))
         for edge in cell.edges:
             assert edge.operation in offered[edge.edge]
             assert edge.operation != "none"
-        assert len({edge.edge for edge in cell.edges}) == 2 * len(cell.concat) == len(cell.edges)
+        assert len(set(cell.edges)) == len(cell.edges)
     network = DerivedNetwork(genotype, None, channels=4, num_cells=3, num_classes=3)
     assert bool(network(torch.randn(2, 3, 8, 8)).isfinite().all())
 
 
-@cases("s1", "s3", slow=("s1",))
+@cases(*SPACES)
+def test_steps_reach_every_parameter_and_a_valid_genotype_comes_out(
+    build_search: BuildSearch, method: SearchMethod, space: Space
+) -> None:
+    search = in_last_epoch(build_search(method, space, num_epochs=4, num_cells=3))
+    reached: dict[str, Tensor] = {}
+    for index in range(MOST_STEPS):
+        before = weights(search) if index else []
+        search.step(3, index)
+        search.clock = 3  # the last epoch, again and again
+        assert all(bool(parameter.isfinite().all()) for parameter in search.network.parameters())
+        if before:
+            moved = [not torch.equal(one, other) for one, other in zip(before, weights(search), strict=True)]
+            assert any(moved)
+        for name, parameter in search.parameters.items():
+            if parameter.grad is not None:
+                assert bool(parameter.grad.isfinite().all())
+                reached[name] = reached.get(name, False) | (parameter.grad != 0)
+        if index and is_complete(search, reached):
+            break
+    never = method.recipe.arch_start == 1.0
+    assert reached == {} if never else is_complete(search, reached)
+    genotype = search.genotype()
+    assert genotype == search.genotype()
+    check_valid(genotype, space)
+
+
+def is_complete(search: Search, reached: dict[str, Tensor]) -> bool:
+    """Return whether every parameter that decides something had a gradient, and no other one."""
+    for name, parameter in search.parameters.items():
+        kind = name.partition("_")[2]
+        if name.startswith("alpha"):
+            mask = candidate_mask(search.space, kind)
+            decides = mask & (mask.sum(dim=1) > 1)[:, None]  # one candidate alone leaves nothing to decide
+        else:
+            entering = [len(search.space.topology.incoming(edge.target)) for edge in search.space.topology.edges]
+            decides = torch.tensor(entering) > 1
+        if not torch.equal(reached.get(name, torch.zeros_like(parameter, dtype=torch.bool)), decides):
+            return False
+    return True
+
+
+@pytest.mark.parametrize("name", methods())
+def test_spaces_that_a_method_is_not_defined_on_are_known(name: str) -> None:
+    only = methods()[name].only_spaces
+    assert only is None or (only and only < set(SPACES))
+
+
+@cases("darts_without_none", "s3", "nasbench201")
 def test_neither_step_touches_the_other_ones_parameters(
     build_search: BuildSearch, method: SearchMethod, space: Space
 ) -> None:
-    frozen = build_search(replace(method, recipe=replace(method.recipe, arch_start=0.9)), space, num_cells=3)
-    architecture, weights = copies(frozen)
-    frozen.clock = 1
-    frozen.step(1, 0)
-    assert same(architecture, copies(frozen)[0])
-    assert not same(weights, copies(frozen)[1])
+    frozen = replace(method, recipe=replace(method.recipe, arch_start=1.0))
+    search = in_last_epoch(build_search(frozen, space, num_cells=3))
+    search.step(1, 0)
+    before = architecture(search), weights(search)
+    search.step(1, 1)
+    assert same(before[0], architecture(search))
+    assert not same(before[1], weights(search))
 
-    still = replace(method.recipe, weight_lr=0.0, weight_lr_min=0.0)
-    resting = build_search(replace(method, recipe=still), space, num_cells=3)
-    architecture, weights = copies(resting)
-    resting.clock = 1
-    resting.step(1, 0)
-    assert not same(architecture, copies(resting)[0])
-    assert same(weights, copies(resting)[1])
+    if method.recipe.arch_start == 1.0:
+        return
+    search = in_last_epoch(build_search(replace(method, learning_rate=lambda recipe, moment: 0.0), space, num_cells=3))
+    search.step(1, 0)
+    before = architecture(search), weights(search)
+    search.step(1, 1)
+    assert not same(before[0], architecture(search))
+    assert same(before[1], weights(search))
 
 
 @pytest.mark.parametrize("name", methods())
 def test_the_weights_never_include_the_architecture(build_search: BuildSearch, name: str) -> None:
-    search = build_search(methods()[name], SPACES["s3"], num_cells=3)
-    architecture = {id(parameter) for parameter in search.parameters.values()}
-    weights = {id(parameter) for parameter in search.network.parameters()}
-    assert not architecture & weights
-    for optimizer, own in ((search.weight_optimizer, weights), (search.arch_optimizer, architecture)):
-        assert {id(parameter) for group in optimizer.param_groups for parameter in group["params"]} == own
+    space = next(SPACES[space] for space in ("s3", "darts") if space in (methods()[name].only_spaces or SPACES))
+    search = build_search(methods()[name], space, num_cells=3)
+    own = {id(parameter) for parameter in search.parameters.values()}
+    others = {id(parameter) for parameter in search.network.parameters()}
+    assert not own & others
+    for optimizer, group in ((search.weight_optimizer, others), (search.arch_optimizer, own)):
+        assert {id(parameter) for part in optimizer.param_groups for parameter in part["params"]} == group
 
 
 def differences(one: Any, other: Any, place: str = "") -> list[str]:
@@ -152,22 +184,22 @@ def run(loop: EpochLoop) -> list[dict[str, float]]:
     return rows
 
 
-@cases("s1", "s4", slow=("s4",))
+@cases("darts_without_none", "s1", "s4", "nasbench201")
 def test_going_on_from_a_checkpoint_is_not_having_stopped(
     build_search: BuildSearch, through_a_file: Callable[[Any], Any], method: SearchMethod, space: Space
 ) -> None:
-    straight = EpochLoop(build_search(method, space, num_cells=3), 2)
-    rows = run(straight)
-
-    stopped = EpochLoop(build_search(method, space, num_cells=3), 2)
-    states = []  # in the middle of an epoch, and between two
-    for position in ((0, 1), (1, 0)):
-        stopped.advance(0.0)
-        assert (stopped.epoch, stopped.step) == position
-        states.append(through_a_file(stopped.state_dict()))
-    for state in states:
-        search = build_search(method, space, num_cells=3)
-        loop = EpochLoop(search, 2)
+    num_epochs = 3
+    straight = EpochLoop(build_search(method, space, num_epochs=num_epochs, num_cells=3), num_epochs)
+    states, rows = [], []
+    while not straight.finished:  # a state after every step, in the middle of epochs and between them
+        report = straight.advance(0.0)
+        if report is not None:
+            metrics = report.metrics.items()
+            rows.append({k: v for k, v in metrics if not k.startswith(("time/", "memory/"))})
+        states.append(through_a_file(straight.state_dict()))
+    assert len(states) == 2 * num_epochs
+    for state in states[1:-1:2] if method.monitor is None else states[:-1]:
+        loop = EpochLoop(build_search(method, space, num_epochs=num_epochs, num_cells=3), num_epochs)
         loop.load_state_dict(state)
         assert run(loop) == rows[state["epoch"] :]
         assert not differences(final_state(loop), final_state(straight))
@@ -175,12 +207,36 @@ def test_going_on_from_a_checkpoint_is_not_having_stopped(
 
 @pytest.mark.parametrize("name", methods())
 def test_seeds_decide(build_search: BuildSearch, name: str) -> None:
-    def outcome(seed: int) -> list[Tensor]:
-        search = build_search(methods()[name], SPACES["s2"], num_cells=3, seed=seed)
-        np.random.seed(0)  # a global generator that someone else used
-        search.clock = 1
-        search.step(1, 0)
-        return [part for parts in copies(search) for part in parts]
+    method = methods()[name]
+    space = next(SPACES[space] for space in ("s2", "darts") if space in (method.only_spaces or SPACES))
 
-    assert same(outcome(1), outcome(1))
-    assert not any(torch.equal(one, other) for one, other in zip(outcome(1), outcome(2), strict=True) if one.dim() > 1)
+    def outcome(seed: int) -> list[Tensor]:
+        search = in_last_epoch(build_search(method, space, num_cells=3, seed=seed))
+        np.random.seed(0)  # a global generator that someone else used
+        search.step(1, 0)
+        return [*architecture(search), *weights(search)]
+
+    one, again, other = outcome(1), outcome(1), outcome(2)
+    assert same(one, again)
+    assert not any(torch.equal(a, b) for a, b in zip(one, other, strict=True) if a.dim() > 1 and a.abs().sum() > 0)
+
+
+SETTINGS = [(name, setting) for name in methods() for setting in method_settings(name)]
+
+
+@pytest.mark.parametrize(("name", "setting"), SETTINGS)
+def test_every_setting_changes_something(build_search: BuildSearch, name: str, setting: str) -> None:
+    known = method_settings(name)[setting]
+    farthest = max((known.bounds.low, known.bounds.high), key=lambda value: abs(value - known.default))
+    changed = find_method(label(name, {setting: known.type(farthest)}))
+    space = next(SPACES[space] for space in ("darts",) if space in (changed.only_spaces or SPACES))
+    outcomes = []
+    for method in (methods()[name], changed):
+        loop = EpochLoop(build_search(method, space, num_epochs=4, num_cells=3), 4)
+        rows = run(loop)
+        outcomes.append((rows, final_state(loop), method.genotype(loop.work.mixing(), loop.work.space)))
+    assert any(differences(one, other) for one, other in pairwise(outcomes))
+
+
+def test_settings_are_checked() -> None:
+    assert SETTINGS

@@ -26,9 +26,12 @@ def moved(search: Search, epoch: int) -> bool:
     return any(not torch.equal(one, other) for one, other in zip(before, architecture(search), strict=True))
 
 
-@pytest.mark.parametrize(("num_epochs", "first"), [(50, 15), (10, 3), (7, 3), (100, 30)])
-def test_pc_darts_starts_after_three_tenths(build_search: BuildSearch, num_epochs: int, first: int) -> None:
-    search = build_search(find_method("pc_darts"), SPACES["s2"], num_epochs=num_epochs, num_cells=3)
+@pytest.mark.parametrize(
+    ("name", "num_epochs", "first"),
+    [("pc_darts", 50, 15), ("pc_darts", 10, 3), ("pc_darts", 7, 3), ("adarts", 80, 15), ("adarts", 16, 3)],
+)
+def test_starts_after_the_papers_share(build_search: BuildSearch, name: str, num_epochs: int, first: int) -> None:
+    search = build_search(find_method(name), SPACES["s2"], num_epochs=num_epochs, num_cells=3)
     assert not moved(search, 0)
     assert not moved(search, first - 1)
     assert moved(search, first)
@@ -45,6 +48,6 @@ def test_frozen_epochs_leave_the_architecture_alone_to_the_last_bit(build_search
     assert constant == [True, True, False]
 
 
-@pytest.mark.parametrize("name", sorted(set(methods()) - {"pc_darts"}))
+@pytest.mark.parametrize("name", [name for name, method in methods().items() if method.recipe.arch_start == 0.0])
 def test_the_others_start_at_once(build_search: BuildSearch, name: str) -> None:
     assert moved(build_search(methods()[name], SPACES["s2"], num_epochs=50, num_cells=3), 0)

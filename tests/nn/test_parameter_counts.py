@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from aca_ray.nn import DerivedNetwork, Supernet, num_parameters
+from aca_ray.nn.attention import attended_channels
 from aca_ray.nn.edges import EdgeBuilder, FullEdge, partial_channels
 from aca_ray.nn.image_scale import IMAGENET_SCALE
+from aca_ray.nn.ranked_partial import ranked_partial_channels
 from aca_ray.space import PUBLISHED, SPACES, Genotype
 from aca_ray.space.nasbench201 import parse_architecture_string
 from aca_ray.space.published import parse_cell
@@ -24,6 +26,8 @@ from aca_ray.space.published import parse_cell
         pytest.param("darts", FullEdge, 16, 8, 100, 1_953_748, id="darts-100-classes"),
         pytest.param("darts", FullEdge, 16, 5, 10, 1_275_834, id="darts-5-cells"),
         pytest.param("darts", partial_channels(4), 16, 8, 10, 299_578, id="pc-darts"),
+        pytest.param("darts", ranked_partial_channels(4), 16, 8, 10, 299_578, id="pc-darts-ranked"),
+        pytest.param("darts", attended_channels(4), 16, 8, 10, 521_786, id="adarts"),
         pytest.param("s1", FullEdge, 16, 8, 10, 405_146, id="s1"),
         pytest.param("s2", FullEdge, 16, 8, 10, 665_466, id="s2"),
         pytest.param("s3", FullEdge, 16, 8, 10, 665_466, id="s3"),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from aca_ray.nn.mixing import Mixing
 from aca_ray.space.candidates import NONE
 from aca_ray.space.genotype import RESIDUAL_BLOCK, CellGenotype, Genotype, KeptEdge
 from aca_ray.space.spaces import Space
-from aca_ray.space.topology import CellType
+from aca_ray.space.topology import CellType, Topology
 
 KEPT_PER_NODE = 2
 
@@ -59,6 +59,24 @@ def assemble(kept: Mapping[CellType, Iterable[Option]]) -> Genotype:
     return Genotype(normal=cell("normal"), reduce=cell("reduce"))
 
 
+def strongest_by_edge(edges: Sequence[Sequence[Option]], topology: Topology, node: int) -> list[Option]:
+    """Return the strongest option of every edge into a node that has one, sources ascending; the first of equals."""
+    options_of_edges = (edges[index] for index in topology.incoming(node))
+    return [max(edge, key=lambda option: option.strength) for edge in options_of_edges if edge]
+
+
+def two_per_node(mixing: Mixing, space: Space, cell_type: CellType) -> list[Option]:
+    """Return, for every node of a cell, the two incoming edges with the strongest operation, strongest first.
+
+    Ties go to the smaller source node and to the earlier candidate.
+
+    Source: Liu et al. 2019 (DARTS), section 2.4.
+    """
+    edges = options(mixing, space, cell_type)
+    by_node = (strongest_by_edge(edges, space.topology, node) for node in space.topology.intermediate_nodes)
+    return [option for incoming in by_node for option in strongest(incoming, KEPT_PER_NODE)]
+
+
 def top_two(mixing: Mixing, space: Space) -> Genotype:
     """Return the genotype that keeps, for every node, the two incoming edges with the strongest operation.
 
@@ -66,14 +84,7 @@ def top_two(mixing: Mixing, space: Space) -> Genotype:
 
     Source: Liu et al. 2019 (DARTS), section 2.4.
     """
-
-    def kept(cell_type: CellType) -> Iterator[Option]:
-        best = [max(edge, key=lambda option: option.strength, default=None) for edge in options(mixing, space, cell_type)]
-        for node in space.topology.intermediate_nodes:
-            incoming = (best[index] for index in space.topology.incoming(node))
-            yield from strongest((option for option in incoming if option is not None), KEPT_PER_NODE)
-
-    return assemble({cell_type: kept(cell_type) for cell_type in space.cell_types})
+    return assemble({cell_type: two_per_node(mixing, space, cell_type) for cell_type in space.cell_types})
 
 
 def top_two_pairs(mixing: Mixing, space: Space) -> Genotype:

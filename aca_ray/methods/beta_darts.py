@@ -1,0 +1,54 @@
+"""beta-DARTS: a regularizer keeps the mixing weights of an edge near one another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from aca_ray.methods import darts
+from aca_ray.methods.core import Penalty, SearchMethod
+from aca_ray.methods.settings import Bounds
+from aca_ray.methods.views import ArchState
+from aca_ray.nn.mixing import candidate_mask
+
+SCHEDULE_EPOCHS = 100  # official code: whatever the search's length
+
+
+def beta_decay(scale: float) -> Penalty:
+    """Return the penalty scale * epoch/100 * R, R being the mean logsumexp of a cell's rows, summed over the cells.
+
+    Only real candidates count. The gradient of R is the softmax of a row divided by the number of rows.
+
+    Source: Ye et al. 2022 (beta-DARTS), and its official code; the sum over two cells is our reading.
+    """
+
+    def penalty(state: ArchState) -> Tensor:
+        total = next(iter(state.parameters.values())).new_zeros(())
+        for cell_type in state.space.cell_types:
+            alpha = state.parameters[f"alpha_{cell_type}"]
+            mask = candidate_mask(state.space, cell_type).to(alpha.device)
+            total = total + alpha.masked_fill(~mask, -torch.inf).logsumexp(dim=1).mean()
+        return scale * state.moment.epoch / SCHEDULE_EPOCHS * total
+
+    return penalty
+
+
+def build(*, scale: Annotated[float, Bounds(0.0, 1000.0)] = 50.0) -> SearchMethod:
+    """Return beta-DARTS whose regularizer reaches a weight in epoch 100. Source: Ye et al. 2022."""
+    return replace(
+        darts.METHOD,
+        name="beta_darts",
+        title="beta-DARTS",
+        source=(
+            "Ye et al. 2022, arXiv 2203.01665, and its official code: exact with one cell type, our reading with two "
+            "(the cells' terms are added); as in the code the weight grows by 0.5 per epoch at any budget"
+        ),
+        changes="a regularizer on the logits, growing with the epochs",
+        penalties=(beta_decay(scale),),
+    )
+
+
+METHOD = build()

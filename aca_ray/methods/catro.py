@@ -1,0 +1,75 @@
+"""CATRO: PC-DARTS whose passing channels are those that together separate the classes best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from aca_ray.methods import pc_darts
+from aca_ray.methods.core import Stage
+from aca_ray.methods.parts.freeze import after_share_of_search
+from aca_ray.methods.views import StageStart, StageView
+from aca_ray.nn.ranked_partial import RankedPartialEdge, ranked_partial_channels
+from aca_ray.nn.trace_ratio import ClassStatistics, trace_ratio_scores
+from aca_ray.nn.transfer import same_names
+
+
+def best_channels(view: StageView) -> dict[str, Tensor]:
+    """Return which channels of the state that an edge reads have the largest trace ratio, by the name of its buffer.
+
+    The features are the states' means over positions, for every image of search_train, in evaluation mode.
+
+    Source: arXiv 2110.10921 in our reading (variants.md 4.18).
+    """
+    network = view.network.eval()
+    edges = {name: edge for name, edge in network.named_modules() if isinstance(edge, RankedPartialEdge)}
+    statistics = {name: ClassStatistics(network.classifier.out_features) for name in edges}
+    features: dict[str, Tensor] = {}
+    hooks = [
+        edge.register_forward_pre_hook(lambda _, inputs, name=name: features.update({name: inputs[0].mean(dim=(2, 3))}))
+        for name, edge in edges.items()
+    ]
+    with torch.no_grad():
+        for images, labels in view.train_batches():
+            network(images, view.mixing)
+            for name, pooled in features.items():
+                statistics[name].add(pooled, labels)
+    for hook in hooks:
+        hook.remove()
+    best = {}
+    for name, edge in edges.items():
+        num_passing = len(edge.passing)
+        scores = trace_ratio_scores(*statistics[name].scatter(), num_passing)
+        best[f"{name}.passing"] = scores.argsort(descending=True, stable=True)[:num_passing].sort().values
+    return best
+
+
+def rank(view: StageView) -> StageStart:
+    """Return the search as it is, but with the best channels of every edge passing through its candidates.
+
+    Source: ours.
+    """
+    best = best_channels(view)
+
+    def with_best(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return same_names(best, same_names(old, new))
+
+    return StageStart(view.space, with_best, keep_momentum=True, keep_architecture=True, keep_moments=True)
+
+
+METHOD = replace(
+    pc_darts.METHOD,
+    name="catro",
+    title="PC-DARTS with CATRO",
+    source=(
+        "our reading of Hu et al. 2021, arXiv 2110.10921 (no code), put into PC-DARTS by us: when its architecture "
+        "begins to move, after 15 of 50 epochs, the channels of every edge are ranked once by trace ratio"
+    ),
+    changes="as PC-DARTS, but the 1/4 of the channels that separates the classes best is searched",
+    build_edge=ranked_partial_channels(pc_darts.CHANNEL_SHARE),
+    stages=lambda space: (Stage(epochs=15), Stage(epochs=35, begin=rank)),
+    architecture_moves=after_share_of_search,
+)

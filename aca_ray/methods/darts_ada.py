@@ -1,0 +1,36 @@
+"""DARTS-ADA: second-order DARTS that goes back and raises its weight decay when the validation loss gets sharp."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from aca_ray.methods import darts_second_order
+from aca_ray.methods.core import SearchMethod
+from aca_ray.methods.parts.curvature_monitors import RISE, GoBackBeforeRise
+from aca_ray.methods.settings import Bounds
+
+WEIGHT_DECAYS = (3e-3, 3e-2)  # official code: 10 times the last one each, at most 0.03
+
+
+def build(*, factor: Annotated[float, Bounds(1.0, 10.0)] = RISE) -> SearchMethod:
+    """Return DARTS-ADA with the factor by which the mean curvature must grow within 4 measurements to go back.
+
+    Source: Zela et al. 2020 (RobustDARTS), and its official code.
+    """
+    return replace(
+        darts_second_order.METHOD,
+        name="darts_ada",
+        title="DARTS-ADA",
+        source=(
+            "Zela et al. 2020, arXiv 1909.09656, and its official code: exact but that the look-ahead of the "
+            "architecture gradient uses the raised weight decay (there the one before it) and that the epochs after a "
+            "return see the batches they saw before; the 2 epochs between measurements scale with the "
+            "budget, down to 1"
+        ),
+        changes="second-order gradient, goes back and raises the weight decay when the validation loss gets sharp",
+        monitor=lambda: GoBackBeforeRise(WEIGHT_DECAYS, factor),
+    )
+
+
+METHOD = build()

@@ -1,0 +1,35 @@
+"""DARTS-: an auxiliary skip that fades takes the skips' advantage off the candidates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from aca_ray.methods import darts
+from aca_ray.methods.core import SearchMethod
+from aca_ray.methods.moment import Moment
+from aca_ray.methods.settings import Bounds
+from aca_ray.nn.auxiliary import AuxiliarySkipEdge
+
+
+def build(*, strength: Annotated[float, Bounds(0.0, 10.0)] = 1.0) -> SearchMethod:
+    """Return DARTS- whose auxiliary skips begin with a strength. Source: Chu et al. 2021."""
+
+    def fading(moment: Moment) -> float:
+        return strength * (1.0 - moment.progress)
+
+    return replace(
+        darts.METHOD,
+        name="darts_minus",
+        title="DARTS-",
+        source=(
+            "Chu et al. 2021, arXiv 2009.01027, and its official code: exact; "
+            "the linear decay over 50 epochs scales with the budget"
+        ),
+        changes="an auxiliary skip on every edge, fading linearly",
+        build_edge=AuxiliarySkipEdge,
+        edge_strength=fading,
+    )
+
+
+METHOD = build()

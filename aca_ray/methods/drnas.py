@@ -1,0 +1,67 @@
+"""DrNAS: mixing weights are drawn, and a second stage searches more channels of fewer candidates."""
+
+from __future__ import annotations
+
+from math import lcm
+
+from aca_ray.methods.core import SearchMethod, Stage
+from aca_ray.methods.parts.arch_gradient import first_order
+from aca_ray.methods.parts.derivation import top_two
+from aca_ray.methods.parts.dirichlet import dirichlet_operations
+from aca_ray.methods.parts.narrowing import keep_strongest
+from aca_ray.methods.parts.relaxation import softmax_operations
+from aca_ray.methods.recipe import Recipe
+from aca_ray.methods.views import StageStart, StageView
+from aca_ray.nn.edges import FullEdge, partial_channels
+from aca_ray.nn.widening import duplicated_channels
+from aca_ray.space.spaces import Space
+
+FIRST_SHARE, SECOND_SHARE = 6, 4
+NUM_KEPT = 4
+
+
+def prune_and_widen(view: StageView) -> StageStart:
+    """Return the four strongest candidates of every edge, widened, with all that was learned of them.
+
+    Source: Chen et al. 2021 (DrNAS), section 3.2, and its official code.
+    """
+    return StageStart(
+        keep_strongest(view.mixing, view.space, lambda cell_type, edge: NUM_KEPT),
+        duplicated_channels(view.generator),
+        keep_momentum=True,
+        keep_architecture=True,
+        keep_moments=True,
+    )
+
+
+def stages(space: Space) -> tuple[Stage, ...]:
+    """Return two stages of partial channels; on cells of one input a single one of all channels.
+
+    Source: Chen et al. 2021 (DrNAS), sections 4.1 and 4.3 (there without progressive learning), and its official code.
+    """
+    if space.topology.num_inputs == 1:
+        return (Stage(epochs=100, build_edge=FullEdge),)
+    return (
+        Stage(epochs=25),
+        Stage(epochs=25, begin=prune_and_widen, build_edge=partial_channels(SECOND_SHARE)),
+    )
+
+
+METHOD = SearchMethod(
+    name="drnas",
+    title="DrNAS",
+    source=(
+        "Chen et al. 2021, arXiv 2006.10355, and its official code: exact, with its default regularizer; measured "
+        "with softmax(alpha) instead of a draw; stages and freezes scale with the budget; on nasbench201 with the "
+        "optimizers' settings of the DARTS space"
+    ),
+    changes="drawn mixing weights (Dirichlet); 1/6, then 1/4 of the channels, of the 4 best candidates",
+    relax_operations=dirichlet_operations,
+    settle_operations=softmax_operations,
+    build_edge=partial_channels(FIRST_SHARE),
+    arch_gradient=first_order,
+    derive=top_two,
+    stages=stages,
+    channel_divisor=lcm(FIRST_SHARE, SECOND_SHARE),
+    recipe=Recipe(weight_lr=0.1, weight_lr_min=0.0, arch_lr=6e-4, arch_start=10 / 25),
+)

@@ -1,0 +1,111 @@
+"""OPP-DARTS: all edges get the same candidates one after the other, always the one with the largest loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from aca_ray.methods import darts
+from aca_ray.methods.core import Stage
+from aca_ray.methods.loss import batch_loss
+from aca_ray.methods.parts.learning_rate import restarted_cosine
+from aca_ray.methods.parts.narrowing import with_candidates
+from aca_ray.methods.views import StageStart, StageView
+from aca_ray.nn.mixing import CellMixing, Mixing, candidate_mask
+from aca_ray.nn.transfer import same_candidates, same_names
+from aca_ray.space.candidates import PARAMETRIC, SKIP
+from aca_ray.space.spaces import EdgeCandidates, Space
+from aca_ray.space.topology import CellType
+
+STAGE_EPOCHS = (2, 2, 2, 2, 2, 2, 38)  # of 8 candidates the first one joins at epoch 0, the last two at 12
+
+
+def uniform(space: Space, names: EdgeCandidates) -> Space:
+    """Return the space with the same candidates on every edge. Source: ours."""
+    return with_candidates(space, lambda cell_type, edge: names)
+
+
+def extended_mixing(view: StageView, space: Space) -> Mixing:
+    """Return the mixing weights over other candidates; those that join have the logit 0, the mean of their draw.
+
+    Source: Zhu et al. 2023 (OPP-DARTS), official code, where the logits are drawn.
+    """
+
+    def cell(cell_type: CellType) -> CellMixing:
+        alpha = view.parameters[f"alpha_{cell_type}"]
+        zeros = alpha.new_zeros(candidate_mask(space, cell_type).shape)
+        return CellMixing(same_candidates(view.space, space, cell_type, alpha, zeros).softmax(dim=1))
+
+    return Mixing(normal=cell("normal"), reduce=cell("reduce"))
+
+
+def hardest(
+    view: StageView, choices: Iterable[EdgeCandidates], trained: Mapping[str, Tensor]
+) -> tuple[EdgeCandidates, dict[str, Tensor]]:
+    """Return the choice with which the loss on search_train is largest, the first of equals, and its network's state.
+
+    Args:
+        view: the search at the start of the stage.
+        choices: candidates of all edges.
+        trained: state that the network of each choice takes over; the rest is fresh.
+
+    Source: Zhu et al. 2023 (OPP-DARTS), official code.
+    """
+
+    @torch.no_grad()
+    def measured(names: EdgeCandidates) -> tuple[float, EdgeCandidates, dict[str, Tensor]]:
+        space = uniform(view.space, names)
+        network, mixing = view.build(space), extended_mixing(view, space)
+        network.load_state_dict(same_names(trained, network.state_dict()))
+        losses = [batch_loss(network(images, mixing), labels) * len(labels) for images, labels in view.train_batches()]
+        return float(torch.stack(losses).sum()), names, network.state_dict()
+
+    _, names, state = max(map(measured, choices), key=lambda measurement: measurement[0])  # max keeps the first
+    return names, state
+
+
+def stages(space: Space) -> tuple[Stage, ...]:
+    """Return a stage per operation that joins; the skip joins right after the last other one.
+
+    Source: Zhu et al. 2023 (OPP-DARTS), official code.
+    """
+    whole = space.normal[0]
+    pool = [name for name in whole if name != SKIP]
+
+    def grown(view: StageView, choices: Iterable[EdgeCandidates], trained: Mapping[str, Tensor]) -> StageStart:
+        names, state = hardest(view, choices, trained)
+        if len(names) == len(pool):
+            names += tuple(name for name in whole if name == SKIP)
+        return StageStart(
+            uniform(space, names), weights=lambda old, new: same_names(state, new), keep_architecture=True
+        )
+
+    def first(view: StageView) -> StageStart:
+        return grown(view, [(name,) for name in pool if name in PARAMETRIC], {})
+
+    def grow(view: StageView) -> StageStart:
+        present = view.space.normal[0]
+        choices = [(*present, name) for name in pool if name not in present]
+        if choices:
+            return grown(view, choices, view.network.state_dict())
+        return StageStart(view.space, same_names, keep_momentum=True, keep_architecture=True, keep_moments=True)
+
+    return tuple(Stage(epochs, begin=grow if number else first) for number, epochs in enumerate(STAGE_EPOCHS))
+
+
+METHOD = replace(
+    darts.METHOD,
+    name="opp_darts",
+    title="OPP-DARTS",
+    source=(
+        "Zhu et al. 2023, arXiv 2302.05632, and its official code; candidates are compared with the whole network in "
+        "training mode (there the old cells are left in evaluation mode); growth scales with the budget"
+    ),
+    changes="candidates join one by one, the one with the largest training loss next",
+    learning_rate=restarted_cosine(STAGE_EPOCHS),
+    stages=stages,
+    only_spaces=frozenset({"darts", "darts_without_none"}),
+)

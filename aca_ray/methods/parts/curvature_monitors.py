@@ -1,0 +1,126 @@
+"""What a search does when the validation loss bends more and more sharply where the architecture stands.
+
+The curvature is the largest eigenvalue of the Hessian of the validation loss in the architecture parameters. It is
+measured after epochs 0, 2, 4, ... of 50, and in proportion in searches of other lengths, but at most once an epoch. It
+has risen when the mean of the last 5 measurements exceeds 1.3 times what it was 4 measurements ago. A mean stands for
+its middle measurement, so a rise found at measurement m (from 0) began at m - 6; beginnings before 5 do not count. In
+50 epochs a rise is found after epoch 22 at the earliest and began at epoch 10; searches of less than 13 epochs are over
+before one can be found.
+
+Source: Zela et al. 2020 (RobustDARTS), and its official code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import fmean
+from typing import Any
+
+from aca_ray.methods.parts.curvature import largest_curvature
+from aca_ray.methods.views import EpochView, GoBack, Stop, Verdict
+
+MEASUREMENTS_PER_SEARCH = 25  # official code: every 2 of 50 epochs
+WINDOW = 5
+DELTA = 4
+BEGINNING = WINDOW // 2 + DELTA  # how many measurements ago a rise that is found began
+FIRST_BEGINNING = 5  # official code: epoch 10
+RISE = 1.3
+
+
+class CurvatureMonitor:
+    """Measures the curvature and keeps what is needed of the epochs that a rise may turn out to have begun at.
+
+    Args:
+        factor: by which the mean of a window must exceed that of an earlier one to be a rise.
+    """
+
+    def __init__(self, factor: float = RISE) -> None:
+        self.factor = factor
+        self.curvatures: list[float] = []
+        self.kept: dict[int, dict[str, Any]] = {}
+
+    def after_epoch(self, view: EpochView) -> Verdict:
+        """Measure where it is due; the verdict of the first epoch at which the curvature has risen."""
+        interval = max(1, view.moment.num_epochs // MEASUREMENTS_PER_SEARCH)
+        last_epoch = view.moment.num_epochs - 1
+        if view.moment.epoch % interval or view.moment.epoch == last_epoch:  # the source does not act after the last
+            return None
+        number = len(self.curvatures)
+        self.curvatures.append(
+            largest_curvature(view.valid_loss(), tuple(view.parameters.values()), view.recipe.arch_weight_decay)
+        )
+        began = number - BEGINNING
+        if began in self.kept and self._mean(number) > self.factor * self._mean(number - DELTA):
+            return self.verdict(began)
+        self.kept.pop(began, None)
+        if number >= FIRST_BEGINNING and view.moment.epoch + BEGINNING * interval < last_epoch:
+            self.kept[number] = self.keep(view)
+        return None
+
+    def _mean(self, number: int) -> float:
+        return fmean(self.curvatures[number + 1 - WINDOW : number + 1])
+
+    def keep(self, view: EpochView) -> dict[str, Any]:
+        """Return what is needed of an epoch in case a rise began at it."""
+        raise NotImplementedError
+
+    def verdict(self, began: int) -> Verdict:
+        """Return what is done about a rise that began at a measurement."""
+        raise NotImplementedError
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the measurements and what is kept."""
+        return {"curvatures": list(self.curvatures), "kept": dict(self.kept)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go to a state that `state_dict` returned."""
+        self.curvatures, self.kept = list(state["curvatures"]), dict(state["kept"])
+
+
+class StopBeforeRise(CurvatureMonitor):
+    """Ends the search at the first rise, with the architecture parameters as they were after the epoch it began at.
+
+    Source: Zela et al. 2020 (DARTS-ES), and its official code.
+    """
+
+    def keep(self, view: EpochView) -> dict[str, Any]:
+        return {name: parameter.detach().clone() for name, parameter in view.parameters.items()}
+
+    def verdict(self, began: int) -> Verdict:
+        return Stop(self.kept[began])
+
+
+class GoBackBeforeRise(CurvatureMonitor):
+    """Takes the search back to the end of the epoch that a rise began at, to go on with a larger weight decay.
+
+    Args:
+        weight_decays: of SGD after the first rise, the second, and so on; no rise is looked for after the last.
+        factor: by which the mean of a window must exceed that of an earlier one to be a rise.
+
+    Source: Zela et al. 2020 (DARTS-ADA), and its official code.
+    """
+
+    def __init__(self, weight_decays: tuple[float, ...], factor: float = RISE) -> None:
+        super().__init__(factor)
+        self.weight_decays = weight_decays
+        self.num_rises = 0
+
+    def after_epoch(self, view: EpochView) -> Verdict:
+        return super().after_epoch(view) if self.num_rises < len(self.weight_decays) else None
+
+    def keep(self, view: EpochView) -> dict[str, Any]:
+        return view.snapshot()
+
+    def verdict(self, began: int) -> Verdict:
+        snapshot, weight_decay = self.kept[began], self.weight_decays[self.num_rises]
+        self.num_rises += 1
+        self.curvatures = self.curvatures[: began + 1]
+        self.kept = {began: snapshot} if self.num_rises < len(self.weight_decays) else {}
+        return GoBack(snapshot, weight_decay)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "num_rises": self.num_rises}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.num_rises = state["num_rises"]

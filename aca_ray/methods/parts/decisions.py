@@ -1,0 +1,81 @@
+"""Decisions by what the accuracy of the supernet would be without a candidate or an edge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from aca_ray.methods.parts.derivation import KEPT_PER_NODE
+from aca_ray.methods.views import StageView
+from aca_ray.nn.mixing import Mixing
+from aca_ray.space.candidates import NONE
+from aca_ray.space.spaces import EdgeCandidates
+from aca_ray.space.topology import CellType
+
+# From a stage's beginning, the mixing weights by then and a cell type to what is left of edges by their index.
+Decision = Callable[[StageView, Mixing, CellType], dict[int, EdgeCandidates]]
+
+
+def decide_operation(view: StageView, mixing: Mixing, cell_type: CellType) -> dict[int, EdgeCandidates]:
+    """Return the one candidate of a randomly drawn undecided edge without which the accuracy is lowest.
+
+    The mixing weights of the others stay as they are. Ties go to the earlier candidate. Where edges may be missing from
+    a genotype (cells of one input) `none` is a candidate like the others.
+
+    Source: Wang et al. 2021 (DARTS-PT), algorithm 1, and its official code; never choosing `none` in cells of two
+    inputs is ours, for lack of a genotype.
+    """
+    candidates = view.space.candidates(cell_type)
+    undecided = [edge for edge, names in enumerate(candidates) if len(names) > 1]
+    if not undecided:
+        return {}
+    edge = _draw(undecided, view.generator)
+    names = candidates[edge]
+
+    def correct_without(name: str) -> int:
+        row = mixing.cell(cell_type).operations[edge].clone()
+        row[names.index(name)] = 0.0
+        return num_correct(view, mixing.with_row(cell_type, edge, row))
+
+    choices = names if view.space.topology.num_inputs == 1 else [name for name in names if name != NONE]
+    return {edge: (min(choices, key=correct_without),)}  # min keeps the first of equals
+
+
+def decide_inputs(view: StageView, mixing: Mixing, cell_type: CellType) -> dict[int, EdgeCandidates]:
+    """Return that of a randomly drawn node all edges but two go: those without which the accuracy is highest.
+
+    Each is scored with all the others in place. Of equals the earlier ones stay.
+
+    Source: Wang et al. 2021 (DARTS-PT), algorithm 2, and its official code.
+    """
+    topology, candidates = view.space.topology, view.space.candidates(cell_type)
+    present = [
+        [edge for edge in topology.incoming(node) if candidates[edge] != (NONE,)]
+        for node in topology.intermediate_nodes
+    ]
+    undecided = [edges for edges in present if len(edges) > KEPT_PER_NODE]
+    if not undecided:
+        return {}
+    edges = undecided[_draw(range(len(undecided)), view.generator)]
+
+    def correct_without(edge: int) -> int:
+        row = torch.zeros_like(mixing.cell(cell_type).operations[edge])
+        return num_correct(view, mixing.with_row(cell_type, edge, row))
+
+    return dict.fromkeys(sorted(edges, key=correct_without)[KEPT_PER_NODE:], (NONE,))  # sorted is stable
+
+
+@torch.no_grad()
+def num_correct(view: StageView, mixing: Mixing) -> int:
+    """Return how many images of search_valid the supernet, in training mode, classifies correctly.
+
+    Source: Wang et al. 2021 (DARTS-PT), official code.
+    """
+    return sum(
+        int((view.network(images, mixing).argmax(dim=1) == labels).sum()) for images, labels in view.valid_batches()
+    )
+
+
+def _draw(items: Sequence[int], generator: torch.Generator) -> int:
+    return items[int(torch.randint(len(items), (), generator=generator))]

@@ -1,0 +1,138 @@
+"""PR-DARTS: hard-concrete gates open two operations per edge, and penalties weigh them by their group."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from aca_ray.methods.core import SearchMethod
+from aca_ray.methods.moment import Moment
+from aca_ray.methods.parts.arch_gradient import first_order
+from aca_ray.methods.parts.derivation import top_two_pairs
+from aca_ray.methods.parts.hard_concrete import draw_gates, open_probability
+from aca_ray.methods.parts.relaxation import softmax_operations
+from aca_ray.methods.parts.schedule import linear
+from aca_ray.methods.recipe import Recipe
+from aca_ray.methods.views import ArchState
+from aca_ray.nn.sampled import SampledEdge
+from aca_ray.space.candidates import NONE, PARAMETRIC, SKIP
+from aca_ray.space.spaces import Space
+from aca_ray.space.topology import CellType
+
+# All from the official code.
+OPEN_GATES = 2
+DROP_PROBABILITY = 0.4
+FIRST_TEMPERATURE, LAST_TEMPERATURE = 1.0, 0.1
+THRESHOLD = 0.2
+GROUP_SCALES = {"skip": 0.01, "convolution": 0.005, "pooling": 0.005}
+PATH_SCALE = 0.005
+
+
+def temperature(moment: Moment) -> float:
+    """Return the gates' temperature, linear from 1 to 0.1 over the epochs.
+
+    Source: Zhou et al. 2020 (PR-DARTS), official code.
+    """
+    return linear(FIRST_TEMPERATURE, LAST_TEMPERATURE, moment)
+
+
+def hard_gates(alpha: Tensor, mask: Tensor, moment: Moment) -> Tensor:
+    """Return drawn gates, exactly 1 for two candidates per edge and 0 for the others, with the drawn gates' gradient.
+
+    Every entry draws a hard-concrete gate; the two largest of an edge open, after entries that a second draw drops
+    were moved behind all others, ties in a drawn order. Edges with fewer candidates open all.
+
+    Args:
+        alpha: (E, O) logits.
+        mask: (E, O) which entries stand for a candidate; the others are 0.
+        moment: decides the temperature.
+
+    Source: Zhou et al. 2020 (PR-DARTS), and its official code.
+    """
+    gates = draw_gates(alpha, temperature(moment))
+    dropped = torch.rand_like(alpha) < DROP_PROBABILITY
+    ranks = (gates.detach() - dropped.to(gates)).masked_fill(~mask, -torch.inf)
+    columns = torch.randperm(alpha.shape[1], device=alpha.device)
+    best = columns[ranks[:, columns].argsort(dim=1, descending=True, stable=True)[:, :OPEN_GATES]]
+    is_open = torch.zeros_like(mask).scatter(1, best, True) & mask
+    # The difference is exactly 0, so that gates stay 0 or 1.
+    return is_open.to(gates) + (gates - gates.detach()).where(mask, 0.0)
+
+
+def group_penalty(state: ArchState) -> Tensor:
+    """Return what the open gates of a group cost where they are open with more than THRESHOLD on average.
+
+    The sum over groups of scale * [S - 0.2]+, S the mean over cell types of the mean of P(gate > 0) over the group's
+    gates that the forward pass opened; 0 without any.
+
+    Source: Zhou et al. 2020 (PR-DARTS), official code; that `noise` is in no group is ours.
+    """
+    costs = []
+    for group, scale in GROUP_SCALES.items():
+        means = [_open_mean(state, cell_type, group, dim=None)[0] for cell_type in state.space.cell_types]
+        costs.append(scale * (torch.stack(means).mean() - THRESHOLD).relu())
+    return torch.stack(costs).sum()
+
+
+def path_penalty(state: ArchState) -> Tensor:
+    """Return minus the reward of a deep path of convolutions.
+
+    The mean over cell types of the product, over the edges from each node to the next one that have an open
+    convolution, of the mean of P(gate > 0) over the edge's open convolutions; 0 where no such edge has one.
+
+    Source: Zhou et al. 2020 (PR-DARTS), official code.
+    """
+    products = []
+    for cell_type in state.space.cell_types:
+        chain = [index for index, (source, target) in enumerate(state.space.topology.edges) if target == source + 1]
+        means, counts = (value[chain] for value in _open_mean(state, cell_type, "convolution", dim=1))
+        products.append(means.where(counts > 0, 1.0).prod() * (counts > 0).any())
+    return -PATH_SCALE * torch.stack(products).mean()
+
+
+def _open_mean(state: ArchState, cell_type: CellType, group: str, dim: int | None) -> tuple[Tensor, Tensor]:
+    """Return the mean of P(gate > 0) over a group's open gates, 0 without any, and their number."""
+    probabilities = open_probability(state.parameters[f"alpha_{cell_type}"], temperature(state.moment))
+    is_open = state.mixing.cell(cell_type).operations.detach() != 0.0
+    counted = is_open & _members(state.space, cell_type, group).to(is_open.device)
+    counts = counted.sum(dim=dim)
+    return (probabilities * counted).sum(dim=dim) / counts.clamp(min=1), counts
+
+
+@cache
+def _members(space: Space, cell_type: CellType, group: str) -> Tensor:
+    """Return the (E, O) table of which candidates belong to a group."""
+    edges = space.candidates(cell_type)
+    width = max(map(len, edges))
+    return torch.tensor([[_group(name) == group for name in names] + [False] * (width - len(names)) for names in edges])
+
+
+def _group(operation: str) -> str | None:
+    if operation == SKIP:
+        return "skip"
+    if operation == NONE or operation in PARAMETRIC:
+        return "convolution"
+    return "pooling" if operation.endswith("pool_3x3") else None
+
+
+METHOD = SearchMethod(
+    name="pr_darts",
+    title="PR-DARTS",
+    source=(
+        "Zhou et al. 2020, arXiv 2006.16537, and its official code; the bound on the weights' gradient does not count "
+        "the architecture's, operations that a step does not draw rest (no weight decay, no momentum), batch norms "
+        "keep running statistics, and no batch norm and ReLU follow the last cell of the DARTS skeleton; "
+        "its macro (N = 2) is a network of 6 cells"
+    ),
+    changes="two operations per edge drawn by hard-concrete gates, penalties on skips and shallow paths, weights first",
+    relax_operations=hard_gates,
+    settle_operations=softmax_operations,
+    build_edge=SampledEdge,
+    arch_gradient=first_order,
+    derive=top_two_pairs,
+    penalties=(group_penalty, path_penalty),
+    updates=("weights", "architecture"),
+    recipe=Recipe(batch_size=250, nesterov=True, weight_decay=5e-4),
+)

@@ -1,0 +1,47 @@
+"""R-DARTS (DP): second-order DARTS with drop path and cutout that grow from epoch to epoch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from aca_ray.methods import darts_second_order
+from aca_ray.methods.core import SearchMethod, never
+from aca_ray.methods.moment import Moment
+from aca_ray.methods.settings import Bounds
+from aca_ray.nn.drop_path import DropPathEdge
+
+
+def ramp(moment: Moment) -> float:
+    """Return 0 in the first epoch, 1 in the last, linear between them.
+
+    Source: Zela et al. 2020 (RobustDARTS), official code.
+    """
+    return moment.ramp
+
+
+def build(*, drop_path: Annotated[float, Bounds(0.0, 0.9)] = 0.4) -> SearchMethod:
+    """Return R-DARTS (DP) with a drop-path probability of the last epoch; 0 also leaves cutout out.
+
+    The paper searches with 0, 0.2, 0.4 and 0.6 and keeps the architecture that is best after a short retraining: a
+    sweep over the setting.
+
+    Source: Zela et al. 2020 (RobustDARTS), and its official code.
+    """
+    return replace(
+        darts_second_order.METHOD,
+        name="r_darts_dp",
+        title="R-DARTS (DP)",
+        source=(
+            "Zela et al. 2020, arXiv 1909.09656, and its official code: exact but that images of the architecture step "
+            "are never cut out; one search of the paper's four (drop path 0, 0.2, 0.4, 0.6), whose best the paper "
+            "keeps: a sweep over the setting; the default is ours"
+        ),
+        changes="second-order gradient, drop path on the edges and cutout that grow from epoch to epoch",
+        build_edge=DropPathEdge,
+        edge_strength=lambda moment: drop_path * ramp(moment),
+        cutout=ramp if drop_path else never,
+    )
+
+
+METHOD = build()

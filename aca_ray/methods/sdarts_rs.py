@@ -1,0 +1,29 @@
+"""SDARTS-RS: the weights are trained under random noise on the mixing weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from aca_ray.methods import darts
+from aca_ray.methods.core import SearchMethod
+from aca_ray.methods.parts.perturbation import growing_radius, random_neighbor
+from aca_ray.methods.settings import Bounds
+
+
+def build(*, noise_max: Annotated[float, Bounds(0.03, 1.0)] = 0.3) -> SearchMethod:
+    """Return SDARTS-RS whose perturbations grow to a radius. Source: Chen & Hsieh 2020."""
+    return replace(
+        darts.METHOD,
+        name="sdarts_rs",
+        title="SDARTS-RS",
+        source=(
+            "Chen & Hsieh 2020, arXiv 2002.05283, and its official code: exact; "
+            "the growth of the radius over 50 epochs scales with the budget"
+        ),
+        changes="weight steps see randomly perturbed mixing weights",
+        weight_mixing=random_neighbor(growing_radius(noise_max)),
+    )
+
+
+METHOD = build()

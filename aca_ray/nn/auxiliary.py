@@ -1,0 +1,32 @@
+"""An edge with a second skip beside its candidates."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from aca_ray.nn.edges import CandidateSum, JointOutputs, Observer, Scheduled
+from aca_ray.nn.operations import build_candidate
+from aca_ray.space.candidates import SKIP
+
+
+class AuxiliarySkipEdge(Scheduled):
+    """The candidates' sum plus `strength` times an auxiliary skip, which no architecture parameter weighs.
+
+    The skip is the identity at stride 1 and a FactorizedReduce of the edge's own at stride 2. Observers see the
+    candidates alone.
+
+    Source: Chu et al. 2021 (DARTS-), and its official code.
+    """
+
+    joins = True
+
+    def __init__(self, names: tuple[str, ...], channels: int, stride: int) -> None:
+        super().__init__()
+        self.candidates = CandidateSum(names, channels, stride)
+        self.auxiliary = build_candidate(SKIP, channels, stride)
+
+    def forward(
+        self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
+    ) -> Tensor:
+        mixed = self.candidates(x, weights, observe, joint)
+        return mixed + self.strength * self.auxiliary(x)

@@ -1,0 +1,38 @@
+"""Whole samples of an output are dropped while training."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from aca_ray.nn.edges import CandidateSum, JointOutputs, Observer, Scheduled
+
+
+def drop_path(x: Tensor, probability: float, training: bool) -> Tensor:
+    """Return (B, C, H, W), in training every sample zeroed with the given probability and else divided by its rest.
+
+    Source: Larsson et al. 2017; DARTS' official code.
+    """
+    if not training or probability == 0.0:
+        return x
+    keep = 1.0 - probability
+    mask = torch.empty(x.shape[0], 1, 1, 1, device=x.device, dtype=x.dtype).bernoulli_(keep)
+    return x * (mask / keep)
+
+
+class DropPathEdge(Scheduled):
+    """All channels pass through all candidates, and the samples of their sum are dropped; the strength says how often.
+
+    Source: Zela et al. 2020 (RobustDARTS), official code.
+    """
+
+    joins = True
+
+    def __init__(self, names: tuple[str, ...], channels: int, stride: int) -> None:
+        super().__init__()
+        self.candidates = CandidateSum(names, channels, stride)
+
+    def forward(
+        self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
+    ) -> Tensor:
+        return drop_path(self.candidates(x, weights, observe, joint), self.strength, self.training)

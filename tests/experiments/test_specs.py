@@ -1,0 +1,44 @@
+"""The specs that are shipped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aca_ray.config import SweepSpec, load_spec, search_trials
+from aca_ray.methods.registry import find_method, methods
+from aca_ray.pipeline.vocabulary import vocabulary
+
+ROOT = Path(__file__).parents[2] / "experiments"
+BASELINES = sorted((ROOT / "baselines").glob("*.yaml"))
+SPECS = [*sorted(ROOT.glob("*.yaml")), *BASELINES]
+
+
+def load(path: Path) -> SweepSpec:
+    return load_spec(path, vocabulary(path.parent))
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_shipped_specs_are_good_and_use_no_settings(path: Path) -> None:
+    experiment = load(path).experiment
+    assert search_trials(experiment)
+    assert set(experiment.methods) <= set(methods())  # labels with settings are no names
+    for name in experiment.methods:
+        method = find_method(name)
+        assert experiment.network.channels % method.channel_divisor == 0
+        assert set(experiment.spaces) <= (method.only_spaces or set(experiment.spaces))
+
+
+def test_sweeps_have_names_of_their_own() -> None:
+    assert len({load(path).name for path in SPECS}) == len(SPECS)
+
+
+def test_there_is_a_baseline_for_every_method() -> None:
+    assert {name for path in BASELINES for name in load(path).experiment.methods} == set(methods())
+
+
+def test_all_methods_are_in_one_sweep() -> None:
+    experiment = load(ROOT / "all-methods.yaml").experiment
+    assert set(experiment.methods) == set(methods())
+    assert set(experiment.skip) == {"searched", "allocated"}

@@ -1,0 +1,362 @@
+"""Searches that end early or go back: when, with which architecture, and that they can be interrupted meanwhile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from aca_ray.methods import darts, darts_ada, darts_es, darts_plus
+from aca_ray.methods.core import Monitor, SearchMethod
+from aca_ray.methods.moment import Moment
+from aca_ray.methods.parts.curvature_monitors import GoBackBeforeRise, StopBeforeRise
+from aca_ray.methods.parts.skip_monitor import StopAtSkips
+from aca_ray.methods.recipe import Recipe
+from aca_ray.methods.views import ArchStep, EpochView, GoBack, Stop
+from aca_ray.search.search import Search
+from aca_ray.space import Space, Topology
+from aca_ray.space.genotype import CellGenotype, Genotype, KeptEdge
+from aca_ray.training import EpochLoop
+
+BuildSearch = Callable[..., Search]
+RoundTrip = Callable[[Any], Any]
+NAMES = ("skip_connect", "sep_conv_3x3")
+SPACE = Space("tiny", Topology(num_inputs=2, num_nodes=1), normal=(NAMES,) * 2, reduce=(NAMES[1:],) * 2)
+
+
+def cell(num_skips: int) -> CellGenotype:
+    names = ["skip_connect"] * num_skips + ["sep_conv_3x3"] * (8 - num_skips)
+    edges = tuple(KeptEdge(name, place % 2, 2 + place // 2) for place, name in enumerate(names))
+    return CellGenotype(edges, (2, 3, 4, 5))
+
+
+def view(epoch: int, num_epochs: int, curvature: float = 1.0, skips: tuple[int, int] = (0, 0)) -> EpochView:
+    """The end of an epoch, of which the parameters and the snapshot hold the number, and a loss that bends as told."""
+    parameter = torch.nn.Parameter(torch.full((2,), float(epoch)))
+    return EpochView(
+        moment=Moment(epoch, num_epochs),
+        parameters={"alpha_normal": parameter},
+        genotype=Genotype(cell(skips[0]), cell(skips[1])),
+        valid_loss=lambda: curvature / 2 * parameter.square().sum(),
+        recipe=Recipe(arch_weight_decay=0.0),
+        snapshot=lambda: {"epoch": epoch},
+    )
+
+
+def stops(monitor: Monitor, curvatures: Sequence[float]) -> tuple[int, int] | None:
+    """Return after which epoch a search ends and of which epoch its result is."""
+    for epoch, curvature in enumerate(curvatures):
+        verdict = monitor.after_epoch(view(epoch, len(curvatures), curvature))
+        if verdict is not None:
+            assert isinstance(verdict, Stop)
+            return epoch, int(verdict.parameters["alpha_normal"][0])
+    return None
+
+
+def the_papers_rule(curvatures: Sequence[float]) -> tuple[int, int] | None:
+    """The rule at 50 epochs, written down from its description."""
+    ev: list[float] = []
+    averages: list[float] = []
+    for epoch in range(0, 49, 2):
+        ev.append(curvatures[epoch])
+        if len(ev) >= 3:
+            last = ev[-5:]
+            averages.append(sum(last) / len(last))
+        center = epoch - 4
+        if center - 8 >= 10 and averages[-1] / averages[-5] > 1.3:
+            return epoch, center - 8
+    return None
+
+
+def test_constant_curvature_never_stops() -> None:
+    assert stops(StopBeforeRise(), [1.0] * 50) is None
+
+
+def test_a_doubling_after_epoch_10_stops_at_22_with_the_architecture_of_epoch_10() -> None:
+    curvatures = [1.0 if epoch <= 10 else 2.0 for epoch in range(50)]
+    assert stops(StopBeforeRise(), curvatures) == (22, 10)  # (2+2+2+2+2)/5 over (1+1+1+2+2)/5 is 1.43
+    assert stops(StopBeforeRise(1.42), curvatures) == (22, 10)
+    assert stops(StopBeforeRise(1.43), curvatures) is None
+
+
+def test_random_curvatures_stop_as_the_papers_rule_says() -> None:
+    found = []
+    for _ in range(60):
+        steps = torch.randn(50) * 0.12 + 0.01
+        curvatures = steps.cumsum(0).exp().tolist()
+        found.append(stops(StopBeforeRise(), curvatures))
+        assert found[-1] == the_papers_rule(curvatures)
+    assert None in found
+    assert len(set(found)) > 5
+
+
+@pytest.mark.parametrize(
+    ("num_epochs", "interval", "expected"),
+    [(50, 2, (22, 10)), (100, 4, (44, 20)), (75, 3, (33, 15)), (25, 1, (11, 5)), (13, 1, (11, 5)), (12, 1, None)],
+)
+def test_the_rule_scales_with_the_budget(num_epochs: int, interval: int, expected: tuple[int, int] | None) -> None:
+    curvatures = [10.0**epoch for epoch in range(0, num_epochs)][:30] + [1e30] * (num_epochs - 30)
+    assert stops(StopBeforeRise(), curvatures[:num_epochs]) == expected
+    monitor = StopBeforeRise()
+    for epoch in range(num_epochs):
+        monitor.after_epoch(view(epoch, num_epochs))
+    assert len(monitor.curvatures) == len(range(0, num_epochs - 1, interval))
+
+
+@pytest.mark.parametrize("make", [StopBeforeRise, lambda: GoBackBeforeRise((0.1, 0.2))])
+def test_no_more_is_kept_than_can_be_needed(make: Callable[[], StopBeforeRise | GoBackBeforeRise]) -> None:
+    monitor = make()
+    for epoch in range(50):
+        monitor.after_epoch(view(epoch, 50))
+        needed = {began for began in range(10, 49, 2) if began <= epoch < began + 12 < 49}
+        assert {2 * number for number in monitor.kept} == needed
+
+
+def test_going_back_twice_and_never_again() -> None:
+    monitor = GoBackBeforeRise((3e-3, 3e-2))
+    epoch, seen = 0, []
+    while epoch < 50:
+        verdict = monitor.after_epoch(view(epoch, 50, 1.2**epoch))
+        if isinstance(verdict, GoBack):
+            seen.append((epoch, verdict.snapshot["epoch"], verdict.weight_decay))
+            epoch = verdict.snapshot["epoch"]
+            assert len(monitor.curvatures) == 6  # epochs 0, 2, ..., 10
+        epoch += 1
+    assert seen == [(22, 10, 3e-3), (22, 10, 3e-2)]
+    assert not monitor.kept
+
+
+def test_after_going_back_only_measurements_of_the_new_course_count() -> None:
+    monitor = GoBackBeforeRise((3e-3, 3e-2))
+    for epoch in range(23):
+        verdict = monitor.after_epoch(view(epoch, 50, 1.0 if epoch <= 10 else 2.0))
+    assert isinstance(verdict, GoBack)
+    assert all(monitor.after_epoch(view(epoch, 50, 1.0)) is None for epoch in range(11, 50))
+
+
+def test_the_settings_of_darts_ada_are_the_papers() -> None:
+    assert darts_ada.METHOD.monitor is not None
+    monitor = darts_ada.METHOD.monitor()
+    assert isinstance(monitor, GoBackBeforeRise)
+    assert (monitor.weight_decays, monitor.factor) == ((3e-3, 3e-2), 1.3)
+
+
+@pytest.mark.parametrize("module", [darts_es, darts_ada])
+def test_the_factor_decides(module: Any) -> None:
+    curvatures = [1.0 if epoch <= 10 else 2.0 for epoch in range(23)]
+
+    def acts(method: SearchMethod) -> bool:
+        assert method.monitor is not None
+        monitor = method.monitor()
+        verdicts = [monitor.after_epoch(view(epoch, 50, curvature)) for epoch, curvature in enumerate(curvatures)]
+        return verdicts[-1] is not None
+
+    assert acts(module.METHOD)
+    assert not acts(module.build(factor=1.5))
+
+
+@pytest.mark.parametrize("make", [StopBeforeRise, lambda: GoBackBeforeRise((0.1, 0.2)), lambda: StopAtSkips(2, 0.2)])
+def test_a_monitor_goes_on_from_its_state(make: Callable[[], Monitor], through_a_file: RoundTrip) -> None:
+    def course(cut: int | None) -> list[tuple[str, str]]:
+        monitor, found, epoch = make(), [], 0
+        while epoch < 50 and len(found) < 40:
+            if len(found) == cut:
+                state = through_a_file(monitor.state_dict())
+                monitor = make()
+                monitor.load_state_dict(state)
+            verdict = monitor.after_epoch(view(epoch, 50, 1.2**epoch, (0 if epoch < 30 else 3, 0)))
+            found.append((type(verdict).__name__, str(verdict)))
+            if isinstance(verdict, Stop):
+                break
+            epoch = verdict.snapshot["epoch"] + 1 if isinstance(verdict, GoBack) else epoch + 1
+        return found
+
+    straight = course(None)
+    assert any(name != "NoneType" for name, _ in straight)
+    for cut in (7, 15, 22, 23, 29):
+        assert course(cut) == straight
+
+
+@pytest.mark.parametrize(
+    ("skips", "expected"),
+    [
+        ([0] * 50, None),
+        ([1] * 50, None),
+        ([0] * 20 + [1] * 5 + [2] * 25, (25, 24)),
+        ([0] * 30 + [7] + [0] * 19, (30, 29)),
+        ([0] * 5 + [3] * 45, (10, 4)),  # the limit may be broken unpunished before epoch 10 of 50
+        ([0] * 5 + [3] * 4 + [1] * 41, None),
+        ([2] * 50, (10, 10)),  # nothing within the limit to return to
+    ],
+)
+def test_darts_plus_stops_at_two_skips_of_the_normal_cell(skips: list[int], expected: tuple[int, int] | None) -> None:
+    assert darts_plus.METHOD.monitor is not None
+    monitor = darts_plus.METHOD.monitor()
+    found = None
+    for epoch, number in enumerate(skips):
+        verdict = monitor.after_epoch(view(epoch, 50, skips=(number, 8)))
+        if isinstance(verdict, Stop):
+            found = epoch, int(verdict.parameters["alpha_normal"][0])
+            break
+    assert found == expected
+
+
+def test_the_skip_limit_decides() -> None:
+    def stop(limit: int) -> int:
+        method = darts_plus.build(skip_limit=limit)
+        assert method.monitor is not None
+        monitor = method.monitor()
+        return [monitor.after_epoch(view(20 + n, 50, skips=(n, 0))) is not None for n in range(9)].index(True)
+
+    assert [stop(limit) for limit in range(1, 9)] == list(range(1, 9))
+
+
+def differences(one: Any, other: Any, place: str = "") -> list[str]:
+    if isinstance(one, dict):
+        if list(one) != list(other):
+            return [f"{place}: keys"]
+        return [found for key in one for found in differences(one[key], other[key], f"{place}/{key}")]
+    if isinstance(one, list | tuple):
+        if len(one) != len(other):
+            return [f"{place}: length"]
+        pairs = enumerate(zip(one, other, strict=True))
+        return [found for index, pair in pairs for found in differences(*pair, f"{place}/{index}")]
+    equal = torch.equal(one, other) if isinstance(one, Tensor) else one == other
+    return [] if equal else [place]
+
+
+def state_of(loop: EpochLoop) -> dict[str, Any]:
+    state = loop.state_dict()
+    del state["seconds"]
+    return state
+
+
+def measured(metrics: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if not name.startswith(("time/", "memory/"))}
+
+
+def finish(loop: EpochLoop, slice_seconds: float = float("inf")) -> list[dict[str, float]]:
+    rows = []
+    while not loop.finished:
+        report = loop.advance(slice_seconds)
+        if report is not None:
+            rows.append(measured(report.metrics))
+    return rows
+
+
+def copies(search: Search) -> dict[str, Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in search.parameters.items()}
+
+
+# First order for speed, and a factor that every measurement exceeds.
+EARLY_STOP = replace(darts.METHOD, monitor=lambda: StopBeforeRise(0.0))
+ADAPTIVE = replace(darts.METHOD, monitor=lambda: GoBackBeforeRise((3e-3, 3e-2), 0.0))
+
+
+def test_a_stopped_search_is_over_and_its_result_that_of_the_epoch_where_the_rise_began(
+    build_search: BuildSearch, through_a_file: RoundTrip
+) -> None:
+    def build() -> EpochLoop:
+        return EpochLoop(build_search(EARLY_STOP, SPACE, num_epochs=14, num_cells=3), 14)
+
+    loop = build()
+    search = loop.work
+    assert isinstance(search, Search)
+    after: list[dict[str, Tensor]] = []
+    rows = []
+    for _ in range(12):
+        report = loop.advance()
+        assert report is not None
+        rows.append(measured(report.metrics))
+        after.append(copies(search))
+    assert search.clock == 14
+    assert not differences(after[11], after[5])  # after epochs 0 to 5, six of them
+    assert differences(after[10], after[5])
+    assert rows[11]["lr/weights"] == pytest.approx(0.001 + 0.012 * (1 + math.cos(math.pi * 11 / 14)))
+    stopped = through_a_file(loop.state_dict())
+    weights = [weight.detach().clone() for weight in search.network.parameters()]
+    rest = finish(loop)
+    assert rest == [rows[11]] * 2
+    assert all(torch.equal(*pair) for pair in zip(weights, search.network.parameters(), strict=True))
+    assert not differences(copies(search), after[5])
+
+    resumed = build()
+    resumed.load_state_dict(stopped)
+    assert finish(resumed) == rest
+    assert not differences(state_of(resumed), state_of(loop))
+
+
+def test_the_epoch_of_a_search_that_went_back_lasts_until_the_clock_has_caught_up(
+    build_search: BuildSearch, through_a_file: RoundTrip
+) -> None:
+    def build() -> EpochLoop:
+        return EpochLoop(build_search(ADAPTIVE, SPACE, num_epochs=14, num_cells=3), 14)
+
+    loop = build()
+    search = loop.work
+    assert isinstance(search, Search)
+    clocks, decays, states, rows = [], [], [], []
+    while not loop.finished:
+        report = loop.advance(slice_seconds=0.0)  # one step
+        if report is not None:
+            rows.append(measured(report.metrics))
+            if report.epoch == 6:
+                before = through_a_file(search.state_dict())
+        if clocks and search.clock < clocks[-1]:
+            now = through_a_file(search.state_dict())
+            for name in ("clock", "network", "architecture", "arch_optimizer"):
+                assert not differences(now[name], before[name])
+            momenta = [state["weight_optimizer"]["state"] for state in (now, before)]
+            assert not differences(*momenta)
+        clocks.append(search.clock)
+        decays.append(search.weight_optimizer.param_groups[0]["weight_decay"])
+        if report is None and loop.epoch == 11 and loop.step in (5, 14):
+            states.append((loop.epoch, through_a_file(loop.state_dict())))
+    epochs = [*range(12), *range(6, 12), *range(6, 14)]  # back after epoch 11 to the end of epoch 5, twice
+    assert clocks == [
+        clock
+        for number, epoch in enumerate(epochs)
+        for clock in (epoch, epochs[number + 1] if number + 1 < len(epochs) else 14)
+    ]
+    assert decays == [3e-4] * 23 + [3e-3] * 12 + [3e-2] * 17
+    assert len(rows) == 14
+    assert rows[11]["lr/weights"] < rows[10]["lr/weights"]
+
+    assert len(states) == 2
+    for epoch, state in states:
+        resumed = build()
+        resumed.load_state_dict(state)
+        assert finish(resumed) == rows[epoch:]
+        assert not differences(state_of(resumed), state_of(loop))
+
+
+def toward_skips(step: ArchStep) -> tuple[Tensor, ...]:
+    """The gradient that Adam follows toward every edge's first candidate, in the normal cell the skip connection."""
+    push = {name: torch.zeros_like(parameter) for name, parameter in step.parameters.items()}
+    for gradient in push.values():
+        gradient[:, 0] = -1.0
+    return tuple(push.values())
+
+
+def test_a_collapsing_search_is_stopped_within_the_skip_limit(build_search: BuildSearch) -> None:
+    method = replace(darts_plus.METHOD, arch_gradient=toward_skips, recipe=Recipe(arch_lr=0.1), initial_std=1.0)
+
+    def search(method: SearchMethod) -> Search:
+        built = build_search(method, SPACE, num_epochs=20, num_cells=3)
+        with torch.no_grad():
+            built.parameters["alpha_normal"][:, 1] += 2.0
+        finish(EpochLoop(built, 20))
+        return built
+
+    def num_skips(search: Search) -> int:
+        return sum(edge.operation == "skip_connect" for edge in search.genotype().normal.edges)
+
+    assert num_skips(search(replace(method, monitor=None))) == 2
+    stopped = search(method)
+    assert num_skips(stopped) < 2
+    assert stopped.moment.epoch < 19

@@ -1,0 +1,88 @@
+"""The draws of GDAS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+import torch
+
+from aca_ray.methods import gdas
+from aca_ray.methods.gdas import METHOD, hard_gumbel_softmax, temperature
+from aca_ray.methods.moment import Moment
+from aca_ray.search.search import Search
+from aca_ray.space import SPACES
+
+MASK = torch.tensor([[True, True, True], [True, True, False], [True, False, False]])
+
+
+def test_temperature() -> None:
+    values = [temperature(Moment(epoch, 250)) for epoch in range(250)]
+    assert (values[0], values[-1]) == (10.0, 0.1)
+    steps = [after - before for before, after in pairwise(values)]
+    assert steps == pytest.approx([-9.9 / 249] * 249)
+    assert temperature(Moment(0, 1)) == 10.0
+
+
+@pytest.mark.parametrize("epoch", [0, 4])
+def test_values_are_one_hot_and_the_gradient_is_that_of_the_relaxed_draw(epoch: int) -> None:
+    moment = Moment(epoch, 5)
+    for seed in range(20):
+        alpha = torch.randn(3, 3, dtype=torch.float64, requires_grad=True)
+        scale = torch.randn(3, 3, dtype=torch.float64)
+        torch.manual_seed(seed)
+        weights = hard_gumbel_softmax(alpha, MASK, moment)
+        assert torch.equal(weights.sum(dim=1), torch.ones(3, dtype=torch.float64))
+        assert bool(((weights == 0) | (weights == 1)).all())
+        assert bool((weights[~MASK] == 0).all())
+        (found,) = torch.autograd.grad((weights * scale).sum(), alpha)
+
+        torch.manual_seed(seed)
+        noise = -torch.empty(3, 3, dtype=torch.float64).exponential_().log()
+        for row, count in enumerate((3, 2, 1)):
+            logits = ((torch.log_softmax(alpha[row, :count], dim=0)) + noise[row, :count]) / (
+                10.0 if epoch == 0 else 0.1
+            )
+            relaxed = torch.softmax(logits, dim=0)
+            assert int(weights[row].argmax()) == int(relaxed.argmax())
+            (expected,) = torch.autograd.grad((relaxed * scale[row, :count]).sum(), alpha, retain_graph=True)
+            assert torch.allclose(found[row], expected[row], atol=1e-12)
+
+
+@pytest.mark.parametrize("epoch", [0, 4])
+def test_operations_are_drawn_with_the_softmax_as_probabilities(epoch: int) -> None:
+    logits = torch.tensor([0.0, 1.0, -1.0])
+    num_draws = 20_000
+    drawn = hard_gumbel_softmax(
+        logits.expand(num_draws, 3), torch.ones(num_draws, 3, dtype=torch.bool), Moment(epoch, 5)
+    )
+    assert torch.allclose(drawn.mean(dim=0), logits.softmax(dim=0), atol=4 * 0.5 / num_draws**0.5)
+
+
+def test_a_degenerate_draw_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = iter([torch.full((1, 3), torch.inf), torch.full((1, 3), torch.nan), torch.tensor([[0.0, 2.0, 0.0]])])
+    monkeypatch.setattr(gdas, "_gumbel_like", lambda alpha: next(draws))
+    weights = hard_gumbel_softmax(torch.zeros(1, 3), MASK[:1], Moment(0, 5))
+    assert weights.tolist() == [[0.0, 1.0, 0.0]]
+
+
+def test_a_pass_draws_once_per_cell_type_and_measuring_never(build_search: Callable[..., Search]) -> None:
+    search = build_search(METHOD, SPACES["darts"], num_cells=3)
+    state = torch.get_rng_state()
+    settled = search.mixing()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.allclose(settled.normal.operations, search.parameters["alpha_normal"].detach().softmax(dim=1))
+    one, other = (METHOD.mixing(search.space, search.parameters, search.moment) for _ in range(2))
+    assert not torch.equal(one.normal.operations, other.normal.operations)
+    assert not torch.equal(one.normal.operations, one.reduce.operations)
+
+
+def test_every_logit_gets_a_gradient_though_one_operation_per_edge_is_computed(
+    build_search: Callable[..., Search],
+) -> None:
+    search = build_search(METHOD, SPACES["darts"], num_cells=3)
+    search.step(0, 0)
+    for parameter in search.parameters.values():
+        assert parameter.grad is not None
+        assert bool((parameter.grad != 0).all())

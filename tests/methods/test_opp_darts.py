@@ -1,0 +1,186 @@
+"""OPP-DARTS: which candidate joins when, and what the growth leaves and makes anew."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from aca_ray.methods.moment import Moment, moment_at
+from aca_ray.methods.opp_darts import STAGE_EPOCHS, extended_mixing, hardest, uniform
+from aca_ray.methods.registry import find_method
+from aca_ray.methods.views import Batch, StageView
+from aca_ray.nn import CellMixing, Mixing
+from aca_ray.nn.supernet import Supernet
+from aca_ray.search.search import Search
+from aca_ray.space import SPACES, Space, Topology, without_skip
+
+BuildSearch = Callable[..., Search]
+OPP_DARTS = find_method("opp_darts")
+CONVOLUTIONS = ("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
+
+
+def growth(search: Search) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield every epoch of the search with the candidates in it; the same ones are on all edges."""
+    for epoch in range(search.num_epochs):
+        search.clock = epoch
+        search._enter_epoch()
+        (names,) = {*search.space.normal, *search.space.reduce}
+        yield epoch, names
+
+
+@pytest.mark.parametrize(
+    ("space", "num_candidates"),
+    [
+        (SPACES["darts"], [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 8, 8]),
+        (SPACES["darts_without_none"], [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 7, 7, 7, 7]),
+        (without_skip(SPACES["darts"]), [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7]),
+    ],
+    ids=lambda value: value.name if isinstance(value, Space) else "",
+)
+def test_candidates_join_every_other_epoch_and_the_skip_last(
+    build_search: BuildSearch, space: Space, num_candidates: list[int]
+) -> None:
+    small = Space("small", Topology(num_inputs=2, num_nodes=1), normal=space.normal[:2], reduce=space.reduce[:2])
+    search = build_search(OPP_DARTS, small, num_epochs=50, num_cells=3)
+    counts, before = [], ()
+    for epoch, names in growth(search):
+        assert names[: len(before)] == before
+        counts.append(len(names))
+        before = names
+        if epoch == len(num_candidates) - 1:
+            break
+    assert counts == num_candidates
+    assert before[0] in CONVOLUTIONS
+    assert sorted(before) == sorted(space.normal[0])
+    assert before[-1] == "skip_connect" or "skip_connect" not in space.normal[0]
+
+
+SPACE = Space(
+    "tiny",
+    Topology(num_inputs=2, num_nodes=1),
+    normal=(("max_pool_3x3", "sep_conv_3x3"),) * 2,
+    reduce=(("max_pool_3x3", "sep_conv_3x3"),) * 2,
+)
+JOINING = [(*SPACE.normal[0], name) for name in ("none", "dil_conv_3x3", "avg_pool_3x3")]
+
+
+def view_of(search: Search, nets: list[Supernet]) -> StageView:
+    """Return a view of the search whose fresh networks are kept in a list."""
+
+    def build(space: Space) -> Supernet:
+        nets.append(search._build(space).train())
+        return nets[-1]
+
+    def batches() -> Iterator[Batch]:
+        return search._all_images("search_train")
+
+    return StageView(
+        network=search.network,
+        space=search.space,
+        parameters=search.parameters,
+        mixing=search.mixing(),
+        moment=search.moment,
+        generator=torch.Generator(),
+        build=build,
+        train_batches=batches,
+        valid_batches=batches,
+    )
+
+
+def test_the_choice_with_the_largest_training_loss_wins_and_goes_on_as_measured(build_search: BuildSearch) -> None:
+    search = build_search(OPP_DARTS, SPACE, num_cells=3)
+    state = copy.deepcopy(search.network.state_dict())
+    nets: list[Supernet] = []
+    names, winner = hardest(view_of(search, nets), JOINING, state)
+    assert len(nets) == len(JOINING)
+
+    losses = []
+    batches = list(search._all_images("search_train"))
+    assert len(batches) == 2
+    for choice, net in zip(JOINING, nets, strict=True):
+        for name, tensor in state.items():
+            if "running" not in name and "num_batches" not in name:
+                assert torch.equal(net.state_dict()[name], tensor)
+        alphas = [search.parameters[f"alpha_{kind}"].detach() for kind in ("normal", "reduce")]
+        tables = [torch.cat((alpha.exp(), torch.ones(2, 1)), dim=1) for alpha in alphas]  # exp(0) for the new one
+        mixing = Mixing(*(CellMixing(table / table.sum(dim=1, keepdim=True)) for table in tables))
+        net.train()
+        with torch.no_grad():
+            logits = torch.cat([net(images, mixing) for images, _ in batches])
+        labels = torch.cat([labels for _, labels in batches])
+        probabilities = logits.exp() / logits.exp().sum(dim=1, keepdim=True)
+        losses.append(float(-probabilities[torch.arange(len(labels)), labels].log().mean()))
+        assert choice[:2] == SPACE.normal[0]
+    assert len(set(losses)) == len(JOINING)
+    best = losses.index(max(losses))
+    assert names == JOINING[best]
+    for name, tensor in nets[best].named_parameters():
+        assert torch.equal(winner[name], tensor)
+    for name, tensor in search.network.state_dict().items():
+        assert torch.equal(tensor, state[name])  # batch norms included
+
+
+def test_logits_of_candidates_that_stay_are_kept(build_search: BuildSearch) -> None:
+    search = build_search(OPP_DARTS, SPACE, num_cells=3)
+    with torch.no_grad():
+        search.parameters["alpha_normal"][0] = torch.tensor([math.log(2.0), math.log(5.0)])
+    mixing = extended_mixing(view_of(search, []), uniform(SPACE, ("sep_conv_3x3", "none", "max_pool_3x3")))
+    assert torch.allclose(mixing.normal.operations[0], torch.tensor([5 / 8, 1 / 8, 2 / 8]))
+
+
+def test_growth_keeps_what_is_trained_and_restarts_both_optimizers(build_search: BuildSearch) -> None:
+    search = build_search(OPP_DARTS, SPACES["darts"], num_epochs=50, num_cells=3)
+    search.step(0, 0)
+    search.step(0, 1)
+    search.clock = 2
+    weights = {name: weight.detach().clone() for name, weight in search.network.named_parameters()}
+    alphas = {name: alpha.detach().clone() for name, alpha in search.parameters.items()}
+    assert search.weight_optimizer.state
+    assert search.arch_optimizer.state
+    search._enter_epoch()
+    for name, weight in weights.items():
+        assert torch.equal(search.network.get_parameter(name), weight)
+    assert len(list(search.network.parameters())) >= len(weights)
+    for name, alpha in alphas.items():
+        assert search.parameters[name].shape == (14, 2)
+        assert torch.equal(search.parameters[name][:, :1], alpha)
+        assert 0 < float(search.parameters[name][:, 1].detach().abs().max()) < 0.01
+    assert not search.weight_optimizer.state
+    assert not search.arch_optimizer.state
+
+
+def lr(moment: Moment) -> float:
+    return OPP_DARTS.learning_rate(OPP_DARTS.recipe, moment)
+
+
+def test_the_learning_rate_restarts_where_it_is() -> None:
+    """lr(e) = .001 + .5 (lr_now - .001) (1 + cos(pi (e - e0) / (50 - e0))), written as the loop that it stands for."""
+    start, lr_now = 0, 0.025
+    for epoch in range(50):
+        value = 0.001 + 0.5 * (lr_now - 0.001) * (1 + math.cos(math.pi * (epoch - start) / (50 - start)))
+        if epoch in (2, 4, 6, 8, 10, 12):
+            start, lr_now = epoch, value
+        assert lr(moment_at(epoch, 50, STAGE_EPOCHS)) == pytest.approx(value)
+    plain = [0.001 + 0.012 * (1 + math.cos(math.pi * epoch / 50)) for epoch in range(50)]
+    assert lr(moment_at(2, 50, STAGE_EPOCHS)) == pytest.approx(plain[2])
+    assert lr(moment_at(30, 50, STAGE_EPOCHS)) > 1.05 * plain[30]
+
+
+@pytest.mark.parametrize("num_epochs", [1, 3, 25, 100])
+def test_the_learning_rate_falls_in_searches_of_any_length(num_epochs: int) -> None:
+    rates = [lr(moment_at(epoch, num_epochs, STAGE_EPOCHS)) for epoch in range(num_epochs)]
+    assert rates[0] == pytest.approx(0.025)
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] > 0.001
+
+
+def test_first_candidates_start_from_nothing(build_search: BuildSearch) -> None:
+    search = build_search(OPP_DARTS, SPACE, num_epochs=50, num_cells=3)
+    stem: Tensor = search.network.get_parameter("stem.0.weight").detach().clone()
+    search._enter_epoch()
+    assert not torch.equal(search.network.get_parameter("stem.0.weight"), stem)

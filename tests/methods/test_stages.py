@@ -1,0 +1,60 @@
+"""Searches of several stages, stopped and gone on with around every change of a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from torch import Tensor, equal
+
+from aca_ray.methods.core import SearchMethod
+from aca_ray.methods.registry import methods
+from aca_ray.search.search import Search
+from aca_ray.space import SPACES, Space, Topology
+from aca_ray.training import EpochLoop
+
+BuildSearch = Callable[..., Search]
+STAGED = [method for method in methods().values() if len(method.stages(SPACES["darts"])) > 1]
+NAMES = ("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
+SPACE = Space("tiny", Topology(num_inputs=2, num_nodes=2), normal=(NAMES,) * 5, reduce=(NAMES,) * 5)
+
+
+def differences(one: Any, other: Any, place: str = "") -> list[str]:
+    """Return the places where two nested states differ in a single bit."""
+    if isinstance(one, dict):
+        if list(one) != list(other):
+            return [f"{place}: keys"]
+        return [found for key in one for found in differences(one[key], other[key], f"{place}/{key}")]
+    if isinstance(one, list | tuple):
+        if len(one) != len(other):
+            return [f"{place}: length"]
+        return [
+            found
+            for index, pair in enumerate(zip(one, other, strict=True))
+            for found in differences(*pair, f"{place}/{index}")
+        ]
+    same = equal(one, other) if isinstance(one, Tensor) else one == other
+    return [] if same else [place]
+
+
+@pytest.mark.parametrize("method", STAGED, ids=lambda method: method.name)
+def test_every_step_goes_on_from_a_file_bit_for_bit(
+    build_search: BuildSearch, through_a_file: Callable[[Any], Any], method: SearchMethod
+) -> None:
+    """Each state leads to the next one, so each leads to the end; in so short a search stages begin together."""
+    num_epochs = 5
+    straight = EpochLoop(build_search(method, SPACE, num_epochs=num_epochs, num_cells=3), num_epochs)
+    states, stages = [through_a_file(straight.state_dict())], []
+    while not straight.finished:
+        straight.advance(0.0)
+        states.append(through_a_file(straight.state_dict()))
+        stages.append(states[-1]["work"]["clock"]["stages"])
+    assert stages[-1] == len(method.stages(SPACE))
+    assert len(stages) == 2 * num_epochs
+    for before, after in pairwise(states):
+        loop = EpochLoop(build_search(method, SPACE, num_epochs=num_epochs, num_cells=3), num_epochs)
+        loop.load_state_dict(before)
+        loop.advance(0.0)
+        assert not differences({**loop.state_dict(), "seconds": 0.0}, {**after, "seconds": 0.0})

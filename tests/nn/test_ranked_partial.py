@@ -1,0 +1,37 @@
+"""Partial-channel edges with channels of one's choice."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from aca_ray.nn.edges import EdgeObservation, PartialChannelEdge
+from aca_ray.nn.ranked_partial import RankedPartialEdge, ranked_partial_channels
+
+NAMES = ("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3")
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_until_ranked_it_is_a_partial_channel_edge(stride: int) -> None:
+    ranked, partial = RankedPartialEdge(NAMES, 8, stride, 4), PartialChannelEdge(NAMES, 8, stride, 4)
+    partial.load_state_dict({name: value for name, value in ranked.state_dict().items() if name != "passing"})
+    images, weights = torch.randn(2, 8, 8, 8), torch.rand(4)
+    assert torch.equal(ranked(images, weights), partial(images, weights))
+
+
+def test_the_passing_channels_are_computed_in_their_places() -> None:
+    edge = ranked_partial_channels(4)(("avg_pool_3x3", "skip_connect"), 8, 1)
+    edge.passing.copy_(torch.tensor([3, 6]))
+    channels = torch.arange(8.0).view(1, 8, 1, 1).expand(2, 8, 4, 4)
+    seen: list[EdgeObservation] = []
+    output = edge(channels, torch.tensor([0.0, 10.0]), seen.append)
+    # Shuffled as 0, 2, 4, 6, 1, 3, 5, 7; channels 3 and 6 times 10.
+    assert output[1, :, 3, 3].tolist() == [0, 2, 4, 60, 1, 30, 5, 7]
+    assert torch.equal(seen[0].input, channels[:, [3, 6]])
+
+
+def test_the_choice_is_part_of_the_state() -> None:
+    edge, other = RankedPartialEdge(NAMES, 8, 1, 4), RankedPartialEdge(NAMES, 8, 1, 4)
+    edge.passing.copy_(torch.tensor([1, 5]))
+    other.load_state_dict(edge.state_dict())
+    assert other.passing.tolist() == [1, 5]
