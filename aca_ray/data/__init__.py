@@ -22,13 +22,14 @@ from aca_ray.data.datasets import (
 from aca_ray.data.image_set import DataInfo, Images, ImageSet
 from aca_ray.data.locations import absolute_locations
 from aca_ray.data.pruners import DATA_PRUNERS
-from aca_ray.data.pruning import DataPruner, Split
+from aca_ray.data.pruning import SPLITS, DataPruner, Split
 from aca_ray.data.seeds import cpu_generator, derive_seed
 
 __all__ = [
     "DATA_PRUNERS",
     "NO_AUGMENTATION",
     "SOURCES",
+    "SPLITS",
     "Augmentation",
     "Batches",
     "DataInfo",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from torch import Tensor
 
 Split = Literal["search_train", "search_valid"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 class DataPruner(Protocol):

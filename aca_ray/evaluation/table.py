@@ -32,10 +32,7 @@ def read_table(path: Path, architecture: str, accuracy: str) -> dict[str, float]
 
     columns = [architecture, accuracy]
     try:
-        if path.suffix == ".parquet":
-            table = parquet.read_table(path)
-        else:
-            table = csv.read_csv(path)
+        table = parquet.read_table(path) if path.suffix == ".parquet" else csv.read_csv(path)
     except (OSError, pyarrow.ArrowException) as error:
         raise DataError(f"{path}: needs a CSV or Parquet file with the table of a benchmark ({error})") from error
     missing = [name for name in columns if name not in table.column_names]

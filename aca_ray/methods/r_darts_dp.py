@@ -33,9 +33,8 @@ def build(*, drop_path: Annotated[float, Bounds(0.0, 0.9)] = 0.4) -> SearchMetho
         name="r_darts_dp",
         title="R-DARTS (DP)",
         source=(
-            "Zela et al. 2020, arXiv 1909.09656, and its official code: exact but that images of the architecture step "
-            "are never cut out; one search of the paper's four (drop path 0, 0.2, 0.4, 0.6), whose best the paper "
-            "keeps: a sweep over the setting; the default is ours"
+            "Zela et al. 2020, arXiv 1909.09656, and its official code: exact, one search of the paper's four (drop "
+            "path 0, 0.2, 0.4, 0.6), whose best the paper keeps: a sweep over the setting; the default is ours"
         ),
         changes="second-order gradient, drop path on the edges and cutout that grow from epoch to epoch",
         build_edge=DropPathEdge,

@@ -1,8 +1,8 @@
 """A method's settings: for research on the method; sweeps do without.
 
 A method with settings has, beside METHOD, a function `build` whose keyword-only parameters are the settings; their
-defaults are the paper's values, and their annotations carry the bounds. A method with chosen settings is named by a label,
-such as `beta_darts(scale=25.0)`, which stands wherever a method's name does.
+defaults are the paper's values, and their annotations carry the bounds. A method with chosen settings is named by a
+label, such as `beta_darts(scale=0.25)`, which stands wherever a method's name does.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from aca_ray.nn.derived import DerivedNetwork
 from aca_ray.nn.edges import EdgeBuilder
-from aca_ray.nn.image_scale import CIFAR_SCALE, ImageScale
+from aca_ray.nn.image_scale import CIFAR_SCALE, ImageScale, scale_of_images
 from aca_ray.nn.mixing import CellMixing, Mixing, candidate_mask
 from aca_ray.nn.supernet import Supernet
 from aca_ray.space.channel_plan import ChannelPlan
@@ -103,6 +103,7 @@ def supernet_cost(
             num_classes=num_classes,
             in_channels=in_channels,
             build_edge=build_edge,
+            scale=scale_of_images(height, width),
         ).eval()
         normal, reduce = (CellMixing(candidate_mask(space, cell_type).float()) for cell_type in CELL_TYPES)
         images = torch.zeros(1, in_channels, height, width)

@@ -1,4 +1,4 @@
-"""What depends on the size of images around the cells of a derived network: the stem and the auxiliary tower."""
+"""What depends on the size of images around the cells of a network: the stem and the auxiliary tower."""
 
 from __future__ import annotations
 
@@ -116,3 +116,12 @@ IMAGENET_SCALE = ImageScale(
         channels, num_classes, stride=2, last_norm=nn.Identity()
     ),
 )
+SMALLEST_OF_IMAGENET = 128  # pixels; ours: 4x4 positions are then left behind the stem's and the cells' halvings
+
+
+def scale_of_images(height: int, width: int) -> ImageScale:
+    """Return the scale on which images of a size are searched.
+
+    Source: Liu et al. 2019 (DARTS), official code, for 32x32 and 224x224 images; where the change comes is ours.
+    """
+    return IMAGENET_SCALE if min(height, width) >= SMALLEST_OF_IMAGENET else CIFAR_SCALE

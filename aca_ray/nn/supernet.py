@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from aca_ray.nn.cell import SearchCell
 from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, FullEdge, Scheduled
+from aca_ray.nn.image_scale import CIFAR_SCALE, ImageScale
 from aca_ray.nn.mixing import Mixing
-from aca_ray.nn.skeleton import SKELETONS, Cell, stem
+from aca_ray.nn.skeleton import SKELETONS, Cell
 from aca_ray.space.spaces import Space
 
 SupernetObserver = Callable[[int, int, EdgeObservation], None]
@@ -29,6 +30,7 @@ class Supernet(nn.Module):
         num_cells: number of cells, at least 3.
         num_classes: width of the last layer.
         in_channels: channels of the images.
+        scale: stem for images of about their size.
 
     Source: Liu et al. 2019 (DARTS), section 3.1.1, and Dong & Yang 2020 (NAS-Bench-201), and their official codes.
     """
@@ -42,16 +44,18 @@ class Supernet(nn.Module):
         num_classes: int,
         in_channels: int = 3,
         build_edge: EdgeBuilder = FullEdge,
+        scale: ImageScale = CIFAR_SCALE,
     ) -> None:
         super().__init__()
         skeleton = SKELETONS[space.topology.num_inputs]
-        stem_channels = skeleton.stem_multiplier * channels
-        self.stem = stem(in_channels, stem_channels)
+        stem_channels = (scale.stem_multiplier or skeleton.stem_multiplier) * channels
+        self.stem = scale.build_stem(in_channels, stem_channels)
         self.cells = skeleton.cells(
             lambda site: SearchCell(space, site, build_edge),
             stem_channels=stem_channels,
             channels=channels,
             num_cells=num_cells,
+            after_reduction=scale.halves,
         )
         out_channels = cast(Cell, self.cells[-1]).out_channels
         self.head = skeleton.head(out_channels)
@@ -67,11 +71,11 @@ class Supernet(nn.Module):
         """Return (B, K) logits of (B, C, H, W) images.
 
         Args:
-            images: normalized images; height and width divisible by 4.
+            images: normalized images; height and width divisible by 4, after the halvings of the stem.
             mixing: the weights of all candidates.
             observe: called with (cell index, edge index, what passed through) for every edge of every cell.
         """
-        before = previous = self.stem(images)
+        before, previous = self.stem(images)
         for index, cell in enumerate(self.cells):
             assert isinstance(cell, Cell)  # what a ModuleList holds has no type
             watch = None if observe is None else (lambda edge, seen, index=index: observe(index, edge, seen))

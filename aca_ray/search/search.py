@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from aca_ray.data import (
+    SPLITS,
     Batches,
     DataPruner,
     Images,
@@ -36,6 +37,7 @@ from aca_ray.methods.views import (
     Stop,
     WeightStep,
 )
+from aca_ray.nn.image_scale import scale_of_images
 from aca_ray.nn.mixing import Mixing
 from aca_ray.nn.supernet import Supernet
 from aca_ray.search.handover import carry_moments, carry_momentum, carry_parameters
@@ -70,6 +72,7 @@ class Search:
         space: candidates of every edge now.
         network: the supernet now.
         parameters: the architecture parameters now.
+        batches: endless batches of the images in use, by split.
         clock: number of epochs that the search has behind it.
 
     Source: Liu et al. 2019 (DARTS), algorithm 1.
@@ -105,12 +108,12 @@ class Search:
     @property
     def steps_per_epoch(self) -> int:
         """Number of steps that pass once over the images of search_train in use."""
-        return self.train_batches.batches_per_pass
+        return self.batches["search_train"].batches_per_pass
 
     @property
     def images_per_epoch(self) -> int:
         """Number of images of search_train in use."""
-        return len(self.train_batches)
+        return len(self.batches["search_train"])
 
     @property
     def moment(self) -> Moment:
@@ -139,7 +142,7 @@ class Search:
         since = self._pruner.since if self._pruner is not None else 0
         position = (self.clock - since) * self.steps_per_epoch + self._step
         moment = replace(self.moment, step_seed=derive_seed(self._seed, "step", self.clock, self._step))
-        train = self._train_batch(position, moment)
+        train = self._batch("search_train", position, moment)
         for update in self.method.updates:
             if update == "weights":
                 self._update_weights(train, position, moment)
@@ -147,7 +150,7 @@ class Search:
                 self._update_architecture(train, position, moment)
         self._step += 1
         if self._step == self.steps_per_epoch:
-            self._leave_epoch(self.valid_batches.batch(position))
+            self._leave_epoch(self._batch("search_valid", position, moment))
 
     def _enter_epoch(self) -> None:
         self._epoch = self.clock
@@ -199,7 +202,7 @@ class Search:
             carry_moments(*spaces, old_parameters, old_optimizers[1], self.parameters, self.arch_optimizer)
 
     def _update_architecture(self, train: Batch, position: int, moment: Moment) -> None:
-        valid = self.valid_batches.batch(position)
+        valid = self._batch("search_valid", position, moment)
         gradients = self.method.arch_gradient(
             ArchStep(
                 network=self.network,
@@ -328,14 +331,15 @@ class Search:
 
     def _build(self, space: Space) -> Supernet:
         """Return a fresh supernet of the stage that has begun last."""
-        stage = max(0, self._stages_begun - 1)
+        stage, info = max(0, self._stages_begun - 1), self.data.info
         return Supernet(
             space,
             channels=self._channels,
             num_cells=self.method.num_cells(space, stage, self._num_cells),
-            num_classes=self.data.info.num_classes,
-            in_channels=self.data.info.channels,
+            num_classes=info.num_classes,
+            in_channels=info.channels,
             build_edge=self.method.edge_builder(space, stage),
+            scale=scale_of_images(info.height, info.width),
         ).to(self.device)
 
     def _set_architecture(self, values: Mapping[str, Tensor]) -> None:
@@ -364,7 +368,7 @@ class Search:
             seed = derive_seed(self._seed, split, since) if since else derive_seed(self._seed, split)
             return Batches(self._images(split), self.data.info, self.batch_size, augmentation, seed, self.device)
 
-        self.train_batches, self.valid_batches = batches("search_train"), batches("search_valid")
+        self.batches: dict[Split, Batches] = {split: batches(split) for split in SPLITS}
 
     def _images(self, split: Split) -> Images:
         images = self.data.train if split == "search_train" else self.data.valid
@@ -373,11 +377,11 @@ class Search:
     def _all_images(self, split: Split) -> Iterator[Batch]:
         return evaluation_batches(self._images(split), self.data.info, self.batch_size, self.device)
 
-    def _train_batch(self, position: int, moment: Moment) -> Batch:
-        images, labels = self.train_batches.batch(position)
-        return cutout_some(images, self.method.cutout(moment), cpu_generator("cutout", moment.step_seed)), labels
+    def _batch(self, split: Split, position: int, moment: Moment) -> Batch:
+        images, labels = self.batches[split].batch(position)
+        generator = cpu_generator("cutout", split, moment.step_seed)
+        return cutout_some(images, self.method.cutout(moment), generator), labels
 
     def _report(self, split: Split, position: int, logits: Tensor, labels: Tensor) -> None:
         if self._pruner is not None:
-            batches = self.train_batches if split == "search_train" else self.valid_batches
-            self._pruner.record(split, batches.rows(position), logits.detach(), labels)
+            self._pruner.record(split, self.batches[split].rows(position), logits.detach(), labels)

@@ -34,7 +34,11 @@ AT_LEAST = "input should be greater than or equal to"
         ("experiment__methods", ..., "experiment.methods: is required and missing"),
         ("experiment__methods", [], "experiment.methods: "),
         ("experiment__methods", [1], "experiment.methods[0]: must be a method's name or a mapping such as"),
-        ("experiment__methods", [{"name": "dart"}], "experiment.methods[0]: unknown method 'dart'. Did you mean darts?"),
+        (
+            "experiment__methods",
+            [{"name": "dart"}],
+            "experiment.methods[0]: unknown method 'dart'. Did you mean darts?",
+        ),
         ("experiment__methods", [{"lr": 1}], "experiment.methods[0]: must be a method's name or a mapping such as"),
         (
             "experiment__methods",

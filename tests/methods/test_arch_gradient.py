@@ -211,7 +211,9 @@ def test_first_order_against_finite_differences(step: ArchStep) -> None:
 def test_the_penalty_is_added_once(step: ArchStep, gradient: Callable[[ArchStep], tuple[Tensor, ...]]) -> None:
     plain = gradient(step)
     penalized = gradient(
-        replace(step, penalty=lambda mixing: sum(0.5 * parameter.square().sum() for parameter in step.parameters.values()))
+        replace(
+            step, penalty=lambda mixing: sum(0.5 * parameter.square().sum() for parameter in step.parameters.values())
+        )
     )
     for one, other, parameter in zip(plain, penalized, step.parameters.values(), strict=True):
         assert torch.allclose(other - one, parameter, atol=1e-10)

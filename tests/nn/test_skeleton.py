@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from aca_ray.nn import CellMixing, DerivedNetwork, Mixing, Supernet, candidate_mask
+from aca_ray.nn.image_scale import CIFAR_SCALE, IMAGENET_SCALE, scale_of_images
 from aca_ray.nn.skeleton import ResidualBlock
 from aca_ray.space import SPACES
 from aca_ray.space.nasbench201 import parse_architecture_string
@@ -168,3 +169,19 @@ def test_candidate_mask_of_no_edges() -> None:
     mask = candidate_mask(SPACE, "reduce")
     assert (mask.shape, mask.dtype) == ((0, 0), torch.bool)
     assert candidate_mask(SPACE, "normal").tolist() == [[True] * 5] * 6
+
+
+def test_large_images_are_searched_behind_the_stem_of_imagenet() -> None:
+    """Three halvings in the stem and two in the cells leave 7x7 positions of 224x224 images."""
+    scale = scale_of_images(224, 224)
+    assert scale is IMAGENET_SCALE
+    assert scale_of_images(32, 32) is CIFAR_SCALE
+    space = SPACES["s2"]
+    supernet = Supernet(space, channels=4, num_cells=5, num_classes=3, scale=scale)
+    mixing = Mixing(*(CellMixing(torch.full((14, 2), 0.5)) for _ in range(2)))
+    seen = {}
+    logits = supernet(
+        torch.randn(2, 3, 224, 224), mixing, lambda cell, edge, what: seen.update({cell: what.mixed.shape})
+    )
+    assert logits.shape == (2, 3)
+    assert [shape[2] for shape in seen.values()] == [28, 14, 14, 7, 7]

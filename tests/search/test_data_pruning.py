@@ -47,7 +47,7 @@ def test_steps_get_fewer_and_every_batch_comes_from_the_images_in_use(
         report = loop.advance()
         assert report is not None
         steps.append(search.steps_per_epoch)
-        labels = torch.cat([search.train_batches.batch(index)[1] for index in range(steps[-1])])
+        labels = torch.cat([search.batches["search_train"].batch(index)[1] for index in range(steps[-1])])
         assert search._pruner is not None
         kept = search_data.train.labels[search._pruner.kept("search_train")]
         assert labels.sort().values.tolist() == kept.sort().values.tolist()
@@ -55,7 +55,7 @@ def test_steps_get_fewer_and_every_batch_comes_from_the_images_in_use(
     assert steps == sorted(steps, reverse=True)
     assert steps[-1] < steps[0] == 4
     # While the architecture is frozen, nothing is known of the other split and nothing of it goes.
-    assert len(search.valid_batches) < len(search_data.valid)
+    assert len(search.batches["search_valid"]) < len(search_data.valid)
 
 
 def test_going_on_from_a_checkpoint_is_not_having_stopped(

@@ -86,7 +86,7 @@ def test_the_weight_step_is_clipped_sgd_at_the_weight_mixing_of_the_method(build
     twin.train()
     for index in range(2):
         search.step(1, index)
-        images, labels = search.train_batches.batch(2 + index)
+        images, labels = search.batches["search_train"].batch(2 + index)
         logits = twin(images, mixing)
         weights = list(twin.parameters())
         gradients = torch.autograd.grad(functional.cross_entropy(logits, labels), weights)
@@ -120,7 +120,8 @@ def test_a_method_is_asked_in_order_and_with_the_right_split(build_search: Build
     search.step(1, 0)
     search.step(1, 1)
     (_, step), (_, mixing) = seen, mixings
-    for batch, expected in ((step.train, search.train_batches.batch(3)), (step.valid, search.valid_batches.batch(3))):
+    for batch, split in ((step.train, "search_train"), (step.valid, "search_valid")):
+        expected = search.batches[split].batch(3)
         assert all(torch.equal(one, other) for one, other in zip(batch, expected, strict=True))
     assert not torch.equal(step.train[0], step.valid[0])
     assert step.network is search.network
@@ -134,8 +135,8 @@ def test_a_method_is_asked_in_order_and_with_the_right_split(build_search: Build
 
 def test_each_split_is_read_from_its_own_images(build_search: BuildSearch, search_data: SearchData) -> None:
     search = build_search(DARTS, SPACE)
-    for batches, images in ((search.train_batches, search_data.train), (search.valid_batches, search_data.valid)):
-        labels = torch.cat([batches.batch(index)[1] for index in range(2)])
+    for split, images in (("search_train", search_data.train), ("search_valid", search_data.valid)):
+        labels = torch.cat([search.batches[split].batch(index)[1] for index in range(2)])
         assert labels.sort().values.tolist() == images.labels.sort().values.tolist()
 
 

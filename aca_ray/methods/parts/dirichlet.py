@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.distributions import Dirichlet
 from torch.nn import functional
@@ -23,8 +22,7 @@ def dirichlet_operations(alpha: Tensor, mask: Tensor, moment: Moment) -> Tensor:
 
     Source: Chen et al. 2021 (DrNAS), section 3.1, and its official code.
     """
-    # Far below 0 elu + 1 rounds to 0, which is no concentration.
-    concentration = (functional.elu(alpha) + 1.0).clamp(min=torch.finfo(alpha.dtype).eps)
+    concentration = functional.elu(alpha) + 1.0
     weights = mask.to(alpha.dtype)
     counts = mask.sum(dim=1)
     for count in set(counts.tolist()) - {1}:
