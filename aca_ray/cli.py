@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     rank.set_defaults(verb=_rank)
 
     evaluate = verbs.add_parser("evaluate", help="retrain a derived network from scratch")
-    evaluate.add_argument("network", metavar="NETWORK", help="published genotype (DARTS_V2, ...), or a network.json")
+    evaluate.add_argument("network", metavar="NETWORK", help="genotype (DARTS_V2, ...), architecture string, or network.json")
     evaluate.add_argument("--protocol", default="cifar", help="retraining protocol (default: cifar)")
     evaluate.add_argument("--data", default="cifar10", help="data set: a name, or a JSON mapping (default: cifar10)")
     evaluate.add_argument("--seed", type=_not_negative, default=0, help="of the retraining (default: 0)")
@@ -230,7 +231,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         data = json.loads(options.data) if options.data.lstrip().startswith("{") else {"name": options.data}
     except ValueError as error:
         raise ConfigError(f"--data: is neither a name nor a JSON mapping ({error})") from error
-    name = Path(options.network).stem
+    name = re.sub(r"[^\w.-]+", "_", Path(options.network).stem).strip("_")
     out = options.out or Path("results", "retraining", f"{name}-{options.protocol}-s{options.seed}")
     record = api.evaluate(
         options.network,

@@ -13,9 +13,31 @@ from aca_ray.data import absolute_locations, validate_data
 from aca_ray.errors import AcaRayError, ConfigError, unknown_name
 from aca_ray.evaluation import PROTOCOLS
 from aca_ray.pipeline.evaluating import network_json, open_evaluation, read_network
-from aca_ray.space import PUBLISHED
+from aca_ray.space import PUBLISHED, ChannelPlan, Genotype
+from aca_ray.space.nasbench201 import parse_architecture_string
 from aca_ray.storage import TrialRecord
 from aca_ray.training import select_device
+
+
+def named_network(network: str) -> tuple[Genotype, ChannelPlan | None]:
+    """Return genotype and plan of what somebody names.
+
+    Args:
+        network: name of a published genotype, architecture string of NAS-Bench-201, or path of a file.
+
+    Raises:
+        ConfigError: it is none of these.
+    """
+    if network in PUBLISHED:
+        return PUBLISHED[network], None
+    if network.startswith("|"):
+        return parse_architecture_string(network), None
+    if not Path(network).is_file():
+        raise ConfigError(
+            f"{unknown_name('network', 'genotype', network, PUBLISHED)}; "
+            "nor is there a file of that name with a network as JSON"
+        )
+    return read_network(Path(network))
 
 
 def retrain(
@@ -28,7 +50,7 @@ def retrain(
     gpu: bool,
     stream: TextIO,
 ) -> TrialRecord:
-    """Retrain a published genotype or the network of a file; see `aca_ray.evaluate`.
+    """Retrain a published genotype, an architecture string or the network of a file; see `aca_ray.evaluate`.
 
     Raises:
         ConfigError: a name or file is unknown or the data mapping is wrong; holds all problems.
@@ -37,17 +59,11 @@ def retrain(
     problems = validate_data(data, "data")
     if protocol not in PROTOCOLS:
         problems.append(unknown_name("protocol", "protocol", protocol, PROTOCOLS))
-    genotype, plan = PUBLISHED.get(network), None
-    if genotype is None:
-        try:
-            if not Path(network).is_file():
-                raise ConfigError(
-                    f"{unknown_name('network', 'genotype', network, PUBLISHED)}; "
-                    "nor is there a file of that name with a network as JSON"
-                )
-            genotype, plan = read_network(Path(network))
-        except AcaRayError as error:
-            problems.append(str(error))
+    genotype, plan = None, None
+    try:
+        genotype, plan = named_network(network)
+    except AcaRayError as error:
+        problems.append(str(error))
     if problems or genotype is None:
         raise ConfigError(problems)
     torch.set_num_threads(threads)
