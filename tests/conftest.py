@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from aca_ray.data import DataInfo, ImageSet, SearchData
 from aca_ray.methods.core import SearchMethod
@@ -81,3 +82,23 @@ def through_a_file(tmp_path: Path) -> Callable[[Any], Any]:
         return torch.load(tmp_path / "state", weights_only=True)
 
     return round_trip
+
+
+@pytest.fixture(scope="session")
+def differences() -> Callable[[Any, Any], list[str]]:
+    """Return a function that returns the places where two nested states differ in a single bit."""
+
+    def between(one: Any, other: Any, place: str = "") -> list[str]:
+        if isinstance(one, dict):
+            if list(one) != list(other):
+                return [f"{place}: keys"]
+            return [found for key in one for found in between(one[key], other[key], f"{place}/{key}")]
+        if isinstance(one, list | tuple):
+            if len(one) != len(other):
+                return [f"{place}: length"]
+            pairs = enumerate(zip(one, other, strict=True))
+            return [found for index, pair in pairs for found in between(*pair, f"{place}/{index}")]
+        equal = torch.equal(one, other) if isinstance(one, Tensor) else one == other
+        return [] if equal else [place]
+
+    return between

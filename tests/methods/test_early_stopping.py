@@ -216,20 +216,6 @@ def test_the_skip_limit_decides() -> None:
     assert [stop(limit) for limit in range(1, 9)] == list(range(1, 9))
 
 
-def differences(one: Any, other: Any, place: str = "") -> list[str]:
-    if isinstance(one, dict):
-        if list(one) != list(other):
-            return [f"{place}: keys"]
-        return [found for key in one for found in differences(one[key], other[key], f"{place}/{key}")]
-    if isinstance(one, list | tuple):
-        if len(one) != len(other):
-            return [f"{place}: length"]
-        pairs = enumerate(zip(one, other, strict=True))
-        return [found for index, pair in pairs for found in differences(*pair, f"{place}/{index}")]
-    equal = torch.equal(one, other) if isinstance(one, Tensor) else one == other
-    return [] if equal else [place]
-
-
 def state_of(loop: EpochLoop) -> dict[str, Any]:
     state = loop.state_dict()
     del state["seconds"]
@@ -259,7 +245,7 @@ ADAPTIVE = replace(darts.METHOD, monitor=lambda: GoBackBeforeRise((3e-3, 3e-2), 
 
 
 def test_a_stopped_search_is_over_and_its_result_that_of_the_epoch_where_the_rise_began(
-    build_search: BuildSearch, through_a_file: RoundTrip
+    differences: Callable[[Any, Any], list[str]], build_search: BuildSearch, through_a_file: RoundTrip
 ) -> None:
     def build() -> EpochLoop:
         return EpochLoop(build_search(EARLY_STOP, SPACE, num_epochs=14, num_cells=3), 14)
@@ -292,7 +278,7 @@ def test_a_stopped_search_is_over_and_its_result_that_of_the_epoch_where_the_ris
 
 
 def test_the_epoch_of_a_search_that_went_back_lasts_until_the_clock_has_caught_up(
-    build_search: BuildSearch, through_a_file: RoundTrip
+    differences: Callable[[Any, Any], list[str]], build_search: BuildSearch, through_a_file: RoundTrip
 ) -> None:
     def build() -> EpochLoop:
         return EpochLoop(build_search(ADAPTIVE, SPACE, num_epochs=14, num_cells=3), 14)

@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from torch import Tensor, equal
 
 from aca_ray.methods.core import SearchMethod
 from aca_ray.methods.registry import methods
@@ -21,27 +20,12 @@ NAMES = ("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
 SPACE = Space("tiny", Topology(num_inputs=2, num_nodes=2), normal=(NAMES,) * 5, reduce=(NAMES,) * 5)
 
 
-def differences(one: Any, other: Any, place: str = "") -> list[str]:
-    """Return the places where two nested states differ in a single bit."""
-    if isinstance(one, dict):
-        if list(one) != list(other):
-            return [f"{place}: keys"]
-        return [found for key in one for found in differences(one[key], other[key], f"{place}/{key}")]
-    if isinstance(one, list | tuple):
-        if len(one) != len(other):
-            return [f"{place}: length"]
-        return [
-            found
-            for index, pair in enumerate(zip(one, other, strict=True))
-            for found in differences(*pair, f"{place}/{index}")
-        ]
-    same = equal(one, other) if isinstance(one, Tensor) else one == other
-    return [] if same else [place]
-
-
 @pytest.mark.parametrize("method", STAGED, ids=lambda method: method.name)
 def test_every_step_goes_on_from_a_file_bit_for_bit(
-    build_search: BuildSearch, through_a_file: Callable[[Any], Any], method: SearchMethod
+    build_search: BuildSearch,
+    through_a_file: Callable[[Any], Any],
+    differences: Callable[[Any, Any], list[str]],
+    method: SearchMethod,
 ) -> None:
     """Each state leads to the next one, so each leads to the end; in so short a search stages begin together."""
     num_epochs = 5
