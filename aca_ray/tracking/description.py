@@ -43,6 +43,9 @@ def run_tags(record: Record) -> dict[str, str]:
         "aca.epochs": str(trial["epochs"]),
     }
     group = [trial["method"], trial["skip"], trial["space"], data, f"e{trial['epochs']}"]
+    if trial.get("data_pruning") is not None:
+        tags["aca.data_pruning"] = trial["data_pruning"]
+        group.append(trial["data_pruning"])
     if record["kind"] == "evaluation":
         tags |= {
             "aca.search": trial["search"],

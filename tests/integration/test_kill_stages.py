@@ -28,7 +28,7 @@ def trial_of(method: str) -> SearchTrial:
     return SearchTrial(
         method=method,
         skip="searched",
-        space="darts_without_none",
+        space="darts_without_none" if method == "opp_darts" else "s3",
         seed=1,
         epochs=num_epochs,
         data={"name": "digits", "max_train_images": 32},

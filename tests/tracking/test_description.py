@@ -23,6 +23,9 @@ def test_groups_join_all_but_the_seeds(
     retrained = {run_tags(evaluation_record(seed, again))["aca.group"] for seed in (0, 1) for again in (0, 1)}
     assert retrained == {"pc_darts/allocated/darts/digits/e8/retrain/short/ablation/sign"}
     assert run_tags(evaluation_record(allocation="uniform"))["aca.group"] not in retrained
+    record = search_record(0)
+    pruned = run_tags({**record, "trial": {**record["trial"], "data_pruning": "bdp"}})
+    assert (pruned["aca.data_pruning"], pruned["aca.group"]) == ("bdp", f"{groups[0]}/bdp")
 
 
 def test_params_are_flat_text() -> None:
