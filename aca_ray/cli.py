@@ -76,7 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     rank.set_defaults(verb=_rank)
 
     evaluate = verbs.add_parser("evaluate", help="retrain a derived network from scratch")
-    evaluate.add_argument("network", metavar="NETWORK", help="genotype (DARTS_V2, ...), architecture string, or network.json")
+    evaluate.add_argument(
+        "network", metavar="NETWORK", help="genotype (DARTS_V2, ...), architecture string, or network.json"
+    )
     evaluate.add_argument("--protocol", default="cifar", help="retraining protocol (default: cifar)")
     evaluate.add_argument("--data", default="cifar10", help="data set: a name, or a JSON mapping (default: cifar10)")
     evaluate.add_argument("--seed", type=_not_negative, default=0, help="of the retraining (default: 0)")

@@ -11,7 +11,7 @@ from aca_ray.methods.core import SearchMethod
 from aca_ray.methods.moment import Moment
 from aca_ray.methods.parts.arch_gradient import first_order
 from aca_ray.methods.parts.derivation import top_two_pairs
-from aca_ray.methods.parts.hard_concrete import draw_gates, open_probability
+from aca_ray.methods.parts.hard_concrete import open_probability, open_strongest
 from aca_ray.methods.parts.relaxation import softmax_operations
 from aca_ray.methods.parts.schedule import linear
 from aca_ray.methods.recipe import Recipe
@@ -38,27 +38,12 @@ def temperature(moment: Moment) -> float:
     return linear(FIRST_TEMPERATURE, LAST_TEMPERATURE, moment)
 
 
-def hard_gates(alpha: Tensor, mask: Tensor, moment: Moment) -> Tensor:
-    """Return drawn gates, exactly 1 for two candidates per edge and 0 for the others, with the drawn gates' gradient.
-
-    Every entry draws a hard-concrete gate; the two largest of an edge open, after entries that a second draw drops
-    were moved behind all others, ties in a drawn order. Edges with fewer candidates open all.
-
-    Args:
-        alpha: (E, O) logits.
-        mask: (E, O) which entries stand for a candidate; the others are 0.
-        moment: decides the temperature.
+def two_gates(alpha: Tensor, mask: Tensor, moment: Moment) -> Tensor:
+    """Return the drawn gates of a step, two of them open on every edge; see `open_strongest`.
 
     Source: Zhou et al. 2020 (PR-DARTS), and its official code.
     """
-    gates = draw_gates(alpha, temperature(moment))
-    dropped = torch.rand_like(alpha) < DROP_PROBABILITY
-    ranks = (gates.detach() - dropped.to(gates)).masked_fill(~mask, -torch.inf)
-    columns = torch.randperm(alpha.shape[1], device=alpha.device)
-    best = columns[ranks[:, columns].argsort(dim=1, descending=True, stable=True)[:, :OPEN_GATES]]
-    is_open = torch.zeros_like(mask).scatter(1, best, True) & mask
-    # The difference is exactly 0, so that gates stay 0 or 1.
-    return is_open.to(gates) + (gates - gates.detach()).where(mask, 0.0)
+    return open_strongest(alpha, mask, temperature(moment), OPEN_GATES, DROP_PROBABILITY)
 
 
 def group_penalty(state: ArchState) -> Tensor:
@@ -127,7 +112,7 @@ METHOD = SearchMethod(
         "its macro (N = 2) is a network of 6 cells"
     ),
     changes="two operations per edge drawn by hard-concrete gates, penalties on skips and shallow paths, weights first",
-    relax_operations=hard_gates,
+    relax_operations=two_gates,
     settle_operations=softmax_operations,
     build_edge=SampledEdge,
     arch_gradient=first_order,

@@ -53,9 +53,7 @@ def finish(trial: SearchTrial, folder: Path) -> tuple[TrialRecord, dict[str, Any
         ("p_darts", "building", 2),  # of the third
         ("drnas", "building", 1),
         ("opp_darts", "building", 2),  # the second of the clones that are compared
-        ("opp_darts", "reading", 4),
         ("darts_pt", "reading", 5),  # in the middle of a decision
-        ("darts_pt", "building", 3),
         ("catro", "reading", 1),
     ],
 )

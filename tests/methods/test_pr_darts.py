@@ -11,7 +11,7 @@ from torch import Tensor
 
 from aca_ray.methods.moment import Moment
 from aca_ray.methods.parts.hard_concrete import draw_gates, open_probability
-from aca_ray.methods.pr_darts import group_penalty, hard_gates, path_penalty, temperature
+from aca_ray.methods.pr_darts import group_penalty, path_penalty, temperature, two_gates
 from aca_ray.methods.views import ArchState
 from aca_ray.nn import CellMixing, Mixing, candidate_mask
 from aca_ray.space import SPACES, Space, without_skip
@@ -54,7 +54,7 @@ def test_gates_are_zero_or_one_with_the_gradient_of_the_hard_concrete_draw(epoch
         alpha = torch.randn(3, 4, dtype=torch.float64, requires_grad=True)
         scale = torch.randn(3, 4, dtype=torch.float64)
         torch.manual_seed(seed)
-        gates = hard_gates(alpha, MASK, Moment(epoch, 5))
+        gates = two_gates(alpha, MASK, Moment(epoch, 5))
         assert gates.sum(dim=1).tolist() == [2.0, 2.0, 1.0]
         assert bool(((gates == 0) | (gates == 1)).all())
         assert bool((gates[~MASK] == 0).all())
@@ -72,7 +72,7 @@ def test_random_drop_and_ties_in_a_drawn_order() -> None:
     # Gates of 1, 1, 0, 0: how often the first opens follows from which entries are dropped, and from ties.
     alpha = torch.tensor([50.0, 50.0, -50.0, -50.0]).expand(200, 4)
     mask = torch.ones(200, 4, dtype=torch.bool)
-    opened = torch.stack([hard_gates(alpha, mask, Moment(4, 5)) for _ in range(500)]).mean(dim=(0, 1))
+    opened = torch.stack([two_gates(alpha, mask, Moment(4, 5)) for _ in range(500)]).mean(dim=(0, 1))
     kept_others = {m: math.comb(2, m) * 0.6**m * 0.4 ** (2 - m) for m in range(3)}
     against_one = sum(p / (1 + m) for m, p in kept_others.items())
     against_two = sum(p * 2 / (2 + m) for m, p in kept_others.items())
@@ -89,7 +89,7 @@ def drawn_state(space: Space, epoch: int, *, scale: float = 2.0) -> ArchState:
         mask = candidate_mask(space, kind)
         alpha = (scale * torch.randn(mask.shape, dtype=torch.float64)).requires_grad_()
         parameters[f"alpha_{kind}"] = alpha
-        cells[kind] = CellMixing(hard_gates(alpha, mask, Moment(epoch, 5)))
+        cells[kind] = CellMixing(two_gates(alpha, mask, Moment(epoch, 5)))
     return ArchState(parameters, Mixing(**cells), space, Moment(epoch, 5))
 
 

@@ -13,6 +13,7 @@ from aca_ray.evaluation import find_protocol
 from aca_ray.pipeline.layout import milestone_path
 from aca_ray.pipeline.standalone import retrain
 from aca_ray.space import PUBLISHED
+from aca_ray.space.nasbench201 import parse_architecture_string
 from aca_ray.storage import TrialRecord, read_checkpoint, write_json
 
 EPOCHS = find_protocol("small").epochs
@@ -85,6 +86,15 @@ def test_network_of_a_file(tmp_path: Path) -> None:
     record, _ = run(tmp_path / "out", str(path))
     assert record.state == "finished"
     assert record.genotype == PUBLISHED["PC_DARTS_CIFAR"].to_json()
+
+
+def test_architecture_string(tmp_path: Path) -> None:
+    text = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|skip_connect~2|"
+    record, _ = run(tmp_path, text)
+    assert record.state == "finished"
+    assert record.genotype == parse_architecture_string(text).to_json()
+    with pytest.raises(ConfigError, match="architecture string: unknown operation 'nor_conv_5x5'"):
+        run(tmp_path / "out", text.replace("nor_conv_3x3", "nor_conv_5x5"))
 
 
 def test_all_problems_at_once(tmp_path: Path) -> None:

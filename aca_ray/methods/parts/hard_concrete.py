@@ -28,3 +28,28 @@ def open_probability(logits: Tensor, temperature: float) -> Tensor:
     Source: Louizos et al. 2018, equation 12.
     """
     return torch.sigmoid(logits - temperature * math.log(-LOW / HIGH))
+
+
+def open_strongest(alpha: Tensor, mask: Tensor, temperature: float, num_open: int, drop_probability: float) -> Tensor:
+    """Return gates, exactly 1 for some candidates of every edge and 0 for the others, with drawn gates' gradient.
+
+    Every entry draws a hard-concrete gate; the largest of an edge open, after entries that a second draw drops were
+    moved behind all others, ties in a drawn order. Edges with fewer candidates open all.
+
+    Args:
+        alpha: (E, O) logits.
+        mask: (E, O) which entries stand for a candidate; the others are 0.
+        temperature: of the gates.
+        num_open: how many gates of an edge open.
+        drop_probability: with which an entry is dropped.
+
+    Source: Zhou et al. 2020 (PR-DARTS), and its official code.
+    """
+    gates = draw_gates(alpha, temperature)
+    dropped = torch.rand_like(alpha) < drop_probability
+    ranks = (gates.detach() - dropped.to(gates)).masked_fill(~mask, -torch.inf)
+    columns = torch.randperm(alpha.shape[1], device=alpha.device)
+    best = columns[ranks[:, columns].argsort(dim=1, descending=True, stable=True)[:, :num_open]]
+    is_open = torch.zeros_like(mask).scatter(1, best, True) & mask
+    # The difference is exactly 0, so that gates stay 0 or 1.
+    return is_open.to(gates) + (gates - gates.detach()).where(mask, 0.0)
