@@ -34,7 +34,7 @@ def on_spaces(*names: str) -> Iterator[Any]:
         defined = [name for name in names if name in (method.only_spaces or SPACES)]
         for name in defined or sorted(method.only_spaces or ())[:1]:
             for space in dict.fromkeys((SPACES[name], without_skip(SPACES[name]))):
-                marks = [] if name == IN_EVERY_TIER else [pytest.mark.integration]
+                marks = [] if space.name == IN_EVERY_TIER else [pytest.mark.integration]
                 yield pytest.param(method, space, id=f"{method.name}-{space.name}", marks=marks)
 
 
@@ -169,6 +169,7 @@ def run(loop: EpochLoop) -> list[dict[str, float]]:
     return rows
 
 
+@pytest.mark.integration
 @cases("s1", "s4", "nasbench201")
 def test_going_on_from_a_checkpoint_is_not_having_stopped(
     build_search: BuildSearch,
@@ -197,7 +198,7 @@ def test_seeds_decide(build_search: BuildSearch, name: str) -> None:
     space = next(SPACES[space] for space in ("s2", "darts") if space in (method.only_spaces or SPACES))
 
     def outcome(seed: int) -> list[Tensor]:
-        search = build_search(method, space, num_cells=3, seed=seed)
+        search = build_search(method, space, num_epochs=50, num_cells=3, seed=seed)
         np.random.seed(0)  # a global generator that someone else used
         search.step(0, 0)
         return [*architecture(search), *weights(search)]
@@ -220,6 +221,7 @@ def decided_mixings(space: Space) -> list[Mixing]:
 SETTINGS = [(name, key) for name, method in methods().items() if not method.monitor for key in method_settings(name)]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("name", "setting"), SETTINGS)
 def test_every_setting_changes_something(
     build_search: BuildSearch, differences: Callable[[Any, Any], list[str]], name: str, setting: str
