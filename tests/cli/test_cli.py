@@ -89,7 +89,7 @@ def test_several_mistakes_in_a_process_of_its_own(folder: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["spec.yaml"]
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 def test_check_of_the_quickstart(folder: Path) -> None:
     done = python("-m", "aca_ray.cli", "check", QUICKSTART)
     assert (done.returncode, done.stderr) == (0, "")

@@ -113,7 +113,7 @@ def test_unknown_protocol_names_the_nearest() -> None:
         find_protocol("cifar10", "evaluation.protocol")
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 @pytest.mark.parametrize("genotype", ["DARTS_V2", "FAIR_DARTS_A"])
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_networks_of_every_protocol(name: str, genotype: str) -> None:

@@ -34,7 +34,7 @@ def on_spaces(*names: str) -> Iterator[Any]:
         defined = [name for name in names if name in (method.only_spaces or SPACES)]
         for name in defined or sorted(method.only_spaces or ())[:1]:
             for space in dict.fromkeys((SPACES[name], without_skip(SPACES[name]))):
-                marks = [] if space.name == IN_EVERY_TIER else [pytest.mark.integration]
+                marks = [] if space.name == IN_EVERY_TIER else [pytest.mark.slow]
                 yield pytest.param(method, space, id=f"{method.name}-{space.name}", marks=marks)
 
 
@@ -169,7 +169,7 @@ def run(loop: EpochLoop) -> list[dict[str, float]]:
     return rows
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 @cases("s1", "s4", "nasbench201")
 def test_going_on_from_a_checkpoint_is_not_having_stopped(
     build_search: BuildSearch,
@@ -221,7 +221,7 @@ def decided_mixings(space: Space) -> list[Mixing]:
 SETTINGS = [(name, key) for name, method in methods().items() if not method.monitor for key in method_settings(name)]
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "setting"), SETTINGS)
 def test_every_setting_changes_something(
     build_search: BuildSearch, differences: Callable[[Any, Any], list[str]], name: str, setting: str

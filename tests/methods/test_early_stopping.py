@@ -277,7 +277,7 @@ def test_a_stopped_search_is_over_and_its_result_that_of_the_epoch_where_the_ris
     assert not differences(state_of(resumed), state_of(loop))
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 def test_the_epoch_of_a_search_that_went_back_lasts_until_the_clock_has_caught_up(
     differences: Callable[[Any, Any], list[str]], build_search: BuildSearch, through_a_file: RoundTrip
 ) -> None:

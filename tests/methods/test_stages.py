@@ -20,7 +20,7 @@ NAMES = ("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
 SPACE = Space("tiny", Topology(num_inputs=2, num_nodes=2), normal=(NAMES,) * 5, reduce=(NAMES,) * 5)
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 @pytest.mark.parametrize("method", STAGED, ids=lambda method: method.name)
 def test_every_step_goes_on_from_a_file_bit_for_bit(
     build_search: BuildSearch,

@@ -21,7 +21,7 @@ from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.storage import TrialRecord
 
-pytestmark = pytest.mark.integration  # ten trials
+pytestmark = pytest.mark.slow  # ten trials
 
 TEXT = """name: tiny
 experiment:

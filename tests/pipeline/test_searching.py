@@ -158,7 +158,7 @@ def test_resuming_restores_the_global_random_states(tmp_path: Path, make_trial: 
     assert (random.random(), np.random.rand(), float(torch.rand(()))) == expected
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["deleted", "truncated", "all deleted"])
 def test_damaged_checkpoints(
     tmp_path: Path,

@@ -58,7 +58,7 @@ def test_steps_get_fewer_and_every_batch_comes_from_the_images_in_use(
     assert len(search.batches["search_valid"]) < len(search_data.valid)
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 def test_going_on_from_a_checkpoint_is_not_having_stopped(
     build: Callable[[str], Search], through_a_file: Callable[[Any], Any]
 ) -> None:
