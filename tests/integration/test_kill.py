@@ -37,9 +37,11 @@ def test_a_killed_driver_is_resumed(
     running.wait()
     if truncate:  # the checkpoint before is used, and one epoch is done again
         process.wait_for(lambda: not process.processes("ray::TrialActor"))
-        for folder in process.sweep.glob("*/*/checkpoints"):
-            for newest in sorted(folder.glob("*.ckpt"))[-1:]:
-                newest.write_bytes(newest.read_bytes()[:-100])
+        checkpoints = [sorted(folder.glob("*.ckpt")) for folder in process.sweep.glob("*/*/checkpoints")]
+        newest = [paths[-1] for paths in checkpoints if len(paths) > 1]
+        assert newest
+        for path in newest:
+            path.write_bytes(path.read_bytes()[:-100])
     finished = {r["fingerprint"]: r["rows"] for r in process.records() if r["state"] == "finished"}
     code, output = process.run("resume", "small")
     assert code == 0, output
