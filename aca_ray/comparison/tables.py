@@ -28,7 +28,7 @@ from aca_ray.comparison.statistics import PairedDifference
 from aca_ray.storage.files import write_bytes
 
 WIDTH = 120
-_LONGEST_METHOD, _LONGEST_RULE = 18, 26
+_LONGEST_METHOD, _LONGEST_RULE = 24, 26
 _MISSING = "-"
 
 

@@ -6,6 +6,7 @@ that is logged twice is then the same point.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -59,6 +60,11 @@ def end_time(record: Mapping[str, Any], epoch: int | None = None) -> int | None:
     """Return when an epoch (None: the last) ended, in ms since 1970, from the last row up to it; None without one."""
     times = [row["time_ms"] for row in record["rows"] if epoch is None or row["epoch"] <= epoch]
     return times[-1] if times else None
+
+
+def metric_key(name: str) -> str:
+    """Return a name with what MLflow refuses in a metric's name, such as the brackets of a label, as ``_``."""
+    return re.sub(r"[^\w\-. :/]", "_", name)
 
 
 def batches(groups: Iterable[list[Metric]]) -> Iterator[list[Metric]]:

@@ -20,7 +20,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from aca_ray.errors import SweepError
 from aca_ray.tracking.delivery import Delivery
 from aca_ray.tracking.description import Record, dataset_input, params, run_name, run_tags
-from aca_ray.tracking.points import MARKER, allocation_points, batches, end_time, result_points, row_points
+from aca_ray.tracking.points import MARKER, allocation_points, batches, end_time, metric_key, result_points, row_points
 from aca_ray.tracking.store import Store
 
 # Files of a trial's folder that go to MLflow when the trial has finished, if they exist.
@@ -297,6 +297,7 @@ class Tracker:
     def _finish(self, comparison_folder: Path, metrics: Mapping[str, float]) -> None:
         run_id = self._load().info.run_id
         logged = self._client.get_run(run_id).data.metrics
+        metrics = {metric_key(name): value for name, value in metrics.items()}
         # A comparison that is made again may differ: the newest point of the one step is the valid one.
         now = time.time_ns() // 1_000_000
         changed = [Metric(name, float(value), now, 0) for name, value in metrics.items() if logged.get(name) != value]
