@@ -34,7 +34,7 @@ class EdgeBatch(NamedTuple):
 
         The input itself, or where the operation halves the resolution, its 2x2 average pool.
 
-        Source: ours (method.md 2): the supernet has no trained factorized reduction to use.
+        Source: ours: the supernet has no trained factorized reduction to use.
         """
         stride = self.input.shape[-1] // self.output.shape[-1]
         return self.input if stride == 1 else functional.avg_pool2d(self.input, stride)
@@ -80,7 +80,7 @@ class MeanOverImages:
     Args:
         score: maps a batch to its (B, C) scores.
 
-    Source: ours (method.md 2); the standard error is the sample standard deviation over sqrt(images).
+    Source: ours; the standard error is the sample standard deviation over sqrt(images).
     """
 
     needs_data = True

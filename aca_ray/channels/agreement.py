@@ -20,7 +20,7 @@ class Agreement:
             one.
         jaccard: mean overlap of the kept channels, common over either's, in [0, 1]. None when no edge is common.
 
-    Source: ours (method.md 5).
+    Source: ours.
     """
 
     kendall_tau: float | None
@@ -44,7 +44,7 @@ def agreement(
     Raises:
         ConfigError: the supernets differ in width.
 
-    Source: ours (method.md 5); Kendall 1945 for tau-b.
+    Source: ours; Kendall 1945 for tau-b.
     """
     from scipy.stats import kendalltau
 

@@ -13,7 +13,7 @@ from aca_ray.space.channel_plan import ChannelPlan, EdgePlan
 from aca_ray.space.genotype import Genotype
 from aca_ray.space.topology import NUM_STAGES, stage_cell_type
 
-# Provisional: which rule serves best is for recorded experiments to decide (method.md 2 and 3).
+# Provisional: which rule serves best is for recorded experiments to decide.
 DEFAULT_ALLOCATION = "sign"
 
 Stages = tuple[tuple[EdgePlan, ...], ...]
@@ -62,7 +62,7 @@ def merge_cells(cells: Sequence[EdgeScores], count: Count) -> EdgePlan:
     The fraction is the mean over cells of the kept counts over C, the order that of the mean rank, ties to the lower
     channel.
 
-    Source: ours (method.md 3).
+    Source: ours.
     """
     channels = len(cells[0].scores)
     for cell in cells:
@@ -114,7 +114,7 @@ def edge_rule(count: Count) -> Callable[[ChannelScores, Genotype, int], Stages]:
 
     A stage that has no cell in the supernet, as in very short ones, takes over the nearest stage of its cell type.
 
-    Source: ours (method.md 3).
+    Source: ours.
     """
 
     def stages(scores: ChannelScores, genotype: Genotype, seed: int) -> Stages:
@@ -137,7 +137,7 @@ def same_share_everywhere(scores: ChannelScores, genotype: Genotype, seed: int) 
     that of the default rule's plan. Parameter counts then agree nearly, not exactly: convolutions grow faster than
     linearly.
 
-    Source: ours (method.md 3), the control at equal size.
+    Source: ours, the control at equal size.
     """
     reference = _reference(scores, genotype, seed)
     widths = [len(edge.scores) for edge in scores.edges]
@@ -152,7 +152,7 @@ def same_share_everywhere(scores: ChannelScores, genotype: Genotype, seed: int) 
 def random_order(scores: ChannelScores, genotype: Genotype, seed: int) -> Stages:
     """Return the default rule's plan with the channels of every edge in a drawn order.
 
-    Source: ours (method.md 3), the control that keeps as many channels of every edge, but not the ranked ones.
+    Source: ours, the control that keeps as many channels of every edge, but not the ranked ones.
     """
     generator = random.Random(seed)
 
@@ -170,9 +170,9 @@ def random_order(scores: ChannelScores, genotype: Genotype, seed: int) -> Stages
 RULES: dict[str, Rule] = {
     rule.name: rule
     for rule in (
-        Rule("sign", "ours (method.md 3)", edge_rule(counts.sign)),
-        Rule("participation", "ours (method.md 3)", edge_rule(counts.participation)),
-        Rule("strength", "ours (method.md 3)", edge_rule(counts.proportional_to_strength)),
+        Rule("sign", "ours", edge_rule(counts.sign)),
+        Rule("participation", "ours", edge_rule(counts.participation)),
+        Rule("strength", "ours", edge_rule(counts.proportional_to_strength)),
         Rule("otsu", "Otsu 1979", edge_rule(counts.otsu)),
         Rule("all", "ours: search without skips and no refilling", edge_rule(counts.keep_all)),
         Rule("uniform", "ours: the control at equal size", same_share_everywhere),

@@ -12,7 +12,7 @@ def sign(scores: Sequence[float], strength: float) -> int:
     With `taylor_identity` a channel goes to the skip exactly when the skip would serve the loss at least as well.
     Scores that cannot be negative keep everything.
 
-    Source: ours (method.md 3).
+    Source: ours.
     """
     return sum(score > 0.0 for score in scores)
 
@@ -36,7 +36,7 @@ def participation(scores: Sequence[float], strength: float = 1.0) -> int:
 def proportional_to_strength(scores: Sequence[float], strength: float) -> int:
     """Return C times the share of the edge's mixing weight that the operation holds, rounded half to even.
 
-    Source: ours (method.md 3).
+    Source: ours.
     """
     return round(strength * len(scores))
 
@@ -63,5 +63,5 @@ def otsu(scores: Sequence[float], strength: float) -> int:
 
 
 def keep_all(scores: Sequence[float], strength: float) -> int:
-    """Return C. Source: ours (method.md 3), the control without refilling."""
+    """Return C. Source: ours, the control without refilling."""
     return len(scores)

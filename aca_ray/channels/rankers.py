@@ -19,7 +19,7 @@ from aca_ray.channels.counts import participation
 from aca_ray.nn.operations import last_full_convolution
 from aca_ray.nn.trace_ratio import ClassStatistics, trace_ratio_scores
 
-# Provisional: which ranking serves best is for recorded experiments to decide (method.md 2).
+# Provisional: which ranking serves best is for recorded experiments to decide.
 DEFAULT_RANKING = "taylor_identity"
 
 
@@ -65,7 +65,7 @@ def replacement_loss(batch: EdgeBatch) -> Tensor:
     Equals, channel by channel, the gradient that an architecture weight of the removed skip connection would have had.
     Positive: replacing hurts.
 
-    Source: ours (method.md 2).
+    Source: ours.
     """
     return batch.loss_change(batch.weight * (batch.skip - batch.output))
 
@@ -89,7 +89,7 @@ def fisher_information(batch: EdgeBatch) -> Tensor:
 def mean_activation(batch: EdgeBatch) -> Tensor:
     """Return the (B, C) mean absolute value of every channel of the operation's output.
 
-    Source: ours (method.md 2).
+    Source: ours.
     """
     return batch.output.abs().mean(dim=(2, 3))
 
@@ -108,7 +108,7 @@ class ClassSeparation:
     The set whose ratio decides rho has d = max(1, participation(b)) channels, the effective number of those that tell
     classes apart, so that nothing has to be chosen.
 
-    Source: arXiv 2110.10921 in our reading (variants.md 4.18); the size d is ours.
+    Source: arXiv 2110.10921 in our reading; the size d is ours.
     """
 
     needs_data = True
@@ -135,7 +135,7 @@ RANKERS: dict[str, Ranker] = {
     for ranker in (
         Ranker(
             "taylor_identity",
-            "ours (method.md 2)",
+            "ours",
             needs_data=True,
             needs_gradient=True,
             start=lambda edge: MeanOverImages(replacement_loss),
@@ -163,7 +163,7 @@ RANKERS: dict[str, Ranker] = {
         ),
         Ranker(
             "activation",
-            "ours (method.md 2)",
+            "ours",
             needs_data=True,
             needs_gradient=False,
             start=lambda edge: MeanOverImages(mean_activation),

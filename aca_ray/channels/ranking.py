@@ -56,7 +56,7 @@ def rank_channels(
         DataError: no images where some are needed.
         TrialError: a score is not finite.
 
-    Source: arXiv 2204.04681, abstract (channels are ranked by importance); everything else ours (method.md 2).
+    Source: arXiv 2204.04681, abstract (channels are ranked by importance); everything else ours.
     """
     if ranker not in RANKERS:
         raise ConfigError(unknown_name("ranking", "ranker", ranker, RANKERS))

@@ -34,7 +34,7 @@ class EdgeScores:
         standard_errors: (C,) standard error of every score over images; None where the score is not a mean over images,
             and where only one image was seen.
 
-    Source: ours (method.md 2).
+    Source: ours.
     """
 
     cell: int
@@ -72,7 +72,7 @@ class ChannelScores:
         ranking: name of the ranker.
         edges: one entry per cell and kept edge, cells ascending, within a cell in genotype order.
 
-    Source: ours (method.md 2).
+    Source: ours.
     """
 
     ranking: str

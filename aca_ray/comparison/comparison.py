@@ -3,7 +3,7 @@
 Two levels of repetition are kept apart: the retrainings of one search are averaged first, so that n is always a number
 of search seeds. Rows that differ in space, data, setting, protocol, method or epochs are never pooled.
 
-Source: ours; which quantities are reported follows method.md 5 and Lindauer & Hutter 2020.
+Source: ours; which quantities are reported follows Lindauer & Hutter 2020.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Accuracies and shares are fractions everywhere; only the tables for people show percent.
 
-Source: ours; the columns follow method.md 5.
+Source: ours; the columns are those that a reviewer asks for.
 """
 
 from __future__ import annotations

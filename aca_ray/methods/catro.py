@@ -22,7 +22,7 @@ def best_channels(view: StageView) -> dict[str, Tensor]:
 
     The features are the states' means over positions, for every image of search_train, in evaluation mode.
 
-    Source: arXiv 2110.10921 in our reading (variants.md 4.18).
+    Source: arXiv 2110.10921 in our reading.
     """
     network = view.network.eval()
     edges = {name: edge for name, edge in network.named_modules() if isinstance(edge, RankedPartialEdge)}

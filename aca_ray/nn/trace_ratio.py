@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-SMALLEST_SCATTER = 1e-8  # variants.md 4.18; keeps the ratio of a channel that never varies finite
+SMALLEST_SCATTER = 1e-8  # ours; keeps the ratio of a channel that never varies finite
 
 
 class ClassStatistics:
@@ -65,7 +65,7 @@ def trace_ratio_scores(b: Tensor, w: Tensor, num_kept: int) -> Tensor:
         w: (C,) scatter within classes, above 0.
         num_kept: size of the set, 1 to C.
 
-    Source: Jia, Nie & Zhang 2009 and arXiv 2110.10921 in our reading (variants.md 4.18).
+    Source: Jia, Nie & Zhang 2009 and arXiv 2110.10921 in our reading.
     """
     b, w = b.double().cpu(), w.double().cpu()
     by_b = b.argsort(descending=True, stable=True)

@@ -40,8 +40,7 @@ class EdgePlan:
         the mean rank over that interval, weighted by overlap. The round(kept_fraction*width) channels of best rank are
         kept, ties going to the lower index. One rule serves wider and narrower networks, and the total is exact.
 
-        Source: ours (method.md 3 gives the intervals; the weighted mean replaces a largest-remainder rounding, which
-        has no answer where the network is narrower than the supernet).
+        Source: ours (a largest-remainder rounding has no answer where the network is narrower than the supernet).
         """
         num_ranked = len(self.order)
         rank = [0] * num_ranked
