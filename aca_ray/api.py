@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from aca_ray.pipeline.manifest import Sweep
     from aca_ray.pipeline.planning import SweepPlan
     from aca_ray.storage import TrialRecord
+    from aca_ray.sweep.doctor import Check
     from aca_ray.sweep.run import SweepOutcome
 
 DEFAULT_STORAGE = Path("results")
@@ -38,23 +40,27 @@ def check(spec: Path | str) -> tuple[SweepSpec, SweepPlan]:
     return loaded, plan_sweep(loaded, path.parent)
 
 
-def run(spec: Path | str, *, stream: TextIO | None = None) -> SweepOutcome:
+def run(spec: Path | str, *, address: str | None = None, stream: TextIO | None = None) -> SweepOutcome:
     """Run a sweep, or what is left of it, and return how it ended.
 
     Args:
         spec: path of a YAML file.
+        address: of a running Ray cluster, instead of runtime.address.
         stream: where progress is shown; standard output if None.
 
     Raises:
         ConfigError: the spec is wrong, or its name belongs to another experiment; nothing was started.
-        SweepError: another process drives the sweep, or no node could hold a trial.
+        SweepError: another process drives the sweep, no cluster answers, no node could hold a trial, or the nodes do
+            not share the storage folder.
     """
-    return drive(create(spec), stream)
+    return drive(create(spec), address, stream)
 
 
-def resume(name: str, *, storage: Path = DEFAULT_STORAGE, stream: TextIO | None = None) -> SweepOutcome:
+def resume(
+    name: str, *, storage: Path = DEFAULT_STORAGE, address: str | None = None, stream: TextIO | None = None
+) -> SweepOutcome:
     """Finish what is left of a sweep and return how it ended; see `run`."""
-    return drive(find(name, storage), stream)
+    return drive(find(name, storage), address, stream)
 
 
 def create(spec: Path | str) -> Sweep:
@@ -73,13 +79,54 @@ def find(name: str, storage: Path = DEFAULT_STORAGE) -> Sweep:
     return find_sweep(name, storage)
 
 
-def drive(sweep: Sweep, stream: TextIO | None = None) -> SweepOutcome:
-    """Do everything of a sweep that is not done yet, showing progress on a stream (standard output if None)."""
+def drive(sweep: Sweep, address: str | None = None, stream: TextIO | None = None) -> SweepOutcome:
+    """Do everything of a sweep that is not done yet; see `run`."""
     from aca_ray.display import LiveView
     from aca_ray.sweep.run import drive_sweep
 
     out = stream or sys.stdout
-    return drive_sweep(sweep, LiveView(out, in_place=out.isatty()))
+    return drive_sweep(sweep, address or sweep.spec.runtime.address, LiveView(out, in_place=out.isatty()))
+
+
+def doctor(spec: Path | str | None = None, *, address: str | None = None) -> Iterator[Check]:
+    """Yield what a Ray cluster has and, with a spec, whether its sweep could run there; nothing of it is run.
+
+    Args:
+        spec: path of a YAML file.
+        address: of a running Ray cluster, instead of runtime.address.
+
+    Raises:
+        ConfigError: the spec is wrong, whatever the cluster.
+    """
+    from aca_ray.pipeline.vocabulary import vocabulary
+    from aca_ray.sweep.doctor import examine
+
+    if spec is None:
+        return examine(address, None, Path.cwd())
+    base = Path(spec).resolve().parent
+    loaded = load_spec(Path(spec), vocabulary(base))
+    return examine(address or loaded.runtime.address, loaded, base)
+
+
+def submit(spec: Path | str, *, address: str) -> str:
+    """Send a sweep to a cluster as a job of Ray's job server and return the job's id; submitted again, it goes on.
+
+    Code and spec travel with the job; the data is looked for where the job runs.
+
+    Args:
+        spec: path of a YAML file.
+        address: of the job server, such as http://HEAD:8265.
+
+    Raises:
+        ConfigError: the spec is wrong; nothing was sent.
+        SweepError: the job server does not answer, or refuses.
+    """
+    from aca_ray.pipeline.vocabulary import vocabulary
+    from aca_ray.sweep.jobs import submit as submit_job
+
+    path = Path(spec)
+    names = replace(vocabulary(path.parent), data_problems=lambda data, place: [])
+    return submit_job(path, load_spec(path, names), address)
 
 
 def status(name: str, *, storage: Path = DEFAULT_STORAGE) -> tuple[Progress, bool]:

@@ -49,15 +49,20 @@ def _parser() -> argparse.ArgumentParser:
         "--storage", type=Path, default=Path("results"), help="folder of all sweeps (default: results)"
     )
 
+    cluster = argparse.ArgumentParser(add_help=False)
+    cluster.add_argument(
+        "--address", type=_cluster_address, help="running Ray cluster (host:port, or auto), instead of runtime.address"
+    )
+
     check = verbs.add_parser("check", help="validate a spec and build everything without starting Ray")
     check.add_argument("spec", metavar="SPEC", help="sweep spec (YAML)")
     check.set_defaults(verb=_check)
 
-    run = verbs.add_parser("run", help="run a sweep, or what is left of it")
+    run = verbs.add_parser("run", parents=[cluster], help="run a sweep, or what is left of it")
     run.add_argument("spec", metavar="SPEC", help="sweep spec (YAML)")
     run.set_defaults(verb=_run)
 
-    resume = verbs.add_parser("resume", parents=[storage], help="finish what is left of a sweep")
+    resume = verbs.add_parser("resume", parents=[storage, cluster], help="finish what is left of a sweep")
     resume.add_argument("name", metavar="NAME", help="name of a sweep, or path of its folder")
     resume.set_defaults(verb=_resume)
 
@@ -91,6 +96,29 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("names", metavar="NAME", nargs="+", help="name of a sweep, or path of its folder")
     compare.set_defaults(verb=_compare)
 
+    doctor = verbs.add_parser("doctor", parents=[cluster], help="look whether a cluster has what a sweep needs")
+    doctor.add_argument("spec", metavar="SPEC", nargs="?", help="sweep spec (YAML)")
+    doctor.set_defaults(verb=_doctor)
+
+    server = argparse.ArgumentParser(add_help=False)
+    server.add_argument("--address", required=True, help="job server of a Ray cluster, such as http://HEAD:8265")
+
+    submit = verbs.add_parser("submit", parents=[server], help="run a sweep as a job of a Ray cluster; print the id")
+    submit.add_argument("spec", metavar="SPEC", help="sweep spec (YAML); its folder travels with it")
+    submit.set_defaults(verb=_submit)
+
+    jobs = verbs.add_parser("list", parents=[server], help="list the jobs of sweeps")
+    jobs.set_defaults(verb=_list)
+
+    logs = verbs.add_parser("logs", parents=[server], help="show what a job printed")
+    logs.add_argument("job", metavar="ID", help="id that submit printed")
+    logs.add_argument("--follow", action="store_true", help="go on until the job ends")
+    logs.set_defaults(verb=_logs)
+
+    stop = verbs.add_parser("stop", parents=[server], help="have a job save its trials and end; submit it to go on")
+    stop.add_argument("job", metavar="ID", help="id that submit printed")
+    stop.set_defaults(verb=_stop)
+
     ui = verbs.add_parser("ui", parents=[storage], help="serve MLflow's pages on 127.0.0.1")
     ui.add_argument("--port", type=int, default=5000, help="(default: 5000)")
     ui.set_defaults(verb=_ui)
@@ -109,6 +137,15 @@ def _not_negative(text: str) -> int:
     if value < 0:
         raise argparse.ArgumentTypeError(f"must be at least 0, found {value}")
     return value
+
+
+def _cluster_address(text: str) -> str:
+    if "/" in text:
+        raise argparse.ArgumentTypeError(
+            f"must be the host:port of a cluster that this machine belongs to, or auto; found {text}. From other "
+            "machines send the sweep as a job: aca-ray submit SPEC --address http://HEAD:8265"
+        )
+    return text
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -146,24 +183,25 @@ def _run(options: argparse.Namespace) -> int:
     from aca_ray import api
 
     _use_one_thread()
-    return _report(api.create(options.spec))
+    return _report(api.create(options.spec), options.address)
 
 
 def _resume(options: argparse.Namespace) -> int:
     from aca_ray import api
 
-    return _report(api.find(options.name, options.storage))
+    return _report(api.find(options.name, options.storage), options.address)
 
 
-def _report(sweep: Sweep) -> int:
-    """Drive a sweep, say how it ended, and return the exit code."""
+def _report(sweep: Sweep, address: str | None) -> int:
+    """Drive a sweep, on the cluster at an address if one is given, say how it ended, and return the exit code."""
     from aca_ray import api
     from aca_ray.comparison import to_text
 
-    outcome = api.drive(sweep)
+    outcome = api.drive(sweep, address)
     folder, tracking = sweep.folder.path, sweep.spec.runtime.tracking
     name, storage = folder.name, _relative(folder.parent)
     option = "" if str(storage) == "results" else f" --storage {storage}"
+    again = f"aca-ray resume {name}{option}{f' --address {address}' if address else ''}"
     if outcome.comparison is not None:
         print(to_text(outcome.comparison))
     for failure in outcome.failures:
@@ -172,11 +210,11 @@ def _report(sweep: Sweep) -> int:
     if not outcome.tracked:
         print("some of it could not be logged to MLflow yet; a resume logs the rest", file=sys.stderr)
     if outcome.interrupted:
-        print(f"interrupted; nothing finished is lost. To go on: aca-ray resume {name}{option}")
+        print(f"interrupted; nothing finished is lost. To go on: {again}")
         return INTERRUPTED
     print(f"MLflow: {tracking or f'aca-ray ui{option}'}")
     if outcome.failures:
-        print(f"to try again what failed: aca-ray resume {name}{option}")
+        print(f"to try again what failed: {again}")
         return FAILED
     return 0
 
@@ -256,6 +294,45 @@ def _compare(options: argparse.Namespace) -> int:
     comparison, folder = api.compare(options.names, storage=options.storage)
     print(to_text(comparison))
     print(f"files: {_relative(folder)}")
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from aca_ray import api
+
+    _use_one_thread()
+    fine = True
+    for check in api.doctor(options.spec, address=options.address):
+        print(f"{'ok' if check.fine else 'problem':9}{check.subject}: {' '.join(check.sentence.split())}", flush=True)
+        fine = fine and check.fine
+    return 0 if fine else FAILED
+
+
+def _submit(options: argparse.Namespace) -> int:
+    from aca_ray import api
+
+    print(api.submit(options.spec, address=options.address))
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    from aca_ray.sweep.jobs import job_lines
+
+    print("\n".join(job_lines(options.address)) or f"no sweeps at {options.address}")
+    return 0
+
+
+def _logs(options: argparse.Namespace) -> int:
+    from aca_ray.sweep.jobs import write_logs
+
+    write_logs(options.job, options.address, options.follow, sys.stdout)
+    return 0
+
+
+def _stop(options: argparse.Namespace) -> int:
+    from aca_ray.sweep.jobs import stop
+
+    print(f"{options.job}: {stop(options.job, options.address)}")
     return 0
 
 

@@ -216,13 +216,15 @@ class RuntimeSpec(_Frozen):
     cpus_per_trial: Annotated[int, Field(ge=1, strict=True)] = 1
     """CPU cores, and torch threads, of a trial; a different number can change the last bits on a CPU."""
     gpus_per_trial: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
-    """GPUs, or a share of one, of a trial."""
+    """GPUs, or a share of one, of a trial; a trial can allocate no more than its share of the GPU's memory."""
+    accelerator_type: Annotated[str, Field(min_length=1)] | None = None
+    """Accelerator that a trial needs, as Ray calls it (H100, A100, ...); null takes any node."""
     max_concurrent: Annotated[int, Field(ge=1, strict=True)] | None = None
     """Trials at once; null lets the resources decide."""
     max_failures: Annotated[int, Field(ge=0, strict=True)] = 3
     """How often a trial is taken up again after its process died."""
-    address: str | None = None
-    """Ray cluster; null starts Ray on this machine."""
+    address: Annotated[str, Field(pattern=r"^[^/]+$")] | None = None
+    """Running Ray cluster (host:port, or auto), never shut down; null takes RAY_ADDRESS, without it starts Ray here."""
 
 
 class SweepSpec(_Frozen):

@@ -42,7 +42,7 @@ class RankingOrder:
     protocol: str
     previous: Path | None
 
-    def carry_out(self, *, threads: int, gpu: bool) -> dict[str, Any]:
+    def carry_out(self, *, threads: int, gpus: float) -> dict[str, Any]:
         """Rank, allocate and draw; return the summary (see `allocate_milestone`)."""
         torch.set_num_threads(threads)
         summary = allocate_milestone(
@@ -52,7 +52,7 @@ class RankingOrder:
             ranking=self.ranking,
             rules=self.rules,
             protocol=find_protocol(self.protocol),
-            device=select_device(gpu),
+            device=select_device(gpus),
             previous=self.previous,
         )
         draw_allocation(self.folder, self.rules[0])

@@ -33,7 +33,7 @@ class TrialActor(tune.Trainable):
         """
         torch.set_num_threads(config["threads"])
         self._order = order_from_json(config["order"])
-        self._gpu = config["gpus"] > 0
+        self._gpus = config["gpus"]
         self._trial: ResumableTrial | None = None
 
     def step(self) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class TrialActor(tune.Trainable):
         over = True
         try:
             if self._trial is None:
-                self._trial = self._order.open(select_device(self._gpu))
+                self._trial = self._order.open(select_device(self._gpus))
             self._trial.advance(SLICE_SECONDS)
             over = self._trial.finished
         except Exception:

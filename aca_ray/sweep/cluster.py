@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from aca_ray.errors import SweepError
 
 # Read by Ray when it is imported or started; a value that the user has set wins.
 _ENVIRONMENT = {
@@ -27,6 +30,7 @@ _ENVIRONMENT = {
     # The sweep has its own handler, which also covers SIGTERM.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
+_CONNECT_SECONDS = 10.0
 _OBJECT_STORE_BYTES = 128 * 1024 * 1024  # trials exchange paths, not tensors
 
 for _name, _value in _ENVIRONMENT.items():
@@ -34,24 +38,44 @@ for _name, _value in _ENVIRONMENT.items():
 
 import ray  # noqa: E402 - the environment has to be set before
 from ray import tune  # noqa: E402
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: E402
 
-__all__ = ["ray", "ray_session", "tune"]  # everybody gets ray from here, after the environment is set
+__all__ = [
+    "NodeAffinitySchedulingStrategy",
+    "ray",
+    "ray_session",
+    "tune",
+]  # everybody gets ray from here, after the environment is set
 
 
 @contextmanager
 def ray_session(address: str | None) -> Iterator[dict[str, float]]:
     """Yield the cluster's resources while connected; a cluster started here is gone afterwards.
 
-    A session that is open already is used and left open.
+    A session that is open already is used and left open, and a cluster that was running goes on.
 
     Args:
-        address: of a running cluster, or None to start Ray on this machine.
+        address: of a running cluster; None takes RAY_ADDRESS, which Ray sets in its jobs, and without it starts Ray on
+            this machine.
+
+    Raises:
+        SweepError: no cluster answers there.
     """
     if ray.is_initialized():
         yield ray.cluster_resources()
         return
+    address = address or os.environ.get("RAY_ADDRESS")
     local: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
-    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+    try:
+        if address and ":" in address:  # Ray itself tries for two minutes
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SweepError(
+            f"address: cannot join a Ray cluster at {address or 'this machine'} ({error}). Correct the address, or "
+            "start one with `ray start --head`"
+        ) from error
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:
         yield ray.cluster_resources()

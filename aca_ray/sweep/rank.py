@@ -20,7 +20,7 @@ def rank_checkpoints(orders: Sequence[RankingOrder], threads: int) -> dict[Path,
     """
     summaries: dict[Path, dict[str, Any]] = {}
     with ray_session(None) as resources:
-        tasks = RankingTasks(threads, 0.0, max_in_flight=max(1, int(resources.get("CPU", 1)) // threads))
+        tasks = RankingTasks(threads, 0.0, max_in_flight=max(1, int(resources.get("CPU", 1)) // threads), resources={})
         for order in orders:
             tasks.submit(order)
         while not tasks.idle:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +11,27 @@ from aca_ray.pipeline.ranking_orders import RankingOrder
 from aca_ray.sweep.cluster import ray
 
 
-def _carry_out(order: RankingOrder, threads: int, gpu: bool, after: Any) -> dict[str, Any]:
+def _carry_out(order: RankingOrder, threads: int, gpus: float, after: Any) -> dict[str, Any]:
     """Rank and allocate; `after` is only waited for."""
-    return order.carry_out(threads=threads, gpu=gpu)
+    return order.carry_out(threads=threads, gpus=gpus)
 
 
 class RankingTasks:
     """Submits ranking orders, a few at a time, and collects what they answer.
 
     A task reserves no CPU: it is short, and a reservation would have it wait until a whole search has ended. Where
-    trials own GPUs a task asks for the same share.
+    trials own GPUs a task asks for the same share, of the same accelerator.
 
     Args:
         threads: torch threads of a task.
         gpus: GPUs, or a share of one, of a task.
         max_in_flight: tasks at once.
+        resources: what else a task reserves.
     """
 
-    def __init__(self, threads: int, gpus: float, max_in_flight: int) -> None:
-        self._task = ray.remote(num_cpus=0, num_gpus=gpus)(_carry_out)
-        self._threads, self._gpu, self._max_in_flight = threads, gpus > 0, max_in_flight
+    def __init__(self, threads: int, gpus: float, max_in_flight: int, resources: Mapping[str, float]) -> None:
+        self._task = ray.remote(num_cpus=0, num_gpus=gpus, resources=dict(resources))(_carry_out)
+        self._threads, self._gpus, self._max_in_flight = threads, gpus, max_in_flight
         self._waiting: deque[RankingOrder] = deque()
         self._running: dict[Any, RankingOrder] = {}
         self._refs: dict[Path, Any] = {}
@@ -66,6 +67,6 @@ class RankingTasks:
         while self._waiting and len(self._running) < self._max_in_flight:
             order = self._waiting.popleft()
             before = None if order.previous is None else self._refs.get(order.previous)
-            ref = self._task.remote(order, self._threads, self._gpu, before)
+            ref = self._task.remote(order, self._threads, self._gpus, before)
             self._refs[order.folder] = ref
             self._running[ref] = order

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from aca_ray.comparison import Comparison, comparison_rows
-from aca_ray.config import RuntimeSpec
 from aca_ray.display import LiveView
 from aca_ray.errors import SweepError
 from aca_ray.pipeline.comparing import compare_sweeps
@@ -34,8 +33,10 @@ from aca_ray.storage import TrialRecord
 from aca_ray.storage.lock import exclusive
 from aca_ray.sweep.actor import TrialActor
 from aca_ray.sweep.cluster import ray_session, tune
+from aca_ray.sweep.nodes import live_nodes, require_shared
 from aca_ray.sweep.ranking import RankingTasks
 from aca_ray.sweep.reporter import Reporter
+from aca_ray.sweep.resources import accelerator, check_resources, trial_bundle
 
 logger = logging.getLogger(__name__)
 
@@ -86,11 +87,12 @@ class Interrupt:
                 signal.signal(number, handler)
 
 
-def drive_sweep(sweep: Sweep, view: LiveView) -> SweepOutcome:
-    """Do everything of a sweep that is not done yet.
+def drive_sweep(sweep: Sweep, address: str | None, view: LiveView) -> SweepOutcome:
+    """Do everything of a sweep that is not done yet, on the Ray cluster at an address (see `ray_session`).
 
     Raises:
-        SweepError: another process drives this sweep, or the resources can never hold a trial.
+        SweepError: another process drives this sweep, no cluster answers, its resources can never hold a trial, or its
+            nodes do not share the sweep's folder.
     """
     sweep.folder.path.mkdir(parents=True, exist_ok=True)
     with exclusive(sweep.folder.lock, wait=False) as free:
@@ -100,10 +102,12 @@ def drive_sweep(sweep: Sweep, view: LiveView) -> SweepOutcome:
                 f"{sweep.spec.name}`, or stop it first"
             )
         reporter = Reporter(sweep, allocation_of(sweep))
-        reporter.start()
         try:
-            with ray_session(sweep.spec.runtime.address) as resources:
-                _check_resources(sweep.spec.runtime, resources)
+            with ray_session(address) as resources:
+                check_resources(sweep.spec.runtime, resources)
+                if len(nodes := live_nodes()) > 1:
+                    require_shared(sweep.folder.path, nodes)
+                reporter.start()
                 driver = _Driver(sweep, view, reporter, resources)
                 try:
                     driver.run()
@@ -116,19 +120,6 @@ def drive_sweep(sweep: Sweep, view: LiveView) -> SweepOutcome:
         return SweepOutcome(comparison, driver.interrupt.requested, tuple(driver.failures), tracked)
 
 
-def _check_resources(runtime: RuntimeSpec, resources: dict[str, float]) -> None:
-    problems = [
-        f"runtime.{key}_per_trial: needs {needed} {name}s on one node, the whole cluster has {resources.get(name, 0):g}"
-        for key, name, needed in (
-            ("cpus", "CPU", runtime.cpus_per_trial),
-            ("gpus", "GPU", runtime.gpus_per_trial),
-        )
-        if needed > resources.get(name, 0)
-    ]
-    if problems:
-        raise SweepError("\n".join(problems))
-
-
 class _Driver:
     def __init__(self, sweep: Sweep, view: LiveView, reporter: Reporter, resources: dict[str, float]) -> None:
         self.sweep, self.view, self.reporter = sweep, view, reporter
@@ -138,7 +129,10 @@ class _Driver:
         self.searches = search_orders(sweep)
         slots = int(resources.get("CPU", 1) // self.runtime.cpus_per_trial)
         self.ranking = RankingTasks(
-            self.runtime.cpus_per_trial, self.runtime.gpus_per_trial, max_in_flight=max(1, slots // 2)
+            self.runtime.cpus_per_trial,
+            self.runtime.gpus_per_trial,
+            max_in_flight=max(1, slots // 2),
+            resources=accelerator(self.runtime),
         )
         self.by_folder: dict[Path, SearchOrder] = {order.folder: order for order in self.searches}
 
@@ -190,7 +184,6 @@ class _Driver:
         if not todo or self.interrupt.requested:
             return
         runtime = self.runtime
-        bundle = {"CPU": runtime.cpus_per_trial, "GPU": runtime.gpus_per_trial}
         config = {
             "order": tune.grid_search([order.to_json() for order in todo]),
             "threads": runtime.cpus_per_trial,
@@ -213,7 +206,7 @@ class _Driver:
                 TrialActor,
                 name=self.sweep.spec.name,
                 config=config,
-                resources_per_trial=tune.PlacementGroupFactory([bundle]),
+                resources_per_trial=tune.PlacementGroupFactory([trial_bundle(runtime)]),
                 max_concurrent_trials=runtime.max_concurrent,
                 storage_path=str(self.sweep.folder.ray),
                 max_failures=runtime.max_failures,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
@@ -72,6 +73,17 @@ def open_store(tracking: str | None, storage: Path) -> Store:
             "or set runtime.storage to another one"
         ) from error
     return Store(f"{_SQLITE}{database}", artifact_root)
+
+
+def require_answer(store: Store) -> None:
+    """Raise StorageError when a store cannot be reached, or refuses this user."""
+    try:
+        MlflowClient(tracking_uri=store.uri).search_experiments(max_results=1)
+    # Everything: a missing database driver, a refused connection and a schema of another version have no common base.
+    except Exception as error:
+        raise StorageError(
+            f"runtime.tracking: {store.uri} does not answer ({error}). Start the server, or correct the URI"
+        ) from error
 
 
 def ui_command(store: Store, port: int = UI_PORT) -> str:

@@ -8,9 +8,18 @@ import sys
 import torch
 
 
-def select_device(gpu: bool) -> torch.device:
-    """Return the process's GPU if it was granted one, else the CPU; never a device that was not granted."""
-    return torch.device("cuda") if gpu else torch.device("cpu")
+def select_device(gpus: float) -> torch.device:
+    """Return the process's GPU if it was granted one, else the CPU; never a device that was not granted.
+
+    Args:
+        gpus: how many were granted. With a share of one, this process can allocate no more than that share of its
+            memory, so that processes that share a GPU cannot take it from each other; CUDA's own context comes on top.
+    """
+    if not gpus:
+        return torch.device("cpu")
+    if gpus < 1:
+        torch.cuda.set_per_process_memory_fraction(gpus)
+    return torch.device("cuda")
 
 
 def peak_memory_bytes(device: torch.device) -> int:

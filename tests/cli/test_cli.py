@@ -17,7 +17,21 @@ from aca_ray.storage import write_checkpoint
 torch.set_num_threads(1)
 
 QUICKSTART = Path(__file__).parents[2] / "experiments" / "quickstart.yaml"
-VERBS = ("check", "run", "resume", "status", "rank", "evaluate", "compare", "ui")
+VERBS = (
+    "check",
+    "run",
+    "resume",
+    "status",
+    "rank",
+    "evaluate",
+    "compare",
+    "doctor",
+    "submit",
+    "list",
+    "logs",
+    "stop",
+    "ui",
+)
 SEVERAL_MISTAKES = """name: several
 experiment:
   methods: [darts, pc-dart]
@@ -173,6 +187,37 @@ def test_retrainings_that_cannot_be(run: Run, folder: Path, arguments: list[str]
     for error, problem in zip(errors, problems, strict=True):
         assert error.startswith(problem)
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", ["run", "resume", "doctor"])
+def test_address_of_another_service(folder: Path, capsys: pytest.CaptureFixture[str], verb: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([verb, "spec.yaml", "--address", "http://head:8265"])
+    assert end.value.code == 2
+    assert "send the sweep as a job: aca-ray submit" in capsys.readouterr().err
+    assert list(folder.iterdir()) == []
+
+
+def test_doctor_of_a_cluster_that_is_not_there(run: Run, folder: Path) -> None:
+    code, out, errors = run("doctor", "--address", "127.0.0.1:1")
+    assert (code, errors) == (1, [])
+    assert out.startswith("problem  cluster: address: cannot join a Ray cluster at 127.0.0.1:1 ([Errno 111]")
+    assert out.endswith(" Correct the address, or start one with `ray start --head`\n")
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", [["list"], ["logs", "a-1"], ["logs", "a-1", "--follow"], ["stop", "a-1"]])
+def test_job_server_that_is_not_there(run: Run, verb: list[str]) -> None:
+    code, out, errors = run(*verb, "--address", "http://127.0.0.1:1")
+    assert (code, out) == (1, "")
+    assert errors[0].startswith("--address: the job server at http://127.0.0.1:1 does not answer, or refuses (")
+
+
+def test_jobs_need_a_storage_that_stays(run: Run, folder: Path) -> None:
+    (folder / "spec.yaml").write_text(QUICKSTART.read_text())
+    code, out, errors = run("submit", "spec.yaml", "--address", "http://127.0.0.1:1")
+    assert (code, out, len(errors)) == (2, "", 1)
+    assert errors[0].startswith("runtime.storage: must be absolute in a job")
 
 
 def test_file_of_another_kind_is_no_spec(run: Run, folder: Path) -> None:

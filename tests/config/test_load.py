@@ -127,9 +127,15 @@ AT_LEAST = "input should be greater than or equal to"
         ("runtime__gpus_per_trial", -1, f"runtime.gpus_per_trial: {AT_LEAST} 0, found -1"),
         ("runtime__gpus_per_trial", float("inf"), "runtime.gpus_per_trial: input should be a finite number, found inf"),
         ("runtime__gpus_per_trial", float("nan"), "runtime.gpus_per_trial: input should be a finite number, found nan"),
+        (
+            "runtime__accelerator_type",
+            "",
+            "runtime.accelerator_type: string should have at least 1 character, found ''",
+        ),
         ("runtime__max_concurrent", 0, f"runtime.max_concurrent: {AT_LEAST} 1, found 0"),
         ("runtime__max_failures", -1, f"runtime.max_failures: {AT_LEAST} 0, found -1"),
         ("runtime__address", 1, "runtime.address: input should be a valid string, found 1"),
+        ("runtime__address", "ray://head:10001", "runtime.address: string should match pattern"),
         (
             "runtime__cpu_per_trial",
             1,

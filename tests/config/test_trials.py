@@ -134,6 +134,7 @@ RUNTIME_CHANGES: dict[str, Any] = {
     "tracking": "http://localhost:5000",
     "cpus_per_trial": 2,
     "gpus_per_trial": 0.5,
+    "accelerator_type": "H100",
     "max_concurrent": 1,
     "max_failures": 0,
     "address": "auto",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections import Counter
@@ -53,11 +55,15 @@ class SweepProcess:
         return subprocess.Popen(
             [sys.executable, "-m", "aca_ray.cli", *arguments],
             cwd=self.folder,
-            env={**os.environ, MARK: self.mark},
+            env=self.environment(),
             stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
         )
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment that marks a process."""
+        return {**os.environ, MARK: self.mark}
 
     def run(self, *arguments: str) -> tuple[int, str]:
         """Run `aca-ray` to its end; return its exit code and output."""
@@ -67,7 +73,11 @@ class SweepProcess:
 
     def output(self) -> str:
         """Return what the last started process printed."""
-        return sorted(self.folder.glob("output-*.txt"))[-1].read_text()
+        return self.output_path().read_text()
+
+    def output_path(self) -> Path:
+        """Return where the last started process prints to."""
+        return sorted(self.folder.glob("output-*.txt"))[-1]
 
     def processes(self, title: str = "") -> list[int]:
         """Return the ids of living processes that were started by this sweep, optionally with a word in their title."""
@@ -174,6 +184,16 @@ def process(tmp_path: Path) -> Iterator[SweepProcess]:
     yield made
     for pid in made.processes():
         os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[SweepProcess]:
+    """The mark and the folder of a module's servers; whatever is left of both is ended after the module."""
+    made = SweepProcess(Path(tempfile.mkdtemp(prefix="aca")))  # short: names of sockets have at most 107 characters
+    yield made
+    for pid in made.processes():
+        os.kill(pid, signal.SIGKILL)
+    shutil.rmtree(made.folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from aca_ray.errors import ConfigError, StorageError
-from aca_ray.tracking import Store, open_store, ui_command
+from aca_ray.tracking import Store, open_store, require_answer, ui_command
 
 
 def test_the_embedded_store_lies_in_the_storage(store: Store) -> None:
@@ -37,6 +37,12 @@ def test_a_storage_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="tracking store: cannot create"):
         open_store(None, tmp_path / "file")
+
+
+def test_a_store_that_answers_and_one_that_does_not(store: Store) -> None:
+    require_answer(store)
+    with pytest.raises(StorageError, match=r"runtime\.tracking: http://127\.0\.0\.1:1 does not answer"):
+        require_answer(Store("http://127.0.0.1:1", None))
 
 
 def test_the_command_serves_the_store_small() -> None:

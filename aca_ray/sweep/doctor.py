@@ -1,0 +1,147 @@
+"""What a sweep would need, looked at in the cluster's own processes before anything is started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aca_ray.config import SweepSpec
+from aca_ray.errors import AcaRayError, DataError, SweepError
+from aca_ray.pipeline.manifest import storage_folder
+from aca_ray.pipeline.planning import plan_sweep
+from aca_ray.pipeline.provenance import environment
+from aca_ray.sweep.cluster import ray_session
+from aca_ray.sweep.nodes import Node, ask_nodes, live_nodes, require_shared
+from aca_ray.sweep.resources import accelerator_types, check_resources
+
+_DATA_SECONDS = 600.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one look found.
+
+    Attributes:
+        subject: what was looked at.
+        sentence: what is there and, where that is wrong, what to do about it.
+        fine: whether nothing is wrong.
+    """
+
+    subject: str
+    sentence: str
+    fine: bool = True
+
+
+def examine(address: str | None, spec: SweepSpec | None, base: Path) -> Iterator[Check]:
+    """Yield every check of a cluster and, if there is a spec, of what its sweep would need there.
+
+    Storage folder and tracking store are made if they are not there, as a run would.
+
+    Args:
+        address: of the cluster; see `ray_session`.
+        spec: of the sweep.
+        base: folder that relative data paths of the spec are relative to.
+    """
+    try:
+        with ray_session(address) as resources:
+            nodes = live_nodes()
+            yield Check("cluster", _described(nodes, resources))
+            yield from _processes(nodes)
+            if spec is not None:
+                yield _attempt("resources", lambda: _fit(spec, resources))
+                yield _attempt("storage", lambda: _share(spec, nodes))
+                yield _attempt("tracking", lambda: _track(spec))
+                yield _attempt("data", lambda: _find_data(spec, base, nodes))
+    except SweepError as error:
+        yield Check("cluster", str(error), fine=False)
+
+
+def _attempt(subject: str, look: Callable[[], str]) -> Check:
+    """Return what a look finds, or what it raises because something is wrong."""
+    try:
+        return Check(subject, look())
+    except AcaRayError as error:
+        return Check(subject, str(error), fine=False)
+
+
+def _described(nodes: Sequence[Node], resources: dict[str, float]) -> str:
+    kinds = ", ".join(accelerator_types(resources))
+    hosts = ", ".join(sorted({node.host for node in nodes}))
+    counts = f"{resources.get('CPU', 0):g} CPUs, {resources.get('GPU', 0):g} GPUs"
+    return f"{counts}{f' ({kinds})' if kinds else ''} on {_count(nodes)} ({hosts})"
+
+
+def _count(nodes: Sequence[Node]) -> str:
+    return "1 node" if len(nodes) == 1 else f"{len(nodes)} nodes"
+
+
+def _processes(nodes: Sequence[Node]) -> Iterator[Check]:
+    """Yield whether this project runs on all nodes, in equal versions, and whether torch sees their GPUs."""
+    answers, failures = ask_nodes(nodes, _look)
+    versions = dict(failures)
+    here = environment()
+    for node, (there, _) in answers.items():
+        names = [name for name in here.keys() | there.keys() if here.get(name) != there.get(name) and name != "machine"]
+        if names:
+            versions[node] = ", ".join(f"{n} {there.get(n, 'missing')}, here {here.get(n, 'missing')}" for n in names)
+    if versions:
+        yield _wrong("versions", versions, "Install the same on every node, as it is here; best from one image")
+    else:
+        equal = ", ".join(f"{name} {version}" for name, version in here.items() if name != "machine")
+        yield Check("versions", f"{equal} on {_count(nodes)}")
+    unseen = {
+        node: f"torch can use {gpus} GPUs, Ray hands out {node.resources.get('GPU', 0):g}"
+        for node, (_, gpus) in answers.items()
+        if gpus != node.resources.get("GPU", 0)
+    }
+    if unseen:
+        yield _wrong("GPUs", unseen, "Install a torch for that driver, or start Ray there with as many as --num-gpus")
+    else:
+        yield Check("GPUs", f"torch can use the {sum(gpus for _, gpus in answers.values())} that Ray hands out")
+
+
+def _look() -> tuple[dict[str, str], int]:
+    """Return the versions that a process here has, and how many GPUs its torch can use."""
+    import torch
+
+    return environment(), torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+def _wrong(subject: str, problems: dict[Node, str], advice: str) -> Check:
+    listed = "; ".join(f"{node}: {problem}" for node, problem in problems.items())
+    return Check(subject, f"{listed}. {advice}", fine=False)
+
+
+def _fit(spec: SweepSpec, resources: dict[str, float]) -> str:
+    check_resources(spec.runtime, resources)
+    return "a trial fits"
+
+
+def _share(spec: SweepSpec, nodes: Sequence[Node]) -> str:
+    folder = storage_folder(spec)
+    require_shared(folder, nodes)
+    return f"{folder} is one folder on {_count(nodes)}, and can be written"
+
+
+def _track(spec: SweepSpec) -> str:
+    from aca_ray.tracking import open_store, require_answer
+
+    store = open_store(spec.runtime.tracking, storage_folder(spec))
+    require_answer(store)
+    return f"{store.uri} answers"
+
+
+def _find_data(spec: SweepSpec, base: Path, nodes: Sequence[Node]) -> str:
+    answers, failures = ask_nodes(nodes, _digests, spec, base, seconds=_DATA_SECONDS)
+    if failures or len(set(answers.values())) > 1:
+        raise DataError(
+            "; ".join(f"{node}: {sentence}" for node, sentence in {**answers, **failures}.items())
+            + ". Copy the same data to the same path on every node, or to a shared folder"
+        )
+    return f"{next(iter(answers.values()))}, the same on {_count(nodes)}"
+
+
+def _digests(spec: SweepSpec, base: Path) -> str:
+    """Return places and digests of the data sets of a spec."""
+    return ", ".join(f"{info.source} (sha256 {info.digest[:12]})" for info in plan_sweep(spec, base).data)

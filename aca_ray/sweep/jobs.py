@@ -1,0 +1,121 @@
+"""Sweeps as jobs of Ray's own job server, from machines that do not belong to the cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from ray.job_submission import JobSubmissionClient
+
+import aca_ray
+from aca_ray.config import SweepSpec
+from aca_ray.errors import ConfigError, SweepError
+
+STOP_SECONDS = 120  # Ray's own 3 seconds are too few for trials to save
+
+
+def submit(path: Path, spec: SweepSpec, address: str) -> str:
+    """Send a sweep to a cluster, with this package and the spec's folder, and return the job's id.
+
+    Submitted again, a sweep goes on where it was.
+
+    Args:
+        path: of the spec.
+        spec: what is in it.
+        address: of the job server, such as http://HEAD:8265.
+
+    Raises:
+        ConfigError: the sweep would write its results into the job's working directory, which Ray deletes.
+        SweepError: the job server does not answer, or refuses.
+    """
+    storage = spec.runtime.storage
+    if "://" not in storage and not Path(storage).is_absolute():
+        raise ConfigError(
+            f"runtime.storage: must be absolute in a job, whose working directory is a copy that Ray deletes; found "
+            f"{storage!r}. Give the path of a folder that all nodes mount"
+        )
+    with _job_server(address) as client:
+        taken = {job.submission_id for job in client.list_jobs()}
+        attempt = next(n for n in range(1, len(taken) + 2) if f"{spec.name}-{n}" not in taken)
+        return client.submit_job(
+            entrypoint=shlex.join(["python", "-m", "aca_ray.cli", "run", path.name]),
+            submission_id=f"{spec.name}-{attempt}",
+            metadata={"sweep": spec.name},
+            runtime_env={
+                "working_dir": str(path.resolve().parent),
+                "excludes": ["/results/"],  # where sweeps that ran on this machine are by default
+                "py_modules": [str(Path(aca_ray.__file__).parent)],
+                "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)},
+            },
+        )
+
+
+def write_logs(job: str, address: str, follow: bool, stream: TextIO) -> None:
+    """Write what a job has printed so far to a stream, or, following it, also what it prints until it ends.
+
+    Raises:
+        SweepError: the job server does not answer, or does not know the job.
+    """
+
+    async def write_tail(client: JobSubmissionClient) -> None:
+        async for text in client.tail_job_logs(job):
+            stream.write(text)
+            stream.flush()
+
+    with _job_server(address) as client:
+        if follow:
+            client.get_job_status(job)  # the tail of an unknown job is merely empty
+            asyncio.run(write_tail(client))
+        else:
+            stream.write(client.get_job_logs(job))
+
+
+def stop(job: str, address: str) -> str:
+    """Have a job save its trials and end, wait for that, and return Ray's word for how it ended.
+
+    Raises:
+        SweepError: the job server does not answer, does not know the job, or cannot end it in time.
+    """
+    with _job_server(address) as client:
+        client.stop_job(job)
+        end = time.monotonic() + STOP_SECONDS + 30
+        while not (status := client.get_job_status(job)).is_terminal():
+            if time.monotonic() > end:
+                raise SweepError(f"job {job}: is still {status.value} after {STOP_SECONDS + 30} s; look at its logs")
+            time.sleep(0.5)
+        return str(status.value)
+
+
+def job_lines(address: str) -> list[str]:
+    """Return a line per sweep of the job server, the newest first: id, Ray's word for its status, start.
+
+    Raises:
+        SweepError: the job server does not answer.
+    """
+    with _job_server(address) as client:
+        jobs = [job for job in client.list_jobs() if "sweep" in (job.metadata or {})]
+    jobs.sort(key=lambda job: job.start_time or 0, reverse=True)
+    return [f"{job.submission_id}  {job.status.value}  {_moment(job.start_time)}" for job in jobs]
+
+
+def _moment(milliseconds: int | None) -> str:
+    return "-" if milliseconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(milliseconds / 1000))
+
+
+@contextmanager
+def _job_server(address: str) -> Iterator[JobSubmissionClient]:
+    for handler in logging.getLogger("ray").handlers:  # its loggers of uploads have levels of their own
+        handler.setLevel(logging.WARNING)
+    try:
+        yield JobSubmissionClient(address)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise SweepError(
+            f"--address: the job server at {address} does not answer, or refuses ({error}). The address is that of the "
+            "cluster's dashboard, such as http://HEAD:8265"
+        ) from error

@@ -1,0 +1,110 @@
+"""The nodes of a cluster, and questions to each, answered by a process of Ray there."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from aca_ray.errors import SweepError
+from aca_ray.storage import write_bytes
+from aca_ray.sweep.cluster import NodeAffinitySchedulingStrategy, ray
+
+Answer = TypeVar("Answer")
+
+ANSWER_SECONDS = 60.0  # a process has to start and to import first
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node that takes work.
+
+    Attributes:
+        id: Ray's name of it, in hexadecimal digits.
+        host: name of the machine.
+        resources: what it has in all.
+    """
+
+    id: str
+    host: str
+    resources: dict[str, float] = field(compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.host} (node {self.id})"
+
+
+def live_nodes() -> list[Node]:
+    """Return the nodes of the cluster that this process is connected to, without those that take no more work."""
+    draining = ray._private.state.state.get_draining_nodes()  # no public call tells
+    return [
+        Node(node["NodeID"], node["NodeManagerHostname"], node["Resources"])
+        for node in ray.nodes()
+        if node["Alive"] and node["NodeID"] not in draining
+    ]
+
+
+def ask_nodes(
+    nodes: Sequence[Node], question: Callable[..., Answer], *arguments: object, seconds: float = ANSWER_SECONDS
+) -> tuple[dict[Node, Answer], dict[Node, str]]:
+    """Return what a function returns on each node, and why there is no answer from the others.
+
+    Args:
+        nodes: which to ask, all at once.
+        question: a function of a module, which every node has to be able to import.
+        arguments: of the function.
+        seconds: how long to wait for all.
+    """
+    # The process has to see the GPUs of its node, without owning one.
+    sees_gpus = {"env_vars": {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}}
+    task = ray.remote(num_cpus=0, max_retries=0, runtime_env=sees_gpus)(question)
+    refs = {}
+    for node in nodes:
+        there = NodeAffinitySchedulingStrategy(node.id, soft=False)
+        refs[node] = task.options(scheduling_strategy=there).remote(*arguments)
+    ready, _ = ray.wait(list(refs.values()), num_returns=len(refs), timeout=seconds)
+    answers, failures = {}, {}
+    for node, ref in refs.items():
+        if ref not in ready:
+            failures[node] = f"gave no answer within {seconds:g} s"
+            ray.cancel(ref, force=True)
+            continue
+        try:
+            answers[node] = ray.get(ref)
+        except Exception as error:
+            failures[node] = (str(error).strip() or repr(error)).splitlines()[-1]
+    return answers, failures
+
+
+def require_shared(folder: Path, nodes: Sequence[Node]) -> None:
+    """Raise an error unless a folder of this machine can be written, and is the same folder on all nodes.
+
+    Raises:
+        StorageError: this process cannot write there.
+        SweepError: nodes cannot; names all, with the reasons.
+    """
+    mark = write_bytes(folder / f".shared-{uuid.uuid4().hex}")
+    try:
+        answers, problems = ask_nodes(nodes, _problem_beside, mark)
+    finally:
+        mark.unlink(missing_ok=True)
+    problems.update((node, problem) for node, problem in answers.items() if problem)
+    if problems:
+        raise SweepError(
+            f"runtime.storage: {folder} has to be the same folder on all {len(nodes)} nodes; it is not on "
+            + "; ".join(f"{node}: {problem}" for node, problem in problems.items())
+            + ". Set it to one that every node mounts at the same path and may write to (NFS, Lustre, ...)"
+        )
+
+
+def _problem_beside(mark: Path) -> str:
+    """Return why this process cannot see a file or write another one beside it, "" if it can."""
+    beside = mark.with_name(f"{mark.name}-{ray.get_runtime_context().get_node_id()}")
+    try:
+        mark.stat()
+        beside.touch()
+        beside.unlink()
+    except OSError as error:
+        return f"{error.strerror}: {error.filename}"
+    return ""

@@ -1,0 +1,47 @@
+"""What a trial reserves of the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aca_ray.config import RuntimeSpec
+from aca_ray.errors import SweepError
+
+# Ray's nodes have 1 of the type of their accelerator; a sliver of it places a trial there, as Ray's own option does.
+ACCELERATOR, _SLIVER = "accelerator_type:", 0.001
+
+
+def trial_bundle(runtime: RuntimeSpec) -> dict[str, float]:
+    """Return what one trial reserves, on one node."""
+    return {"CPU": runtime.cpus_per_trial, "GPU": runtime.gpus_per_trial, **accelerator(runtime)}
+
+
+def accelerator(runtime: RuntimeSpec) -> dict[str, float]:
+    """Return what places a trial or a task on a node with the accelerator that it needs, {} where any will do."""
+    return {} if runtime.accelerator_type is None else {f"{ACCELERATOR}{runtime.accelerator_type}": _SLIVER}
+
+
+def check_resources(runtime: RuntimeSpec, resources: Mapping[str, float]) -> None:
+    """Raise SweepError, with all problems, when a cluster of these resources can never hold a trial."""
+    problems = [
+        f"runtime.{key}_per_trial: needs {needed} {name}s on one node, the whole cluster has {resources.get(name, 0):g}"
+        for key, name, needed in (
+            ("cpus", "CPU", runtime.cpus_per_trial),
+            ("gpus", "GPU", runtime.gpus_per_trial),
+        )
+        if needed > resources.get(name, 0)
+    ]
+    wanted = runtime.accelerator_type
+    if wanted is not None and f"{ACCELERATOR}{wanted}" not in resources:
+        there = accelerator_types(resources)
+        problems.append(
+            f"runtime.accelerator_type: no node has {wanted!r}; the cluster has {', '.join(there) or 'none at all'}. "
+            "Name one that is there, leave it out, or add such a node"
+        )
+    if problems:
+        raise SweepError("\n".join(problems))
+
+
+def accelerator_types(resources: Mapping[str, float]) -> list[str]:
+    """Return the accelerators among resources, as Ray calls them."""
+    return sorted(name.removeprefix(ACCELERATOR) for name in resources if name.startswith(ACCELERATOR))

@@ -1,0 +1,170 @@
+"""A Ray cluster of two nodes: sweeps that join it, its doctor, and sweeps that are sent to its job server."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import SweepProcess
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+
+# A namespace of mounts in which a folder is another one makes a node of this machine as good as another machine.
+OWN_MOUNTS = ["unshare", "--mount"]
+CAN_UNSHARE = (
+    shutil.which("unshare") and subprocess.run([*OWN_MOUNTS, "true"], stderr=subprocess.DEVNULL).returncode == 0
+)
+
+SPEC = """
+name: small
+experiment:
+  methods: darts
+  skip: searched
+  data: {{name: digits, max_train_images: 64, max_test_images: 32}}
+  seeds: 0
+  epochs: {epochs}
+  network: {{channels: 4, cells: 3}}
+  batch_size: 16
+  evaluation: {{protocol: small}}
+runtime: {{storage: {storage}, accelerator_type: H100}}
+"""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A head with a job server, and a second node that does not share the folder `own`.
+
+    Attributes:
+        address: of the cluster.
+        server: address of the job server.
+        own: a folder that the second node sees another one in place of.
+    """
+
+    address: str
+    server: str
+    own: Path
+
+    def num_nodes(self) -> int:
+        """Return how many nodes the cluster says that it has; 0 while it does not answer."""
+        token = {"Authorization": f"Bearer {os.environ['RAY_AUTH_TOKEN']}"}
+        request = urllib.request.Request(f"{self.server}/nodes?view=summary", headers=token)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                summary = json.load(answer)["data"]["summary"]
+        except (urllib.error.URLError, OSError):
+            return 0
+        return sum(node["raylet"].get("state") == "ALIVE" for node in summary)
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@pytest.fixture(scope="module")
+def cluster(servers: SweepProcess) -> Iterator[Cluster]:
+    """A cluster that asks for a token, in processes of its own."""
+    folder = servers.folder
+    port, dashboard, client, *agents = free_ports(5)
+    made = Cluster(f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}", folder / "own")
+    made.own.mkdir()
+    common = [
+        *("--block", "--node-ip-address=127.0.0.1", "--num-cpus=1", "--object-store-memory=100000000"),
+        *("--min-worker-port=0", "--max-worker-port=0", "--disable-usage-stats"),
+    ]
+    head = [
+        *("ray", "start", "--head", f"--port={port}", f"--temp-dir={folder}/1", "--include-dashboard=true"),
+        *("--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}"),
+        *(f"--dashboard-agent-listen-port={agents[0]}", *common),
+    ]
+    node = [
+        *("ray", "start", f"--address={made.address}", f"--dashboard-agent-listen-port={agents[1]}", *common),
+        f"--temp-dir={folder}/2",  # else the two write over each other's copies of a job's working directory
+        '--resources={"accelerator_type:H100": 1}',
+    ]
+    if CAN_UNSHARE:
+        node = [*OWN_MOUNTS, "sh", "-c", f"mount -t tmpfs none {made.own} && exec {shlex.join(node)}"]
+    with pytest.MonkeyPatch.context() as environment, open(folder / "output-ray.txt", "w") as output:
+        environment.setenv("RAY_AUTH_MODE", "token")
+        environment.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        environment.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+        for number, command in enumerate((head, node), start=1):
+            subprocess.Popen(command, env=servers.environment(), stdout=output, stderr=output, cwd=folder)
+            servers.wait_for(lambda number=number: made.num_nodes() == number)
+        yield made
+
+
+def write_spec(process: SweepProcess, storage: Path, epochs: int) -> None:
+    (process.folder / "spec.yaml").write_text(SPEC.format(storage=storage, epochs=epochs))
+
+
+def test_a_sweep_joins_the_cluster_and_leaves_it_running(cluster: Cluster, process: SweepProcess) -> None:
+    write_spec(process, process.folder / "results", epochs=1)
+    code, output = process.run("run", "spec.yaml", "--address", cluster.address)
+    assert code == 0, output
+    assert [record["state"] for record in process.records()] == ["finished"] * 2
+    process.check_tracked_once()
+    assert cluster.num_nodes() == 2
+    code, output = process.run("resume", "small", "--address", cluster.address)
+    assert code == 0, output
+
+
+def test_doctor(cluster: Cluster, process: SweepProcess) -> None:
+    write_spec(process, process.folder / "results", epochs=1)
+    code, output = process.run("doctor", "spec.yaml", "--address", cluster.address)
+    assert code == 0, output
+    lines = [line.split(maxsplit=2) for line in output.splitlines()]
+    assert [line[:2] for line in lines] == [
+        ["ok", f"{subject}:"] for subject in ("cluster", "versions", "GPUs", "resources", "storage", "tracking", "data")
+    ]
+    assert lines[0][2].startswith("2 CPUs, 0 GPUs (H100) on 2 nodes")
+
+
+@pytest.mark.skipif(not CAN_UNSHARE, reason="needs the right to mount")
+def test_storage_that_nodes_do_not_share(cluster: Cluster, process: SweepProcess) -> None:
+    write_spec(process, cluster.own, epochs=1)
+    code, output = process.run("run", "spec.yaml", "--address", cluster.address)
+    assert code == 1, output
+    assert f"runtime.storage: {cluster.own}/small has to be the same folder on all 2 nodes; it is not on " in output
+    assert output.count("(node ") == 1  # the head is fine
+    assert f"{socket.gethostname()} (node " in output
+    assert not list(cluster.own.glob("small/*/*/record.json"))
+    assert not list(cluster.own.glob("mlflow.db"))
+
+
+def test_a_job_is_followed_and_stopped(cluster: Cluster, process: SweepProcess) -> None:
+    write_spec(process, process.folder / "results", epochs=2000)
+    server = ("--address", cluster.server)
+    assert process.run("submit", "spec.yaml", *server) == (0, "small-1\n")
+    process.wait_for_epoch("search", 2)
+    code, output = process.run("list", *server)
+    assert (code, output.split()[:2]) == (0, ["small-1", "RUNNING"])
+    following = process.start("logs", "small-1", "--follow", *server)
+    followed = process.output_path()
+    assert process.run("stop", "small-1", *server) == (0, "small-1: STOPPED\n")
+    assert following.wait(timeout=60) == 0
+    code, output = process.run("logs", "small-1", *server)
+    assert output == followed.read_text()
+    assert "interrupted; nothing finished is lost" in output
+    assert list(process.sweep.glob("searches/*/**/*.ckpt"))
+    assert process.run("stop", "none", *server)[0] == 1

@@ -1,0 +1,35 @@
+"""What a trial reserves, and clusters that can never hold one."""
+
+from __future__ import annotations
+
+import pytest
+
+from aca_ray.config import RuntimeSpec
+from aca_ray.errors import SweepError
+from aca_ray.sweep.resources import check_resources, trial_bundle
+
+CLUSTER = {"CPU": 8.0, "GPU": 2.0, "accelerator_type:H100": 1.0, "accelerator_type:A100": 1.0, "memory": 1e9}
+
+
+def test_a_trial_reserves_what_the_spec_says() -> None:
+    assert trial_bundle(RuntimeSpec()) == {"CPU": 1, "GPU": 0}
+    runtime = RuntimeSpec(cpus_per_trial=4, gpus_per_trial=0.5, accelerator_type="H100")
+    assert trial_bundle(runtime) == {"CPU": 4, "GPU": 0.5, "accelerator_type:H100": 0.001}
+
+
+def test_what_fits() -> None:
+    check_resources(RuntimeSpec(cpus_per_trial=8, gpus_per_trial=2, accelerator_type="A100"), CLUSTER)
+
+
+def test_all_problems_are_named() -> None:
+    with pytest.raises(SweepError) as caught:
+        check_resources(RuntimeSpec(cpus_per_trial=9, gpus_per_trial=3, accelerator_type="H200"), CLUSTER)
+    cpus, gpus, kind = str(caught.value).splitlines()
+    assert cpus.startswith("runtime.cpus_per_trial: needs 9 CPUs on one node, the whole cluster has 8")
+    assert gpus.startswith("runtime.gpus_per_trial: needs 3.0 GPUs on one node, the whole cluster has 2")
+    assert kind.startswith("runtime.accelerator_type: no node has 'H200'; the cluster has A100, H100. Name one")
+
+
+def test_a_cluster_without_accelerators() -> None:
+    with pytest.raises(SweepError, match="the cluster has none at all"):
+        check_resources(RuntimeSpec(accelerator_type="H100"), {"CPU": 1.0})
