@@ -88,7 +88,9 @@ def through_a_file(tmp_path: Path) -> Callable[[Any], Any]:
 def differences() -> Callable[[Any, Any], list[str]]:
     """Return a function that returns the places where two nested states differ in a single bit."""
 
-    def between(one: Any, other: Any, place: str = "") -> list[str]:
+    def between(one: Any, other: Any, place: str = "state") -> list[str]:
+        if type(one) is not type(other):
+            return [f"{place}: type"]
         if isinstance(one, dict):
             if list(one) != list(other):
                 return [f"{place}: keys"]
@@ -98,7 +100,8 @@ def differences() -> Callable[[Any, Any], list[str]]:
                 return [f"{place}: length"]
             pairs = enumerate(zip(one, other, strict=True))
             return [found for index, pair in pairs for found in between(*pair, f"{place}/{index}")]
-        equal = torch.equal(one, other) if isinstance(one, Tensor) else one == other
-        return [] if equal else [place]
+        if isinstance(one, Tensor):
+            return [] if one.dtype == other.dtype and torch.equal(one, other) else [place]
+        return [] if one == other else [place]
 
     return between

@@ -65,8 +65,8 @@ METHOD = replace(
     name="catro",
     title="PC-DARTS with CATRO",
     source=(
-        "our reading of Hu et al. 2021, arXiv 2110.10921 (no code), put into PC-DARTS by us: when its architecture "
-        "begins to move, after 15 of 50 epochs, the channels of every edge are ranked once by trace ratio"
+        "our reading of Hu et al. 2021, arXiv 2110.10921 (no code), put into PC-DARTS (Xu et al. 2020) by us: when its "
+        "architecture begins to move, after 15 of 50 epochs, the channels of every edge are ranked once by trace ratio"
     ),
     changes="as PC-DARTS, but the 1/4 of the channels that separates the classes best is searched",
     build_edge=ranked_partial_channels(pc_darts.CHANNEL_SHARE),

@@ -87,9 +87,8 @@ def build(
         penalties=(zero_one_loss(zero_one_weight),),
         derive=above(threshold),
         initial_std=0.0,
-        only_spaces=frozenset(
-            {"darts_without_none", "s1", "s2", "s4"}
-        ),  # nothing would ever move the sigmoid of `none`
+        # Nothing would ever move the sigmoid of `none`.
+        only_spaces=frozenset({"darts_without_none", "s1", "s2", "s4"}),
         recipe=Recipe(batch_size=128, weight_lr=0.005, arch_lr=3e-3, arch_betas=(0.9, 0.999)),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from aca_ray.config import ExperimentSpec, SearchTrial, SweepSpec, search_trials
@@ -12,11 +12,9 @@ from aca_ray.errors import AcaRayError, ConfigError
 from aca_ray.evaluation import check_fits, find_protocol
 from aca_ray.methods.registry import find_method
 from aca_ray.nn import Cost, supernet_cost
-from aca_ray.nn.edges import EdgeBuilder
 from aca_ray.pipeline.datasets import search_data
 from aca_ray.pipeline.evaluating import read_benchmark
 from aca_ray.pipeline.searching import search_space
-from aca_ray.space import Space
 
 
 @dataclass(frozen=True)
@@ -70,44 +68,25 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
     if problems:
         raise ConfigError(problems)
     by_data = {str(dict(data)): infos[index] for index, data in enumerate(experiment.data)}
-    searches = tuple(
-        PlannedSearch(trial, _first_supernet_cost(trial, by_data[str(dict(trial.data))]))
-        for trial in search_trials(experiment)
-    )
+    cost_once = cache(supernet_cost)  # most methods of a sweep search the same supernets
+    searches = []
+    for trial in search_trials(experiment):
+        info = by_data[str(dict(trial.data))]
+        method, space = find_method(trial.method), search_space(trial)
+        cost = cost_once(
+            space,
+            method.edge_builder(space, stage=0),
+            channels=trial.network["channels"],
+            num_cells=method.num_cells(space, 0, trial.network["cells"]),
+            num_classes=info.num_classes,
+            in_channels=info.channels,
+            height=info.height,
+            width=info.width,
+        )
+        searches.append(PlannedSearch(trial, cost))
     rules = {"searched": 1, "allocated": 1 + len(experiment.evaluation.controls)}
     num_evaluations = sum(rules[planned.trial.skip] for planned in searches) * len(experiment.evaluation.retrain_seeds)
-    return SweepPlan(searches, num_evaluations, tuple(infos.values()))
-
-
-def _first_supernet_cost(trial: SearchTrial, info: DataInfo) -> Cost:
-    method, space = find_method(trial.method), search_space(trial)
-    num_cells = method.num_cells(space, 0, trial.network["cells"])
-    size = info.num_classes, info.channels, info.height, info.width
-    return _supernet_cost(space, method.edge_builder(space, stage=0), trial.network["channels"], num_cells, *size)
-
-
-@lru_cache
-def _supernet_cost(
-    space: Space,
-    build_edge: EdgeBuilder,
-    channels: int,
-    num_cells: int,
-    num_classes: int,
-    in_channels: int,
-    height: int,
-    width: int,
-) -> Cost:
-    """Return the cost of a supernet, once for all methods that search the same one."""
-    return supernet_cost(
-        space,
-        build_edge,
-        channels=channels,
-        num_cells=num_cells,
-        num_classes=num_classes,
-        in_channels=in_channels,
-        height=height,
-        width=width,
-    )
+    return SweepPlan(tuple(searches), num_evaluations, tuple(infos.values()))
 
 
 def _method_problems(name: str, place: str, experiment: ExperimentSpec) -> list[str]:

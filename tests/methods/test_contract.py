@@ -15,6 +15,7 @@ from aca_ray.methods.core import SearchMethod
 from aca_ray.methods.registry import find_method, method_settings, methods
 from aca_ray.methods.settings import label
 from aca_ray.nn import CellMixing, DerivedNetwork, Mixing, candidate_mask
+from aca_ray.nn.sampled import SampledEdge
 from aca_ray.search.search import Search
 from aca_ray.space import SPACES, Genotype, Space, without_skip
 from aca_ray.training import EpochLoop
@@ -90,6 +91,14 @@ def test_steps_reach_every_parameter_and_a_valid_genotype_comes_out(
         if never or is_complete(search, reached):
             break
     assert reached == {} if never else is_complete(search, reached)
+    before = weights(search)
+    search.step(3, MOST_STEPS)
+    computed = [parameter.grad is not None for parameter in search.network.parameters()]
+    moved = [not torch.equal(one, other) for one, other in zip(before, weights(search), strict=True)]
+    assert all(gradient for gradient, change in zip(computed, moved, strict=True) if change)
+    assert sum(moved) > 0.9 * sum(computed)  # at the last learning rates a small gradient can be less than rounding
+    draws = any(isinstance(module, SampledEdge) for module in search.network.modules())
+    assert any(computed) if draws or search.space != space else all(computed)  # what is not drawn, or is deleted, rests
     genotype = search.genotype()
     assert genotype == search.genotype()
     check_valid(genotype, space)
@@ -180,16 +189,18 @@ def test_going_on_from_a_checkpoint_is_not_having_stopped(
 ) -> None:
     num_epochs = 3
     straight = EpochLoop(build_search(method, space, num_epochs=num_epochs, num_cells=3), num_epochs)
-    for _ in range(3):  # to the middle of the second epoch
+    states = []
+    for position in ((0, 1), (1, 0), (1, 1)):  # within an epoch, between two, and within the next one
         straight.advance(0.0)
-    state = through_a_file(straight.state_dict())
-    assert (state["epoch"], state["step"]) == (1, 1)
+        states.append(through_a_file(straight.state_dict()))
+        assert (straight.epoch, straight.step) == position
     rows = run(straight)
 
-    stopped = EpochLoop(build_search(method, space, num_epochs=num_epochs, num_cells=3), num_epochs)
-    stopped.load_state_dict(state)
-    assert run(stopped) == rows
-    assert not differences(final_state(stopped), final_state(straight))
+    for state in states[1:]:
+        stopped = EpochLoop(build_search(method, space, num_epochs=num_epochs, num_cells=3), num_epochs)
+        stopped.load_state_dict(state)
+        assert run(stopped) == rows
+        assert not differences(final_state(stopped), final_state(straight))
 
 
 @pytest.mark.parametrize("name", methods())
@@ -236,3 +247,7 @@ def test_every_setting_changes_something(
     paper = outcome(methods()[name])
     others = (label(name, {setting: known.type(value)}) for value in (known.bounds.low, known.bounds.high))
     assert any(differences(paper, outcome(find_method(other))) for other in others)
+
+
+def test_there_are_settings_to_test() -> None:
+    assert SETTINGS

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from aca_ray.methods.registry import find_method
+from aca_ray.methods.registry import find_method, methods
 from aca_ray.search.search import Search
 from aca_ray.space import SPACES
 from aca_ray.training import EpochLoop
@@ -46,3 +46,8 @@ def test_frozen_epochs_leave_the_architecture_alone_to_the_last_bit(build_search
         loop.advance()
         constant.append(all(torch.equal(one, other) for one, other in zip(initial, architecture(search), strict=True)))
     assert constant == [True, True, False]
+
+
+@pytest.mark.parametrize("name", [name for name, method in methods().items() if method.recipe.arch_start == 0.0])
+def test_the_others_start_at_once(build_search: BuildSearch, name: str) -> None:
+    assert moved(build_search(methods()[name], SPACES["s2"], num_epochs=50, num_cells=3), 0)

@@ -45,16 +45,16 @@ def test_exactly_the_multiples_of_the_divisor_can_be_built(name: str) -> None:
     space = SPACES["darts"]
     builders = [method.edge_builder(space, stage) for stage in range(len(method.stages(space)))]
 
-    def can_build(channels: int) -> bool:
-        try:
-            for build_edge in builders:
-                build_edge(("sep_conv_3x3",), channels, 1)
-        except ValueError:
-            return False
-        return True
+    def build(channels: int) -> None:
+        for build_edge in builders:
+            build_edge(("sep_conv_3x3",), channels, 1)
 
     for channels in range(1, 13):
-        assert can_build(channels) == (channels % method.channel_divisor == 0)
+        if channels % method.channel_divisor:
+            with pytest.raises(ValueError, match="divisible"):
+                build(channels)
+        else:
+            build(channels)
 
 
 def test_recipes_of_the_papers() -> None:

@@ -69,23 +69,10 @@ def searched(
 
 
 @pytest.fixture(scope="session")
-def assert_equal_states() -> Callable[[Any, Any], None]:
+def assert_equal_states(differences: Callable[[Any, Any], list[str]]) -> Callable[[Any, Any], None]:
     """Return an assertion that two nested states are equal, tensors bit for bit."""
 
-    def check(found: Any, expected: Any, place: str = "state") -> None:
-        assert type(found) is type(expected), place
-        if isinstance(expected, torch.Tensor):
-            assert found.dtype == expected.dtype, place
-            assert torch.equal(found, expected), place
-        elif isinstance(expected, dict):
-            assert found.keys() == expected.keys(), place
-            for key, value in expected.items():
-                check(found[key], value, f"{place}.{key}")
-        elif isinstance(expected, list | tuple):
-            assert len(found) == len(expected), place
-            for index, value in enumerate(expected):
-                check(found[index], value, f"{place}[{index}]")
-        else:
-            assert found == expected, place
+    def check(found: Any, expected: Any) -> None:
+        assert not differences(found, expected)
 
     return check
