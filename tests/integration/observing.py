@@ -82,6 +82,6 @@ def _listening() -> dict[str, ipaddress.IPv4Address | ipaddress.IPv6Address]:
             fields = line.split()
             if fields[3] == _LISTENS:
                 words = re.findall(".{8}", fields[1].partition(":")[0])  # of 32 bits, each in the machine's byte order
-                address = b"".join(bytes.fromhex(word)[::-1] for word in words)
-                found[f"socket:[{fields[9]}]"] = ipaddress.ip_address(address)
+                address = ipaddress.ip_address(b"".join(bytes.fromhex(word)[::-1] for word in words))
+                found[f"socket:[{fields[9]}]"] = getattr(address, "ipv4_mapped", None) or address
     return found
