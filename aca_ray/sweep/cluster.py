@@ -42,10 +42,20 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noq
 
 __all__ = [
     "NodeAffinitySchedulingStrategy",
+    "cluster_address",
     "ray",
     "ray_session",
     "tune",
 ]  # everybody gets ray from here, after the environment is set
+
+
+def cluster_address(address: str | None) -> str | None:
+    """Return the address of the running cluster to join, or None where Ray is to be started on this machine.
+
+    Args:
+        address: None takes RAY_ADDRESS, which Ray sets in its jobs.
+    """
+    return address or os.environ.get("RAY_ADDRESS")
 
 
 @contextmanager
@@ -55,8 +65,7 @@ def ray_session(address: str | None) -> Iterator[dict[str, float]]:
     A session that is open already is used and left open, and a cluster that was running goes on.
 
     Args:
-        address: of a running cluster; None takes RAY_ADDRESS, which Ray sets in its jobs, and without it starts Ray on
-            this machine.
+        address: see `cluster_address`.
 
     Raises:
         SweepError: no cluster answers there.
@@ -64,7 +73,7 @@ def ray_session(address: str | None) -> Iterator[dict[str, float]]:
     if ray.is_initialized():
         yield ray.cluster_resources()
         return
-    address = address or os.environ.get("RAY_ADDRESS")
+    address = cluster_address(address)
     local: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
     try:
         if address and ":" in address:  # Ray itself tries for two minutes

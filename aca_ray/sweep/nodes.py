@@ -37,12 +37,26 @@ class Node:
 
 def live_nodes() -> list[Node]:
     """Return the nodes of the cluster that this process is connected to, without those that take no more work."""
-    draining = ray._private.state.state.get_draining_nodes()  # no public call tells
+    draining = draining_nodes()
     return [
         Node(node["NodeID"], node["NodeManagerHostname"], node["Resources"])
         for node in ray.nodes()
         if node["Alive"] and node["NodeID"] not in draining
     ]
+
+
+def draining_nodes() -> set[str]:
+    """Return the ids of nodes that are about to go, and take no more work."""
+    return set(ray._private.state.state.get_draining_nodes())  # no public call tells
+
+
+def died_with_node(actor_id: str) -> bool:
+    """Return whether an actor that died did so because its node went, and not of itself."""
+    actor = ray._private.state.state.actor_table(actor_id)  # the public one needs the dashboard
+    if not actor:
+        return False
+    alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+    return actor["Address"]["NodeID"] not in alive - draining_nodes()
 
 
 def ask_nodes(
