@@ -40,10 +40,12 @@ class SweepProcess:
 
     Attributes:
         folder: working directory; results go to folder/results.
+        tracking: URI of the MLflow store of the spec; null for the one in the results.
     """
 
     folder: Path
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
+    tracking: str | None = None
 
     @property
     def sweep(self) -> Path:
@@ -148,7 +150,7 @@ class SweepProcess:
         """Return what MLflow holds: runs per fingerprint, logged epochs per fingerprint, run statuses."""
         from mlflow.tracking import MlflowClient
 
-        client = MlflowClient(f"sqlite:///{self.folder / 'results' / 'mlflow.db'}")
+        client = MlflowClient(self.tracking or f"sqlite:///{self.folder / 'results' / 'mlflow.db'}")
         experiment = client.get_experiment_by_name("small")
         assert experiment is not None
         runs: Counter[str] = Counter()
@@ -190,6 +192,7 @@ def process(tmp_path: Path) -> Iterator[SweepProcess]:
 def servers() -> Iterator[SweepProcess]:
     """The mark and the folder of a module's servers; whatever is left of both is ended after the module."""
     made = SweepProcess(Path(tempfile.mkdtemp(prefix="aca")))  # short: names of sockets have at most 107 characters
+    made.folder.chmod(0o711)  # PostgreSQL runs as a user of its own
     yield made
     for pid in made.processes():
         os.kill(pid, signal.SIGKILL)

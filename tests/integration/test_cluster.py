@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from services import free_ports
 
 if TYPE_CHECKING:
     from conftest import SweepProcess
@@ -69,16 +70,6 @@ class Cluster:
         except (urllib.error.URLError, OSError):
             return 0
         return sum(node["raylet"].get("state") == "ALIVE" for node in summary)
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,249 @@
+"""Real servers that sweeps need: Redis, PostgreSQL and MLflow, each on a free port of 127.0.0.1."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of 127.0.0.1 that nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+@dataclass
+class Service(ABC):
+    """A server in processes of its own, which can be started again on the same port and data.
+
+    Attributes:
+        folder: of its data, its secrets and what it prints.
+        environment: of its processes; `SweepProcess.environment()` marks them for the clean-up after the test.
+    """
+
+    folder: Path
+    environment: Mapping[str, str]
+    port: int = field(default_factory=lambda: free_ports(1)[0])
+    password: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    END: ClassVar[signal.Signals] = signal.SIGTERM
+    USER: ClassVar[str | None] = None
+
+    def start(self, seconds: float = 90.0) -> None:
+        """Start it and wait until it answers; skip the test if it is not installed."""
+        command = self.command()
+        log = self.folder / "output.txt"
+        with open(log, "a") as output:
+            self.process = subprocess.Popen(
+                command,
+                cwd=self.folder,
+                env={**self.environment, **self.variables()},
+                user=self.USER,
+                group=self.USER,
+                extra_groups=None if self.USER is None else [],
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        end = time.monotonic() + seconds
+        while not self.answers():
+            assert self.process.poll() is None, f"{command[0]} ended:\n{log.read_text()}"
+            assert time.monotonic() < end, f"{command[0]} does not answer after {seconds:g} s:\n{log.read_text()}"
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """Have it end in good order, and wait until it has."""
+        self.process.send_signal(self.END)
+        self.process.wait(timeout=60)
+
+    def kill(self) -> None:
+        """End it and its children at once, without notice."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=60)
+
+    def variables(self) -> dict[str, str]:
+        """Return environment variables of its own."""
+        return {}
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """Return the command that starts it, with everything that it needs in place."""
+
+    @abstractmethod
+    def answers(self) -> bool:
+        """Return whether it answers requests."""
+
+
+@dataclass
+class Redis(Service):
+    """A Redis that asks for a password and keeps what it was told, a SIGKILL included."""
+
+    @property
+    def address(self) -> str:
+        """As RAY_REDIS_ADDRESS wants it."""
+        return f"127.0.0.1:{self.port}"
+
+    def command(self) -> list[str]:
+        program = _installed("redis-server")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = self.folder / "redis.conf"
+        lines = [
+            "bind 127.0.0.1",
+            f"port {self.port}",
+            f"requirepass {self.password}",
+            "appendonly yes",
+            "set-proc-title no",  # which would overwrite the environment, and its mark
+        ]
+        file.touch(mode=0o600)
+        file.write_text("\n".join(lines))
+        return [program, str(file)]
+
+    def answers(self) -> bool:
+        environment = {**self.environment, "REDISCLI_AUTH": self.password}
+        ping = ["redis-cli", "-h", "127.0.0.1", "-p", str(self.port), "ping"]
+        return subprocess.run(ping, env=environment, capture_output=True, text=True).stdout == "PONG\n"
+
+
+@dataclass
+class Postgres(Service):
+    """A PostgreSQL whose user and database `aca` ask for a password.
+
+    Started by root it runs as the user postgres, who has to reach its folder: pytest's own are closed to others.
+    """
+
+    END = signal.SIGINT  # SIGTERM would wait for its clients
+    USER = "postgres" if os.geteuid() == 0 else None
+
+    @property
+    def uri(self) -> str:
+        """As MLflow wants it, with the password in PGPASSWORD."""
+        return f"postgresql+psycopg2://aca@127.0.0.1:{self.port}/postgres"
+
+    def command(self) -> list[str]:
+        programs = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+        if programs is None:
+            pytest.skip("PostgreSQL is not installed (/usr/lib/postgresql)")
+        data = self.folder / "data"
+        if not data.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            password = self.folder / "password"
+            password.touch(mode=0o600)
+            password.write_text(self.password)
+            if self.USER:
+                for path in (self.folder, password):
+                    shutil.chown(path, self.USER, self.USER)
+            create = [
+                *(str(programs / "initdb"), f"--pgdata={data}", "--username=aca", "--auth=scram-sha-256"),
+                *(f"--pwfile={password}", "--no-sync", "--encoding=UTF8", "--no-locale"),
+            ]
+            subprocess.run(
+                create, cwd=self.folder, user=self.USER, group=self.USER, check=True, stdout=subprocess.DEVNULL
+            )
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": self.port,
+            "unix_socket_directories": "",
+            "fsync": "off",
+        }
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        return [str(programs / "postgres"), "-D", str(data), *options]
+
+    def answers(self) -> bool:
+        ready = ["pg_isready", "--quiet", "--host=127.0.0.1", f"--port={self.port}"]
+        return subprocess.run(ready).returncode == 0
+
+
+@dataclass
+class MlflowServer(Service):
+    """An MLflow server that keeps its artifacts in its folder.
+
+    Attributes:
+        backend: URI of its database; null for an SQLite file in its folder. A password comes by the environment.
+        users: whether it asks for a password; that of `admin` is `password`.
+        hosts: Host headers to answer; empty for MLflow's own choice.
+    """
+
+    backend: str | None = None
+    users: bool = False
+    hosts: tuple[str, ...] = ()
+
+    @property
+    def uri(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client_variables(self) -> dict[str, str]:
+        """Return the environment variables by which a client of it signs in."""
+        if not self.users:
+            return {}
+        return {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": self.password}
+
+    def variables(self) -> dict[str, str]:
+        shared = {
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "20",
+            "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": "20",
+        }
+        if not self.users:
+            return shared
+        return {
+            **shared,
+            "MLFLOW_AUTH_CONFIG_PATH": str(self.folder / "auth.ini"),
+            "MLFLOW_AUTH_ADMIN_PASSWORD": self.password,
+            "MLFLOW_FLASK_SERVER_SECRET_KEY": secrets.token_hex(16),
+        }
+
+    def command(self) -> list[str]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        users: list[str] = []
+        if self.users:
+            if find_spec("flask_wtf") is None:
+                pytest.skip("MLflow's users are not installed (mlflow[auth])")
+            (self.folder / "auth.ini").write_text(
+                f"[mlflow]\ndefault_permission = READ\nadmin_username = admin\n"
+                f"database_uri = sqlite:///{self.folder}/users.db\n"
+            )
+            users = ["--app-name", "basic-auth"]
+        return [
+            *(sys.executable, "-m", "mlflow", "server", *users),
+            *("--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"),
+            *("--backend-store-uri", self.backend or f"sqlite:///{self.folder}/mlflow.db"),
+            *("--serve-artifacts", "--artifacts-destination", (self.folder / "artifacts").as_uri()),
+            *(("--allowed-hosts", ",".join(self.hosts)) if self.hosts else ()),
+        ]
+
+    def answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.uri}/health", timeout=5) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+
+def _installed(program: str) -> str:
+    """Return the path of a program; skip the test if there is none."""
+    path = shutil.which(program)
+    if path is None:
+        pytest.skip(f"{program} is not installed")
+    return path
