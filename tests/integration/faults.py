@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from conftest import SweepProcess
 from ray_nodes import RayCluster, RayNode
 from services import MlflowServer, Postgres, Redis
+
+if TYPE_CHECKING:
+    from conftest import SweepProcess
 
 SPEC = """
 name: small
@@ -26,7 +28,7 @@ experiment:
   network: {{channels: 4, cells: 3}}
   batch_size: 32
   evaluation: {{protocol: small}}
-runtime: {{max_failures: {max_failures}, tracking: {tracking}}}
+runtime: {{max_concurrent: 2, max_failures: {max_failures}, tracking: {tracking}}}
 """
 
 
@@ -192,8 +194,4 @@ class Scene:
         return sum(record["epoch"] for record in self.process.records())
 
     def _folder(self, record: dict[str, Any]) -> Path:
-        return next(
-            path.parent
-            for path in self.process.sweep.glob("*/*/record.json")
-            if record["fingerprint"].startswith(path.parent.name) or path.parent.name in record["fingerprint"]
-        )
+        return next(path for path in self.process.sweep.glob("*/*") if record["fingerprint"].startswith(path.name))
