@@ -80,7 +80,8 @@ class Progress:
             return None
         share = sum(cadence.saving_seconds for cadence in cadences) / training
         every = training / sum(cadence.num_saves for cadence in cadences)
-        lost = max(cadence.max_lost_seconds for cadence in cadences)
+        ahead = (line.cadence.interval_seconds for line in self.lines if line.cadence and line.state == "running")
+        lost = max([*ahead, *(cadence.longest_seconds for cadence in cadences)])
         return (
             f"checkpoints: {100 * share:.1f} % of training time, one every {every:.1f} s; "
             f"a preemption loses at most {lost:.1f} s"

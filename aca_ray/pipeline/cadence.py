@@ -43,11 +43,6 @@ class Cadence:
         return MAX_LOST_SECONDS if self.cost_seconds is None else min(self.cost_seconds / MAX_SHARE, self._limit)
 
     @property
-    def max_lost_seconds(self) -> float:
-        """The most work that a preemption can lose."""
-        return max(self.interval_seconds, self.longest_seconds)
-
-    @property
     def seconds_left(self) -> float:
         """Work that can be done before a checkpoint is due whatever it costs."""
         return self._limit - self.work_seconds

@@ -68,7 +68,7 @@ def test_what_is_lost_has_the_last_word(epoch: float, stretch: float, longest: f
     cadence, _ = trained(lambda index: 60.0, num_epochs=int(12_000 / epoch), epoch=epoch, stretch=stretch)
     assert share(cadence) > 2 * MAX_SHARE
     assert cadence.longest_seconds == longest
-    assert cadence.max_lost_seconds == max(MAX_LOST_SECONDS, epoch)
+    assert cadence.interval_seconds == max(MAX_LOST_SECONDS, epoch)
 
 
 def test_the_first_is_due_with_the_first_epoch_or_within_two_minutes() -> None:
@@ -108,5 +108,4 @@ def test_figures() -> None:
     assert (cadence.num_saves, cadence.training_seconds, cadence.longest_seconds) == (3, 36.0, 20.0)
     assert cadence.saving_seconds == pytest.approx(0.4)
     assert cadence.interval_seconds == pytest.approx(0.15 / 0.02)
-    assert cadence.max_lost_seconds == 20.0
     assert Cadence(**asdict(cadence)) == cadence
