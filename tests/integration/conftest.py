@@ -69,10 +69,10 @@ class SweepProcess:
         """Return the environment that marks a process."""
         return {**os.environ, MARK: self.mark}
 
-    def run(self, *arguments: str) -> tuple[int, str]:
-        """Run `aca-ray` to its end; return its exit code and output."""
+    def run(self, *arguments: str, seconds: float = 240.0) -> tuple[int, str]:
+        """Run `aca-ray` to its end, for at most so many seconds; return its exit code and output."""
         process = self.start(*arguments)
-        code = process.wait(timeout=240)
+        code = process.wait(timeout=seconds)
         return code, self.output()
 
     def output(self) -> str:

@@ -1,4 +1,4 @@
-"""A sweep on a cluster where everything can be taken away: nodes, workers, the driver, the head, the tracking server."""
+"""A sweep on a cluster where all can be taken away: nodes, workers, the driver, the head, the tracking server."""
 
 from __future__ import annotations
 
@@ -61,9 +61,7 @@ class Scene:
         self.redis = Redis(servers.folder / "redis", environment)
         self.postgres = Postgres(servers.folder / "postgres", environment)
         password = {"PGPASSWORD": self.postgres.password}
-        self.mlflow = MlflowServer(
-            servers.folder / "mlflow", {**environment, **password}, backend=self.postgres.uri
-        )
+        self.mlflow = MlflowServer(servers.folder / "mlflow", {**environment, **password}, backend=self.postgres.uri)
         self.cluster = RayCluster(servers.folder, {**environment, "RAY_AUTH_MODE": "disabled"}, self.redis)
         process.tracking = self.mlflow.uri
 
@@ -83,6 +81,12 @@ class Scene:
         self.process.prefix = self.cluster.nodes[0].enter(self.process.folder)
         self.running = self.process.start(verb, what, "--address", self.cluster.address)
         return self.running
+
+    def end_driver(self) -> None:
+        """Kill the driver."""
+        for pid in self.process.processes("aca_ray.cli"):
+            os.kill(pid, signal.SIGKILL)
+        self.running.wait(timeout=30)
 
     def trial_on(self, node: RayNode) -> dict[str, Any]:
         """Return the record of a trial that has begun to work on a node, as soon as there is one."""
@@ -133,9 +137,7 @@ class Scene:
         """Kill the driver and resume the sweep."""
         record = self.trial_on(self.cluster.nodes[0])
         with self._timing(record, "driver killed, `resume`") as effect:
-            for pid in self.process.processes("aca_ray.cli"):
-                os.kill(pid, signal.SIGKILL)
-            self.running.wait(timeout=30)
+            self.end_driver()
             self.run("resume", "small")
         return self._effect(effect)
 
