@@ -227,6 +227,8 @@ def _status(options: argparse.Namespace) -> int:
     if options.name is not None:
         progress, driven = api.status(options.name, storage=options.storage)
         print("\n".join(progress_lines(progress.lines)))
+        if (checkpoints := progress.checkpoints()) is not None:
+            print(checkpoints)
         print(f"{progress.summary()}; {_driven(driven)}")
         return 0
     names = sweep_names(options.storage)

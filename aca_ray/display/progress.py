@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aca_ray.pipeline.cadence import Cadence
 from aca_ray.pipeline.orders import Order
 from aca_ray.storage import TrialRecord
 
@@ -25,6 +26,7 @@ class TrialLine:
         accuracy: likewise, in [0, 1].
         skips: skip connections in the current genotype, or None.
         seconds_left: estimate from the mean epoch, or None.
+        cadence: of its checkpoints, or None before it is measured.
     """
 
     order: Order
@@ -35,6 +37,7 @@ class TrialLine:
     accuracy: float | None = None
     skips: int | None = None
     seconds_left: float | None = None
+    cadence: Cadence | None = None
 
     def cells(self) -> tuple[str, ...]:
         """Return the texts of the columns."""
@@ -69,6 +72,21 @@ class Progress:
         parts = [f"{states.count(s)} {s}" for s in ("finished", "running", "waiting", "failed") if s in states]
         return f"{len(states)} trials: {', '.join(parts)}"
 
+    def checkpoints(self) -> str | None:
+        """Return one sentence on what checkpoints cost, how often they come and what is lost, or None if none came."""
+        cadences = [line.cadence for line in self.lines if line.cadence is not None]
+        training = sum(cadence.training_seconds for cadence in cadences)
+        if not training:
+            return None
+        share = sum(cadence.saving_seconds for cadence in cadences) / training
+        every = training / sum(cadence.num_saves for cadence in cadences)
+        ahead = (line.cadence.interval_seconds for line in self.lines if line.cadence and line.state == "running")
+        lost = max([*ahead, *(cadence.longest_seconds for cadence in cadences)])
+        return (
+            f"checkpoints: {100 * share:.1f} % of training time, one every {every:.1f} s; "
+            f"a preemption loses at most {lost:.1f} s"
+        )
+
 
 def read_line(order: Order) -> TrialLine:
     """Return a trial as its record tells of it."""
@@ -90,6 +108,7 @@ def read_line(order: Order) -> TrialLine:
         seconds_left=(
             mean_epoch * (record.num_epochs - record.epoch) if mean_epoch and record.state == "running" else None
         ),
+        cadence=None if record.checkpointing is None else Cadence(**record.checkpointing),
     )
 
 

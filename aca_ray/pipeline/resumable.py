@@ -7,30 +7,35 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from aca_ray.errors import CheckpointError
+from aca_ray.pipeline.cadence import Cadence
 from aca_ray.pipeline.layout import milestone_path
 from aca_ray.pipeline.provenance import environment
 from aca_ray.storage import CheckpointFolder, TrialRecord, write_checkpoint
+from aca_ray.storage.patience import PATIENCE_SECONDS, patiently
 from aca_ray.training import EpochLoop, EpochReport, EpochWork
-
-CHECKPOINT_SECONDS = 60.0  # at most so much work of an unfinished epoch is lost; finished epochs never are
 
 
 class ResumableTrial:
     """Runs the epochs of a trial and keeps its checkpoints, milestones and record.
 
+    The record on the disk tells of what a checkpoint on the disk holds, and of nothing else: what is done again after a
+    kill was never told of. So it lags behind the work as the checkpoints do; `Cadence` says how far.
+
     Args:
         folder: of the trial.
         record: a fresh record, used where the folder holds no checkpoint.
         work: what is done.
-        milestones: epochs whose checkpoints are kept for good.
+        milestones: epochs whose checkpoints are kept for good, the last among them.
         describe: returns the record's fields that change with every epoch (genotype, mixing weights).
         result: returns what came out, given the record's rows, once all epochs are done.
+        patience_seconds: for how long a write that fails is tried again.
     """
 
     def __init__(
@@ -42,13 +47,14 @@ class ResumableTrial:
         milestones: tuple[int, ...],
         describe: Callable[[], Mapping[str, Any]],
         result: Callable[[list[dict[str, Any]]], Mapping[str, Any]],
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self.folder = folder
         self.record = record
+        self.patience_seconds = patience_seconds
         self._loop = EpochLoop(work, record.num_epochs)
         self._milestones, self._describe, self._result = milestones, describe, result
         self._checkpoints = CheckpointFolder(folder / "checkpoints", record.fingerprint)
-        self._last_write = time.monotonic()
         existing = TrialRecord.read(folder)
         if existing is not None and existing.fingerprint != record.fingerprint:
             raise CheckpointError(
@@ -58,11 +64,10 @@ class ResumableTrial:
         if existing is not None and self._over:
             self.record = existing
             return
-        # Without rolling ones, as after the end, a milestone is the newest: nothing is done twice.
         milestone_folder = CheckpointFolder(folder / "milestones", record.fingerprint)
-        found = self._checkpoints.newest() or milestone_folder.newest()
-        if found is not None:
-            header, state = found
+        found = [newest for kept in (self._checkpoints, milestone_folder) if (newest := kept.newest()) is not None]
+        if found:
+            header, state = max(found, key=lambda checkpoint: (checkpoint[0]["epoch"], checkpoint[0]["step"]))
             self._loop.load_state_dict(state)
             self.record = TrialRecord(**header["record"])
             self.record.resumes += 1
@@ -76,7 +81,8 @@ class ResumableTrial:
         self.record.device, self.record.threads = str(work.device), torch.get_num_threads()
         self.record.process = f"{socket.gethostname()}:{os.getpid()}"
         self.record.environment = environment()
-        self.record.write(folder)
+        self._cadence = Cadence(**self.record.checkpointing or {})
+        self._write_record()
 
     @property
     def finished(self) -> bool:
@@ -84,25 +90,51 @@ class ResumableTrial:
         return self._over
 
     def advance(self, slice_seconds: float = math.inf) -> EpochReport | None:
-        """Work for about so many seconds, at most to the end of the epoch; everything finished is on the disk after.
+        """Work for about so many seconds, at most until the epoch ends or a checkpoint has to be written, and write it.
 
         Returns:
             The epoch if it ended.
 
         Raises:
             TrialError: the training diverged.
-            StorageError: a file can't be written; the checkpoint before is intact.
+            StorageError: a file can't be written, and could not for as long as patience lasts; the checkpoint before is
+                intact.
         """
         if self._over:
             return None
         if self._loop.finished:  # killed between the last checkpoint and the record's last word
             self._finish()
             return None
-        report = self._loop.advance(slice_seconds)
-        if report is None:
-            if time.monotonic() - self._last_write >= CHECKPOINT_SECONDS:
-                self.save()
-            return None
+        before = self._loop.seconds
+        report = self._loop.advance(min(slice_seconds, self._cadence.seconds_left))
+        so_far = self._loop.seconds if report is None else report.metrics["time/epoch_seconds"]
+        due = self._cadence.worked(so_far - before, so_far, epoch_ended=report is not None)
+        if report is not None:
+            self._note(report)
+        if report is not None and report.epoch in self._milestones:
+            path = milestone_path(self.folder, report.epoch)
+            self._save(lambda: write_checkpoint(path, self._header(), self._loop.state_dict()))
+        elif due:
+            self.save()
+        if self._loop.finished:
+            self._finish()
+        return report
+
+    def save(self) -> None:
+        """Write a rolling checkpoint of exactly now, and the record."""
+        self._save(
+            lambda: self._checkpoints.write(self._loop.epoch, self._loop.step, self._header(), self._loop.state_dict())
+        )
+
+    def fail(self, error: str) -> None:
+        """Say in the record that the trial cannot go on; its checkpoints stay."""
+        # The record on the disk, since the one in memory may tell of an epoch that no checkpoint holds.
+        self.record = TrialRecord.read(self.folder) or self.record
+        self.record.state, self.record.error = "failed", error
+        self._write_record()
+
+    def _note(self, report: EpochReport) -> None:
+        """Put a finished epoch into the record in memory."""
         row = {"epoch": report.epoch, "time_ms": time.time_ns() // 1_000_000, "metrics": report.metrics}
         self.record.rows.append(row)
         self.record.epoch = report.epoch
@@ -111,32 +143,27 @@ class ResumableTrial:
             setattr(self.record, name, value)
         if report.epoch in self._milestones:
             self.record.milestones.append(report.epoch)
-            path = milestone_path(self.folder, report.epoch)
-            write_checkpoint(path, self._header(), self._loop.state_dict())
-        self.save()
-        if self._loop.finished:
-            self._finish()
-        else:
+
+    def _save(self, write: Callable[[], object]) -> None:
+        """Write a checkpoint, then the record, and count the seconds that it took without any waiting."""
+
+        def save() -> float:
+            start = time.perf_counter()
+            write()
             self.record.write(self.folder)
-        return report
+            return time.perf_counter() - start
 
-    def save(self) -> None:
-        """Write a rolling checkpoint of exactly now."""
-        self._checkpoints.write(self._loop.epoch, self._loop.step, self._header(), self._loop.state_dict())
-        self._last_write = time.monotonic()
+        self._cadence.saved(patiently(save, self.patience_seconds))
+        self.record.checkpointing = asdict(self._cadence)
 
-    def fail(self, error: str) -> None:
-        """Say in the record that the trial cannot go on; its checkpoints stay."""
-        # The record on the disk, since the one in memory may tell of an epoch whose checkpoint could not be written.
-        self.record = TrialRecord.read(self.folder) or self.record
-        self.record.state, self.record.error = "failed", error
-        self.record.write(self.folder)
+    def _write_record(self) -> None:
+        patiently(lambda: self.record.write(self.folder), self.patience_seconds)
 
     def _finish(self) -> None:
         self.record.state, self.record.result = "finished", self._result(self.record.rows)
-        self.record.write(self.folder)
+        self._write_record()
         self._over = True
-        self._checkpoints.clear()  # the last milestone holds the same state
+        patiently(self._checkpoints.clear, self.patience_seconds)  # the last milestone holds the same state
 
     def _header(self) -> dict[str, Any]:
         record = self.record.to_json()

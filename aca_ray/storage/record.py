@@ -1,7 +1,7 @@
 """The record of a trial: what is known about it, in one JSON file that everybody else reads.
 
 It is written by the process that runs the trial, right after the checkpoint that it describes, so that it never tells
-of anything that a kill could undo.
+of anything that a kill could undo. Epochs since then are not in it yet.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ class TrialRecord:
         process: host and process id that ran it last.
         threads: torch threads it ran with; on a CPU their number can change the last bits of a result.
         seconds: time spent in finished epochs.
+        checkpointing: how often checkpoints are written and what they have cost, up to the last but one: the fields of
+            the pipeline's `Cadence`; None before.
         data_info: name, digest, source and size of the data, for provenance.
         environment: versions and machine, for provenance.
     """
@@ -65,6 +67,7 @@ class TrialRecord:
     process: str = ""
     threads: int = 1
     seconds: float = 0.0
+    checkpointing: Mapping[str, Any] | None = None
     data_info: Mapping[str, Any] | None = None
     environment: Mapping[str, Any] | None = None
 

@@ -11,10 +11,10 @@ import torch
 from aca_ray.pipeline.orders import Order, order_from_json
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.storage import TrialRecord
-from aca_ray.sweep.cluster import tune
+from aca_ray.sweep.cluster import ray, tune
 from aca_ray.training import select_device
 
-SLICE_SECONDS = 10.0  # Ray can pause or stop a trial only between slices
+SLICE_SECONDS = 5.0  # Ray can pause or stop a trial only between slices
 
 
 class TrialActor(tune.Trainable):
@@ -50,13 +50,19 @@ class TrialActor(tune.Trainable):
             over = self._trial.finished
         except Exception:
             self._fail(traceback.format_exc())
-        return {"folder": str(self._order.folder), tune.result.DONE: over}
+        node = ray.get_runtime_context().get_node_id()
+        return {"folder": str(self._order.folder), "node": node, tune.result.DONE: over}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Save the trial in its own folder and leave a note of where that is."""
-        if self._trial is not None and not self._trial.finished:
-            self._trial.save()
+        """Save the trial in its own folder, which belongs to whoever opens it next, and leave a note of where it is."""
+        self.cleanup()
         Path(checkpoint_dir, "folder.txt").write_text(str(self._order.folder))
+
+    def cleanup(self) -> None:
+        """Save the trial in its own folder, where it is not over."""
+        trial, self._trial = self._trial, None
+        if trial is not None and not trial.finished:
+            trial.save()
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Do nothing: the first step opens the folder, which knows better."""
@@ -67,13 +73,15 @@ class TrialActor(tune.Trainable):
         return True
 
     def _fail(self, error: str) -> None:
-        if self._trial is not None:
-            self._trial.fail(error)
+        trial, self._trial = self._trial, None
+        if trial is not None:
+            trial.fail(error)
         else:
-            _record_failure(self._order, error)
+            record_failure(self._order, error)
 
 
-def _record_failure(order: Order, error: str) -> None:
+def record_failure(order: Order, error: str) -> None:
+    """Say in the record of a trial that nobody has open that it cannot go on."""
     record = TrialRecord.read(order.folder) or TrialRecord(
         kind=order.trial.kind,
         fingerprint=order.trial.fingerprint,

@@ -45,6 +45,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noq
 
 __all__ = [
     "NodeAffinitySchedulingStrategy",
+    "cluster_address",
     "ray",
     "ray_session",
     "tune",
@@ -54,6 +55,15 @@ __all__ = [
 ENV_VARS_TO_PROPAGATE.difference_update({name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")})
 
 
+def cluster_address(address: str | None) -> str | None:
+    """Return the address of the running cluster to join, or None where Ray is to be started on this machine.
+
+    Args:
+        address: None takes RAY_ADDRESS, which Ray sets in its jobs.
+    """
+    return address or os.environ.get("RAY_ADDRESS")
+
+
 @contextmanager
 def ray_session(address: str | None) -> Iterator[dict[str, float]]:
     """Yield the cluster's resources while connected; a cluster started here is gone afterwards.
@@ -61,8 +71,7 @@ def ray_session(address: str | None) -> Iterator[dict[str, float]]:
     A session that is open already is used and left open, and a cluster that was running goes on.
 
     Args:
-        address: of a running cluster; None takes RAY_ADDRESS, which Ray sets in its jobs, and without it starts Ray on
-            this machine.
+        address: see `cluster_address`.
 
     Raises:
         SweepError: no cluster answers there.
@@ -70,7 +79,7 @@ def ray_session(address: str | None) -> Iterator[dict[str, float]]:
     if ray.is_initialized():
         yield ray.cluster_resources()
         return
-    address = address or os.environ.get("RAY_ADDRESS")
+    address = cluster_address(address)
     # On all addresses of this machine otherwise, whatever address Ray is told.
     ray_constants.ENABLE_RAY_CLUSTER = bool(address)
     local: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aca_ray.errors import SweepError
 from aca_ray.storage import write_bytes
@@ -37,12 +37,41 @@ class Node:
 
 def live_nodes() -> list[Node]:
     """Return the nodes of the cluster that this process is connected to, without those that take no more work."""
-    draining = ray._private.state.state.get_draining_nodes()  # no public call tells
+    draining = draining_nodes()
     return [
         Node(node["NodeID"], node["NodeManagerHostname"], node["Resources"])
         for node in ray.nodes()
         if node["Alive"] and node["NodeID"] not in draining
     ]
+
+
+def draining_nodes() -> set[str]:
+    """Return the ids of nodes that are about to go, and take no more work."""
+    return set(ray._private.state.state.get_draining_nodes())  # no public call tells
+
+
+def sign_of_life(actor_id: str) -> Any | None:
+    """Return a reference that `ray.get` gets as soon as the node of an actor has answered, and never if it is gone.
+
+    An actor dies with its node some time before Ray knows that the node is dead; until it knows, the reference is not
+    ready, and then getting it raises an error.
+
+    Args:
+        actor_id: of an actor that has died, in hexadecimal digits.
+
+    Returns:
+        The reference, or None if nobody knows where the actor was.
+    """
+    actor = ray._private.state.state.actor_table(actor_id)  # the public one needs the dashboard
+    node = actor.get("Address", {}).get("NodeID", "")
+    if not node.strip("f"):  # Ray's "none" is all f
+        return None
+    there = NodeAffinitySchedulingStrategy(node, soft=False)
+    return ray.remote(num_cpus=0, max_retries=0)(_answer).options(scheduling_strategy=there).remote()
+
+
+def _answer() -> None:
+    pass
 
 
 def ask_nodes(

@@ -24,6 +24,7 @@ from aca_ray.pipeline.orders import (
     all_orders,
     allocation_of,
     evaluation_orders,
+    order_from_json,
     ranking_of,
     rules_of,
     search_orders,
@@ -31,9 +32,10 @@ from aca_ray.pipeline.orders import (
 from aca_ray.pipeline.ranking_orders import RankingOrder
 from aca_ray.storage import TrialRecord
 from aca_ray.storage.lock import exclusive
-from aca_ray.sweep.actor import TrialActor
-from aca_ray.sweep.cluster import ray_session, tune
+from aca_ray.sweep.actor import TrialActor, record_failure
+from aca_ray.sweep.cluster import cluster_address, ray_session, tune
 from aca_ray.sweep.nodes import live_nodes, require_shared
+from aca_ray.sweep.preemption import Preemption
 from aca_ray.sweep.ranking import RankingTasks
 from aca_ray.sweep.reporter import Reporter
 from aca_ray.sweep.resources import accelerator, check_resources, trial_bundle
@@ -108,7 +110,7 @@ def drive_sweep(sweep: Sweep, address: str | None, view: LiveView) -> SweepOutco
                 if len(nodes := live_nodes()) > 1:
                     require_shared(sweep.folder.path, nodes)
                 reporter.start()
-                driver = _Driver(sweep, view, reporter, resources)
+                driver = _Driver(sweep, view, reporter, resources, reuse_actors=cluster_address(address) is None)
                 try:
                     driver.run()
                 except KeyboardInterrupt:  # between Tune's runs, where no handler of ours is in place
@@ -121,8 +123,21 @@ def drive_sweep(sweep: Sweep, address: str | None, view: LiveView) -> SweepOutco
 
 
 class _Driver:
-    def __init__(self, sweep: Sweep, view: LiveView, reporter: Reporter, resources: dict[str, float]) -> None:
-        self.sweep, self.view, self.reporter = sweep, view, reporter
+    """Drives a sweep on a cluster that is connected.
+
+    Args:
+        sweep: what is to be done.
+        view: shows it.
+        reporter: logs it.
+        resources: of the cluster.
+        reuse_actors: whether one process runs many trials; saves 3 s a trial, but Tune gives the next trial to a
+            process whatever becomes of its node.
+    """
+
+    def __init__(
+        self, sweep: Sweep, view: LiveView, reporter: Reporter, resources: dict[str, float], *, reuse_actors: bool
+    ) -> None:
+        self.sweep, self.view, self.reporter, self.reuse_actors = sweep, view, reporter, reuse_actors
         self.interrupt = Interrupt()
         self.failures: list[str] = []
         self.runtime = sweep.spec.runtime
@@ -209,12 +224,21 @@ class _Driver:
                 resources_per_trial=tune.PlacementGroupFactory([trial_bundle(runtime)]),
                 max_concurrent_trials=runtime.max_concurrent,
                 storage_path=str(self.sweep.folder.ray),
-                max_failures=runtime.max_failures,
-                reuse_actors=True,
+                max_failures=-1,
+                scheduler=Preemption(runtime.max_failures, self._give_up),
+                reuse_actors=self.reuse_actors,
                 raise_on_failed_trial=False,
                 callbacks=[_Watch(saw, died, turn)],
                 verbose=0,
             )
+
+    def _give_up(self, order: dict[str, Any]) -> None:
+        tries = self.runtime.max_failures + 1
+        error = f"its process died {tries} times on a machine that lives (out of memory? a crash in a library?)"
+        given_up = order_from_json(order)
+        record_failure(given_up, error)
+        self.view.update(given_up.folder)
+        self.reporter.trial(given_up.folder)
 
     def _search_changed(self, folder: Path) -> None:
         self.reporter.trial(folder)
@@ -267,11 +291,6 @@ class _Driver:
             if record is not None and record.state == "failed":
                 reason = (record.error or "").strip().splitlines()[-1:]
                 self.failures.append(f"{record.kind} {order.trial.short} failed: {' '.join(reason)}")
-            elif record is not None and record.state == "running":
-                self.failures.append(
-                    f"{record.kind} {order.trial.short} did not finish: its process died, and again at "
-                    f"{self.runtime.max_failures} further tries"
-                )
 
 
 class _Watch(tune.Callback):

@@ -61,6 +61,7 @@ class EpochLoop:
     Attributes:
         epoch: number of finished epochs.
         step: number of finished steps of the epoch under way.
+        seconds: time spent in them.
     """
 
     def __init__(self, work: EpochWork, num_epochs: int) -> None:
@@ -68,7 +69,7 @@ class EpochLoop:
         self.num_epochs = num_epochs
         self.epoch = 0
         self.step = 0
-        self._seconds = 0.0
+        self.seconds = 0.0
 
     @property
     def finished(self) -> bool:
@@ -88,10 +89,10 @@ class EpochLoop:
             self.work.step(self.epoch, self.step)
             self.step += 1
             if time.perf_counter() - start >= slice_seconds and not self.work.is_over(self.epoch, self.step):
-                self._seconds += time.perf_counter() - start
+                self.seconds += time.perf_counter() - start
                 return None
         metrics = self.work.end_epoch(self.epoch)
-        seconds = self._seconds + time.perf_counter() - start
+        seconds = self.seconds + time.perf_counter() - start
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise TrialError(
@@ -101,7 +102,7 @@ class EpochLoop:
         metrics["time/epoch_seconds"] = seconds
         metrics["time/images_per_second"] = self.work.images_per_epoch / seconds
         metrics["memory/peak_bytes"] = float(peak_memory_bytes(self.work.device))
-        self.epoch, self.step, self._seconds = self.epoch + 1, 0, 0.0
+        self.epoch, self.step, self.seconds = self.epoch + 1, 0, 0.0
         return EpochReport(self.epoch, metrics)
 
     def state_dict(self) -> dict[str, Any]:
@@ -109,14 +110,14 @@ class EpochLoop:
         return {
             "epoch": self.epoch,
             "step": self.step,
-            "seconds": self._seconds,
+            "seconds": self.seconds,
             "work": self.work.state_dict(),
             "random": random_states(self.work.device),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go to a state that `state_dict` returned; what follows is bit for bit what would have followed there."""
-        self.epoch, self.step, self._seconds = state["epoch"], state["step"], state["seconds"]
+        self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         if self.step:
             self.work.begin_epoch(self.epoch)
         self.work.load_state_dict(state["work"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from aca_ray import api
 from aca_ray.cli import main
+from aca_ray.pipeline.orders import all_orders
 from aca_ray.storage import write_checkpoint
 
 torch.set_num_threads(1)
@@ -159,6 +162,31 @@ def test_status_of_an_empty_storage(run: Run, folder: Path) -> None:
     assert run("status") == (0, "no sweeps in results\n", [])
     assert run("status", "--storage", "elsewhere") == (0, "no sweeps in elsewhere\n", [])
     assert list(folder.iterdir()) == []
+
+
+def test_status_says_what_checkpoints_cost_and_a_preemption_loses(run: Run, folder: Path) -> None:
+    (folder / "spec.yaml").write_text(
+        "name: small\nexperiment:\n  methods: darts\n  skip: searched\n  seeds: [0]\n  epochs: 2\n"
+        "  data: {name: digits, max_train_images: 64}\n  network: {channels: 4, cells: 3}\n"
+        "  evaluation: {protocol: small}\n"
+    )
+    (order, *_) = all_orders(api.create("spec.yaml"))
+    code, out, errors = run("status", "small")
+    assert (code, errors) == (0, [])
+    assert "checkpoints" not in out
+    trial = order.open(torch.device("cpu"))
+    while not trial.finished:
+        trial.advance()
+    code, out, errors = run("status", "small")
+    assert (code, errors) == (0, [])
+    *table, checkpoints, summary = out.splitlines()
+    assert len(table) == 3
+    number = r"\d+\.\d"
+    assert re.fullmatch(
+        f"checkpoints: {number} % of training time, one every {number} s; a preemption loses at most {number} s",
+        checkpoints,
+    )
+    assert summary == "2 trials: 1 finished, 1 waiting; no process drives it"
 
 
 def test_storage_that_is_not_there(run: Run, folder: Path) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aca_ray.config import parse_spec
+from aca_ray.pipeline.cadence import Cadence
 from aca_ray.pipeline.manifest import create_sweep
 from aca_ray.pipeline.orders import Order, all_orders
 from aca_ray.pipeline.vocabulary import vocabulary
@@ -40,7 +42,14 @@ def make_orders(tmp_path: Path) -> Callable[[int], list[Order]]:
 def write_record() -> Callable[..., None]:
     """Return a function that writes the record of an order, so many epochs done."""
 
-    def write(order: Order, epoch: int, state: str = "running", seconds: float = 0.0, num_epochs: int = 4) -> None:
+    def write(
+        order: Order,
+        epoch: int,
+        state: str = "running",
+        seconds: float = 0.0,
+        num_epochs: int = 4,
+        cadence: Cadence | None = None,
+    ) -> None:
         split = "search_valid" if order.trial.kind == "search" else "test"
         metrics: dict[str, Any] = {f"{split}/loss": 2.0 / (epoch or 1), f"{split}/accuracy": epoch / 8}
         if order.trial.kind == "search":
@@ -54,6 +63,7 @@ def write_record() -> Callable[..., None]:
             epoch=epoch,
             rows=[{"epoch": number, "time_ms": 0, "metrics": metrics} for number in range(1, epoch + 1)],
             seconds=seconds,
+            checkpointing=None if cadence is None else asdict(cadence),
         ).write(order.folder)
 
     return write

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from aca_ray.display import progress_lines, read_progress
 from aca_ray.display.progress import clock
+from aca_ray.pipeline.cadence import Cadence
 from aca_ray.pipeline.orders import Order
 
 MakeOrders = Callable[[int], list[Order]]
@@ -75,3 +77,38 @@ def test_no_estimate_before_the_first_epoch(make_orders: MakeOrders, write_recor
     write_record(order, 0)
     (line,) = read_progress([order]).lines
     assert (line.state, line.epoch, line.num_epochs, line.seconds_left) == ("running", 0, 4, None)
+
+
+def test_what_checkpoints_cost_and_a_preemption_loses(
+    make_orders: MakeOrders, write_record: Callable[..., None]
+) -> None:
+    orders = make_orders(1)
+    for order in orders:
+        write_record(order, 1)
+    assert read_progress(orders).checkpoints() is None
+    slow = Cadence(
+        num_saves=5,
+        saving_seconds=8.0,
+        training_seconds=640.0,
+        longest_seconds=128.5,
+        cost_seconds=1.6,
+        epoch_seconds=90.0,
+    )
+    quick = Cadence(
+        num_saves=75,
+        saving_seconds=2.0,
+        training_seconds=360.0,
+        longest_seconds=9.0,
+        cost_seconds=0.02,
+        epoch_seconds=9.0,
+    )
+    write_record(orders[0], 3, cadence=slow)
+    write_record(orders[1], 4, state="finished", cadence=quick)
+    assert read_progress(orders).checkpoints() == (
+        "checkpoints: 1.0 % of training time, one every 12.5 s; a preemption loses at most 128.5 s"
+    )
+    write_record(orders[0], 3, cadence=replace(slow, cost_seconds=9.0, epoch_seconds=1800.0))
+    sentence = read_progress(orders).checkpoints()
+    assert sentence is not None
+    assert sentence.endswith("a preemption loses at most 450.0 s")  # the next is due after 50 times its cost
+    assert len(sentence) < 100

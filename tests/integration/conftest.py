@@ -12,7 +12,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,11 +41,13 @@ class SweepProcess:
     Attributes:
         folder: working directory; results go to folder/results.
         tracking: URI of the MLflow store of the spec; null for the one in the results.
+        prefix: how each command begins.
     """
 
     folder: Path
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     tracking: str | None = None
+    prefix: Sequence[str] = ()
 
     @property
     def sweep(self) -> Path:
@@ -55,7 +57,7 @@ class SweepProcess:
         """Start `aca-ray` with arguments."""
         output = open(self.folder / f"output-{time.time_ns()}.txt", "w+")  # noqa: SIM115 - lives as long as the process
         return subprocess.Popen(
-            [sys.executable, "-m", "aca_ray.cli", *arguments],
+            [*self.prefix, sys.executable, "-m", "aca_ray.cli", *arguments],
             cwd=self.folder,
             env=self.environment(),
             stdout=output,
@@ -67,10 +69,10 @@ class SweepProcess:
         """Return the environment that marks a process."""
         return {**os.environ, MARK: self.mark}
 
-    def run(self, *arguments: str) -> tuple[int, str]:
-        """Run `aca-ray` to its end; return its exit code and output."""
+    def run(self, *arguments: str, seconds: float = 240.0) -> tuple[int, str]:
+        """Run `aca-ray` to its end, for at most so many seconds; return its exit code and output."""
         process = self.start(*arguments)
-        code = process.wait(timeout=240)
+        code = process.wait(timeout=seconds)
         return code, self.output()
 
     def output(self) -> str:

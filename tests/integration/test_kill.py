@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,16 +34,15 @@ def test_a_killed_driver_is_resumed(
     process: SweepProcess, undisturbed: SweepProcess, kind: str, truncate: bool
 ) -> None:
     running = process.start("run", "spec.yaml")
-    process.wait_for_epoch(kind, 2)
+    process.wait_for(lambda: bool(_checkpoints_of_a_trial_under_way(process, kind, 2 if truncate else 1)))
     running.kill()
     running.wait()
-    if truncate:  # the checkpoint before is used, and one epoch is done again
+    if truncate:  # the checkpoint before is used, and an epoch that the record tells of is done again
+        for pid in process.processes("ray::TrialActor"):
+            os.kill(pid, signal.SIGKILL)
         process.wait_for(lambda: not process.processes("ray::TrialActor"))
-        checkpoints = [sorted(folder.glob("*.ckpt")) for folder in process.sweep.glob("*/*/checkpoints")]
-        newest = [paths[-1] for paths in checkpoints if len(paths) > 1]
-        assert newest
-        for path in newest:
-            path.write_bytes(path.read_bytes()[:-100])
+        newest = _checkpoints_of_a_trial_under_way(process, kind, 2)[-1]
+        newest.write_bytes(newest.read_bytes()[:-100])
     finished = {r["fingerprint"]: r["rows"] for r in process.records() if r["state"] == "finished"}
     code, output = process.run("resume", "small")
     assert code == 0, output
@@ -77,6 +78,20 @@ def test_two_drivers_never_share_a_sweep(process: SweepProcess) -> None:
     assert "another process drives this sweep" in output
     running.kill()
     running.wait()
+
+
+def _checkpoints_of_a_trial_under_way(process: SweepProcess, kind: str, num: int) -> list[Path]:
+    """Return the checkpoints, oldest first, of a trial that runs and has so many; none if there is no such trial.
+
+    Trials whose milestones are ranked are left out: a damaged milestone would be a failure of its ranking as well.
+    """
+    for path in process.sweep.glob("*/*/record.json"):
+        record = json.loads(path.read_text())
+        if (record["kind"], record["state"], record["trial"]["skip"]) == (kind, "running", "searched"):
+            found = [*path.parent.glob("checkpoints/*.ckpt"), *path.parent.glob("milestones/*.ckpt")]
+            if len(found) >= num and record["epoch"]:
+                return sorted(found, key=lambda checkpoint: checkpoint.stat().st_mtime_ns)
+    return []
 
 
 def _without_seconds(text: str) -> list[dict[str, str]]:

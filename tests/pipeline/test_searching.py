@@ -41,7 +41,7 @@ def measured(record: TrialRecord) -> list[dict[str, float]]:
 
 
 def rolling(folder: Path) -> list[Path]:
-    return sorted((folder / "checkpoints").iterdir())
+    return sorted((folder / "checkpoints").glob("*"))
 
 
 def check_end(folder: Path, searched: Path, same: Same, resumes: int) -> None:
@@ -114,11 +114,34 @@ def test_after_an_epoch_the_disk_tells_of_it(tmp_path: Path, make_trial: MakeTri
     record = read(folder)
     assert (record.state, record.epoch, record.milestones) == ("running", 1, [1])
     assert record.rows[0]["metrics"] == report.metrics
-    header, state = read_checkpoint(milestone_path(folder, 1))
+    header, _ = read_checkpoint(milestone_path(folder, 1))
     assert (header["kind"], header["epoch"], header["step"]) == ("search", 1, 0)
     assert header["record"]["rows"] == record.rows
-    _, newest = read_checkpoint(rolling(folder)[-1])
-    assert torch.equal(newest["random"]["torch"], state["random"]["torch"])
+    assert rolling(folder) == []  # the milestone is the checkpoint
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_milestone_is_gone_on_from_as_long_as_it_is_the_newest(
+    tmp_path: Path,
+    searched: Path,
+    make_trial: MakeTrial,
+    start: Start,
+    finish: Finish,
+    assert_equal_states: Same,
+    damaged: bool,
+) -> None:
+    folder = tmp_path / "trial"
+    trial = start(make_trial(), folder)
+    trial.advance(0.0)
+    trial.save()
+    trial.advance(0.0)
+    if damaged:
+        path = milestone_path(folder, 1)
+        path.write_bytes(path.read_bytes()[:-100])
+    resumed = start(make_trial(), folder)
+    assert resumed.record.milestones == ([] if damaged else [1])
+    finish(resumed)
+    check_end(folder, searched, assert_equal_states, resumes=1)
 
 
 @pytest.mark.parametrize("num_steps", [2, 3], ids=["after epoch 1", "within epoch 2"])
@@ -243,6 +266,7 @@ def test_folder_of_another_trial_is_refused(
     if left != "record":
         (folder / "record.json").unlink()
     if left == "rolling checkpoint":
+        (folder / "checkpoints").mkdir()
         milestone_path(folder, 2).rename(folder / "checkpoints" / "epoch_00002_step_0000000.ckpt")
     before = {path: path.read_bytes() for path in folder.rglob("*.*")}
     with pytest.raises(CheckpointError, match=f"{make_trial().fingerprint}, not .*{other.fingerprint}"):

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import logging
+import re
+import subprocess
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,6 +35,14 @@ TRIAL = SearchTrial(
     milestones=(1, 2),
 )
 ADVICE = "No space left on device.*Free some space and resume"
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the trial that never met a full disk."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    finish(open_trial(folder))
+    return folder
 
 
 def test_checkpoint_before_is_intact(small_disk: Callable[[str], Path]) -> None:
@@ -74,16 +89,41 @@ def test_parquet_that_does_not_fit(small_disk: Callable[[str], Path]) -> None:
     assert [path.name for path in disk.iterdir()] == ["filler"]
 
 
-def test_trial_fails_and_resumes_after_space_is_freed(small_disk: Callable[[str], Path], tmp_path: Path) -> None:
-    uninterrupted = open_trial(tmp_path / "uninterrupted")
-    finish(uninterrupted)
+def test_trial_waits_until_space_is_freed(
+    small_disk: Callable[[str], Path], uninterrupted: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = small_disk("16m")
+    folder = disk / "trial"
+    trial = open_trial(folder)
+    trial.advance()
+    fill(disk)
+    freeing = threading.Timer(1.5, (disk / "filler").unlink)
+    freeing.start()
+    start = time.monotonic()
+    with caplog.at_level(logging.WARNING):
+        finish(trial)
+    assert time.monotonic() - start > 1.5
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert warning.startswith(f"waiting up to 120 seconds for the storage: {disk}")
+    assert re.search(ADVICE, warning)
+    check_end(folder, uninterrupted, resumes=0)
+    assert trial.record.checkpointing is not None
+    assert trial.record.checkpointing["saving_seconds"] < 1.5  # waiting is not what a checkpoint costs
+
+
+def test_trial_fails_and_resumes_after_space_is_freed(small_disk: Callable[[str], Path], uninterrupted: Path) -> None:
     disk = small_disk("16m")
     folder = disk / "trial"
     trial = open_trial(folder)
     trial.advance()
     fill(disk, leave=16_384)  # room for a record, not for a checkpoint
-    with pytest.raises(StorageError, match=ADVICE):
-        trial.advance()
+    trial.patience_seconds = 2.0
+    start = time.monotonic()
+    with pytest.raises(StorageError, match=ADVICE) as caught:
+        finish(trial)
+    assert 2.0 <= time.monotonic() - start < 10.0
+    assert isinstance(caught.value.__cause__, OSError)
+    assert caught.value.__cause__.errno == errno.ENOSPC
     trial.fail("traceback of the StorageError")
     record = TrialRecord.read(folder)
     assert record is not None
@@ -98,17 +138,47 @@ def test_trial_fails_and_resumes_after_space_is_freed(small_disk: Callable[[str]
     resumed = open_trial(folder)
     assert resumed.record.epoch == 1
     finish(resumed)
-    record = TrialRecord.read(folder)
-    assert record is not None
-    assert (record.state, record.error, record.resumes) == ("finished", None, 1)
-    assert [row["epoch"] for row in record.rows] == [1, 2]
-    expected_record = TrialRecord.read(uninterrupted.folder)
-    assert expected_record is not None
-    assert record.alphas == expected_record.alphas
-    _, expected = read_checkpoint(milestone_path(uninterrupted.folder, 2))
-    _, found = read_checkpoint(milestone_path(folder, 2))
-    for name, tensor in expected["work"]["network"].items():
-        assert torch.equal(found["work"]["network"][name], tensor), name
+    check_end(folder, uninterrupted, resumes=1)
+
+
+WAITS = """
+import json, logging, sys, torch
+from pathlib import Path
+from aca_ray.config import SearchTrial
+from aca_ray.pipeline.searching import open_search
+
+torch.set_num_threads(1)
+logging.basicConfig(stream=sys.stdout)
+folder = Path(sys.argv[1])
+trial = open_search(SearchTrial.from_json(json.loads(sys.argv[2])), folder, folder, torch.device("cpu"))
+trial.advance()
+print("saved", flush=True)
+input()
+trial.advance()
+"""
+
+
+def test_killed_while_it_waits(
+    small_disk: Callable[[str], Path], start_python: Callable[..., subprocess.Popen[str]], uninterrupted: Path
+) -> None:
+    disk = small_disk("16m")
+    folder = disk / "trial"
+    process = start_python(WAITS, folder, json.dumps(TRIAL.to_json()))
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.readline() == "saved\n"
+    before = {path: path.read_bytes() for path in folder.rglob("*.*")}
+    fill(disk)
+    process.stdin.write("\n")
+    process.stdin.flush()
+    assert "waiting up to 120 seconds for the storage" in process.stdout.readline()
+    process.kill()
+    process.wait()
+    assert {path: path.read_bytes() for path in folder.rglob("*.*")} == before
+    (disk / "filler").unlink()
+    resumed = open_trial(folder)
+    finish(resumed)
+    check_end(folder, uninterrupted, resumes=1)
 
 
 def fill(disk: Path, leave: int = 0) -> None:
@@ -130,3 +200,17 @@ def open_trial(folder: Path) -> ResumableTrial:
 def finish(trial: ResumableTrial) -> None:
     while trial.record.state != "finished":
         trial.advance()
+
+
+def check_end(folder: Path, uninterrupted: Path, resumes: int) -> None:
+    """Assert that a trial ended bit for bit as the uninterrupted one."""
+    record, expected_record = TrialRecord.read(folder), TrialRecord.read(uninterrupted)
+    assert record is not None
+    assert expected_record is not None
+    assert (record.state, record.error, record.resumes) == ("finished", None, resumes)
+    assert [row["epoch"] for row in record.rows] == [1, 2]
+    assert record.alphas == expected_record.alphas
+    _, expected = read_checkpoint(milestone_path(uninterrupted, 2))
+    _, found = read_checkpoint(milestone_path(folder, 2))
+    for name, tensor in expected["work"]["network"].items():
+        assert torch.equal(found["work"]["network"][name], tensor), name

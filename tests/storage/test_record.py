@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ RECORD = TrialRecord(
     device="cuda",
     threads=2,
     seconds=1.25,
+    checkpointing={"num_saves": 2, "saving_seconds": 0.125},
     data_info={"digest": "d" * 64},
     environment={"torch": "2.14"},
 )
@@ -47,6 +49,13 @@ def test_a_fresh_record(tmp_path: Path) -> None:
     assert read == fresh
     assert (fresh.state, fresh.epoch, fresh.rows, fresh.milestones, fresh.resumes) == ("running", 0, [], [], 0)
     assert fresh.rows is not TrialRecord(kind="search", fingerprint="0" * 64, trial={}, num_epochs=4).rows
+
+
+def test_a_record_from_before_checkpoints_were_measured(tmp_path: Path) -> None:
+    value = RECORD.to_json()
+    del value["checkpointing"]
+    (tmp_path / "record.json").write_text(json.dumps(value))
+    assert TrialRecord.read(tmp_path) == replace(RECORD, checkpointing=None)
 
 
 def test_no_record(tmp_path: Path) -> None:

@@ -1,0 +1,47 @@
+"""A sweep on a cluster from which everything is taken once ends exactly as the undisturbed one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from faults import SPEC, Scene
+from ray_nodes import CAN_UNSHARE
+
+if TYPE_CHECKING:
+    from conftest import SweepProcess
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not CAN_UNSHARE, reason="needs the right to make namespaces"),
+]
+
+
+def test_every_fault_in_one_sweep(
+    process: SweepProcess, servers: SweepProcess, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    spec = {"seeds": [0, 1, 2], "epochs": 40}
+    scene = Scene(process, servers)
+    (process.folder / "spec.yaml").write_text(SPEC.format(**spec, max_failures=1, tracking=scene.mlflow.uri))
+    scene.start()
+    scene.run("run", "spec.yaml")
+    effects = [
+        scene.lose_node(),
+        scene.drain_node(),
+        scene.kill_worker(),
+        scene.restart_head(),
+        scene.kill_driver(),
+        scene.lose_mlflow(seconds=5),
+    ]
+    code = scene.running.wait(timeout=240)
+    print(*effects, sep="\n")
+    assert code == 0, process.output()
+    assert effects[1].lost == 0
+    process.check_tracked_once()
+    undisturbed = type(process)(tmp_path_factory.mktemp("alone"))
+    (undisturbed.folder / "spec.yaml").write_text(SPEC.format(**spec, max_failures=1, tracking="null"))
+    code, output = undisturbed.run("run", "spec.yaml")
+    assert code == 0, output
+    assert process.outcome() == undisturbed.outcome()
+    assert len(process.records()) == 12

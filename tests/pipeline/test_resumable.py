@@ -1,0 +1,141 @@
+"""What the disk tells of a trial whose epochs are far shorter than a checkpoint takes, at any moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from aca_ray.errors import TrialError
+from aca_ray.pipeline.cadence import Cadence
+from aca_ray.pipeline.layout import milestone_path
+from aca_ray.pipeline.resumable import ResumableTrial
+from aca_ray.storage import TrialRecord, read_checkpoint, read_header
+
+NUM_EPOCHS, MILESTONES = 40, (25, 40)
+
+
+class Draws:
+    """Adds up a random number per step, two steps an epoch; may diverge in an epoch."""
+
+    device = torch.device("cpu")
+    images_per_epoch = 2
+
+    def __init__(self, diverges_in: int | None = None) -> None:
+        torch.manual_seed(0)
+        self.total, self.diverges_in = torch.zeros(()), diverges_in
+
+    def is_over(self, epoch: int, step: int) -> bool:
+        return step == 2
+
+    def begin_epoch(self, epoch: int) -> None:
+        pass
+
+    def step(self, epoch: int, index: int) -> None:
+        self.total = self.total + torch.rand(())
+
+    def end_epoch(self, epoch: int) -> dict[str, float]:
+        return {"total": float("nan") if epoch + 1 == self.diverges_in else self.total.item()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"total": self.total}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.total = state["total"]
+
+
+def start(folder: Path, diverges_in: int | None = None) -> ResumableTrial:
+    record = TrialRecord(kind="search", fingerprint="a" * 64, trial={}, num_epochs=NUM_EPOCHS)
+    work = Draws(diverges_in)
+    return ResumableTrial(folder, record, work, milestones=MILESTONES, describe=dict, result=lambda rows: {})
+
+
+def finish(trial: ResumableTrial) -> None:
+    while not trial.finished:
+        trial.advance()
+
+
+def read(folder: Path) -> TrialRecord:
+    record = TrialRecord.read(folder)
+    assert record is not None
+    return record
+
+
+def newest_header(folder: Path) -> dict[str, Any]:
+    headers = [read_header(path) for path in folder.glob("*/*.ckpt")]
+    return max(headers, key=lambda header: (header["epoch"], header["step"]))
+
+
+def test_the_record_tells_of_what_the_newest_checkpoint_holds(tmp_path: Path) -> None:
+    trial = start(tmp_path)
+    told = []
+    while not trial.finished:
+        trial.advance()
+        record, held = read(tmp_path), newest_header(tmp_path)["record"]
+        assert (record.epoch, record.rows, record.milestones) == (held["epoch"], held["rows"], held["milestones"])
+        told.append(record.epoch)
+    assert told[0] == 1  # the first epoch is saved, to know what that costs
+    assert told[1:24] != list(range(2, 25))  # not every one after it
+    assert told[24] == 25
+    assert told[39] == 40
+    assert trial.record.checkpointing is not None
+    cadence = Cadence(**trial.record.checkpointing)
+    assert 3 <= cadence.num_saves < NUM_EPOCHS
+    assert 0 < cadence.training_seconds <= read(tmp_path).seconds
+    assert read(tmp_path) == trial.record
+
+
+@pytest.mark.parametrize("killed_after", [1, 2, 24, 25, 30])
+def test_rows_that_were_told_of_are_never_told_anew(tmp_path: Path, killed_after: int) -> None:
+    finish(start(tmp_path / "undisturbed"))
+    trial = start(tmp_path / "killed")
+    for _ in range(killed_after):
+        trial.advance()
+    told = read(tmp_path / "killed").rows
+    resumed = start(tmp_path / "killed")
+    assert resumed.record.rows == told
+    finish(resumed)
+    rows = read(tmp_path / "killed").rows
+    assert rows[: len(told)] == told  # to the millisecond
+    assert [row["epoch"] for row in rows] == list(range(1, NUM_EPOCHS + 1))
+    totals, expected = (
+        [row["metrics"]["total"] for row in read(tmp_path / name).rows] for name in ("killed", "undisturbed")
+    )
+    assert totals == expected
+    for epoch in MILESTONES:
+        found, same = (read_checkpoint(milestone_path(tmp_path / name, epoch))[1] for name in ("killed", "undisturbed"))
+        assert torch.equal(found["work"]["total"], same["work"]["total"])
+        assert torch.equal(found["random"]["torch"], same["random"]["torch"])
+
+
+def test_a_resumed_trial_knows_what_a_checkpoint_costs(tmp_path: Path) -> None:
+    trial = start(tmp_path)
+    trial.advance()
+    trial.save()
+    resumed = start(tmp_path)
+    assert resumed.record.checkpointing is not None
+    before = Cadence(**resumed.record.checkpointing)
+    assert before.num_saves == 1
+    resumed.advance()
+    resumed.save()
+    assert resumed.record.checkpointing is not None
+    assert Cadence(**resumed.record.checkpointing).num_saves == 2
+
+
+def test_saving_on_request_brings_the_record_along(tmp_path: Path) -> None:
+    trial = start(tmp_path)
+    for _ in range(3):
+        trial.advance()
+    trial.save()
+    assert read(tmp_path).epoch == newest_header(tmp_path)["epoch"] == 3
+
+
+def test_a_trial_that_diverges_tells_of_its_last_checkpoint(tmp_path: Path) -> None:
+    trial = start(tmp_path, diverges_in=20)
+    with pytest.raises(TrialError, match="epoch 20: total is nan"):
+        finish(trial)
+    trial.fail("traceback")
+    record = read(tmp_path)
+    assert (record.state, record.rows) == ("failed", newest_header(tmp_path)["record"]["rows"])
