@@ -70,9 +70,9 @@ def survived(servers: SweepProcess, server: MlflowServer, known: dict[str, str])
     write_spec(servers, server.uri)
     with observed(servers) as seen:
         running = servers.start("run", "spec.yaml")
-        servers.wait_for_epoch("search", 2)
+        servers.wait_for_epoch("search", 1)
         server.kill()
-        servers.wait_for_epoch("search", 4)
+        servers.wait_for(lambda: "MLflow cannot be reached" in servers.output())
         server.start()
         assert running.wait(timeout=120) == 0, servers.output()
     return servers, seen
@@ -85,7 +85,6 @@ def write_spec(process: SweepProcess, tracking: str) -> None:
 
 def test_a_server_that_died_and_came_back_has_everything_once(survived: tuple[SweepProcess, Seen]) -> None:
     sweep, _ = survived
-    assert "MLflow cannot be reached" in sweep.output()
     assert "MLflow can be reached again" in sweep.output()
     sweep.check_tracked_once()
 
@@ -111,7 +110,7 @@ def test_a_server_that_is_away_at_the_end(process: SweepProcess, server: MlflowS
         client.rename_experiment(earlier.experiment_id, "earlier")
     write_spec(process, server.uri)
     running = process.start("run", "spec.yaml")
-    process.wait_for_epoch("search", 2)
+    process.wait_for_epoch("search", 1)
     server.kill()
     process.wait_for(lambda: "waiting up to 120 s for MLflow" in process.output())
     running.send_signal(signal.SIGINT)
