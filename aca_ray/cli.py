@@ -208,7 +208,7 @@ def _report(sweep: Sweep, address: str | None) -> int:
         print(failure, file=sys.stderr)
     print(f"files: {_relative(folder)} (comparison/ holds the tables and plots)")
     if not outcome.tracked:
-        print("some of it could not be logged to MLflow yet; a resume logs the rest", file=sys.stderr)
+        print(f"some of it could not be logged to MLflow yet; to log the rest: {again}", file=sys.stderr)
     if outcome.interrupted:
         print(f"interrupted; nothing finished is lost. To go on: {again}")
         return INTERRUPTED

@@ -6,11 +6,21 @@ knows no registry.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from aca_ray.errors import unknown_name
 
@@ -225,6 +235,21 @@ class RuntimeSpec(_Frozen):
     """How often a trial is taken up again after its process died."""
     address: Annotated[str, Field(pattern=r"^[^/]+$")] | None = None
     """Running Ray cluster (host:port, or auto), never shut down; null takes RAY_ADDRESS, without it starts Ray here."""
+
+    @field_validator("storage", "tracking")
+    @classmethod
+    def _holds_no_password(cls, value: str | None) -> str | None:
+        """Refuse a password without repeating it."""
+        if value is not None and re.search(r"://[^/:@]*:[^@]*@|[?&]\w*password=", value, re.IGNORECASE):
+            raise ProblemError(
+                [
+                    f"{PLACE}: holds a password, and a spec is kept with the results and shown by MLflow; take it out. "
+                    "It is read from the environment: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or "
+                    "~/.mlflow/credentials), PGPASSWORD (or ~/.pgpass) for PostgreSQL, AWS_ACCESS_KEY_ID and "
+                    "AWS_SECRET_ACCESS_KEY (or ~/.aws/credentials) for S3"
+                ]
+            )
+        return value
 
 
 class SweepSpec(_Frozen):

@@ -6,7 +6,8 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from aca_ray.errors import SweepError
@@ -38,6 +39,8 @@ for _name, _value in _ENVIRONMENT.items():
 
 import ray  # noqa: E402 - the environment has to be set before
 from ray import tune  # noqa: E402
+from ray._private import ray_constants  # noqa: E402
+from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE  # noqa: E402
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: E402
 
 __all__ = [
@@ -47,6 +50,9 @@ __all__ = [
     "ray_session",
     "tune",
 ]  # everybody gets ray from here, after the environment is set
+
+# Tune would put these on the command lines of trials, and in what every holder of Ray's token can read.
+ENV_VARS_TO_PROPAGATE.difference_update({name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")})
 
 
 def cluster_address(address: str | None) -> str | None:
@@ -74,7 +80,11 @@ def ray_session(address: str | None) -> Iterator[dict[str, float]]:
         yield ray.cluster_resources()
         return
     address = cluster_address(address)
+    # On all addresses of this machine otherwise, whatever address Ray is told.
+    ray_constants.ENABLE_RAY_CLUSTER = bool(address)
     local: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
+    if not address:
+        _make_token_private()
     try:
         if address and ":" in address:  # Ray itself tries for two minutes
             host, _, port = address.rpartition(":")
@@ -90,3 +100,11 @@ def ray_session(address: str | None) -> Iterator[dict[str, float]]:
         yield ray.cluster_resources()
     finally:
         ray.shutdown()
+
+
+def _make_token_private() -> None:
+    """Make the file that Ray writes its token to, if there is none, so that other users cannot read the token."""
+    token = Path.home() / ".ray" / "auth_token"
+    with suppress(OSError):  # Ray says so itself if it needs the file
+        token.parent.mkdir(exist_ok=True)
+        token.touch(mode=0o600)

@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from aca_ray.pipeline.drawing import draw_search
@@ -13,6 +14,8 @@ from aca_ray.pipeline.manifest import Sweep, storage_folder
 from aca_ray.storage import TrialRecord
 
 logger = logging.getLogger(__name__)
+
+_PATIENCE_SECONDS = 120.0
 
 
 class Reporter:
@@ -33,11 +36,20 @@ class Reporter:
         self._lock = threading.Lock()
         self.error: BaseException | None = None
         self.complete = False
+        self._opened = threading.Event()
+        self._patience_seconds = 0.0
         self._thread = threading.Thread(target=self._run, name="tracking", daemon=True)
 
     def start(self) -> None:
-        """Open the store and begin to work, in the background."""
+        """Open the store, then work in the background.
+
+        Raises:
+            AcaRayError: the store refuses; one that cannot be reached is tried again while the sweep goes on.
+        """
         self._thread.start()
+        self._opened.wait()
+        if self.error is not None:
+            raise self.error
 
     def trial(self, folder: Path) -> None:
         """Log what is new in a trial's record."""
@@ -48,7 +60,8 @@ class Reporter:
         self._put(("allocation", folder), lambda: self._log_allocation(search_folder, folder, epoch))
 
     def finish(self, comparison: Path, metrics: Mapping[str, float]) -> None:
-        """Log the comparison, and that the sweep is done."""
+        """Log the comparison, and that the sweep is done; `stop` then waits for a server that is away."""
+        self._patience_seconds = _PATIENCE_SECONDS
         self._put("finish", lambda: self._tracker.finish(comparison, metrics))
 
     def interrupt(self) -> None:
@@ -56,10 +69,11 @@ class Reporter:
         self._put("interrupt", lambda: self._tracker.interrupt())
 
     def stop(self) -> bool:
-        """Wait until all is logged and return whether it was; False means that a later resume has to log the rest."""
+        """Wait until all is logged, or for an interrupt; return whether it was, else a resume has to log the rest."""
         self._jobs.put(None)
         if self._thread.ident is not None:
-            self._thread.join()
+            with suppress(KeyboardInterrupt):
+                self._thread.join()
         return self.complete
 
     def _put(self, key: object, job: Callable[[], None]) -> None:
@@ -78,6 +92,7 @@ class Reporter:
                 open_store(spec.runtime.tracking, storage_folder(spec)), spec.name, self._sweep.fingerprint
             )
             self._tracker.open(self._sweep.text, spec.experiment.model_dump(mode="json"), spec.description)
+            self._opened.set()
             while (item := self._jobs.get()) is not None:
                 key, job = item
                 with self._lock:
@@ -86,10 +101,12 @@ class Reporter:
                     job()
                 except Exception:
                     logger.exception("tracking: %s could not be logged; a resume logs it again", key)
-            self.complete = self._tracker.flush()
+            self.complete = self._tracker.flush(self._patience_seconds)
         except BaseException as error:
             self.error = error
-            logger.warning("tracking: off (%s); the sweep goes on, and a resume logs what is missing", error)
+            if self._opened.is_set():
+                logger.warning("tracking: off (%s); the sweep goes on, and a resume logs what is missing", error)
+            self._opened.set()
 
     def _log_trial(self, folder: Path) -> None:
         record = TrialRecord.read(folder)

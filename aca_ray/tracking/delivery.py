@@ -62,12 +62,27 @@ class Delivery:
             self._waiting.pop(key, None)
             self._refused.pop(key, None)
 
-    def flush(self) -> bool:
-        """Try everything that waits, at once; return whether nothing is left."""
+    def flush(self, patience_seconds: float = 0.0) -> bool:
+        """Try everything that waits, at once; return whether nothing is left.
+
+        Args:
+            patience_seconds: how long it is tried again, after each pause, while MLflow cannot be reached.
+        """
+        end = time.monotonic() + patience_seconds
         self._refused.clear()
         self._run(list(self._waiting))
+        if self._away and patience_seconds:
+            logger.warning("tracking: waiting up to %g s for MLflow, to log the rest", patience_seconds)
+        while self._away and (left := end - time.monotonic()) > 0:
+            time.sleep(min(self._pause_seconds, left))
+            self._run(list(self._waiting))
         self._warn_of_refusals()
         return not self._waiting
+
+    @property
+    def _away(self) -> bool:
+        """Whether MLflow could not be reached for something that waits."""
+        return bool(self._waiting) and not self._reachable
 
     def _attempt(self, key: str, work: Work) -> None:
         self._waiting[key] = work

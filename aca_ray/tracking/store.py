@@ -19,7 +19,8 @@ from aca_ray.errors import ConfigError, StorageError
 from aca_ray.storage.lock import exclusive
 
 UI_PORT = 5000
-SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
+SERVERS = ("http", "https", "databricks")
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 _SQLITE = "sqlite:///"
 
@@ -35,6 +36,20 @@ class Store:
 
     uri: str
     artifact_root: str | None
+
+    def client(self) -> MlflowClient:
+        """Return a client; it has a database's schema, but has not contacted a server yet.
+
+        Raises:
+            StorageError: the database cannot be reached, refuses this user, or has no driver here.
+        """
+        try:
+            return MlflowClient(tracking_uri=self.uri)
+        except Exception as error:  # SQLAlchemy's, the driver's, MLflow's, or ImportError
+            raise StorageError(
+                f"runtime.tracking: {self.uri} cannot be opened ({error}). Correct the URI, start the database, set "
+                "its password (PGPASSWORD for PostgreSQL) or install its driver (pip install psycopg2-binary)"
+            ) from error
 
 
 def open_store(tracking: str | None, storage: Path) -> Store:
@@ -54,14 +69,16 @@ def open_store(tracking: str | None, storage: Path) -> Store:
         database = storage.resolve() / "mlflow.db"
     elif tracking.startswith(_SQLITE):
         database = Path(tracking.removeprefix(_SQLITE)).resolve()
-    elif tracking.partition("://")[0].partition("+")[0] in SCHEMES:
+    elif tracking.partition("://")[0] in SERVERS:
         return Store(tracking, None)
+    elif tracking.partition("://")[0].partition("+")[0] in DATABASES:
+        return Store(tracking, _artifact_root(storage))
     else:
         raise ConfigError(
             f"runtime.tracking: needs null (an SQLite file in runtime.storage) or a URI that begins with one of "
-            f"{', '.join(f'{scheme}://' for scheme in SCHEMES)}; found {tracking!r}"
+            f"{', '.join(f'{scheme}://' for scheme in (*SERVERS, *DATABASES))}; found {tracking!r}"
         )
-    artifact_root = (database.parent / "mlflow-artifacts").as_uri()
+    artifact_root = _artifact_root(database.parent)
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(database.with_name(f"{database.name}.lock"), wait=True):
@@ -75,12 +92,16 @@ def open_store(tracking: str | None, storage: Path) -> Store:
     return Store(f"{_SQLITE}{database}", artifact_root)
 
 
+def _artifact_root(folder: Path) -> str:
+    return (folder.resolve() / "mlflow-artifacts").as_uri()
+
+
 def require_answer(store: Store) -> None:
     """Raise StorageError when a store cannot be reached, or refuses this user."""
+    client = store.client()
     try:
-        MlflowClient(tracking_uri=store.uri).search_experiments(max_results=1)
-    # Everything: a missing database driver, a refused connection and a schema of another version have no common base.
-    except Exception as error:
+        client.search_experiments(max_results=1)
+    except MlflowException as error:
         raise StorageError(
             f"runtime.tracking: {store.uri} does not answer ({error}). Start the server, or correct the URI"
         ) from error

@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
-from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
@@ -70,15 +69,18 @@ class Tracker:
     """
 
     def __init__(self, store: Store, sweep: str, fingerprint: str, *, pause_seconds: float = 30.0) -> None:
-        """Prepare without contacting MLflow.
+        """Prepare; contacts a database, but no server.
 
         Args:
             store: where MLflow keeps its data.
             sweep: the sweep's name, which becomes the experiment's.
             fingerprint: the sweep's fingerprint, by which its parent run is found again.
             pause_seconds: how long MLflow is left alone after it could not be reached.
+
+        Raises:
+            StorageError: see `Store.client`.
         """
-        self._client = MlflowClient(tracking_uri=store.uri)
+        self._client = store.client()
         self._store = store
         self._sweep = sweep
         self._fingerprint = fingerprint
@@ -104,7 +106,8 @@ class Tracker:
         except (MlflowException, requests.RequestException, OSError) as refusal:
             raise SweepError(
                 f"runtime.tracking: MLflow at {self._store.uri} refused to open the sweep {self._sweep!r}: {refusal}; "
-                "fix the store, or set runtime.tracking to null to use a file in runtime.storage"
+                "fix the store, or the user it sees (MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD), or set "
+                "runtime.tracking to null to use a file in runtime.storage"
             ) from refusal
 
     def sync(self, record: Record, folder: Path) -> None:
@@ -136,9 +139,13 @@ class Tracker:
         """Set the parent run and its running children KILLED; `open` and `sync` set them RUNNING again."""
         self._delivery.submit("sweep's interruption", self._interrupt)
 
-    def flush(self) -> bool:
-        """Try at once everything that is not logged yet; return whether MLflow now holds everything."""
-        return self._delivery.flush()
+    def flush(self, patience_seconds: float = 0.0) -> bool:
+        """Try at once everything that is not logged yet; return whether MLflow now holds everything.
+
+        Args:
+            patience_seconds: how long it is tried again while MLflow cannot be reached.
+        """
+        return self._delivery.flush(patience_seconds)
 
     def _forget(self) -> None:
         self._parent = None

@@ -121,6 +121,7 @@ AT_LEAST = "input should be greater than or equal to"
         ("experiment__evaluation", {"controls": "sign"}, "experiment.evaluation.controls[0]: unknown control 'sign'"),
         ("experiment__seed", [1], "experiment.seed: unknown key 'seed'. Did you mean seeds?"),
         ("runtime__storage", 5, "runtime.storage: input should be a valid string, found 5"),
+        ("runtime__storage", "s3://key:hidden@bucket/sweeps", "runtime.storage: holds a password"),
         ("runtime__tracking", 5, "runtime.tracking: input should be a valid string, found 5"),
         ("runtime__cpus_per_trial", 0, f"runtime.cpus_per_trial: {AT_LEAST} 1, found 0"),
         ("runtime__cpus_per_trial", 1.5, "runtime.cpus_per_trial: input should be a valid integer"),
@@ -148,6 +149,22 @@ def test_one_mistake(problems: Problems, place: str, value: Any, problem: str) -
     found = problems(**{place: value})
     assert len(found) == 1, found
     assert found[0].startswith(problem)
+
+
+@pytest.mark.parametrize(
+    "tracking",
+    [
+        "http://ann:hidden@mlflow:5000",
+        "postgresql+psycopg2://ann:hidden/@host/mlflow",
+        "postgresql://host/mlflow?user=ann&password=hidden",
+        "http://:hidden[@mlflow",
+    ],
+)
+def test_a_password_is_refused_and_not_repeated(problems: Problems, tracking: str) -> None:
+    (problem,) = problems(runtime__tracking=tracking)
+    assert problem.startswith("runtime.tracking: holds a password")
+    assert "PGPASSWORD" in problem
+    assert "hidden" not in problem
 
 
 def test_every_field_has_a_mistake_above() -> None:

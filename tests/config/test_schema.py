@@ -86,3 +86,10 @@ def test_methods_with_settings_have_one_label(parse_changed: Callable[..., Sweep
     (label,) = parse_changed(experiment__methods=written).experiment.methods
     assert label == "fair_darts(threshold=0.5)"
     assert parse_changed(experiment__methods=label).experiment.methods == (label,)
+
+
+@pytest.mark.parametrize(
+    "tracking", ["http://mlflow:5000", "postgresql+psycopg2://ann@host:5432/mlflow", "sqlite:////a:b@c/mlflow.db"]
+)
+def test_a_location_without_a_password_is_fine(parse_changed: Callable[..., SweepSpec], tracking: str) -> None:
+    assert parse_changed(runtime__tracking=tracking).runtime.tracking == tracking

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -127,7 +126,7 @@ class Redis(Service):
 
 @dataclass
 class Postgres(Service):
-    """A PostgreSQL whose user and database `aca` ask for a password.
+    """A PostgreSQL whose user `aca` is asked for a password.
 
     Started by root it runs as the user postgres, who has to reach its folder: pytest's own are closed to others.
     """
@@ -168,6 +167,13 @@ class Postgres(Service):
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return [str(programs / "postgres"), "-D", str(data), *options]
+
+    def create(self, name: str) -> str:
+        """Create another database; return its URI."""
+        variables = {**self.environment, "PGPASSWORD": self.password}
+        where = ["--host=127.0.0.1", f"--port={self.port}", "--username=aca"]
+        subprocess.run(["createdb", *where, name], env=variables, check=True)
+        return f"{self.uri.rpartition('/')[0]}/{name}"
 
     def answers(self) -> bool:
         ready = ["pg_isready", "--quiet", "--host=127.0.0.1", f"--port={self.port}"]
@@ -234,11 +240,16 @@ class MlflowServer(Service):
         ]
 
     def answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.uri}/health", timeout=5) as answer:
-                return answer.status == 200
-        except (urllib.error.URLError, OSError):
-            return False
+        return is_healthy(self.uri)
+
+
+def is_healthy(server: str) -> bool:
+    """Return whether MLflow answers at an address."""
+    try:
+        with urllib.request.urlopen(f"{server}/health", timeout=5) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
 
 
 def _installed(program: str) -> str:

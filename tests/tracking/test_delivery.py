@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -64,6 +66,22 @@ def test_nothing_is_tried_during_the_pause_but_by_flush() -> None:
     assert target.done == []
     assert delivery.flush()
     assert target.done == ["a", "b"]
+
+
+def test_a_patient_flush_waits_for_what_is_away_and_for_nothing_else() -> None:
+    target = Target()
+    delivery = Delivery(target.forget, pause_seconds=0.01)
+    target.error = requests.ConnectionError("refused")
+    delivery.submit("a", target.work("a"))
+    assert not delivery.flush(patience_seconds=0.05)
+    threading.Timer(0.2, lambda: setattr(target, "error", None)).start()
+    assert delivery.flush(patience_seconds=60.0)
+    assert target.done == ["a"]
+    target.error = MlflowException("not allowed")
+    delivery.submit("b", target.work("b"))
+    start = time.monotonic()
+    assert not delivery.flush(patience_seconds=60.0)
+    assert time.monotonic() - start < 1.0
 
 
 def test_a_refusal_holds_up_its_own_key_only(caplog: pytest.LogCaptureFixture) -> None:

@@ -27,6 +27,18 @@ def test_a_server_keeps_its_own_artifacts() -> None:
     assert open_store("http://mlflow.example:5000", Path("unused")) == Store("http://mlflow.example:5000", None)
 
 
+def test_artifacts_of_a_database_lie_in_the_storage(tmp_path: Path) -> None:
+    uri = "postgresql+psycopg2://host/mlflow"
+    assert open_store(uri, tmp_path) == Store(uri, (tmp_path / "mlflow-artifacts").as_uri())
+
+
+def test_a_missing_driver_is_named() -> None:
+    with pytest.raises(
+        StorageError, match=r"runtime\.tracking: .* cannot be opened \(No module named 'asyncpg.*driver"
+    ):
+        Store("postgresql+asyncpg://host/mlflow", None).client()
+
+
 @pytest.mark.parametrize("tracking", ["./mlruns", "file:///tmp/mlruns", "mlflow.example:5000", ""])
 def test_what_is_no_tracking_uri_is_refused(tracking: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"runtime\.tracking: needs null"):
