@@ -26,6 +26,7 @@ class Vocabulary:
         read_method: maps (a method as written: its name, its label, or a mapping of name and settings; place) to its
             label and all problems of it.
         data_problems: maps (data mapping, place) to all problems of the mapping.
+        storage_problems: maps (runtime.storage, place) to all problems of it.
     """
 
     space: frozenset[str]
@@ -36,6 +37,7 @@ class Vocabulary:
     data_pruner: frozenset[str]
     read_method: Callable[[Any, str], tuple[str, list[str]]]
     data_problems: Callable[[Mapping[str, Any], str], list[str]]
+    storage_problems: Callable[[str, str], list[str]]
 
 
 class ProblemError(ValueError):
@@ -86,6 +88,14 @@ def _data(value: Any, info: ValidationInfo) -> Any:
 def _method(value: Any, info: ValidationInfo) -> Any:
     if isinstance(info.context, Vocabulary):
         value, problems = info.context.read_method(value, PLACE)
+        if problems:
+            raise ProblemError(problems)
+    return value
+
+
+def _storage(value: str, info: ValidationInfo) -> str:
+    if isinstance(info.context, Vocabulary):
+        problems = info.context.storage_problems(value, PLACE)
         if problems:
             raise ProblemError(problems)
     return value
@@ -209,10 +219,11 @@ class ExperimentSpec(_Frozen):
 class RuntimeSpec(_Frozen):
     """Where and how it runs; nothing here changes what is computed, save for rounding (see `cpus_per_trial`)."""
 
-    storage: str = "results"
-    """Folder of all sweeps."""
+    storage: Annotated[str, AfterValidator(_storage)] = "results"
+    """Folder of all sweeps; a path, or a place in an object store, such as s3://bucket/results or gs://bucket/results,
+    whose credentials come from the environment."""
     tracking: str | None = None
-    """MLflow tracking URI; null keeps a SQLite store in the storage folder."""
+    """MLflow tracking URI; null keeps a SQLite store in the storage folder, which must not be in an object store."""
     cpus_per_trial: Annotated[int, Field(ge=1, strict=True)] = 1
     """CPU cores, and torch threads, of a trial; a different number can change the last bits on a CPU."""
     gpus_per_trial: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
@@ -225,6 +236,18 @@ class RuntimeSpec(_Frozen):
     """How often a trial is taken up again after its process died."""
     address: Annotated[str, Field(pattern=r"^[^/]+$")] | None = None
     """Running Ray cluster (host:port, or auto), never shut down; null takes RAY_ADDRESS, without it starts Ray here."""
+
+    @model_validator(mode="after")
+    def _tracking_has_a_place(self) -> Self:
+        """Refuse to keep an SQLite file in an object store."""
+        if self.tracking is None and "://" in self.storage:
+            raise ProblemError(
+                [
+                    f"{PLACE}.tracking: must name a server (http://...) or an SQLite file (sqlite:///...) where "
+                    "runtime.storage is an object store, which can't hold one; found null"
+                ]
+            )
+        return self
 
 
 class SweepSpec(_Frozen):

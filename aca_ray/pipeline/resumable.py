@@ -7,7 +7,6 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ import torch
 from aca_ray.errors import CheckpointError
 from aca_ray.pipeline.layout import milestone_path
 from aca_ray.pipeline.provenance import environment
-from aca_ray.storage import CheckpointFolder, TrialRecord, write_checkpoint
+from aca_ray.storage import CheckpointFolder, StoragePath, TrialRecord, write_checkpoint
 from aca_ray.training import EpochLoop, EpochReport, EpochWork
 
 CHECKPOINT_SECONDS = 60.0  # at most so much work of an unfinished epoch is lost; finished epochs never are
@@ -35,7 +34,7 @@ class ResumableTrial:
 
     def __init__(
         self,
-        folder: Path,
+        folder: StoragePath,
         record: TrialRecord,
         work: EpochWork,
         *,
@@ -151,7 +150,7 @@ class ResumableTrial:
         }
 
 
-def _check_same_data(folder: Path, before: TrialRecord, now: TrialRecord) -> None:
+def _check_same_data(folder: StoragePath, before: TrialRecord, now: TrialRecord) -> None:
     """Raise CheckpointError when a trial would go on with other data than it began with."""
     was, is_now = (record.data_info["digest"] if record.data_info else None for record in (before, now))
     if was != is_now:
