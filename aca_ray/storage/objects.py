@@ -256,8 +256,8 @@ def _file_system(root: str, options: str) -> FileSystem:
     known = dict(parse_qsl(options))
     try:
         if scheme == "s3":
-            if "endpoint_override" not in known:
-                known.setdefault("region", resolve_s3_region(bucket))
+            if not known.keys() & {"endpoint_override", "region"}:
+                known["region"] = resolve_s3_region(bucket)
             # Writing is left as pyarrow does it: with its option allow_delayed_open, or without background_writes, it
             # completes an upload of which a part has failed (seen with 25.0), and half an object replaces the whole.
             return S3FileSystem(
