@@ -25,7 +25,7 @@ from urllib.parse import parse_qsl, urlsplit
 from aca_ray.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
-    from pyarrow.fs import FileInfo, FileSystem
+    from pyarrow.fs import FileSystem
 
 RETRY_SECONDS = 60.0  # how long a call that fails is tried again
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
@@ -102,15 +102,13 @@ class ObjectPath:
         """Do nothing: a folder is there when something is in it."""
 
     def exists(self) -> bool:
-        return self.is_file() or self.is_dir()
+        return self._type() != "NotFound"
 
     def is_file(self) -> bool:
-        return bool(self._info().is_file)
+        return self._type() == "File"
 
     def is_dir(self) -> bool:
-        from pyarrow.fs import FileType
-
-        return bool(self._info().type == FileType.Directory)
+        return self._type() == "Directory"
 
     def iterdir(self) -> Iterator[ObjectPath]:
         """Yield what is in the folder; nothing where there is none."""
@@ -176,8 +174,9 @@ class ObjectPath:
         """The path within pyarrow's file system."""
         return str(PurePosixPath(self.root.partition("://")[2]) / self.key)
 
-    def _info(self) -> FileInfo:
-        return self._persistently("looked for", lambda store: store.get_file_info(self._location))
+    def _type(self) -> str:
+        """Return pyarrow's name for what is there: File, Directory or NotFound."""
+        return str(self._persistently("looked for", lambda store: store.get_file_info(self._location).type.name))
 
     def _persistently(self, done: str, call: Callable[[FileSystem], Answer]) -> Answer:
         """Return what a call returns, made again while it fails in a way that may pass."""
