@@ -220,10 +220,9 @@ class RuntimeSpec(_Frozen):
     """Where and how it runs; nothing here changes what is computed, save for rounding (see `cpus_per_trial`)."""
 
     storage: Annotated[str, AfterValidator(_storage)] = "results"
-    """Folder of all sweeps; a path, or a place in an object store, such as s3://bucket/results or gs://bucket/results,
-    whose credentials come from the environment."""
+    """Folder of all sweeps, or its URI in an object store (s3://bucket/prefix, gs://bucket/prefix); no credentials."""
     tracking: str | None = None
-    """MLflow tracking URI; null keeps a SQLite store in the storage folder, which must not be in an object store."""
+    """MLflow tracking URI; null keeps a SQLite store in the storage folder, which an object store cannot hold."""
     cpus_per_trial: Annotated[int, Field(ge=1, strict=True)] = 1
     """CPU cores, and torch threads, of a trial; a different number can change the last bits on a CPU."""
     gpus_per_trial: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0

@@ -67,7 +67,7 @@ def read_header(path: StoragePath) -> dict[str, Any]:
         with path.open("rb") as stream:
             return _parse_header(path, stream.readline(_MAX_HEADER_BYTES))
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def read_checkpoint(path: StoragePath) -> tuple[dict[str, Any], dict[str, Any]]:
