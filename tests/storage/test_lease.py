@@ -74,6 +74,7 @@ def test_taken_over_when_its_holder_was_killed(path: ObjectPath, holder: subproc
         assert not free
     holder.kill()
     holder.wait()
+    time.sleep(0.5)  # a renewal that was on its way has arrived
     start = time.monotonic()
     with exclusive(path, wait=False) as free:
         assert free
