@@ -77,7 +77,7 @@ class Scene:
         self.cluster.wait(3)
 
     def every_fault(self) -> list[Effect]:
-        """Run the sweep of spec.yaml and disturb it by every fault once; return what each did. The last driver runs on."""
+        """Run the sweep of spec.yaml and disturb it by every fault once; return what each did."""
         self.start()
         self.run("run", "spec.yaml")
         return [
