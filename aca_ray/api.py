@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from aca_ray.config import SweepSpec, load_spec
 from aca_ray.errors import ConfigError
+from aca_ray.storage import StoragePath
 
 if TYPE_CHECKING:
     from aca_ray.comparison import Comparison
@@ -57,7 +58,7 @@ def run(spec: Path | str, *, address: str | None = None, stream: TextIO | None =
 
 
 def resume(
-    name: str, *, storage: Path = DEFAULT_STORAGE, address: str | None = None, stream: TextIO | None = None
+    name: str, *, storage: StoragePath = DEFAULT_STORAGE, address: str | None = None, stream: TextIO | None = None
 ) -> SweepOutcome:
     """Finish what is left of a sweep and return how it ended; see `run`."""
     return drive(find(name, storage), address, stream)
@@ -72,8 +73,8 @@ def create(spec: Path | str) -> Sweep:
     return create_sweep(loaded, path.parent, path.read_text())
 
 
-def find(name: str, storage: Path = DEFAULT_STORAGE) -> Sweep:
-    """Return a sweep by name, or by the path of its folder."""
+def find(name: str, storage: StoragePath = DEFAULT_STORAGE) -> Sweep:
+    """Return a sweep by name, or by the path or URI of its folder."""
     from aca_ray.pipeline.manifest import find_sweep
 
     return find_sweep(name, storage)
@@ -129,7 +130,7 @@ def submit(spec: Path | str, *, address: str) -> str:
     return submit_job(path, load_spec(path, names), address)
 
 
-def status(name: str, *, storage: Path = DEFAULT_STORAGE) -> tuple[Progress, bool]:
+def status(name: str, *, storage: StoragePath = DEFAULT_STORAGE) -> tuple[Progress, bool]:
     """Return how far the trials of a sweep are, and whether a process drives it now; Ray need not run."""
     from aca_ray.display import read_progress
     from aca_ray.pipeline.orders import all_orders
@@ -140,15 +141,15 @@ def status(name: str, *, storage: Path = DEFAULT_STORAGE) -> tuple[Progress, boo
 
 
 def rank(
-    checkpoints: Sequence[Path],
+    checkpoints: Sequence[StoragePath],
     *,
     ranking: str | None = None,
     rules: Sequence[str] = (),
     protocol: str = "cifar",
     base: Path | None = None,
-    out: Path | None = None,
+    out: StoragePath | None = None,
     threads: int = 1,
-) -> dict[Path, dict[str, Any]]:
+) -> dict[StoragePath, dict[str, Any]]:
     """Rank the channels of saved supernets and allocate them, as Ray tasks; return the summary per checkpoint.
 
     Args:
@@ -199,7 +200,7 @@ def evaluate(
     return retrain(network, data, protocol, seed, out, threads, gpu, stream or sys.stdout)
 
 
-def compare(names: Sequence[str], *, storage: Path = DEFAULT_STORAGE) -> tuple[Comparison, Path]:
+def compare(names: Sequence[str], *, storage: StoragePath = DEFAULT_STORAGE) -> tuple[Comparison, StoragePath]:
     """Return the comparison of finished trials of sweeps, and the folder that its tables and plots were written to."""
     from aca_ray.pipeline.comparing import compare_sweeps
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from aca_ray import __version__
 from aca_ray.errors import AcaRayError, ConfigError
+from aca_ray.storage import StoragePath, storage_path
 
 if TYPE_CHECKING:
     from aca_ray.pipeline.manifest import Sweep
@@ -21,8 +23,8 @@ BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line and return its exit code: 0, 1 failed, 2 bad input, 130 interrupted."""
-    options = _parser().parse_args(arguments)
     try:
+        options = _parser().parse_args(arguments)
         code: int = options.verb(options)
         return code
     except ConfigError as error:
@@ -46,7 +48,10 @@ def _parser() -> argparse.ArgumentParser:
 
     storage = argparse.ArgumentParser(add_help=False)
     storage.add_argument(
-        "--storage", type=Path, default=Path("results"), help="folder of all sweeps (default: results)"
+        "--storage",
+        type=storage_path,
+        default=Path("results"),
+        help="folder of all sweeps, or its URI (s3://bucket/prefix, gs://bucket/prefix; default: results)",
     )
 
     cluster = argparse.ArgumentParser(add_help=False)
@@ -63,19 +68,21 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(verb=_run)
 
     resume = verbs.add_parser("resume", parents=[storage, cluster], help="finish what is left of a sweep")
-    resume.add_argument("name", metavar="NAME", help="name of a sweep, or path of its folder")
+    resume.add_argument("name", metavar="NAME", help="name of a sweep, or path or URI of its folder")
     resume.set_defaults(verb=_resume)
 
     status = verbs.add_parser("status", parents=[storage], help="show how far a sweep is, or list all sweeps")
-    status.add_argument("name", metavar="NAME", nargs="?", help="name of a sweep, or path of its folder")
+    status.add_argument("name", metavar="NAME", nargs="?", help="name of a sweep, or path or URI of its folder")
     status.set_defaults(verb=_status)
 
     rank = verbs.add_parser("rank", help="rank and allocate the channels of saved supernets, as Ray tasks")
-    rank.add_argument("checkpoints", metavar="CHECKPOINT", nargs="+", type=Path, help="milestone of a search (.ckpt)")
+    rank.add_argument(
+        "checkpoints", metavar="CHECKPOINT", nargs="+", type=storage_path, help="milestone of a search (.ckpt)"
+    )
     rank.add_argument("--ranking", help="channel ranker (default: the sweep default)")
     rank.add_argument("--allocation", nargs="+", default=[], help="allocation rules, the main one first")
     rank.add_argument("--protocol", default="cifar", help="protocol whose network is counted (default: cifar)")
-    rank.add_argument("--out", type=Path, help="folder for the answers (default: beside each checkpoint)")
+    rank.add_argument("--out", type=storage_path, help="folder for the answers (default: beside each checkpoint)")
     rank.add_argument("--base", type=Path, help="folder that relative data paths are relative to")
     rank.add_argument("--threads", type=_positive, default=1, help="torch threads of a task (default: 1)")
     rank.set_defaults(verb=_rank)
@@ -93,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.set_defaults(verb=_evaluate)
 
     compare = verbs.add_parser("compare", parents=[storage], help="compare what sweeps have found so far")
-    compare.add_argument("names", metavar="NAME", nargs="+", help="name of a sweep, or path of its folder")
+    compare.add_argument("names", metavar="NAME", nargs="+", help="name of a sweep, or path or URI of its folder")
     compare.set_defaults(verb=_compare)
 
     doctor = verbs.add_parser("doctor", parents=[cluster], help="look whether a cluster has what a sweep needs")
@@ -200,7 +207,7 @@ def _report(sweep: Sweep, address: str | None) -> int:
     outcome = api.drive(sweep, address)
     folder, tracking = sweep.folder.path, sweep.spec.runtime.tracking
     name, storage = folder.name, _relative(folder.parent)
-    option = "" if str(storage) == "results" else f" --storage {storage}"
+    option = "" if str(storage) == "results" else f" --storage {shlex.quote(str(storage))}"
     again = f"aca-ray resume {name}{option}{f' --address {address}' if address else ''}"
     if outcome.comparison is not None:
         print(to_text(outcome.comparison))
@@ -341,7 +348,7 @@ def _stop(options: argparse.Namespace) -> int:
 def _ui(options: argparse.Namespace) -> int:
     from aca_ray.tracking import open_store, serve_ui
 
-    if not options.storage.is_dir():
+    if isinstance(options.storage, Path) and not options.storage.is_dir():
         raise ConfigError(
             f"--storage: no folder {options.storage}; run a sweep first, or name the folder of its results"
         )
@@ -357,9 +364,11 @@ def _use_one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _relative(path: Path) -> Path:
+def _relative(path: StoragePath) -> StoragePath:
     """Return the path as seen from the working directory, where it lies below."""
     path = path.resolve()
+    if not isinstance(path, Path):
+        return path
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 

@@ -1,11 +1,16 @@
-"""Tiny searches on images that can be told apart."""
+"""Tiny searches on images that can be told apart, and an object store that can fail."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -105,3 +110,86 @@ def differences() -> Callable[[Any, Any], list[str]]:
         return [] if one == other else [place]
 
     return between
+
+
+@dataclass
+class ObjectStore:
+    """A bucket of a real S3 server, some of whose answers can be made to fail.
+
+    Attributes:
+        application: the server as a WSGI application.
+        bucket: its name; there from the start.
+        requests: what was asked for since `disturb` was called: method, path, query and range.
+    """
+
+    application: Callable[..., Iterable[bytes]]
+    bucket: str = ""
+    address: str = ""
+    requests: list[tuple[str, str, str, str]] = field(default_factory=list)
+    _how: str = "503"
+    _when: Callable[[int], bool] = lambda number: False
+
+    def uri(self, key: str = "results") -> str:
+        """Return the URI of a place in the bucket."""
+        return f"s3://{self.bucket}/{key}?endpoint_override={self.address}&scheme=http"
+
+    def disturb(self, how: Literal["503", "500", "drop", "lost", "slow"], when: Callable[[int], bool]) -> None:
+        """Have requests fail in some way.
+
+        Args:
+            how: an HTTP status; or `drop`, the connection ends without an answer; or `lost`, it ends as well, but what
+                was asked for has been done; or `slow`, the answer takes a while.
+            when: whether to disturb a request, given its number, counted from 1 from now on.
+        """
+        self.requests.clear()
+        self._how, self._when = how, when
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        names = ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "HTTP_RANGE")
+        self.requests.append(tuple(environ.get(name, "") for name in names))  # type: ignore[arg-type]
+        if self._when(len(self.requests)):
+            if self._how == "lost":
+                list(self.application(environ, start_response))
+            if self._how in ("drop", "lost"):
+                environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+                raise ConnectionError
+            if self._how != "slow":
+                start_response(f"{self._how} Failed", [("Content-Length", "0")])
+                return []
+            time.sleep(0.4)
+        return self.application(environ, start_response)
+
+
+@pytest.fixture(scope="session")
+def _object_server() -> Iterator[ObjectStore]:
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import WSGIRequestHandler, make_server
+
+    class Quiet(WSGIRequestHandler):
+        def log(self, *arguments: object) -> None:
+            """Say nothing, also of connections that were dropped on purpose."""
+
+    store = ObjectStore(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", 0, store, threaded=True, request_handler=Quiet)
+    store.address = f"127.0.0.1:{server.port}"
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield store
+    server.shutdown()
+
+
+@pytest.fixture
+def object_store(_object_server: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
+    """An empty bucket, and credentials for it in the environment."""
+    from pyarrow.fs import S3FileSystem
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "anything")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    store = _object_server
+    store.bucket = f"bucket-{uuid.uuid4().hex}"
+    store.disturb("503", lambda number: False)
+    server = S3FileSystem(endpoint_override=store.address, scheme="http", allow_bucket_creation=True)
+    server.create_dir(store.bucket)
+    store.requests.clear()
+    yield store
+    store.disturb("503", lambda number: False)

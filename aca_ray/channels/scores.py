@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from aca_ray.errors import ConfigError, DataError, StorageError
+from aca_ray.storage import StoragePath
 from aca_ray.storage.files import write_whole
 
 SCHEMA = "aca_ray.channel_scores"
@@ -93,7 +93,7 @@ class ChannelScores:
         ]
         return sum(decided) / len(decided) if decided else None
 
-    def write_parquet(self, path: Path) -> None:
+    def write_parquet(self, path: StoragePath) -> None:
         """Write one row per channel; a reader sees the old file or the new one, never a part. The folder is made.
 
         Raises:
@@ -114,7 +114,7 @@ class ChannelScores:
         write_whole(path, lambda temporary: parquet.write_table(table, temporary))
 
     @staticmethod
-    def read_parquet(path: Path) -> ChannelScores:
+    def read_parquet(path: StoragePath) -> ChannelScores:
         """Return the scores that `write_parquet` wrote, equal to the last bit.
 
         Raises:
@@ -125,7 +125,7 @@ class ChannelScores:
         from pyarrow import parquet
 
         try:
-            table = parquet.read_table(path)
+            table = parquet.read_table(pyarrow.BufferReader(path.read_bytes()))
         except OSError as error:
             raise StorageError(f"{path}: channel scores can't be read ({error})") from error
         except pyarrow.ArrowException as error:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from aca_ray.comparison.figures import BLUE, GRAY, GREEN, save_figure
 from aca_ray.errors import ConfigError
 from aca_ray.space import CELL_TYPES, CellGenotype, CellType, ChannelPlan, Genotype, KeptEdge, Topology, stage_cell_type
 from aca_ray.space.candidates import DARTS_CANDIDATES, PARAMETRIC, SKIP, published_name
+from aca_ray.storage import StoragePath
 
 # One unit is the distance between two nodes; a label of 12 characters has to fit between their boxes.
 _INCHES_PER_UNIT = 1.75
@@ -35,7 +35,7 @@ _CORNER = 0.06
 _CELL_NAMES: dict[CellType, str] = {"normal": "normal cell", "reduce": "reduction cell"}
 
 
-def draw_genotype(genotype: Genotype, path: Path, plan: ChannelPlan | None = None) -> Path:
+def draw_genotype(genotype: Genotype, path: StoragePath, plan: ChannelPlan | None = None) -> StoragePath:
     """Draw the cells, inputs left and output right, every edge labeled with its operation, and return the path.
 
     A residual block that stands in a cell's place is not drawn.
@@ -80,7 +80,7 @@ def cell_figure(genotype: Genotype, plan: ChannelPlan | None = None) -> Figure:
     return figure
 
 
-def draw_mixing(alphas: Mapping[str, Any], path: Path) -> Path:
+def draw_mixing(alphas: Mapping[str, Any], path: StoragePath) -> StoragePath:
     """Draw the mixing weights of the cells that have edges as heat maps, edges by candidates, and return the path.
 
     Args:

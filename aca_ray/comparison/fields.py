@@ -9,10 +9,10 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from aca_ray.errors import ConfigError, StorageError
+from aca_ray.storage import StoragePath
 
 _FIX = "the file is damaged or of another version: move its folder away and resume the sweep to compute it again"
 
@@ -28,11 +28,11 @@ class Fields:
     """
 
     values: Mapping[str, Any]
-    file: Path
+    file: StoragePath
     path: str = ""
 
     @staticmethod
-    def read(file: Path) -> Fields:
+    def read(file: StoragePath) -> Fields:
         """Return the object in a JSON file, or raise ConfigError (malformed) or StorageError (unreadable)."""
         try:
             values = json.loads(file.read_text(encoding="utf-8"))

@@ -12,6 +12,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from aca_ray.storage import StoragePath
 from aca_ray.storage.files import write_whole
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -24,7 +25,7 @@ LIGHT_GRAY = "#dddddd"
 DOTS_PER_INCH = 150
 
 
-def save_figure(figure: Figure, path: Path) -> Path:
+def save_figure(figure: Figure, path: StoragePath) -> StoragePath:
     """Save a figure whole or not at all, in the format of the path's suffix, and return the path."""
 
     def write(file: Path) -> None:
@@ -36,7 +37,7 @@ def save_figure(figure: Figure, path: Path) -> Path:
     return write_whole(path, write)
 
 
-def save_png_and_svg(figure: Figure, folder: Path, name: str) -> list[Path]:
+def save_png_and_svg(figure: Figure, folder: StoragePath, name: str) -> list[StoragePath]:
     """Save a figure as name.png and name.svg, and return both paths."""
     return [save_figure(figure, folder / f"{name}{suffix}") for suffix in (".png", ".svg")]
 

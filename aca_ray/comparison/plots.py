@@ -11,7 +11,6 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
@@ -22,6 +21,7 @@ from matplotlib.ticker import MaxNLocator
 from aca_ray.comparison.comparison import ALLOCATED, SEARCHED, Comparison
 from aca_ray.comparison.figures import COLORS, MARKERS, save_png_and_svg, style_axes
 from aca_ray.comparison.rows import SweepRows
+from aca_ray.storage import StoragePath
 
 _PANEL_WIDTH, _PANEL_HEIGHT = 5.6, 3.6  # inches
 _MAX_COLUMNS = 3
@@ -55,7 +55,9 @@ class Look:
     marker: str
 
 
-def write_plots(rows: SweepRows | Sequence[SweepRows], comparison: Comparison, folder: Path) -> list[Path]:
+def write_plots(
+    rows: SweepRows | Sequence[SweepRows], comparison: Comparison, folder: StoragePath
+) -> list[StoragePath]:
     """Write every plot that the rows can fill, each as PNG and SVG, and return the paths.
 
     test_accuracy: final test accuracy over the number of search epochs, one line per method and skip policy.
@@ -70,7 +72,7 @@ def write_plots(rows: SweepRows | Sequence[SweepRows], comparison: Comparison, f
     looks = {
         method: Look(COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)]) for index, method in enumerate(methods)
     }
-    paths: list[Path] = []
+    paths: list[StoragePath] = []
     if accuracy:
         figure = _figure(accuracy, looks, "search epochs", "test accuracy, final epoch (%)")
         paths += save_png_and_svg(figure, folder, "test_accuracy")

@@ -6,6 +6,7 @@ Source: ours. In CSV, None is an empty field, and numbers are written so that th
 from __future__ import annotations
 
 import csv
+import io
 import types
 import typing
 from collections.abc import Sequence
@@ -17,13 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aca_ray.errors import ConfigError
+from aca_ray.storage import StoragePath
 from aca_ray.storage.files import write_whole
 
 Row = TypeVar("Row")
 _ARROW_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
-def write_rows(rows: Sequence[Row], row_type: type[Row], path: Path) -> Path:
+def write_rows(rows: Sequence[Row], row_type: type[Row], path: StoragePath) -> StoragePath:
     """Write rows to a .csv or .parquet file, whole or not at all, and return its path.
 
     Args:
@@ -52,18 +54,17 @@ def write_rows(rows: Sequence[Row], row_type: type[Row], path: Path) -> Path:
     return write_whole(path, writers[path.suffix])
 
 
-def read_rows(path: Path, row_type: type[Row]) -> tuple[Row, ...]:
+def read_rows(path: StoragePath, row_type: type[Row]) -> tuple[Row, ...]:
     """Return the rows of a file that `write_rows` wrote, equal to the ones written, or raise ConfigError."""
     columns = _columns(row_type)
     records: list[dict[str, Any]]
     if path.suffix == ".parquet":
-        records = pq.read_table(path).to_pylist()
+        records = pq.read_table(pa.BufferReader(path.read_bytes())).to_pylist()
     else:
-        with path.open(newline="", encoding="utf-8") as stream:
-            records = [
-                {name: _parsed(text, columns[name]) for name, text in record.items() if name in columns}
-                for record in csv.DictReader(stream)
-            ]
+        records = [
+            {name: _parsed(text, columns[name]) for name, text in record.items() if name in columns}
+            for record in csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8"), newline=""))
+        ]
     try:
         return tuple(row_type(**record) for record in records)
     except TypeError as error:

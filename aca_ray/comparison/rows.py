@@ -12,11 +12,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from aca_ray.comparison.fields import Fields
 from aca_ray.errors import ConfigError
+from aca_ray.storage import StoragePath
 
 SCHEMA = "aca_ray.record"
 SCHEMA_VERSION = 1
@@ -161,7 +161,7 @@ class SweepRows:
     unfinished: int = 0
 
 
-def read_sweep(folder: Path) -> SweepRows:
+def read_sweep(folder: StoragePath) -> SweepRows:
     """Return the rows of a sweep's folder, as far as it has come.
 
     Raises:
@@ -207,14 +207,14 @@ class _Reading:
     searches: dict[str, _Search] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
-    def attempt(self, read: Callable[[Path], None], folder: Path) -> None:
+    def attempt(self, read: Callable[[StoragePath], None], folder: StoragePath) -> None:
         """Read one trial's folder, and note its problems instead of stopping at the first."""
         try:
             read(folder)
         except ConfigError as error:
             self.problems.extend(error.problems)
 
-    def read_search(self, folder: Path) -> None:
+    def read_search(self, folder: StoragePath) -> None:
         """Add the curves and allocations of one search."""
         record = self._open(folder, "search")
         if record is None:
@@ -251,10 +251,11 @@ class _Reading:
                 )
             )
         self.searches[record.text("fingerprint")] = _Search(setting, epoch_seconds)
-        for file in sorted(folder.glob("allocations/*/allocation.json")):
+        files: list[StoragePath] = sorted(folder.glob("allocations/*/allocation.json"))
+        for file in files:
             self._read_allocation(file, common)
 
-    def read_evaluation(self, folder: Path) -> None:
+    def read_evaluation(self, folder: StoragePath) -> None:
         """Add the row of one evaluation, if it is finished."""
         record = self._open(folder, "evaluation")
         if record is None or record.text("state") != "finished":
@@ -290,7 +291,7 @@ class _Reading:
             )
         )
 
-    def _open(self, folder: Path, kind: str) -> Fields | None:
+    def _open(self, folder: StoragePath, kind: str) -> Fields | None:
         """Return the record of a trial, counting it if it failed or is unfinished; None when there is none yet."""
         file = folder / "record.json"
         if not file.exists():
@@ -311,7 +312,7 @@ class _Reading:
             self.unfinished += 1
         return record
 
-    def _read_allocation(self, file: Path, common: Mapping[str, Any]) -> None:
+    def _read_allocation(self, file: StoragePath, common: Mapping[str, Any]) -> None:
         allocation = Fields.read(file)
         agreement = allocation.optional_section("agreement")
         plans = allocation.section("plans")
@@ -332,7 +333,7 @@ class _Reading:
             )
 
 
-def _subfolders(folder: Path) -> list[Path]:
+def _subfolders(folder: StoragePath) -> list[StoragePath]:
     return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 

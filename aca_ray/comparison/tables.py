@@ -11,7 +11,6 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 
 from aca_ray.comparison.comparison import (
     ALLOCATED,
@@ -25,7 +24,7 @@ from aca_ray.comparison.comparison import (
 from aca_ray.comparison.row_files import write_rows
 from aca_ray.comparison.rows import AllocationRow, CurveRow, EvaluationRow, SweepRows
 from aca_ray.comparison.statistics import PairedDifference
-from aca_ray.storage.files import write_bytes
+from aca_ray.storage import StoragePath, write_bytes
 
 WIDTH = 120
 _LONGEST_METHOD, _LONGEST_RULE = 24, 26
@@ -150,7 +149,9 @@ def to_markdown(comparison: Comparison) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def write_tables(comparison: Comparison, rows: SweepRows | Sequence[SweepRows], folder: Path) -> list[Path]:
+def write_tables(
+    comparison: Comparison, rows: SweepRows | Sequence[SweepRows], folder: StoragePath
+) -> list[StoragePath]:
     """Write all tables into a folder, each file whole or not at all, and return their paths."""
     sweeps = (rows,) if isinstance(rows, SweepRows) else tuple(rows)
     evaluations = [row for sweep in sweeps for row in sweep.evaluations]

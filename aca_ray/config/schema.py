@@ -36,6 +36,7 @@ class Vocabulary:
         read_method: maps (a method as written: its name, its label, or a mapping of name and settings; place) to its
             label and all problems of it.
         data_problems: maps (data mapping, place) to all problems of the mapping.
+        storage_problems: maps (runtime.storage, place) to all problems of it.
     """
 
     space: frozenset[str]
@@ -46,6 +47,7 @@ class Vocabulary:
     data_pruner: frozenset[str]
     read_method: Callable[[Any, str], tuple[str, list[str]]]
     data_problems: Callable[[Mapping[str, Any], str], list[str]]
+    storage_problems: Callable[[str, str], list[str]]
 
 
 class ProblemError(ValueError):
@@ -96,6 +98,14 @@ def _data(value: Any, info: ValidationInfo) -> Any:
 def _method(value: Any, info: ValidationInfo) -> Any:
     if isinstance(info.context, Vocabulary):
         value, problems = info.context.read_method(value, PLACE)
+        if problems:
+            raise ProblemError(problems)
+    return value
+
+
+def _storage(value: str, info: ValidationInfo) -> str:
+    if isinstance(info.context, Vocabulary):
+        problems = info.context.storage_problems(value, PLACE)
         if problems:
             raise ProblemError(problems)
     return value
@@ -219,10 +229,10 @@ class ExperimentSpec(_Frozen):
 class RuntimeSpec(_Frozen):
     """Where and how it runs; nothing here changes what is computed, save for rounding (see `cpus_per_trial`)."""
 
-    storage: str = "results"
-    """Folder of all sweeps."""
+    storage: Annotated[str, AfterValidator(_storage)] = "results"
+    """Folder of all sweeps, or its URI in an object store (s3://bucket/prefix, gs://bucket/prefix); no credentials."""
     tracking: str | None = None
-    """MLflow tracking URI; null keeps a SQLite store in the storage folder."""
+    """MLflow tracking URI; null keeps a SQLite store in the storage folder, which an object store cannot hold."""
     cpus_per_trial: Annotated[int, Field(ge=1, strict=True)] = 1
     """CPU cores, and torch threads, of a trial; a different number can change the last bits on a CPU."""
     gpus_per_trial: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
@@ -236,7 +246,7 @@ class RuntimeSpec(_Frozen):
     address: Annotated[str, Field(pattern=r"^[^/]+$")] | None = None
     """Running Ray cluster (host:port, or auto), never shut down; null takes RAY_ADDRESS, without it starts Ray here."""
 
-    @field_validator("storage", "tracking")
+    @field_validator("tracking")
     @classmethod
     def _holds_no_password(cls, value: str | None) -> str | None:
         """Refuse a password without repeating it."""
@@ -245,11 +255,22 @@ class RuntimeSpec(_Frozen):
                 [
                     f"{PLACE}: holds a password, and a spec is kept with the results and shown by MLflow; take it out. "
                     "It is read from the environment: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or "
-                    "~/.mlflow/credentials), PGPASSWORD (or ~/.pgpass) for PostgreSQL, AWS_ACCESS_KEY_ID and "
-                    "AWS_SECRET_ACCESS_KEY (or ~/.aws/credentials) for S3"
+                    "~/.mlflow/credentials), PGPASSWORD (or ~/.pgpass) for PostgreSQL"
                 ]
             )
         return value
+
+    @model_validator(mode="after")
+    def _tracking_has_a_place(self) -> Self:
+        """Refuse to keep an SQLite file in an object store."""
+        if self.tracking is None and "://" in self.storage:
+            raise ProblemError(
+                [
+                    f"{PLACE}.tracking: must name a server (http://...) or an SQLite file (sqlite:///...) where "
+                    "runtime.storage is an object store, which can't hold one; found null"
+                ]
+            )
+        return self
 
 
 class SweepSpec(_Frozen):

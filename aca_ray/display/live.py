@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TextIO
 
 from aca_ray.display.progress import Progress, TrialLine, clock, progress_lines, read_line
 from aca_ray.pipeline.orders import Order
+from aca_ray.storage import StoragePath
 
 REFRESH_SECONDS = 1.0
 _UP, _CLEAR_DOWN = "\033[{}A", "\033[J"  # ECMA-48: cursor up, erase to the end of the screen
@@ -25,7 +25,7 @@ class LiveView:
 
     def __init__(self, stream: TextIO, *, in_place: bool) -> None:
         self._stream, self._in_place = stream, in_place
-        self._lines: dict[Path, TrialLine] = {}
+        self._lines: dict[StoragePath, TrialLine] = {}
         self._drawn = 0
         self._last = 0.0
         self._start = time.monotonic()
@@ -37,7 +37,7 @@ class LiveView:
         if not self._in_place:
             self._write(f"{len(orders)} trials")
 
-    def update(self, folder: Path) -> None:
+    def update(self, folder: StoragePath) -> None:
         """Read a trial's record again."""
         before = self._lines[folder]
         after = read_line(before.order)
@@ -50,7 +50,7 @@ class LiveView:
         if self._in_place and time.monotonic() - self._last >= REFRESH_SECONDS:
             self._draw()
 
-    def note(self, folder: Path, text: str) -> None:
+    def note(self, folder: StoragePath, text: str) -> None:
         """Say something about a trial that stays on the screen."""
         line = f"{self._lines[folder].order.trial.short}: {text}"
         if self._in_place:

@@ -19,21 +19,21 @@ from aca_ray.pipeline.datasets import search_data
 from aca_ray.pipeline.layout import plan_path
 from aca_ray.pipeline.searching import build_search
 from aca_ray.space import ChannelPlan
-from aca_ray.storage import read_checkpoint, read_json, write_json
+from aca_ray.storage import StoragePath, read_checkpoint, read_json, write_json
 
 RANKING_BATCH = 256
 
 
 def allocate_milestone(
-    checkpoint: Path,
-    folder: Path,
+    checkpoint: StoragePath,
+    folder: StoragePath,
     base: Path,
     *,
     ranking: str,
     rules: Sequence[str],
     protocol: Protocol,
     device: torch.device,
-    previous: Path | None = None,
+    previous: StoragePath | None = None,
 ) -> dict[str, Any]:
     """Rank the channels of a supernet checkpoint, allocate them by every rule, write scores and plans, return the
     summary.
@@ -110,7 +110,9 @@ def allocate_milestone(
     return summary
 
 
-def _agreement(previous: Path, scores: ChannelScores, plan: ChannelPlan, rule: str) -> dict[str, float | int | None]:
+def _agreement(
+    previous: StoragePath, scores: ChannelScores, plan: ChannelPlan, rule: str
+) -> dict[str, float | int | None]:
     before = ChannelScores.read_parquet(previous / "scores.parquet")
     before_plan = ChannelPlan.from_json(read_json(plan_path(previous, rule)))
     measured = agreement(before, scores, before_plan, plan)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from aca_ray.comparison import draw_genotype, draw_mixing
 from aca_ray.pipeline.layout import plan_path
 from aca_ray.space import ChannelPlan, Genotype
-from aca_ray.storage import TrialRecord, read_json
+from aca_ray.storage import StoragePath, TrialRecord, read_json
 
 
-def draw_allocation(folder: Path, rule: str) -> None:
+def draw_allocation(folder: StoragePath, rule: str) -> None:
     """Draw genotype.png into a milestone's allocation folder, with the plan of a rule, unless it is there."""
     picture = folder / "genotype.png"
     if not picture.exists():
@@ -18,7 +16,7 @@ def draw_allocation(folder: Path, rule: str) -> None:
         draw_genotype(genotype, picture, ChannelPlan.from_json(read_json(plan_path(folder, rule))))
 
 
-def draw_search(record: TrialRecord, folder: Path) -> None:
+def draw_search(record: TrialRecord, folder: StoragePath) -> None:
     """Draw genotype.png and mixing.png into a finished search's folder, unless they are there."""
     if record.genotype is not None and not (folder / "genotype.png").exists():
         draw_genotype(Genotype.from_json(record.genotype), folder / "genotype.png")

@@ -17,7 +17,7 @@ from aca_ray.pipeline.datasets import describe_data, evaluation_data
 from aca_ray.pipeline.layout import allocation_folder, plan_path
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.space import ChannelPlan, Genotype
-from aca_ray.storage import TrialRecord, read_json, write_json
+from aca_ray.storage import StoragePath, TrialRecord, read_json, write_json
 
 NETWORK_SCHEMA = "aca_ray.network"
 
@@ -32,7 +32,7 @@ def network_json(genotype: Genotype, plan: ChannelPlan | None) -> dict[str, Any]
     }
 
 
-def read_network(path: Path) -> tuple[Genotype, ChannelPlan | None]:
+def read_network(path: StoragePath) -> tuple[Genotype, ChannelPlan | None]:
     """Return genotype and plan of a network.json or, without a plan, of a genotype.json."""
     value = read_json(path)
     if isinstance(value, dict) and value.get("schema") == NETWORK_SCHEMA:
@@ -44,7 +44,7 @@ def read_network(path: Path) -> tuple[Genotype, ChannelPlan | None]:
 
 
 def found_network(
-    trial: EvaluationTrial, search: SearchTrial, search_folder: Path
+    trial: EvaluationTrial, search: SearchTrial, search_folder: StoragePath
 ) -> tuple[Genotype, ChannelPlan | None]:
     """Return what a finished search found, for the allocation that a retraining asks for."""
     if trial.allocation is None:
@@ -61,7 +61,7 @@ def open_evaluation(
     trial: EvaluationTrial | RetrainingTrial,
     genotype: Genotype,
     plan: ChannelPlan | None,
-    folder: Path,
+    folder: StoragePath,
     base: Path,
     device: torch.device,
 ) -> ResumableTrial:

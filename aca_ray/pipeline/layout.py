@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from aca_ray.config import EvaluationTrial, SearchTrial
+from aca_ray.storage import StoragePath
 
 
 @dataclass(frozen=True)
@@ -16,52 +16,52 @@ class SweepFolder:
         path: <storage>/<sweep name>, absolute.
     """
 
-    path: Path
+    path: StoragePath
 
     @property
-    def manifest(self) -> Path:
+    def manifest(self) -> StoragePath:
         """The file that makes this folder a sweep: spec, its fingerprint, where it was started."""
         return self.path / "sweep.json"
 
     @property
-    def spec(self) -> Path:
+    def spec(self) -> StoragePath:
         """The spec as its author wrote it."""
         return self.path / "spec.yaml"
 
     @property
-    def lock(self) -> Path:
+    def lock(self) -> StoragePath:
         """Held by the process that drives the sweep."""
         return self.path / "lock"
 
     @property
-    def ray(self) -> Path:
+    def ray(self) -> StoragePath:
         """Ray Tune's own files; nothing in them is needed to resume."""
         return self.path / "ray"
 
     @property
-    def comparison(self) -> Path:
+    def comparison(self) -> StoragePath:
         """Tables and plots."""
         return self.path / "comparison"
 
-    def search(self, trial: SearchTrial) -> Path:
+    def search(self, trial: SearchTrial) -> StoragePath:
         """The folder of a search."""
         return self.path / "searches" / trial.short
 
-    def evaluation(self, trial: EvaluationTrial) -> Path:
+    def evaluation(self, trial: EvaluationTrial) -> StoragePath:
         """The folder of a retraining."""
         return self.path / "evaluations" / trial.short
 
 
-def milestone_path(search_folder: Path, epoch: int) -> Path:
+def milestone_path(search_folder: StoragePath, epoch: int) -> StoragePath:
     """Return where the checkpoint of a milestone lies."""
     return search_folder / "milestones" / f"epoch_{epoch:04d}.ckpt"
 
 
-def allocation_folder(search_folder: Path, epoch: int) -> Path:
+def allocation_folder(search_folder: StoragePath, epoch: int) -> StoragePath:
     """Return where the scores and plans of a milestone lie."""
     return search_folder / "allocations" / f"epoch_{epoch:04d}"
 
 
-def plan_path(allocation: Path, rule: str) -> Path:
+def plan_path(allocation: StoragePath, rule: str) -> StoragePath:
     """Return where the plan of a rule lies in a milestone's allocation folder."""
     return allocation / f"plan_{rule}.json"

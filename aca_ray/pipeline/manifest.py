@@ -11,7 +11,7 @@ from aca_ray.config import SweepSpec, fingerprint
 from aca_ray.errors import ConfigError
 from aca_ray.pipeline.layout import SweepFolder
 from aca_ray.pipeline.provenance import environment
-from aca_ray.storage import read_json, write_bytes, write_json
+from aca_ray.storage import StoragePath, read_json, storage_path, write_bytes, write_json
 
 SCHEMA = "aca_ray.sweep"
 VERSION = 1
@@ -44,9 +44,9 @@ def experiment_fingerprint(spec: SweepSpec) -> str:
     return fingerprint({"kind": "sweep", "experiment": spec.experiment.model_dump(mode="json")})
 
 
-def storage_folder(spec: SweepSpec) -> Path:
+def storage_folder(spec: SweepSpec) -> StoragePath:
     """Return the absolute folder of all sweeps, read as relative to the working directory."""
-    return Path(spec.runtime.storage).expanduser().resolve()
+    return storage_path(spec.runtime.storage).resolve()
 
 
 def create_sweep(spec: SweepSpec, base: Path, text: str) -> Sweep:
@@ -81,14 +81,14 @@ def create_sweep(spec: SweepSpec, base: Path, text: str) -> Sweep:
     return sweep
 
 
-def find_sweep(name: str, storage: Path) -> Sweep:
-    """Return a sweep by name, or by the path of its folder.
+def find_sweep(name: str, storage: StoragePath) -> Sweep:
+    """Return a sweep by name, or by the path or URI of its folder.
 
     Raises:
         ConfigError: there is none; names those that are there.
     """
-    for path in (storage / name, Path(name)):
-        folder = SweepFolder(path.expanduser().resolve())
+    for path in (storage / name, storage_path(name)):
+        folder = SweepFolder(path.resolve())
         if folder.manifest.is_file():
             value = read_json(folder.manifest)
             if value.get("schema") != SCHEMA or value.get("version") != VERSION:
@@ -98,6 +98,6 @@ def find_sweep(name: str, storage: Path) -> Sweep:
     raise ConfigError(f"no sweep {name!r} in {storage}. Known: {', '.join(known) if known else 'none'}")
 
 
-def sweep_names(storage: Path) -> list[str]:
+def sweep_names(storage: StoragePath) -> list[str]:
     """Return the names of all sweeps in a storage folder."""
     return sorted(path.parent.name for path in storage.glob("*/sweep.json"))

@@ -15,6 +15,7 @@ from aca_ray.pipeline.evaluating import found_network, open_evaluation
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.searching import open_search
+from aca_ray.storage import StoragePath, storage_path
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class SearchOrder:
     """Search in this folder."""
 
     trial: SearchTrial
-    folder: Path
+    folder: StoragePath
     base: Path
 
     def open(self, device: torch.device) -> ResumableTrial:
@@ -44,10 +45,10 @@ class EvaluationOrder:
     """Retrain, in this folder, what a search found."""
 
     trial: EvaluationTrial
-    folder: Path
+    folder: StoragePath
     base: Path
     search: SearchTrial
-    search_folder: Path
+    search_folder: StoragePath
 
     def open(self, device: torch.device) -> ResumableTrial:
         """Return the trial where its folder says that it stands."""
@@ -71,7 +72,7 @@ Order = SearchOrder | EvaluationOrder
 
 def order_from_json(value: Mapping[str, Any]) -> Order:
     """Return the order of a JSON value."""
-    folder, base = Path(value["folder"]), Path(value["base"])
+    folder, base = storage_path(value["folder"]), Path(value["base"])
     if value["kind"] == "search":
         return SearchOrder(SearchTrial.from_json(value["trial"]), folder, base)
     return EvaluationOrder(
@@ -79,7 +80,7 @@ def order_from_json(value: Mapping[str, Any]) -> Order:
         folder,
         base,
         SearchTrial.from_json(value["search"]),
-        Path(value["search_folder"]),
+        storage_path(value["search_folder"]),
     )
 
 

@@ -16,7 +16,7 @@ from aca_ray.evaluation import PROTOCOLS, find_protocol
 from aca_ray.pipeline.allocating import allocate_milestone
 from aca_ray.pipeline.drawing import draw_allocation
 from aca_ray.pipeline.layout import SweepFolder
-from aca_ray.storage import read_header, read_json
+from aca_ray.storage import StoragePath, read_header, read_json
 from aca_ray.training import select_device
 
 
@@ -34,13 +34,13 @@ class RankingOrder:
         previous: allocation folder of the milestone before, or None.
     """
 
-    checkpoint: Path
-    folder: Path
+    checkpoint: StoragePath
+    folder: StoragePath
     base: Path
     ranking: str
     rules: tuple[str, ...]
     protocol: str
-    previous: Path | None
+    previous: StoragePath | None
 
     def carry_out(self, *, threads: int, gpus: float) -> dict[str, Any]:
         """Rank, allocate and draw; return the summary (see `allocate_milestone`)."""
@@ -60,12 +60,12 @@ class RankingOrder:
 
 
 def ranking_orders(
-    checkpoints: Sequence[Path],
+    checkpoints: Sequence[StoragePath],
     ranking: str | None,
     rules: Sequence[str],
     protocol: str,
     base: Path | None,
-    out: Path | None,
+    out: StoragePath | None,
 ) -> list[RankingOrder]:
     """Return the orders for checkpoints that lie anywhere; see `aca_ray.rank`.
 
@@ -99,7 +99,7 @@ def ranking_orders(
     return orders
 
 
-def _base_of(checkpoint: Path) -> Path:
+def _base_of(checkpoint: StoragePath) -> Path:
     """Return the folder that data paths are relative to: the sweep's, or the working directory outside of sweeps."""
     for parent in checkpoint.resolve().parents:
         manifest = SweepFolder(parent).manifest

@@ -8,7 +8,6 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +16,7 @@ from aca_ray.errors import CheckpointError
 from aca_ray.pipeline.cadence import Cadence
 from aca_ray.pipeline.layout import milestone_path
 from aca_ray.pipeline.provenance import environment
-from aca_ray.storage import CheckpointFolder, TrialRecord, write_checkpoint
+from aca_ray.storage import CheckpointFolder, StoragePath, TrialRecord, write_checkpoint
 from aca_ray.storage.patience import PATIENCE_SECONDS, patiently
 from aca_ray.training import EpochLoop, EpochReport, EpochWork
 
@@ -40,7 +39,7 @@ class ResumableTrial:
 
     def __init__(
         self,
-        folder: Path,
+        folder: StoragePath,
         record: TrialRecord,
         work: EpochWork,
         *,
@@ -178,7 +177,7 @@ class ResumableTrial:
         }
 
 
-def _check_same_data(folder: Path, before: TrialRecord, now: TrialRecord) -> None:
+def _check_same_data(folder: StoragePath, before: TrialRecord, now: TrialRecord) -> None:
     """Raise CheckpointError when a trial would go on with other data than it began with."""
     was, is_now = (record.data_info["digest"] if record.data_info else None for record in (before, now))
     if was != is_now:

@@ -15,7 +15,7 @@ from aca_ray.pipeline.datasets import describe_data, search_data
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.search.search import Search
 from aca_ray.space import Space, find_space, without_skip
-from aca_ray.storage import TrialRecord
+from aca_ray.storage import StoragePath, TrialRecord
 
 
 def search_space(trial: SearchTrial) -> Space:
@@ -40,7 +40,7 @@ def build_search(trial: SearchTrial, data: SearchData, device: torch.device) -> 
     )
 
 
-def open_search(trial: SearchTrial, folder: Path, base: Path, device: torch.device) -> ResumableTrial:
+def open_search(trial: SearchTrial, folder: StoragePath, base: Path, device: torch.device) -> ResumableTrial:
     """Return the search of a trial where its folder says that it stands.
 
     Args:

@@ -13,6 +13,7 @@ from aca_ray.evaluation import PROTOCOLS
 from aca_ray.methods.registry import method_problems
 from aca_ray.methods.settings import label, parse_label
 from aca_ray.space import SPACES
+from aca_ray.storage import storage_problems
 
 
 def vocabulary(base: Path) -> Vocabulary:
@@ -30,6 +31,7 @@ def vocabulary(base: Path) -> Vocabulary:
         data_pruner=frozenset(DATA_PRUNERS),
         read_method=_read_method,
         data_problems=data_problems,
+        storage_problems=storage_problems,
     )
 
 

@@ -1,15 +1,21 @@
 """How values reach the disk whole, and come back verified."""
 
 from aca_ray.storage.checkpoint import CheckpointFolder, read_checkpoint, read_header, write_checkpoint
-from aca_ray.storage.files import read_json, write_bytes, write_json
+from aca_ray.storage.files import local_copy, read_json, write_bytes, write_json
+from aca_ray.storage.objects import ObjectPath, StoragePath, storage_path, storage_problems
 from aca_ray.storage.record import TrialRecord
 
 __all__ = [
     "CheckpointFolder",
+    "ObjectPath",
+    "StoragePath",
     "TrialRecord",
+    "local_copy",
     "read_checkpoint",
     "read_header",
     "read_json",
+    "storage_path",
+    "storage_problems",
     "write_bytes",
     "write_checkpoint",
     "write_json",

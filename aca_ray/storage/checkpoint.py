@@ -14,11 +14,11 @@ import io
 import json
 import logging
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from aca_ray.errors import CheckpointError
 from aca_ray.storage.files import remove_leftovers, write_bytes
+from aca_ray.storage.objects import StoragePath
 
 FORMAT = "aca_ray.checkpoint"
 VERSION = 2
@@ -28,7 +28,7 @@ _MAX_HEADER_BYTES = 1 << 26
 logger = logging.getLogger(__name__)
 
 
-def write_checkpoint(path: Path, header: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+def write_checkpoint(path: StoragePath, header: Mapping[str, Any], state: Mapping[str, Any]) -> None:
     """Write a checkpoint atomically.
 
     Args:
@@ -57,20 +57,20 @@ def write_checkpoint(path: Path, header: Mapping[str, Any], state: Mapping[str, 
     write_bytes(path, json.dumps(line, allow_nan=False).encode() + b"\n", payload)
 
 
-def read_header(path: Path) -> dict[str, Any]:
+def read_header(path: StoragePath) -> dict[str, Any]:
     """Return the header of a checkpoint; the payload is not read and torch not loaded.
 
     Raises:
         CheckpointError: the file is missing, no checkpoint, or of another version.
     """
     try:
-        with open(path, "rb") as stream:
+        with path.open("rb") as stream:
             return _parse_header(path, stream.readline(_MAX_HEADER_BYTES))
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def read_checkpoint(path: StoragePath) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return (header, state) of a checkpoint, tensors on the CPU.
 
     Raises:
@@ -110,7 +110,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         ) from error
 
 
-def _parse_header(path: Path, line: bytes) -> dict[str, Any]:
+def _parse_header(path: StoragePath, line: bytes) -> dict[str, Any]:
     try:
         header = json.loads(line)
     except (ValueError, RecursionError):
@@ -139,10 +139,10 @@ class CheckpointFolder:
         num_kept: how many stay; two, so that a damaged newest one has one before it.
     """
 
-    def __init__(self, folder: Path, fingerprint: str, num_kept: int = 2) -> None:
+    def __init__(self, folder: StoragePath, fingerprint: str, num_kept: int = 2) -> None:
         self.folder, self.fingerprint, self.num_kept = folder, fingerprint, num_kept
 
-    def write(self, epoch: int, step: int, header: Mapping[str, Any], state: Mapping[str, Any]) -> Path:
+    def write(self, epoch: int, step: int, header: Mapping[str, Any], state: Mapping[str, Any]) -> StoragePath:
         """Write the checkpoint of a position and prune the oldest; return its path."""
         path = self.folder / f"epoch_{epoch:05d}_step_{step:07d}{SUFFIX}"
         write_checkpoint(path, {**header, "fingerprint": self.fingerprint, "epoch": epoch, "step": step}, state)
@@ -183,5 +183,5 @@ class CheckpointFolder:
             except CheckpointError as error:
                 logger.warning("%s The one before it is looked at.", error)
 
-    def _newest_first(self) -> list[Path]:
+    def _newest_first(self) -> list[StoragePath]:
         return sorted(self.folder.glob(f"*{SUFFIX}"), reverse=True)

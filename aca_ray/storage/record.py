@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from aca_ray.errors import StorageError
 from aca_ray.storage.files import read_json, write_json
+from aca_ray.storage.objects import StoragePath
 
 SCHEMA = "aca_ray.record"
 VERSION = 1
@@ -75,21 +75,24 @@ class TrialRecord:
         """Return a JSON-ready value."""
         return {"schema": SCHEMA, "version": VERSION, **asdict(self)}
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: StoragePath) -> None:
         """Write the record into a trial's folder, atomically."""
         write_json(folder / FILE_NAME, self.to_json())
 
     @staticmethod
-    def read(folder: Path) -> TrialRecord | None:
+    def read(folder: StoragePath) -> TrialRecord | None:
         """Return the record of a trial's folder, or None where there is none yet.
 
         Raises:
             StorageError: the file is no record of a version that this program reads.
         """
         path = folder / FILE_NAME
-        if not path.exists():
-            return None
-        value = read_json(path)
+        try:
+            value = read_json(path)
+        except StorageError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return None
+            raise
         if not isinstance(value, dict) or value.pop("schema", None) != SCHEMA or value.pop("version", None) != VERSION:
             raise StorageError(f"{path}: is not a trial record of version {VERSION}")
         try:

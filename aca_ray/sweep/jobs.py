@@ -38,7 +38,7 @@ def submit(path: Path, spec: SweepSpec, address: str) -> str:
     if "://" not in storage and not Path(storage).is_absolute():
         raise ConfigError(
             f"runtime.storage: must be absolute in a job, whose working directory is a copy that Ray deletes; found "
-            f"{storage!r}. Give the path of a folder that all nodes mount"
+            f"{storage!r}. Give the path of a folder that all nodes mount, or the URI of an object store"
         )
     with _job_server(address) as client:
         taken = {job.submission_id for job in client.list_jobs()}

@@ -5,11 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
-from aca_ray.errors import SweepError
-from aca_ray.storage import write_bytes
+from aca_ray.errors import StorageError, SweepError
+from aca_ray.storage import ObjectPath, StoragePath, write_bytes
 from aca_ray.sweep.cluster import NodeAffinitySchedulingStrategy, ray
 
 Answer = TypeVar("Answer")
@@ -106,7 +105,7 @@ def ask_nodes(
     return answers, failures
 
 
-def require_shared(folder: Path, nodes: Sequence[Node]) -> None:
+def require_shared(folder: StoragePath, nodes: Sequence[Node]) -> None:
     """Raise an error unless a folder of this machine can be written, and is the same folder on all nodes.
 
     Raises:
@@ -120,20 +119,26 @@ def require_shared(folder: Path, nodes: Sequence[Node]) -> None:
         mark.unlink(missing_ok=True)
     problems.update((node, problem) for node, problem in answers.items() if problem)
     if problems:
+        advice = (
+            "Give every node network and credentials to write there"
+            if isinstance(folder, ObjectPath)
+            else "Set it to one that every node mounts at the same path and may write to (NFS, Lustre, ...)"
+        )
         raise SweepError(
             f"runtime.storage: {folder} has to be the same folder on all {len(nodes)} nodes; it is not on "
             + "; ".join(f"{node}: {problem}" for node, problem in problems.items())
-            + ". Set it to one that every node mounts at the same path and may write to (NFS, Lustre, ...)"
+            + f". {advice}"
         )
 
 
-def _problem_beside(mark: Path) -> str:
+def _problem_beside(mark: StoragePath) -> str:
     """Return why this process cannot see a file or write another one beside it, "" if it can."""
     beside = mark.with_name(f"{mark.name}-{ray.get_runtime_context().get_node_id()}")
     try:
-        mark.stat()
-        beside.touch()
-        beside.unlink()
+        mark.read_bytes()
+        write_bytes(beside).unlink()
     except OSError as error:
         return f"{error.strerror}: {error.filename}"
+    except StorageError as error:
+        return str(error)
     return ""

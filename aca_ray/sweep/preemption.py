@@ -48,8 +48,9 @@ class Preemption(FIFOScheduler):
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Note a death; Tune has the trial run again after this."""
         error = pickle.loads(Path(trial.pickled_error_file).read_bytes()) if trial.pickled_error_file else None
-        died = isinstance(error, ray.exceptions.RayActorError) and error.actor_id and not error.actor_init_failed
-        sign = sign_of_life(error.actor_id) if died else None
+        sign = None
+        if isinstance(error, ray.exceptions.RayActorError) and error.actor_id and not error.actor_init_failed:
+            sign = sign_of_life(error.actor_id)
         if sign is None:
             self._failures[trial] += 1
         else:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from aca_ray.errors import SweepError
 from aca_ray.pipeline.ranking_orders import RankingOrder
+from aca_ray.storage import StoragePath
 from aca_ray.sweep.cluster import ray_session
 from aca_ray.sweep.ranking import RankingTasks
 
 
-def rank_checkpoints(orders: Sequence[RankingOrder], threads: int) -> dict[Path, dict[str, Any]]:
+def rank_checkpoints(orders: Sequence[RankingOrder], threads: int) -> dict[StoragePath, dict[str, Any]]:
     """Carry out orders as Ray tasks on this machine and return the summary per checkpoint.
 
     Raises:
         SweepError: some could not be carried out; the others' answers are on the disk.
     """
-    summaries: dict[Path, dict[str, Any]] = {}
+    summaries: dict[StoragePath, dict[str, Any]] = {}
     with ray_session(None) as resources:
         tasks = RankingTasks(threads, 0.0, max_in_flight=max(1, int(resources.get("CPU", 1)) // threads), resources={})
         for order in orders:

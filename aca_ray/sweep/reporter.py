@@ -7,11 +7,10 @@ import queue
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from aca_ray.pipeline.drawing import draw_search
 from aca_ray.pipeline.manifest import Sweep, storage_folder
-from aca_ray.storage import TrialRecord
+from aca_ray.storage import StoragePath, TrialRecord
 
 logger = logging.getLogger(__name__)
 
@@ -51,15 +50,15 @@ class Reporter:
         if self.error is not None:
             raise self.error
 
-    def trial(self, folder: Path) -> None:
+    def trial(self, folder: StoragePath) -> None:
         """Log what is new in a trial's record."""
         self._put(("trial", folder), lambda: self._log_trial(folder))
 
-    def allocation(self, search_folder: Path, folder: Path, epoch: int) -> None:
+    def allocation(self, search_folder: StoragePath, folder: StoragePath, epoch: int) -> None:
         """Log the plans of a milestone."""
         self._put(("allocation", folder), lambda: self._log_allocation(search_folder, folder, epoch))
 
-    def finish(self, comparison: Path, metrics: Mapping[str, float]) -> None:
+    def finish(self, comparison: StoragePath, metrics: Mapping[str, float]) -> None:
         """Log the comparison, and that the sweep is done; `stop` then waits for a server that is away."""
         self._patience_seconds = _PATIENCE_SECONDS
         self._put("finish", lambda: self._tracker.finish(comparison, metrics))
@@ -108,7 +107,7 @@ class Reporter:
                 logger.warning("tracking: off (%s); the sweep goes on, and a resume logs what is missing", error)
             self._opened.set()
 
-    def _log_trial(self, folder: Path) -> None:
+    def _log_trial(self, folder: StoragePath) -> None:
         record = TrialRecord.read(folder)
         if record is None:
             return
@@ -116,7 +115,7 @@ class Reporter:
             draw_search(record, folder)
         self._tracker.sync(record.to_json(), folder)
 
-    def _log_allocation(self, search_folder: Path, folder: Path, epoch: int) -> None:
+    def _log_allocation(self, search_folder: StoragePath, folder: StoragePath, epoch: int) -> None:
         record = TrialRecord.read(search_folder)
         if record is not None:
             self._tracker.sync_allocation(record.to_json(), folder, epoch, self._main_rule)

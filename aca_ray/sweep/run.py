@@ -8,7 +8,6 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from aca_ray.comparison import Comparison, comparison_rows
@@ -30,7 +29,7 @@ from aca_ray.pipeline.orders import (
     search_orders,
 )
 from aca_ray.pipeline.ranking_orders import RankingOrder
-from aca_ray.storage import TrialRecord
+from aca_ray.storage import StoragePath, TrialRecord, storage_path
 from aca_ray.storage.lock import exclusive
 from aca_ray.sweep.actor import TrialActor, record_failure
 from aca_ray.sweep.cluster import cluster_address, ray_session, tune
@@ -149,7 +148,7 @@ class _Driver:
             max_in_flight=max(1, slots // 2),
             resources=accelerator(self.runtime),
         )
-        self.by_folder: dict[Path, SearchOrder] = {order.folder: order for order in self.searches}
+        self.by_folder: dict[StoragePath, SearchOrder] = {order.folder: order for order in self.searches}
 
     def run(self) -> None:
         self.view.open(all_orders(self.sweep))
@@ -193,7 +192,7 @@ class _Driver:
                     self.reporter.trial(order.folder)
 
     def _run_trials(
-        self, orders: Sequence[Order], changed: Callable[[Path], None], between: Callable[[], None]
+        self, orders: Sequence[Order], changed: Callable[[StoragePath], None], between: Callable[[], None]
     ) -> None:
         todo = [order for order in orders if _state(order) != "finished"]
         if not todo or self.interrupt.requested:
@@ -205,11 +204,11 @@ class _Driver:
             "gpus": runtime.gpus_per_trial,
         }
 
-        def saw(folder: Path) -> None:
+        def saw(folder: StoragePath) -> None:
             self.view.update(folder)
             changed(folder)
 
-        def died(folder: Path) -> None:
+        def died(folder: StoragePath) -> None:
             self.view.note(folder, "its process died; it is tried again from its last checkpoint")
 
         def turn() -> None:
@@ -240,13 +239,13 @@ class _Driver:
         self.view.update(given_up.folder)
         self.reporter.trial(given_up.folder)
 
-    def _search_changed(self, folder: Path) -> None:
+    def _search_changed(self, folder: StoragePath) -> None:
         self.reporter.trial(folder)
         order = self.by_folder[folder]
         record = TrialRecord.read(folder)
         if order.trial.skip != "allocated" or record is None:
             return
-        previous: Path | None = None
+        previous: StoragePath | None = None
         for epoch in record.milestones:
             target = allocation_folder(folder, epoch)
             self.ranking.submit(
@@ -296,22 +295,24 @@ class _Driver:
 class _Watch(tune.Callback):
     """Tells of every change of a trial, and of every turn of Tune's loop."""
 
-    def __init__(self, changed: Callable[[Path], None], died: Callable[[Path], None], turn: Callable[[], None]) -> None:
+    def __init__(
+        self, changed: Callable[[StoragePath], None], died: Callable[[StoragePath], None], turn: Callable[[], None]
+    ) -> None:
         self._changed, self._died, self._turn = changed, died, turn
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        self._changed(Path(result["folder"]))
+        self._changed(storage_path(result["folder"]))
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._changed(Path(trial.config["order"]["folder"]))
+        self._changed(storage_path(trial.config["order"]["folder"]))
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._died(Path(trial.config["order"]["folder"]))
+        self._died(storage_path(trial.config["order"]["folder"]))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._changed(Path(trial.config["order"]["folder"]))
+        self._changed(storage_path(trial.config["order"]["folder"]))
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self._turn()

@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from aca_ray.errors import ConfigError, StorageError
+from aca_ray.storage import StoragePath
 from aca_ray.storage.lock import exclusive
 
 UI_PORT = 5000
@@ -52,7 +53,7 @@ class Store:
             ) from error
 
 
-def open_store(tracking: str | None, storage: Path) -> Store:
+def open_store(tracking: str | None, storage: StoragePath) -> Store:
     """Return the store of a sweep, created first if it is an SQLite file that doesn't exist yet.
 
     Any number of processes may open the same new store at once: one creates it, the others wait (about 7 s).
@@ -65,8 +66,10 @@ def open_store(tracking: str | None, storage: Path) -> Store:
         ConfigError: `tracking` is not a tracking URI.
         StorageError: the SQLite file can't be created.
     """
-    if tracking is None:
+    if tracking is None and isinstance(storage, Path):
         database = storage.resolve() / "mlflow.db"
+    elif tracking is None:
+        raise ConfigError(f"runtime.tracking: {storage} cannot hold an SQLite file; name a server or a sqlite:/// file")
     elif tracking.startswith(_SQLITE):
         database = Path(tracking.removeprefix(_SQLITE)).resolve()
     elif tracking.partition("://")[0] in SERVERS:
@@ -92,8 +95,9 @@ def open_store(tracking: str | None, storage: Path) -> Store:
     return Store(f"{_SQLITE}{database}", artifact_root)
 
 
-def _artifact_root(folder: Path) -> str:
-    return (folder.resolve() / "mlflow-artifacts").as_uri()
+def _artifact_root(storage: StoragePath) -> str:
+    folder = storage / "mlflow-artifacts"
+    return folder.resolve().as_uri() if isinstance(folder, Path) else str(folder)
 
 
 def require_answer(store: Store) -> None:

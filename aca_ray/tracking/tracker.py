@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from aca_ray.errors import SweepError
+from aca_ray.storage import StoragePath, local_copy
 from aca_ray.tracking.delivery import Delivery
 from aca_ray.tracking.description import Record, dataset_input, params, run_name, run_tags
 from aca_ray.tracking.points import MARKER, allocation_points, batches, end_time, metric_key, result_points, row_points
@@ -110,7 +110,7 @@ class Tracker:
                 "runtime.tracking to null to use a file in runtime.storage"
             ) from refusal
 
-    def sync(self, record: Record, folder: Path) -> None:
+    def sync(self, record: Record, folder: StoragePath) -> None:
         """Bring a trial's run up to date with its record; free of requests when there is nothing new.
 
         Args:
@@ -119,7 +119,7 @@ class Tracker:
         """
         self._delivery.submit(f"{record['kind']} {record['fingerprint']}", partial(self._sync, record, folder))
 
-    def sync_allocation(self, search_record: Record, folder: Path, epoch: int, main_rule: str = "sign") -> None:
+    def sync_allocation(self, search_record: Record, folder: StoragePath, epoch: int, main_rule: str = "sign") -> None:
         """Log the allocation of one milestone on its search's run, and upload files that appeared since the last call.
 
         Args:
@@ -131,7 +131,7 @@ class Tracker:
         key = f"allocation {search_record['fingerprint']} epoch {epoch}"
         self._delivery.submit(key, partial(self._sync_allocation, search_record, folder, epoch, main_rule))
 
-    def finish(self, comparison_folder: Path, metrics: Mapping[str, float]) -> None:
+    def finish(self, comparison_folder: StoragePath, metrics: Mapping[str, float]) -> None:
         """Log the comparison's files and metrics on the parent run and set it FINISHED."""
         self._delivery.submit("comparison", partial(self._finish, comparison_folder, dict(metrics)))
 
@@ -223,7 +223,7 @@ class Tracker:
             self._children[fingerprint] = _Child.of(run)
         return self._children[fingerprint]
 
-    def _sync(self, record: Record, folder: Path) -> None:
+    def _sync(self, record: Record, folder: StoragePath) -> None:
         child = self._child(record)
         self._sync_setting(child, record)
         status = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED"}[record["state"]]
@@ -262,11 +262,11 @@ class Tracker:
         for batch in batches(groups):
             self._client.log_batch(child.run_id, batch)
 
-    def _upload_results(self, child: _Child, record: Record, folder: Path, again: bool) -> None:
+    def _upload_results(self, child: _Child, record: Record, folder: StoragePath, again: bool) -> None:
         uploaded = set() if again else child.files("")
         new = {name for name in TRIAL_FILES if name not in uploaded and (folder / name).is_file()}
         for name in sorted(new):
-            self._client.log_artifact(child.run_id, str(folder / name))
+            self._upload(child.run_id, folder / name)
         if record.get("genotype") and "genotype.json" not in uploaded:
             self._client.log_text(child.run_id, json.dumps(record["genotype"], indent=1), "genotype.json")
             new.add("genotype.json")
@@ -279,7 +279,7 @@ class Tracker:
         self._client.set_tag(child.run_id, _ERROR, line)
         child.tags[_ERROR] = line
 
-    def _sync_allocation(self, search_record: Record, folder: Path, epoch: int, main_rule: str) -> None:
+    def _sync_allocation(self, search_record: Record, folder: StoragePath, epoch: int, main_rule: str) -> None:
         if not (folder / "allocation.json").is_file():
             return
         child = self._child(search_record)
@@ -291,8 +291,13 @@ class Tracker:
             time_ms = end_time(search_record, epoch) or 0
             self._log_points(child, [allocation_points(allocation, main_rule, time_ms)])
         for name in sorted(new):
-            self._client.log_artifact(child.run_id, str(folder / name), target)
+            self._upload(child.run_id, folder / name, target)
         self._note_files(child, target, uploaded, new)
+
+    def _upload(self, run_id: str, path: StoragePath, target: str | None = None) -> None:
+        """Upload a file, wherever it is stored, to a folder of a run's artifacts."""
+        with local_copy(path) as file:
+            self._client.log_artifact(run_id, str(file), target)
 
     def _note_files(self, child: _Child, folder: str, uploaded: set[str], new: set[str]) -> None:
         """Remember in MLflow which files were uploaded; the tag is what makes an upload happen once."""
@@ -301,7 +306,7 @@ class Tracker:
             self._client.set_tag(child.run_id, name, value)
             child.tags[name] = value
 
-    def _finish(self, comparison_folder: Path, metrics: Mapping[str, float]) -> None:
+    def _finish(self, comparison_folder: StoragePath, metrics: Mapping[str, float]) -> None:
         run_id = self._load().info.run_id
         logged = self._client.get_run(run_id).data.metrics
         metrics = {metric_key(name): value for name, value in metrics.items()}
@@ -311,7 +316,8 @@ class Tracker:
         for batch in batches([changed]):
             self._client.log_batch(run_id, batch)
         if comparison_folder.is_dir():
-            self._client.log_artifacts(run_id, str(comparison_folder), "comparison")
+            for path in comparison_folder.iterdir():
+                self._upload(run_id, path, "comparison")
         self._client.set_terminated(run_id, "FINISHED")
 
     def _interrupt(self) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -16,6 +17,9 @@ from aca_ray import api
 from aca_ray.cli import main
 from aca_ray.pipeline.orders import all_orders
 from aca_ray.storage import write_checkpoint
+
+if TYPE_CHECKING:
+    from conftest import ObjectStore
 
 torch.set_num_threads(1)
 
@@ -239,6 +243,20 @@ def test_job_server_that_is_not_there(run: Run, verb: list[str]) -> None:
     code, out, errors = run(*verb, "--address", "http://127.0.0.1:1")
     assert (code, out) == (1, "")
     assert errors[0].startswith("--address: the job server at http://127.0.0.1:1 does not answer, or refuses (")
+
+
+def test_object_stores(run: Run, folder: Path, object_store: ObjectStore) -> None:
+    uri = object_store.uri()
+    assert run("status", "--storage", uri) == (0, f"no sweeps in {uri}\n", [])
+    assert run("resume", "none", "--storage", uri)[2] == [f"no sweep 'none' in {uri}. Known: none"]
+    assert run("ui", "--storage", uri)[2] == [
+        f"runtime.tracking: {uri} cannot hold an SQLite file; name a server or a sqlite:/// file"
+    ]
+    code, _, errors = run("status", "--storage", "ftp://host/results")
+    assert (code, errors) == (
+        2,
+        ["storage: must be a folder or a URI that begins with one of s3://, gs://; found ftp://"],
+    )
 
 
 def test_jobs_need_a_storage_that_stays(run: Run, folder: Path) -> None:

@@ -121,7 +121,6 @@ AT_LEAST = "input should be greater than or equal to"
         ("experiment__evaluation", {"controls": "sign"}, "experiment.evaluation.controls[0]: unknown control 'sign'"),
         ("experiment__seed", [1], "experiment.seed: unknown key 'seed'. Did you mean seeds?"),
         ("runtime__storage", 5, "runtime.storage: input should be a valid string, found 5"),
-        ("runtime__storage", "s3://key:hidden@bucket/sweeps", "runtime.storage: holds a password"),
         ("runtime__tracking", 5, "runtime.tracking: input should be a valid string, found 5"),
         ("runtime__cpus_per_trial", 0, f"runtime.cpus_per_trial: {AT_LEAST} 1, found 0"),
         ("runtime__cpus_per_trial", 1.5, "runtime.cpus_per_trial: input should be a valid integer"),

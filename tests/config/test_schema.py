@@ -93,3 +93,20 @@ def test_methods_with_settings_have_one_label(parse_changed: Callable[..., Sweep
 )
 def test_a_location_without_a_password_is_fine(parse_changed: Callable[..., SweepSpec], tracking: str) -> None:
     assert parse_changed(runtime__tracking=tracking).runtime.tracking == tracking
+
+
+def test_storage_in_an_object_store(
+    parse_changed: Callable[..., SweepSpec], problems: Callable[..., list[str]]
+) -> None:
+    uri = "s3://bucket/results"
+    spec = parse_changed(runtime__storage=uri, runtime__tracking="http://localhost:5000")
+    assert spec.runtime.storage == uri
+    (found,) = problems(runtime__storage=uri)
+    assert found.startswith(
+        "runtime.tracking: must name a server (http://...) or an SQLite file (sqlite:///...) where "
+    )
+    (found,) = problems(runtime__storage="ftp://host/results", runtime__tracking="http://localhost:5000")
+    assert found == "runtime.storage: must be a folder or a URI that begins with one of s3://, gs://; found ftp://"
+    (found,) = problems(runtime__storage="s3://me:hidden@bucket", runtime__tracking="http://localhost:5000")
+    assert found.startswith("runtime.storage: must hold no credentials")
+    assert "hidden" not in found

@@ -76,6 +76,19 @@ class Scene:
         self.cluster.start_node()
         self.cluster.wait(3)
 
+    def every_fault(self) -> list[Effect]:
+        """Run the sweep of spec.yaml and disturb it by every fault once; return what each did."""
+        self.start()
+        self.run("run", "spec.yaml")
+        return [
+            self.lose_node(),
+            self.drain_node(),
+            self.kill_worker(),
+            self.restart_head(),
+            self.kill_driver(),
+            self.lose_mlflow(seconds=5),
+        ]
+
     def run(self, verb: str, what: str) -> subprocess.Popen[str]:
         """Start a driver on the first node."""
         self.process.prefix = self.cluster.nodes[0].enter(self.process.folder)

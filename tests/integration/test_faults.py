@@ -24,18 +24,8 @@ def test_every_fault_in_one_sweep(
     spec = {"seeds": [0, 1, 2], "epochs": 40}
     scene = Scene(process, servers)
     (process.folder / "spec.yaml").write_text(SPEC.format(**spec, max_failures=1, tracking=scene.mlflow.uri))
-    scene.start()
-    scene.run("run", "spec.yaml")
-    effects = [
-        scene.lose_node(),
-        scene.drain_node(),
-        scene.kill_worker(),
-        scene.restart_head(),
-        scene.kill_driver(),
-        scene.lose_mlflow(seconds=5),
-    ]
+    effects = scene.every_fault()
     code = scene.running.wait(timeout=240)
-    print(*effects, sep="\n")
     assert code == 0, process.output()
     assert effects[1].lost == 0
     process.check_tracked_once()
