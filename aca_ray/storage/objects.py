@@ -27,7 +27,7 @@ from aca_ray.errors import ConfigError, StorageError
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
-RETRY_SECONDS = 60.0  # how long a call that fails is tried again
+RETRY_SECONDS = 90.0  # how long a call that fails is tried again; an outage of a minute has to pass
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 _ATTEMPTS = 5  # of one request, by the client itself
 _CONNECT_SECONDS, _REQUEST_SECONDS = 5.0, 30.0
@@ -50,8 +50,8 @@ logger = logging.getLogger(__name__)
 class ObjectPath:
     """An object, or a folder of objects, with as much of pathlib's interface as storage needs.
 
-    What fails is tried again for a minute. A missing object raises FileNotFoundError, as a missing file does; whatever
-    else goes wrong with a store raises StorageError.
+    What fails is tried again for RETRY_SECONDS. A missing object raises FileNotFoundError, as a missing file does;
+    whatever else goes wrong with a store raises StorageError.
 
     Attributes:
         root: scheme and bucket, such as s3://bucket.
