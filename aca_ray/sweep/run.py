@@ -218,9 +218,7 @@ class _Driver:
 
     def _search_changed(self, folder: Path) -> None:
         self.reporter.trial(folder)
-        order = self.by_folder[folder]
-        record = TrialRecord.read(folder)
-        if order.trial.skip != "allocated" or record is None:
+        if self.by_folder[folder].trial.skip != "allocated" or (record := TrialRecord.read(folder)) is None:
             return
         previous: Path | None = None
         for epoch in record.milestones:
