@@ -273,7 +273,7 @@ class _Driver:
 
 
 class _Watch(tune.Callback):
-    """Tells of every change of a trial, and of every turn of Tune's loop."""
+    """Tells of every change of a trial, and of every turn of Tune's loop; its start changes nothing on the disk yet."""
 
     def __init__(self, changed: Callable[[Path], None], died: Callable[[Path], None], turn: Callable[[], None]) -> None:
         self._changed, self._died, self._turn = changed, died, turn
@@ -282,9 +282,6 @@ class _Watch(tune.Callback):
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         self._changed(Path(result["folder"]))
-
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._changed(Path(trial.config["order"]["folder"]))
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._died(Path(trial.config["order"]["folder"]))
