@@ -152,16 +152,17 @@ def swept(folder: Path) -> None:
 
 
 def one(side: str) -> None:
-    """Run one side in the working directory and print seconds and the driver's peak memory."""
+    """Run one side in the working directory and print what it took: seconds, CPU time, the driver's peak memory."""
     from aca_ray.sweep.cluster import ray_session
 
     with ray_session(None):
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         (plain_tune if side == "plain" else swept)(Path.cwd())
-        seconds = time.perf_counter() - start
+        seconds, driver = time.perf_counter() - start, time.process_time() - cpu
     peak = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
     assert peak is not None
-    print(json.dumps({"seconds": seconds, "peak_mib": int(peak[1]) / 1024}))
+    result = {"seconds": seconds, "driver_cpu": driver, "peak_mib": int(peak[1]) / 1024}
+    print(json.dumps(result))
 
 
 @contextmanager
@@ -215,21 +216,20 @@ def main() -> None:
         one(options.one)
         return
     print(machine())
-    print(f"{'side':>10} {'seconds':>8} {'ms/trial':>8} {'peak MiB':>8} {'load before':>11}")
+    columns = ("side", "seconds", "ms/trial", "driver CPU s", "driver MiB", "load")
+    print("  ".join(f"{name:>12}" for name in columns))
     found: dict[str, list[dict[str, float]]] = {side: [] for side in options.sides}
     for repeat in range(options.repeats):
         for side in options.sides if repeat % 2 == 0 else reversed(options.sides):
-            load = os.getloadavg()[0]
             if side == "postgresql":
                 with postgresql() as uri:
                     result = measure(side, options.trials, uri)
             else:
                 result = measure(side, options.trials, "null")
             found[side].append(result)
-            seconds, peak = result["seconds"], result["peak_mib"]
-            print(
-                f"{side:>10} {seconds:8.1f} {1000 * seconds / options.trials:8.1f} {peak:8.0f} {load:11.2f}", flush=True
-            )
+            numbers = [result["seconds"], 1000 * result["seconds"] / options.trials, result["driver_cpu"]]
+            numbers += [result["peak_mib"], os.getloadavg()[1]]
+            print("  ".join([f"{side:>12}", *(f"{number:12.1f}" for number in numbers)]), flush=True)
     for side in options.sides:
         if side != "plain" and "plain" in found:
             ratios = [
