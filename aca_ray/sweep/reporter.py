@@ -111,8 +111,7 @@ class Reporter:
         record = TrialRecord.read(folder)
         if record is None:
             return
-        if record.kind == "search" and record.state == "finished":
-            draw_search(record, folder)
+        draw_search(record, folder)
         self._tracker.sync(record.to_json(), folder)
 
     def _log_allocation(self, search_folder: StoragePath, folder: StoragePath, epoch: int) -> None:

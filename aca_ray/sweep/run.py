@@ -241,9 +241,7 @@ class _Driver:
 
     def _search_changed(self, folder: StoragePath) -> None:
         self.reporter.trial(folder)
-        order = self.by_folder[folder]
-        record = TrialRecord.read(folder)
-        if order.trial.skip != "allocated" or record is None:
+        if self.by_folder[folder].trial.skip != "allocated" or (record := TrialRecord.read(folder)) is None:
             return
         previous: StoragePath | None = None
         for epoch in record.milestones:
@@ -293,7 +291,7 @@ class _Driver:
 
 
 class _Watch(tune.Callback):
-    """Tells of every change of a trial, and of every turn of Tune's loop."""
+    """Tells of every change of a trial, and of every turn of Tune's loop; its start changes nothing on the disk yet."""
 
     def __init__(
         self, changed: Callable[[StoragePath], None], died: Callable[[StoragePath], None], turn: Callable[[], None]
@@ -304,9 +302,6 @@ class _Watch(tune.Callback):
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         self._changed(storage_path(result["folder"]))
-
-    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._changed(storage_path(trial.config["order"]["folder"]))
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._died(storage_path(trial.config["order"]["folder"]))

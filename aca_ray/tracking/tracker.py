@@ -225,20 +225,21 @@ class Tracker:
 
     def _sync(self, record: Record, folder: StoragePath) -> None:
         child = self._child(record)
-        self._sync_setting(child, record)
+        self._sync_data(child, record)
         status = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED"}[record["state"]]
         ended = status != "RUNNING" and child.status != status
         rows = row_points(record, child.epoch)
-        self._log_points(child, [*rows, result_points(record)] if ended else rows)
-        child.epoch = max([child.epoch, *(row["epoch"] for row in record["rows"])])
+        tags: dict[str, str] = {}
         if record["state"] == "finished":
-            self._upload_results(child, record, folder, again=ended)
+            tags |= self._upload_results(child, record, folder, again=ended)
         if record["state"] == "failed":
             if ended:
-                self._log_error(child, record["error"] or "no traceback was recorded")
+                tags |= self._upload_error(child, record["error"] or "no traceback was recorded")
         elif _ERROR in child.tags:
             self._client.delete_tag(child.run_id, _ERROR)
             del child.tags[_ERROR]
+        self._log(child, [*rows, result_points(record)] if ended else rows, params(record["trial"]), tags)
+        child.epoch = max([child.epoch, *(row["epoch"] for row in record["rows"])])
         # Last: a run that says FINISHED is complete, so a process that dies before this line is made good by the next.
         if ended:
             self._client.set_terminated(child.run_id, status, end_time(record))
@@ -246,23 +247,28 @@ class Tracker:
             self._client.update_run(child.run_id, status=status)
         child.status = status
 
-    def _sync_setting(self, child: _Child, record: Record) -> None:
-        """Log params and data set, once."""
-        new = {name: value for name, value in params(record["trial"]).items() if name not in child.params}
-        if new:
-            self._client.log_batch(child.run_id, params=_params(new))
-            child.params |= set(new)
+    def _sync_data(self, child: _Child, record: Record) -> None:
+        """Log the data set, once."""
         if not child.has_data:
             data = dataset_input(record)
             if data is not None:
                 self._client.log_inputs(child.run_id, [data])
             child.has_data = True
 
-    def _log_points(self, child: _Child, groups: Iterable[list[Metric]]) -> None:
-        for batch in batches(groups):
+    def _log(
+        self, child: _Child, groups: Iterable[list[Metric]], settings: Mapping[str, str], tags: Mapping[str, str]
+    ) -> None:
+        """Log points, the settings that are not logged yet and tags, in as few requests as that takes: one, mostly."""
+        new = {name: value for name, value in settings.items() if name not in child.params}
+        first, *others = [*batches(groups)] or [[]]
+        self._client.log_batch(child.run_id, first, _params(new), [RunTag(*tag) for tag in tags.items()])
+        child.params |= set(new)
+        child.tags |= tags
+        for batch in others:
             self._client.log_batch(child.run_id, batch)
 
-    def _upload_results(self, child: _Child, record: Record, folder: StoragePath, again: bool) -> None:
+    def _upload_results(self, child: _Child, record: Record, folder: StoragePath, again: bool) -> dict[str, str]:
+        """Upload the files of a finished trial and return the tag that remembers them."""
         uploaded = set() if again else child.files("")
         new = {name for name in TRIAL_FILES if name not in uploaded and (folder / name).is_file()}
         for name in sorted(new):
@@ -270,14 +276,12 @@ class Tracker:
         if record.get("genotype") and "genotype.json" not in uploaded:
             self._client.log_text(child.run_id, json.dumps(record["genotype"], indent=1), "genotype.json")
             new.add("genotype.json")
-        self._note_files(child, "", uploaded, new)
+        return _files_note("", uploaded, new)
 
-    def _log_error(self, child: _Child, text: str) -> None:
-        """Keep a traceback as error.txt, and its last line, which names the error, as a tag."""
+    def _upload_error(self, child: _Child, text: str) -> dict[str, str]:
+        """Keep a traceback as error.txt and return the tag with its last line, which names the error."""
         self._client.log_text(child.run_id, text, "error.txt")
-        line = text.strip().splitlines()[-1]
-        self._client.set_tag(child.run_id, _ERROR, line)
-        child.tags[_ERROR] = line
+        return {_ERROR: text.strip().splitlines()[-1]}
 
     def _sync_allocation(self, search_record: Record, folder: StoragePath, epoch: int, main_rule: str) -> None:
         if not (folder / "allocation.json").is_file():
@@ -286,25 +290,19 @@ class Tracker:
         target = f"milestones/epoch_{epoch:04d}"
         uploaded = child.files(target)
         new = {path.name for path in folder.iterdir() if path.is_file()} - uploaded
+        points = []
         if not uploaded:
             allocation = json.loads((folder / "allocation.json").read_text())
             time_ms = end_time(search_record, epoch) or 0
-            self._log_points(child, [allocation_points(allocation, main_rule, time_ms)])
+            points = allocation_points(allocation, main_rule, time_ms)
         for name in sorted(new):
             self._upload(child.run_id, folder / name, target)
-        self._note_files(child, target, uploaded, new)
+        self._log(child, [points], {}, _files_note(target, uploaded, new))
 
     def _upload(self, run_id: str, path: StoragePath, target: str | None = None) -> None:
         """Upload a file, wherever it is stored, to a folder of a run's artifacts."""
         with local_copy(path) as file:
             self._client.log_artifact(run_id, str(file), target)
-
-    def _note_files(self, child: _Child, folder: str, uploaded: set[str], new: set[str]) -> None:
-        """Remember in MLflow which files were uploaded; the tag is what makes an upload happen once."""
-        if new:
-            name, value = _files_tag(folder), json.dumps(sorted(uploaded | new))
-            self._client.set_tag(child.run_id, name, value)
-            child.tags[name] = value
 
     def _finish(self, comparison_folder: StoragePath, metrics: Mapping[str, float]) -> None:
         run_id = self._load().info.run_id
@@ -327,6 +325,11 @@ class Tracker:
                 self._client.set_terminated(child.run_id, "KILLED")
                 child.status = "KILLED"
         self._client.set_terminated(parent.info.run_id, "KILLED")
+
+
+def _files_note(folder: str, uploaded: set[str], new: set[str]) -> dict[str, str]:
+    """Return the tag that remembers in MLflow which files were uploaded, so that an upload happens once."""
+    return {_files_tag(folder): json.dumps(sorted(uploaded | new))} if new else {}
 
 
 def _files_tag(folder: str) -> str:
