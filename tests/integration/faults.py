@@ -31,6 +31,8 @@ experiment:
 runtime: {{max_concurrent: 2, max_failures: {max_failures}, tracking: {tracking}}}
 """
 
+UNSAVED_SECONDS = 1.5  # a trial is seen to have got on when it has saved: so long after that something is taken away
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -178,6 +180,7 @@ class Scene:
     def _timing(self, record: dict[str, Any], fault: str) -> Iterator[dict[str, Any]]:
         """Yield a dict for what is seen of a fault; wait afterwards until another process has taken the trial up."""
         folder = self._folder(record)
+        time.sleep(UNSAVED_SECONDS)
         effect: dict[str, Any] = {"fault": fault, "detected": None, "notes": self._notes(), "start": time.time()}
         yield effect
 
