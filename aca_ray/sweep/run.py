@@ -233,7 +233,7 @@ class _Driver:
 
     def _give_up(self, order: dict[str, Any]) -> None:
         tries = self.runtime.max_failures + 1
-        error = f"its process died {tries} times on a machine that lives (out of memory? a crash in a library?)"
+        error = f"its process died at {tries} of {tries} tries, its node did not (out of memory? a crash in a library?)"
         given_up = order_from_json(order)
         record_failure(given_up, error)
         self.view.update(given_up.folder)

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,21 @@ def test_a_killed_worker_goes_on_by_itself(process: SweepProcess, undisturbed: S
     assert resumes[victim["fingerprint"]] == 1
     assert process.outcome() == undisturbed.outcome()
     process.check_tracked_once()
+
+
+def test_a_trial_whose_process_dies_too_often_fails(process: SweepProcess) -> None:
+    spec = process.folder / "spec.yaml"
+    spec.write_text(spec.read_text() + "runtime: {max_failures: 0}\n")
+    running = process.start("run", "spec.yaml")
+    victim = process.wait_for_epoch("search", 1)
+    os.kill(int(victim["process"].rpartition(":")[2]), signal.SIGKILL)
+    assert running.wait(timeout=240) == 1, process.output()
+    assert "its process died at 1 of 1 tries" in process.output()
+    states = {record["fingerprint"]: record["state"] for record in process.records()}
+    assert states.pop(victim["fingerprint"]) == "failed"
+    assert set(states.values()) == {"finished"}
+    _, _, statuses = process.tracked()
+    assert statuses["FAILED"] == 1
 
 
 @pytest.mark.parametrize(("kind", "truncate"), [("search", True), ("evaluation", False)])
@@ -58,9 +74,11 @@ def test_a_killed_driver_is_resumed(
 def test_interrupting_stops_cleanly(process: SweepProcess, undisturbed: SweepProcess) -> None:
     running = process.start("run", "spec.yaml")
     process.wait_for_epoch("search", 1)
+    sent = time.time()
     running.send_signal(signal.SIGINT)
     assert running.wait(timeout=60) == 130, process.output()
     assert "aca-ray resume small" in process.output()
+    assert max(path.stat().st_mtime for path in process.sweep.glob("searches/*/checkpoints/*.ckpt")) >= sent
     process.wait_for(lambda: not process.processes(), seconds=30)
     _, _, statuses = process.tracked()
     assert "RUNNING" not in statuses
