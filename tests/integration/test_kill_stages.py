@@ -49,12 +49,9 @@ def finish(trial: SearchTrial, folder: Path) -> tuple[TrialRecord, dict[str, Any
 @pytest.mark.parametrize(
     ("method", "doing", "fatal"),
     [
-        ("p_darts", "building", 1),  # of the second stage
-        ("p_darts", "building", 2),  # of the third
-        ("drnas", "building", 1),
+        ("p_darts", "building", 2),  # of the third stage
         ("opp_darts", "building", 2),  # the second of the clones that are compared
         ("darts_pt", "reading", 5),  # in the middle of a decision
-        ("catro", "reading", 1),
     ],
 )
 def test_killed_in_a_change_of_stage(
