@@ -63,6 +63,7 @@ class SweepProcess:
             stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=_heed_interrupts,
         )
 
     def environment(self) -> dict[str, str]:
@@ -174,6 +175,11 @@ class SweepProcess:
         for record in self.records():
             assert epochs[record["fingerprint"]] == list(range(1, record["num_epochs"] + 1))
         assert len(runs) == len(self.records()) + 1  # and the sweep's own
+
+
+def _heed_interrupts() -> None:
+    """Undo what a shell does to what it starts in the background: ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _make(folder: Path) -> SweepProcess:
