@@ -179,7 +179,7 @@ def run(loop: EpochLoop) -> list[dict[str, float]]:
 
 
 @pytest.mark.slow
-@cases("s1", "s4", "nasbench201")
+@cases("s1", "nasbench201")
 def test_going_on_from_a_checkpoint_is_not_having_stopped(
     build_search: BuildSearch,
     through_a_file: Callable[[Any], Any],
