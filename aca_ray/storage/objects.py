@@ -187,11 +187,12 @@ class ObjectPath:
             except FileNotFoundError:
                 raise
             except OSError as error:
-                if _LASTING.search(str(error)) or time.monotonic() + pause > end:
+                lasting = _LASTING.search(str(error)) is not None
+                if lasting or time.monotonic() + pause > end:
                     raise StorageError(
                         f"{self}: cannot be {done} ({error}). Check that the bucket exists, that it can be reached and "
                         "that the credentials in the environment give the right to it, then resume the sweep."
-                    ) from error
+                    ) from (None if lasting else error)  # who waits for a cause to pass has nothing to wait for
                 logger.warning("%s: cannot be %s (%s); tried again in %g s", self, done, error, pause)
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)

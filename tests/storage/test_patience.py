@@ -8,12 +8,16 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from aca_ray.errors import StorageError
-from aca_ray.storage import write_json
+from aca_ray.storage import storage_path, write_bytes, write_json
 from aca_ray.storage.patience import patiently
+
+if TYPE_CHECKING:
+    from conftest import ObjectStore
 
 
 def failing(error: Exception, times: int) -> tuple[Callable[[], str], list[float]]:
@@ -100,3 +104,16 @@ def test_a_file_in_the_place_of_a_folder_is_not_waited_for(tmp_path: Path) -> No
         with pytest.raises(StorageError, match=r"record\.json: cannot be written"):
             patiently(lambda path=path: write_json(path, {}), 30.0)
     assert time.monotonic() - start < 1.0
+
+
+def test_a_bucket_that_is_not_there_is_not_waited_for(object_store: ObjectStore) -> None:
+    path = storage_path(object_store.uri().replace("://", "://no-such-")) / "value.bin"
+    calls: list[int] = []
+
+    def write() -> None:
+        calls.append(1)
+        write_bytes(path, b"new")
+
+    with pytest.raises(StorageError, match="cannot be written"):
+        patiently(write, limit_seconds=2.0)
+    assert len(calls) == 1
