@@ -9,36 +9,26 @@ Needs Linux, root (for namespaces), and Debian's packages redis-server and postg
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import tempfile
 from pathlib import Path
 
 from machine import machine
 
 sys.path.append(str(Path(__file__).parents[2] / "tests" / "integration"))
 
-from conftest import SweepProcess
+from conftest import marked
 from faults import SPEC, Scene
 
 
 def main() -> None:
     print(machine())
-    servers = SweepProcess(Path(tempfile.mkdtemp(prefix="aca")))
-    servers.folder.chmod(0o711)
-    process = SweepProcess(Path(tempfile.mkdtemp(prefix="faults")))
-    scene = Scene(process, servers)
-    spec = SPEC.format(seeds=[0, 1, 2], epochs=40, max_failures=1, tracking=scene.mlflow.uri)
-    (process.folder / "spec.yaml").write_text(spec)
-    try:
+    with marked("aca") as servers, marked("faults") as process:
+        scene = Scene(process, servers)
+        spec = SPEC.format(seeds=[0, 1, 2], epochs=40, max_failures=1, tracking=scene.mlflow.uri)
+        (process.folder / "spec.yaml").write_text(spec)
         effects = scene.every_fault()
         assert scene.running.wait(timeout=600) == 0, process.output()
         process.check_tracked_once()
-    finally:
-        for made in (process, servers):
-            for pid in made.processes():
-                os.kill(pid, signal.SIGKILL)
     print("| fault | detected after s | resumed after s | work done again s |", "|---|---|---|---|", sep="\n")
     for effect in effects:
         detected, resumed = ("-" if value is None else f"{value:.1f}" for value in (effect.detected, effect.resumed))

@@ -16,7 +16,6 @@ import os
 import random
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -26,7 +25,7 @@ from machine import machine
 
 sys.path.append(str(Path(__file__).parents[2] / "tests" / "integration"))
 
-from conftest import SweepProcess
+from conftest import SweepProcess, marked
 from faults import SPEC, Scene
 
 WEIGHTS = {  # how often each is drawn
@@ -91,18 +90,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     print(machine())
-    servers = SweepProcess(Path(tempfile.mkdtemp(prefix="aca")))
-    servers.folder.chmod(0o711)
-    process = SweepProcess(Path(tempfile.mkdtemp(prefix="soak")))
-    try:
-        soak(process, servers, options)
-    finally:
-        for made in (process, servers):
-            for pid in made.processes():
-                os.kill(pid, signal.SIGKILL)
+    with marked("aca") as servers, marked("soak") as process, marked("alone") as undisturbed:
+        soak(process, servers, undisturbed, options)
 
 
-def soak(process: SweepProcess, servers: SweepProcess, options: argparse.Namespace) -> None:
+def soak(process: SweepProcess, servers: SweepProcess, undisturbed: SweepProcess, options: argparse.Namespace) -> None:
     """Run the sweep, disturbed and not, and hold the two against each other."""
     scene = Scene(process, servers)
     spec = {"seeds": list(range(13)), "epochs": 25, "max_failures": 100}
@@ -128,7 +120,6 @@ def soak(process: SweepProcess, servers: SweepProcess, options: argparse.Namespa
     orphans = process.processes() + servers.processes("ray::TrialActor")
     leaked = [path for pattern in ("*.part-*", ".shared-*") for path in process.sweep.rglob(pattern)]
     leaked += list(process.sweep.glob("*/*/checkpoints/*"))
-    undisturbed = SweepProcess(Path(tempfile.mkdtemp(prefix="alone")))
     (undisturbed.folder / "spec.yaml").write_text(SPEC.format(**spec, tracking="null"))
     code, output = undisturbed.run("run", "spec.yaml", seconds=3600)
     assert code == 0, output

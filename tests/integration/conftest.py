@@ -13,6 +13,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -196,15 +197,24 @@ def process(tmp_path: Path) -> Iterator[SweepProcess]:
         os.kill(pid, signal.SIGKILL)
 
 
+@contextmanager
+def marked(prefix: str) -> Iterator[SweepProcess]:
+    """Yield a mark and a folder of its own; whatever is left of both is ended afterwards."""
+    made = SweepProcess(Path(tempfile.mkdtemp(prefix=prefix)))
+    made.folder.chmod(0o711)  # PostgreSQL runs as a user of its own
+    try:
+        yield made
+    finally:
+        for pid in made.processes():
+            os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(made.folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="module")
 def servers() -> Iterator[SweepProcess]:
-    """The mark and the folder of a module's servers; whatever is left of both is ended after the module."""
-    made = SweepProcess(Path(tempfile.mkdtemp(prefix="aca")))  # short: names of sockets have at most 107 characters
-    made.folder.chmod(0o711)  # PostgreSQL runs as a user of its own
-    yield made
-    for pid in made.processes():
-        os.kill(pid, signal.SIGKILL)
-    shutil.rmtree(made.folder, ignore_errors=True)
+    """The mark and the folder of a module's servers."""
+    with marked("aca") as made:  # short: names of sockets have at most 107 characters
+        yield made
 
 
 @pytest.fixture(scope="session")

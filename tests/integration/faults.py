@@ -31,7 +31,7 @@ experiment:
 runtime: {{max_concurrent: 2, max_failures: {max_failures}, tracking: {tracking}}}
 """
 
-UNSAVED_SECONDS = 1.5  # a trial is seen to have got on when it has saved: so long after that something is taken away
+UNSAVED_SECONDS = 0.5  # a trial is seen to have got on when it has saved: so long after that something is taken away
 
 
 @dataclass(frozen=True)
@@ -104,20 +104,23 @@ class Scene:
         self.running.wait(timeout=30)
 
     def trial_on(self, node: RayNode) -> dict[str, Any]:
-        """Return the record of a trial that has begun to work on a node, as soon as there is one."""
-        found: list[dict[str, Any]] = []
-
-        def look() -> bool:
+        """Return the record of a trial that works on a node, and has done so since a while after it was last saved."""
+        while True:
+            self.process.wait_for(lambda: self.running.poll() is not None or bool(self._at_work(node)))
             assert self.running.poll() is None, self.process.output()
-            found.extend(
-                record
-                for record in self.process.records()
-                if record["state"] == "running" and record["process"].startswith(f"{node.name}:") and record["epoch"]
-            )
-            return bool(found)
+            before = self._at_work(node)
+            time.sleep(UNSAVED_SECONDS)
+            now = self._at_work(node)
+            for fingerprint in before.keys() & now.keys():
+                return now[fingerprint]
 
-        self.process.wait_for(look)
-        return found[0]
+    def _at_work(self, node: RayNode) -> dict[str, dict[str, Any]]:
+        """Return the records of trials that work on a node and have finished an epoch, by fingerprint."""
+        return {
+            record["fingerprint"]: record
+            for record in self.process.records()
+            if record["state"] == "running" and record["process"].startswith(f"{node.name}:") and record["epoch"]
+        }
 
     def lose_node(self) -> Effect:
         """Have the newest node vanish without notice, and another come."""
@@ -180,7 +183,6 @@ class Scene:
     def _timing(self, record: dict[str, Any], fault: str) -> Iterator[dict[str, Any]]:
         """Yield a dict for what is seen of a fault; wait afterwards until another process has taken the trial up."""
         folder = self._folder(record)
-        time.sleep(UNSAVED_SECONDS)
         effect: dict[str, Any] = {"fault": fault, "detected": None, "notes": self._notes(), "start": time.time()}
         yield effect
 
