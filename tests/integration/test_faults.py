@@ -21,7 +21,7 @@ pytestmark = [
 def test_every_fault_in_one_sweep(
     process: SweepProcess, servers: SweepProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    spec = {"seeds": [0, 1, 2], "epochs": 20}
+    spec = {"seeds": [0, 1, 2], "epochs": 14}
     scene = Scene(process, servers)
     (process.folder / "spec.yaml").write_text(SPEC.format(**spec, max_failures=1, tracking=scene.mlflow.uri))
     effects = scene.every_fault()
