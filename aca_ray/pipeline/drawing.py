@@ -12,7 +12,7 @@ from aca_ray.storage import StoragePath, TrialRecord, read_json
 
 def draw_allocation(folder: StoragePath, rule: str) -> None:
     """Draw genotype.png into a milestone's allocation folder, with the plan of a rule, unless it is there."""
-    from aca_ray.comparison import draw_genotype
+    from aca_ray.report import draw_genotype
 
     picture = folder / "genotype.png"
     if not picture.exists():
@@ -24,7 +24,7 @@ def draw_search(record: TrialRecord, folder: StoragePath) -> None:
     """Draw genotype.png and mixing.png into a search's folder once it has finished, unless they are there."""
     if record.kind != "search" or record.state != "finished":
         return
-    from aca_ray.comparison import draw_genotype, draw_mixing
+    from aca_ray.report import draw_genotype, draw_mixing
 
     if record.genotype is not None and not (folder / "genotype.png").exists():
         draw_genotype(Genotype.from_json(record.genotype), folder / "genotype.png")

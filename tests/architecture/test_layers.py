@@ -33,6 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "channels": {"errors", "space", "storage", "nn", "data"},
     "evaluation": {"errors", "space", "nn", "data", "training"},
     "comparison": {"errors", "space", "storage"},
+    "report": {"errors", "space", "storage", "comparison"},
     "pipeline": {
         "errors",
         "space",
@@ -46,16 +47,17 @@ MAY_IMPORT: dict[str, set[str]] = {
         "channels",
         "evaluation",
         "comparison",
+        "report",
     },
     "tracking": {"errors", "storage"},
     "display": {"errors", "storage", "config", "pipeline"},
     "sweep": {"errors", "storage", "config", "training", "comparison", "pipeline", "tracking", "display"},
     "api": {"errors", "storage", "config", "comparison", "pipeline", "tracking", "display", "sweep"},
-    "cli": {"errors", "storage", "config", "comparison", "pipeline", "tracking", "display", "sweep", "api"},
+    "cli": {"errors", "storage", "config", "comparison", "report", "pipeline", "tracking", "display", "sweep", "api"},
     "__init__": {"api"},
 }
 ONLY_IN = {"ray": {"sweep"}, "mlflow": {"tracking"}}
-WITHOUT_TORCH = {"errors", "space", "config", "comparison", "tracking", "display", "api", "__init__"}
+WITHOUT_TORCH = {"errors", "space", "config", "comparison", "report", "tracking", "display", "api", "__init__"}
 
 
 def files() -> list[Path]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from matplotlib.figure import Figure
 
-from aca_ray.comparison import SweepRows, compare, draw_genotype, draw_mixing, read_sweep, write_plots
-from aca_ray.comparison.drawing import cell_figure
+from aca_ray.comparison import SweepRows, compare, read_sweep
 from aca_ray.errors import ConfigError
+from aca_ray.report import draw_genotype, draw_mixing, write_plots
+from aca_ray.report.drawing import cell_figure
 from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, Genotype, find_space, stage_cell_type
 from aca_ray.space.nasbench201 import parse_architecture_string
 

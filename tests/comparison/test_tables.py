@@ -18,12 +18,10 @@ from aca_ray.comparison import (
     comparison_rows,
     read_rows,
     read_sweep,
-    to_markdown,
-    to_text,
     write_rows,
-    write_tables,
 )
 from aca_ray.errors import ConfigError, StorageError
+from aca_ray.report import to_markdown, to_text, write_tables
 
 if TYPE_CHECKING:
     from conftest import SweepFolder

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from aca_ray.comparison.drawing import cell_figure
 
 from aca_ray.channels import RULES, agreement, allocate, rank_channels
-from aca_ray.comparison.drawing import cell_figure
 from aca_ray.methods.parts.derivation import top_two_pairs
 from aca_ray.nn import CellMixing, DerivedNetwork, Mixing, Supernet
 from aca_ray.nn.sampled import SampledEdgeWithScalars

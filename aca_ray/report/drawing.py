@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.path import Path as Outline
 
-from aca_ray.comparison.figures import BLUE, GRAY, GREEN, save_figure
 from aca_ray.errors import ConfigError
+from aca_ray.report.figures import BLUE, GRAY, GREEN, save_figure
 from aca_ray.space import CELL_TYPES, CellGenotype, CellType, ChannelPlan, Genotype, KeptEdge, Topology, stage_cell_type
 from aca_ray.space.candidates import DARTS_CANDIDATES, PARAMETRIC, SKIP, published_name
 from aca_ray.storage import StoragePath
