@@ -5,6 +5,9 @@ Source: ours; colors are those of Okabe & Ito 2008 ("Color Universal Design"), t
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ MARKERS = ("o", "s", "^", "D", "v")
 GRAY = "#666666"
 LIGHT_GRAY = "#dddddd"
 DOTS_PER_INCH = 150
+CSS_PIXELS_PER_INCH = 96
 
 
 def save_figure(figure: Figure, path: StoragePath) -> StoragePath:
@@ -37,9 +41,48 @@ def save_figure(figure: Figure, path: StoragePath) -> StoragePath:
     return write_whole(path, write)
 
 
-def save_png_and_svg(figure: Figure, folder: StoragePath, name: str) -> list[StoragePath]:
-    """Save a figure as name.png and name.svg, and return both paths."""
-    return [save_figure(figure, folder / f"{name}{suffix}") for suffix in (".png", ".svg")]
+@dataclass(frozen=True)
+class Look:
+    """How a method is drawn everywhere."""
+
+    color: str
+    marker: str
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot, ready to be written and shown.
+
+    Attributes:
+        name: of its file, without the suffix.
+        title: what it shows.
+        caption: how to read it, in a sentence or two.
+        svg: the file; its text is text.
+        width: in CSS pixels.
+    """
+
+    name: str
+    title: str
+    caption: str
+    svg: bytes
+    width: int
+
+
+def plot_of(figure: Figure, name: str, title: str, caption: str) -> Plot:
+    """Return a figure as a plot."""
+    stream = io.BytesIO()
+    # Without a date and with a fixed salt, equal figures are equal files.
+    with mpl.rc_context({"svg.hashsalt": "aca_ray", "svg.fonttype": "none"}):
+        figure.savefig(stream, format="svg", metadata={"Date": None}, facecolor="white")
+    return Plot(name, title, caption, stream.getvalue(), round(CSS_PIXELS_PER_INCH * figure.get_figwidth()))
+
+
+def looks_of(methods: Iterable[str]) -> dict[str, Look]:
+    """Return one color and one marker per method."""
+    return {
+        method: Look(COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)])
+        for index, method in enumerate(sorted(set(methods)))
+    }
 
 
 def style_axes(axes: Axes) -> None:
