@@ -1,6 +1,6 @@
-"""The look that all figures share, and how they are saved.
+"""The look that all figures share, and what a plot is.
 
-Source: ours; colors are those of Okabe & Ito 2008 ("Color Universal Design"), told apart with any color vision.
+Source: ours.
 """
 
 from __future__ import annotations
@@ -8,37 +8,16 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from aca_ray.storage import StoragePath
-from aca_ray.storage.files import write_whole
+from aca_ray.report.colors import COLORS, LIGHT_GRAY
 
-BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-# Yellow is left out: as a line on white it can't be seen.
-COLORS = (BLUE, VERMILION, GREEN, ORANGE, "#CC79A7", "#56B4E9", "#000000")
 # Five marks against seven colors: 35 combinations before one comes again.
 MARKERS = ("o", "s", "^", "D", "v")
-GRAY = "#666666"
-LIGHT_GRAY = "#dddddd"
-DOTS_PER_INCH = 150
 CSS_PIXELS_PER_INCH = 96
-
-
-def save_figure(figure: Figure, path: StoragePath) -> StoragePath:
-    """Save a figure whole or not at all, in the format of the path's suffix, and return the path."""
-
-    def write(file: Path) -> None:
-        # Without a date and with a fixed salt, equal figures are equal files.
-        metadata: dict[str, Any] = {"Date": None} if path.suffix == ".svg" else {}
-        with mpl.rc_context({"svg.hashsalt": "aca_ray"}):
-            figure.savefig(file, dpi=DOTS_PER_INCH, metadata=metadata, facecolor="white")
-
-    return write_whole(path, write)
 
 
 @dataclass(frozen=True)

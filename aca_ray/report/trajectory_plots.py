@@ -18,7 +18,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.collections import PatchCollection
 
 from aca_ray.comparison.rows import MixingTrajectory, SweepRows
-from aca_ray.report.figures import COLORS, GRAY, LIGHT_GRAY, Plot, plot_of
+from aca_ray.report.colors import COLORS, GRAY, LIGHT_GRAY
+from aca_ray.report.figures import Plot, plot_of
 from aca_ray.report.table import key_of
 
 _PANELS_IN_A_ROW = 7
@@ -35,12 +36,10 @@ def trajectory_plots(sweeps: Sequence[SweepRows]) -> list[Plot]:
     """Return one plot per method, skip policy and space: of the lowest seed of the largest budget."""
     chosen: dict[Key, list[MixingTrajectory]] = {}
     trajectories = [trajectory for sweep in sweeps for trajectory in sweep.trajectories]
-    for trajectory in sorted(trajectories, key=lambda one: (-one.epochs, one.seed, one.sweep)):
+    for trajectory in sorted(trajectories, key=lambda one: (-one.epochs[-1], one.seed, one.search)):
         cells = chosen.setdefault((trajectory.method, trajectory.skip, trajectory.space), [trajectory])
-        first = cells[0]
-        if (first.sweep, first.epochs, first.seed) == (trajectory.sweep, trajectory.epochs, trajectory.seed):
-            if all(cell.cell_type != trajectory.cell_type for cell in cells):
-                cells.append(trajectory)
+        if trajectory.search == cells[0].search and trajectory.cell_type not in {cell.cell_type for cell in cells}:
+            cells.append(trajectory)
     left_out = len(chosen) - _MOST_PLOTS
     more = f" Not drawn: {left_out} more methods and policies." if left_out > 0 else ""
     return [
@@ -48,9 +47,9 @@ def trajectory_plots(sweeps: Sequence[SweepRows]) -> list[Plot]:
             _figure(sorted(cells, key=lambda cell: cell.cell_type)),
             f"alphas_{key_of(' '.join(key))}",
             f"Mixing weights of {key[0]}, {key[1]}, in {key[2]}",
-            f"One panel per edge, one line per candidate operation, from 0 to {_top(cells):.2f}; epochs 1 to "
-            f"{cells[0].weights.shape[0]} from left to right. Shown: seed {cells[0].seed}, the lowest one of the "
-            f"largest budget, {cells[0].epochs} epochs. A line that leaves the others is a choice.{more}",
+            f"One panel per edge, one line per candidate operation, from 0 to {_top(cells):.2f}; epochs {cells[0].epochs[0]} "
+            f"to {cells[0].epochs[-1]} from left to right. Shown: seed {cells[0].seed}, the lowest one of the largest "
+            f"budget. A line that leaves the others is a choice.{more}",
         )
         for key, cells in sorted(chosen.items())[:_MOST_PLOTS]
     ]
@@ -80,8 +79,7 @@ def _figure(cells: Sequence[MixingTrajectory]) -> Figure:
 
 
 def _draw(axes: Axes, cell: MixingTrajectory, names: Sequence[str], top: float, num_rows: int) -> None:
-    num_epochs = cell.weights.shape[0]
-    x = np.linspace(0.0, 1.0, num_epochs) if num_epochs > 1 else np.array([0.5])
+    x = np.linspace(0.0, 1.0, len(cell.epochs)) if len(cell.epochs) > 1 else np.array([0.5])
     frames, lines, colors, styles = [], [], [], []
     for index, edge in enumerate(cell.edges):
         left = (index % _PANELS_IN_A_ROW) * (1 + _GAP)
