@@ -12,15 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from aca_ray.comparison.comparison import (
-    ALLOCATED,
-    SEARCHED,
-    Arm,
-    Comparison,
-    ControlComparison,
-    GroupComparison,
-)
+from aca_ray.comparison.arms import ALLOCATED, SEARCHED, Arm
+from aca_ray.comparison.comparison import Comparison
 from aca_ray.comparison.comparison_rows import ComparisonRow, comparison_rows
+from aca_ray.comparison.groups import ControlComparison, GroupComparison
 from aca_ray.comparison.row_files import write_rows
 from aca_ray.comparison.rows import AllocationRow, CurveRow, EvaluationRow, SweepRows
 from aca_ray.comparison.statistics import PairedDifference
