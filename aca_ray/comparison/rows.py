@@ -14,6 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from aca_ray.comparison.fields import Fields
 from aca_ray.errors import ConfigError
 from aca_ray.storage import StoragePath
@@ -39,7 +42,14 @@ class EvaluationRow:
         num_parametric: kept edges, over both cells, whose operation has weights.
         refilled_share: share of the channels that a skip connection refills, in [0, 1]; 0 when skip is `searched`.
         search_seconds: time of the search up to `epochs`; None when the search's record is gone or has no times.
+        ranking_seconds: time of ranking and allocating its channels; None when skip is `searched`, or unknown.
         evaluation_seconds: time of the retraining.
+        search_valid_accuracy: of the supernet at epoch `epochs` of the search, in [0, 1]; None where unknown.
+        search_device: name of the search's processor or GPU; None where unknown.
+        device: name of the retraining's processor or GPU, None likewise.
+        search_peak_bytes: most memory that the search up to `epochs` held; None where unknown.
+        peak_bytes: most memory that the retraining held; None where unknown.
+        data_digest: SHA-256 of the training data; None where unknown.
         search: fingerprint of the search.
         evaluation: fingerprint of the evaluation.
     """
@@ -64,7 +74,14 @@ class EvaluationRow:
     num_parametric: int
     refilled_share: float
     search_seconds: float | None
+    ranking_seconds: float | None
     evaluation_seconds: float
+    search_valid_accuracy: float | None
+    search_device: str | None
+    device: str | None
+    search_peak_bytes: float | None
+    peak_bytes: float | None
+    data_digest: str | None
     search: str
     evaluation: str
 
@@ -79,7 +96,12 @@ class CurveRow:
         search_train_accuracy: of the supernet, in [0, 1].
         skip_count: skip connections in the genotype that this epoch would derive.
         parametric_count: operations with weights in that genotype.
-        entropy: of the mixing weights, in nats.
+        entropy: of the mixing weights, as a share of the largest possible, in [0, 1].
+        generalization_gap: search_train_accuracy - search_valid_accuracy.
+        genotype: that this epoch would derive, as `genotype_text` writes it.
+        churn: kept edges, over both cells, that the epoch before did not keep with the same operation; None at the
+            first epoch and where a genotype is unknown.
+        search: fingerprint of the search.
     """
 
     sweep: str
@@ -96,6 +118,10 @@ class CurveRow:
     skip_count: float | None
     parametric_count: float | None
     entropy: float | None
+    generalization_gap: float | None
+    genotype: str | None
+    churn: int | None
+    search: str
 
 
 @dataclass(frozen=True)
@@ -109,6 +135,7 @@ class AllocationRow:
         kendall_tau: agreement of the channel ranks with the milestone before, in [-1, 1]; None at the first.
         jaccard: overlap of the kept channels with the milestone before, in [0, 1]; None at the first.
         decided_share: share of the channels whose score stands clear of its standard error, in [0, 1].
+        search: fingerprint of the search.
     """
 
     sweep: str
@@ -126,6 +153,127 @@ class AllocationRow:
     kendall_tau: float | None
     jaccard: float | None
     decided_share: float
+    search: str
+
+
+@dataclass(frozen=True)
+class EdgeRow:
+    """One kept edge in one stage, under one allocation rule at one milestone of one search without skips.
+
+    Attributes:
+        epoch: the milestone, counted from 1.
+        stage: 0 to 4; even ones hold normal cells, odd ones reduction cells.
+        source: node that the edge reads.
+        target: node that the edge is summed into.
+        kept_share: share of the channels that the operation keeps, in [0, 1]; a skip connection refills the rest.
+        search: fingerprint of the search.
+    """
+
+    sweep: str
+    method: str
+    space: str
+    data: str
+    setting: str
+    epochs: int
+    seed: int
+    epoch: int
+    ranking: str
+    allocation: str
+    stage: int
+    source: int
+    target: int
+    operation: str
+    kept_share: float
+    search: str
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """Where a result comes from: one row per trial that has a record, whatever its state.
+
+    Attributes:
+        kind: `search` or `evaluation`.
+        state: `running`, `finished` or `failed`.
+        retrain_seed: None for a search; so is protocol.
+        epochs: number of search epochs behind it.
+        num_epochs: number of epochs of the trial itself.
+        device: name of the processor or GPU; None where unknown, as all below.
+        host: the machine that ran it last.
+        threads: torch threads.
+        resumes: how often it was taken up again from a checkpoint.
+        options: what of the data is asked for besides its name, as canonical JSON.
+        num_images: training images in use; for a search, those of search_train and search_valid.
+        versions: of the code, packages and python, as canonical JSON.
+        fingerprint: of the trial.
+    """
+
+    sweep: str
+    kind: str
+    state: str
+    method: str
+    skip: str
+    space: str
+    data: str
+    protocol: str | None
+    epochs: int
+    seed: int
+    retrain_seed: int | None
+    num_epochs: int | None
+    device: str | None
+    host: str | None
+    threads: int | None
+    resumes: int | None
+    options: str
+    data_source: str | None
+    data_digest: str | None
+    num_images: int | None
+    versions: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, eq=False)
+class MixingTrajectory:
+    """How the mixing weights of one cell type went during one search.
+
+    Attributes:
+        cell_type: `normal` or `reduce`.
+        candidates: names of the operations, in canonical order.
+        edges: the cell's edges, as "0->2".
+        epochs: one per row of the weights; an epoch of an older record without mixing weights is missing.
+        weights: (len(epochs), len(edges), len(candidates)) float32; NaN where an edge does not offer a candidate.
+        search: fingerprint of the search.
+    """
+
+    sweep: str
+    method: str
+    skip: str
+    space: str
+    data: str
+    seed: int
+    cell_type: str
+    candidates: tuple[str, ...]
+    edges: tuple[str, ...]
+    epochs: tuple[int, ...]
+    weights: NDArray[np.float32]
+    search: str
+
+
+class ScoreFile(NamedTuple):
+    """Where the channel scores of one milestone of one search lie.
+
+    Attributes:
+        file: the Parquet file with one row per channel.
+    """
+
+    method: str
+    space: str
+    data: str
+    setting: str
+    epochs: int
+    search: str
+    epoch: int
+    ranking: str
+    file: StoragePath
 
 
 class FailedTrial(NamedTuple):
@@ -152,6 +300,11 @@ class SweepRows:
         allocations: one row per milestone and rule of every allocated search, finished or not.
         failed: the trials that ended in an error.
         unfinished: number of trials that were begun and are neither finished nor failed.
+        sweep: name of the sweep's folder.
+        edges: one row per milestone, rule, stage and kept edge of every allocated search, finished or not.
+        trajectories: one per cell type of every search whose record holds mixing weights.
+        trials: one row per trial that has a record.
+        scores: one per milestone of every allocated search.
     """
 
     evaluations: tuple[EvaluationRow, ...] = ()
@@ -159,6 +312,20 @@ class SweepRows:
     allocations: tuple[AllocationRow, ...] = ()
     failed: tuple[FailedTrial, ...] = ()
     unfinished: int = 0
+    sweep: str = ""
+    edges: tuple[EdgeRow, ...] = ()
+    trajectories: tuple[MixingTrajectory, ...] = ()
+    trials: tuple[TrialRow, ...] = ()
+    scores: tuple[ScoreFile, ...] = ()
+
+
+def genotype_text(genotype: Mapping[str, Any]) -> str:
+    """Return a genotype, given as JSON, as one short text that equal genotypes share.
+
+    Both cells, the normal one first, stand on either side of " / "; in a cell nodes are parted by "|" and the edges into
+    a node, sources ascending, by "+", each as operation~source. A cell without edges is left out.
+    """
+    raise NotImplementedError
 
 
 def read_sweep(folder: StoragePath) -> SweepRows:

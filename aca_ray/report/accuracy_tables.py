@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
-from aca_ray.comparison.comparison import ALLOCATED, SEARCHED, Arm, Comparison, GroupComparison, SeedMean
-from aca_ray.comparison.statistics import PairedDifference
+from aca_ray.comparison import ALLOCATED, SEARCHED, Arm, Comparison, GroupComparison, PairedDifference, SeedMean
 from aca_ray.report.formats import (
     count,
     decimal,
@@ -129,7 +128,7 @@ def control_tables(comparison: Comparison) -> tuple[Table, ...]:
                 integer(control.arm.test_accuracy.n),
                 mean_and_sd(control.arm.test_accuracy),
                 count(control.arm.parameters),
-                *_difference_cells(control.difference, None),
+                *_difference_cells(control.difference, control.holm_pvalue),
             )
             for control in group.controls
         ],

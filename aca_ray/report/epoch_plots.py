@@ -17,8 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from aca_ray.comparison.comparison import ALLOCATED, SEARCHED, Comparison
-from aca_ray.comparison.rows import SweepRows
+from aca_ray.comparison import ALLOCATED, SEARCHED, Comparison, SweepRows
 from aca_ray.report.figures import Look, Plot, plot_of, style_axes
 
 _PANEL_WIDTH, _PANEL_HEIGHT = 5.6, 3.6  # inches

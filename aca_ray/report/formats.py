@@ -5,7 +5,7 @@ Source: ours.
 
 from __future__ import annotations
 
-from aca_ray.comparison.statistics import PairedDifference, Summary
+from aca_ray.comparison import PairedDifference, Summary
 from aca_ray.report.table import MISSING, Cell
 
 

@@ -13,8 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from aca_ray.comparison.comparison import Comparison
-from aca_ray.comparison.rows import EdgeRow, SweepRows
+from aca_ray.comparison import Comparison, EdgeRow, SweepRows
 from aca_ray.report.figures import Plot, plot_of
 from aca_ray.report.table import key_of
 
@@ -71,7 +70,9 @@ def _draw(axes: Axes, rows: Sequence[EdgeRow], edges: Sequence[tuple[int, int, i
     for row in rows:
         shares[row_index[_edge(row)], column_index[row.epoch, row.seed]] = row.kept_share
     axes.set_facecolor("#dddddd")
-    image = axes.imshow(np.ma.masked_invalid(shares), cmap="cividis", vmin=0.0, vmax=1.0, aspect="auto", interpolation="none")
+    image = axes.imshow(
+        np.ma.masked_invalid(shares), cmap="cividis", vmin=0.0, vmax=1.0, aspect="auto", interpolation="none"
+    )
     names = [f"{stage} {source}\N{RIGHTWARDS ARROW}{target}" for stage, source, target in edges]
     axes.set_yticks(range(len(edges)), names, fontsize=6)
     axes.set_ylabel("stage, edge", fontsize=8)

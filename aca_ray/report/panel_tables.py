@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from aca_ray.comparison.comparison import Comparison
-from aca_ray.comparison.rows import CurveRow
+from aca_ray.comparison import Comparison, CurveRow
 from aca_ray.report.formats import (
     Cell,
     count,
@@ -210,7 +209,9 @@ def refill_tables(comparison: Comparison) -> tuple[Table, ...]:
 
     stages = [row for row in rows if row.edge is None]
     edges = [row for row in rows if row.edge is not None]
-    return _table(stages, "refill", "Refilled channels per stage", caption, names + numbers, cells, "refill.csv") + _table(
+    return _table(
+        stages, "refill", "Refilled channels per stage", caption, names + numbers, cells, "refill.csv"
+    ) + _table(
         edges,
         "refill-edges",
         "Refilled channels per edge",

@@ -27,9 +27,7 @@ def setting_labels(settings: Iterable[str]) -> dict[str, str]:
 def place_columns(rows: Sequence[Any]) -> tuple[tuple[Column, ...], Callable[[Any], tuple[Cell, ...]]]:
     """Return the columns of what differs between rows in sweep, space, data, protocol and setting, and their cells."""
     names = [
-        name
-        for name in ("sweep", "space", "data", "protocol")
-        if len({getattr(row, name, None) for row in rows}) > 1
+        name for name in ("sweep", "space", "data", "protocol") if len({getattr(row, name, None) for row in rows}) > 1
     ]
     labels = setting_labels({row.setting for row in rows if hasattr(row, "setting")})
     has_settings = len(labels) > 1

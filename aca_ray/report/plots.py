@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aca_ray.comparison.comparison import Comparison
-from aca_ray.comparison.rows import SweepRows
+from aca_ray.comparison import Comparison, SweepRows
 from aca_ray.report.epoch_plots import epoch_plots
 from aca_ray.report.figures import Plot, looks_of
 from aca_ray.report.kept_share_plots import kept_share_plots

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aca_ray.comparison.comparison import Comparison
-from aca_ray.comparison.rows import SweepRows
+from aca_ray.comparison import Comparison, SweepRows
 from aca_ray.report.formats import integer, words
 from aca_ray.report.panel_tables import MOST_ROWS
 from aca_ray.report.table import Column, Table

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
-from aca_ray.comparison.comparison import ALLOCATED, SEARCHED, Arm, Comparison, SeedMean
+from aca_ray.comparison import ALLOCATED, SEARCHED, Arm, Comparison, SeedMean
 from aca_ray.report.figures import Look, Plot, plot_of, style_axes
 
 _PANEL_WIDTH, _PANEL_HEIGHT = 5.6, 3.9  # inches

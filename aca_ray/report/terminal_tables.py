@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aca_ray.comparison.comparison import ALLOCATED, SEARCHED, Arm, Comparison, GroupComparison
+from aca_ray.comparison import ALLOCATED, SEARCHED, Arm, Comparison, GroupComparison
 from aca_ray.report.accuracy_tables import blocks, named_arms
 from aca_ray.report.formats import (
     clipped,

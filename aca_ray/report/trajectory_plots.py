@@ -11,13 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from matplotlib.collections import PatchCollection
 
-from aca_ray.comparison.rows import MixingTrajectory, SweepRows
+from aca_ray.comparison import MixingTrajectory, SweepRows
 from aca_ray.report.colors import COLORS, GRAY, LIGHT_GRAY
 from aca_ray.report.figures import Plot, plot_of
 from aca_ray.report.table import key_of
