@@ -10,6 +10,7 @@ from aca_ray.comparison.costs import CostRow
 from aca_ray.comparison.groups import BaselineComparison, ControlComparison, GroupComparison
 from aca_ray.comparison.provenance import ProvenanceRow
 from aca_ray.comparison.ranker_agreement import RankerAgreementRow
+from aca_ray.comparison.reading import read_sweep
 from aca_ray.comparison.refill import RefillRow
 from aca_ray.comparison.row_files import read_rows, write_rows
 from aca_ray.comparison.rows import (
@@ -22,7 +23,6 @@ from aca_ray.comparison.rows import (
     ScoreFile,
     SweepRows,
     TrialRow,
-    read_sweep,
 )
 from aca_ray.comparison.stability import StabilityRow
 from aca_ray.comparison.statistics import (

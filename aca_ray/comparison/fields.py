@@ -81,6 +81,10 @@ class Fields:
             raise self.problem(key, "a whole number")
         return int(value)
 
+    def optional_integer(self, key: str) -> int | None:
+        """Return a whole number, or None where it is null or absent."""
+        return None if self.values.get(key) is None else self.integer(key)
+
     def section(self, key: str) -> Fields:
         """Return an object field."""
         value = self.values.get(key)

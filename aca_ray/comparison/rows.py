@@ -1,4 +1,4 @@
-"""The machine-readable rows of a sweep, read from the files that its trials wrote.
+"""The machine-readable rows of a sweep.
 
 A comparison is made from these rows alone. In all of them `data` is the name of the data set, `epochs` the
 number of search epochs asked for, `seed` the search seed, and `setting` the rest of what must be equal for two rows to
@@ -9,21 +9,14 @@ Source: ours.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aca_ray.comparison.fields import Fields
-from aca_ray.errors import ConfigError
 from aca_ray.storage import StoragePath
-
-SCHEMA = "aca_ray.record"
-SCHEMA_VERSION = 1
-STATES = ("running", "finished", "failed")
 
 
 @dataclass(frozen=True)
@@ -134,7 +127,8 @@ class AllocationRow:
         parameters: of the derived network.
         kendall_tau: agreement of the channel ranks with the milestone before, in [-1, 1]; None at the first.
         jaccard: overlap of the kept channels with the milestone before, in [0, 1]; None at the first.
-        decided_share: share of the channels whose score stands clear of its standard error, in [0, 1].
+        decided_share: share of the channels whose score stands clear of its standard error, in [0, 1]; None where
+            the ranker gives no errors.
         search: fingerprint of the search.
     """
 
@@ -152,7 +146,7 @@ class AllocationRow:
     parameters: int
     kendall_tau: float | None
     jaccard: float | None
-    decided_share: float
+    decided_share: float | None
     search: str
 
 
@@ -317,220 +311,3 @@ class SweepRows:
     trajectories: tuple[MixingTrajectory, ...] = ()
     trials: tuple[TrialRow, ...] = ()
     scores: tuple[ScoreFile, ...] = ()
-
-
-def genotype_text(genotype: Mapping[str, Any]) -> str:
-    """Return a genotype, given as JSON, as one short text that equal genotypes share.
-
-    Both cells, the normal one first, stand on either side of " / "; in a cell nodes are parted by "|" and the edges into
-    a node, sources ascending, by "+", each as operation~source. A cell without edges is left out.
-    """
-    raise NotImplementedError
-
-
-def read_sweep(folder: StoragePath) -> SweepRows:
-    """Return the rows of a sweep's folder, as far as it has come.
-
-    Raises:
-        ConfigError: the folder is missing, or files are malformed; names every one of them.
-
-    Source: ours.
-    """
-    if not folder.is_dir():
-        raise ConfigError(f"{folder}: must be the folder of a sweep, found no folder; give <storage>/<sweep name>")
-    reading = _Reading(folder.name)
-    for trial_folder in _subfolders(folder / "searches"):
-        reading.attempt(reading.read_search, trial_folder)
-    for trial_folder in _subfolders(folder / "evaluations"):
-        reading.attempt(reading.read_evaluation, trial_folder)
-    if reading.problems:
-        raise ConfigError(reading.problems)
-    return SweepRows(
-        evaluations=tuple(sorted(reading.evaluations, key=lambda row: row.evaluation)),
-        curves=tuple(reading.curves),
-        allocations=tuple(reading.allocations),
-        failed=tuple(reading.failed),
-        unfinished=reading.unfinished,
-    )
-
-
-class _Search(NamedTuple):
-    """What an evaluation needs to know of its search."""
-
-    setting: Mapping[str, Any]
-    epoch_seconds: Mapping[int, float]
-
-
-@dataclass
-class _Reading:
-    """The rows read so far and the problems met."""
-
-    sweep: str
-    evaluations: list[EvaluationRow] = field(default_factory=list)
-    curves: list[CurveRow] = field(default_factory=list)
-    allocations: list[AllocationRow] = field(default_factory=list)
-    failed: list[FailedTrial] = field(default_factory=list)
-    unfinished: int = 0
-    searches: dict[str, _Search] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-
-    def attempt(self, read: Callable[[StoragePath], None], folder: StoragePath) -> None:
-        """Read one trial's folder, and note its problems instead of stopping at the first."""
-        try:
-            read(folder)
-        except ConfigError as error:
-            self.problems.extend(error.problems)
-
-    def read_search(self, folder: StoragePath) -> None:
-        """Add the curves and allocations of one search."""
-        record = self._open(folder, "search")
-        if record is None:
-            return
-        trial = record.section("trial")
-        setting = {"batch_size": trial.values.get("batch_size"), **_data_and_network(trial)}
-        if trial.values.get("data_pruning") is not None:
-            setting["data_pruning"] = trial.text("data_pruning")
-        common: dict[str, Any] = {
-            "sweep": self.sweep,
-            "method": trial.text("method"),
-            "space": trial.text("space"),
-            "data": trial.section("data").text("name"),
-            "setting": _canonical(setting),
-            "epochs": trial.integer("epochs"),
-            "seed": trial.integer("seed"),
-        }
-        epoch_seconds: dict[int, float] = {}
-        for row in record.sections("rows"):
-            epoch, metrics = row.integer("epoch"), row.section("metrics")
-            seconds = metrics.optional_number("time/epoch_seconds")
-            if seconds is not None:
-                epoch_seconds[epoch] = seconds
-            self.curves.append(
-                CurveRow(
-                    **common,
-                    skip=trial.text("skip"),
-                    epoch=epoch,
-                    search_valid_accuracy=metrics.optional_number("search_valid/accuracy"),
-                    search_train_accuracy=metrics.optional_number("search_train/accuracy"),
-                    skip_count=metrics.optional_number("arch/skip_count"),
-                    parametric_count=metrics.optional_number("arch/parametric_count"),
-                    entropy=metrics.optional_number("arch/entropy"),
-                )
-            )
-        self.searches[record.text("fingerprint")] = _Search(setting, epoch_seconds)
-        files: list[StoragePath] = sorted(folder.glob("allocations/*/allocation.json"))
-        for file in files:
-            self._read_allocation(file, common)
-
-    def read_evaluation(self, folder: StoragePath) -> None:
-        """Add the row of one evaluation, if it is finished."""
-        record = self._open(folder, "evaluation")
-        if record is None or record.text("state") != "finished":
-            return
-        trial, result = record.section("trial"), record.section("result")
-        search = self.searches.get(trial.text("search"))
-        epochs = trial.integer("epochs")
-        self.evaluations.append(
-            EvaluationRow(
-                sweep=self.sweep,
-                method=trial.text("method"),
-                skip=trial.text("skip"),
-                space=trial.text("space"),
-                data=trial.section("data").text("name"),
-                setting=_canonical(_evaluation_setting(trial, search)),
-                epochs=epochs,
-                seed=trial.integer("seed"),
-                retrain_seed=trial.integer("retrain_seed"),
-                protocol=trial.text("protocol"),
-                ranking=trial.optional_text("ranking"),
-                allocation=trial.optional_text("allocation"),
-                test_accuracy=result.number("test_accuracy"),
-                best_test_accuracy=result.number("best_test_accuracy"),
-                parameters=result.integer("parameters"),
-                macs=result.integer("macs"),
-                num_skips=result.integer("num_skips"),
-                num_parametric=result.integer("num_parametric"),
-                refilled_share=result.number("refilled_share"),
-                search_seconds=_seconds_until(epochs, search.epoch_seconds) if search else None,
-                evaluation_seconds=record.number("seconds"),
-                search=trial.text("search"),
-                evaluation=record.text("fingerprint"),
-            )
-        )
-
-    def _open(self, folder: StoragePath, kind: str) -> Fields | None:
-        """Return the record of a trial, counting it if it failed or is unfinished; None when there is none yet."""
-        file = folder / "record.json"
-        if not file.exists():
-            self.unfinished += 1
-            return None
-        record = Fields.read(file)
-        if record.values.get("schema") != SCHEMA or record.values.get("version") != SCHEMA_VERSION:
-            raise record.problem("schema", f"{SCHEMA!r} with version {SCHEMA_VERSION}")
-        if record.values.get("kind") != kind:
-            raise record.problem("kind", repr(kind))
-        state = record.text("state")
-        if state not in STATES:
-            raise record.problem("state", f"one of {', '.join(STATES)}")
-        if state == "failed":
-            error = _first_error_line(record.optional_text("error") or "")
-            self.failed.append(FailedTrial(kind, dict(record.section("trial").values), error))
-        elif state == "running":
-            self.unfinished += 1
-        return record
-
-    def _read_allocation(self, file: StoragePath, common: Mapping[str, Any]) -> None:
-        allocation = Fields.read(file)
-        agreement = allocation.optional_section("agreement")
-        plans = allocation.section("plans")
-        for rule in sorted(plans.values):
-            plan = plans.section(rule)
-            self.allocations.append(
-                AllocationRow(
-                    **common,
-                    epoch=allocation.integer("epoch"),
-                    ranking=allocation.text("ranking"),
-                    allocation=rule,
-                    refilled_share=plan.number("refilled_share"),
-                    parameters=plan.integer("parameters"),
-                    kendall_tau=agreement.optional_number("kendall_tau") if agreement else None,
-                    jaccard=agreement.optional_number("jaccard") if agreement else None,
-                    decided_share=allocation.number("decided_share"),
-                )
-            )
-
-
-def _subfolders(folder: StoragePath) -> list[StoragePath]:
-    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-
-
-def _data_and_network(trial: Fields) -> dict[str, Any]:
-    data = {key: value for key, value in trial.section("data").values.items() if key != "name"}
-    return {"data": data, "network": trial.values.get("network")}
-
-
-def _evaluation_setting(trial: Fields, search: _Search | None) -> dict[str, Any]:
-    setting = {**_data_and_network(trial), "search": search.setting if search else None}
-    if trial.values.get("table") is not None:
-        setting["table"] = trial.values["table"]
-    return setting
-
-
-def _canonical(setting: Mapping[str, Any]) -> str:
-    return json.dumps(setting, sort_keys=True, separators=(",", ":"))
-
-
-def _seconds_until(epoch: int, epoch_seconds: Mapping[int, float]) -> float | None:
-    """Return the time of all epochs up to `epoch`, or to the last if that is earlier; None if one is unknown."""
-    last = min(epoch, max(epoch_seconds, default=0))
-    if last == 0 or not all(index in epoch_seconds for index in range(1, last + 1)):
-        return None
-    return sum(epoch_seconds[index] for index in range(1, last + 1))
-
-
-def _first_error_line(text: str) -> str:
-    """Return the first line of the error that ends a traceback text (a message may have several lines)."""
-    lines = text.strip().splitlines()
-    headers = [index for index, line in enumerate(lines) if line.startswith("Traceback (")]
-    below = lines[headers[-1] + 1 :] if headers else lines
-    return next((line.strip() for line in below if line.strip() and not line.startswith(" ")), "no error recorded")

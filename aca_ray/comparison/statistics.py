@@ -155,7 +155,8 @@ def variance_components(groups: Sequence[Sequence[float]]) -> VarianceComponents
         groups: per search, the values of its retrainings, at least one.
 
     Source: the estimator from the analysis of variance (Searle, Casella & McCulloch 1992, section 3.6):
-    within^2 = MSE, between^2 = (MSA - MSE) / n_0 with n_0 = (N - sum n_i^2 / N) / (a - 1), and 0 where that is negative.
+    within^2 = MSE, between^2 = (MSA - MSE) / n_0 with n_0 = (N - sum n_i^2 / N) / (a - 1), and 0 where that is
+    negative.
     """
     x = [_as_values(group, "groups") for group in groups]
     sizes = np.array([len(group) for group in x])

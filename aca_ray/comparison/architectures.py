@@ -1,0 +1,128 @@
+"""The architecture of every epoch of a search, as its record holds it: texts, churn, and mixing weights as arrays.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aca_ray.comparison.fields import Fields
+from aca_ray.space.candidates import DARTS_CANDIDATES, NASBENCH201_CANDIDATES
+from aca_ray.space.topology import CELL_TYPES, DARTS_TOPOLOGY, NASBENCH201_TOPOLOGY, CellType
+
+_EDGES = {len(topology.edges): topology.edges for topology in (DARTS_TOPOLOGY, NASBENCH201_TOPOLOGY)}
+_ORDER = {name: place for place, name in enumerate(dict.fromkeys((*DARTS_CANDIDATES, *NASBENCH201_CANDIDATES)))}
+
+
+class Derived(NamedTuple):
+    """The genotype that an epoch would derive.
+
+    Attributes:
+        genotype: as JSON.
+        text: as `genotype_text` writes it.
+        kept: (cell type, operation, source, target) of all kept edges.
+    """
+
+    genotype: Mapping[str, Any]
+    text: str
+    kept: frozenset[tuple[str, str, int, int]]
+
+
+class Mixing(NamedTuple):
+    """The mixing weights of one cell type over the epochs of a search.
+
+    Attributes:
+        candidates: names of the operations, in canonical order.
+        edges: the cell's edges, as "0->2".
+        epochs: one per row of the weights.
+        weights: (len(epochs), len(edges), len(candidates)) float32; NaN where an edge does not offer a candidate.
+    """
+
+    candidates: tuple[str, ...]
+    edges: tuple[str, ...]
+    epochs: tuple[int, ...]
+    weights: NDArray[np.float32]
+
+
+def genotype_text(genotype: Mapping[str, Any]) -> str:
+    """Return a genotype, given as JSON, as one short text that equal genotypes share.
+
+    Both cells, the normal one first, stand on either side of " / "; in a cell nodes are parted by "|" and the edges
+    into a node, sources ascending, by "+", each as operation~source. A cell without edges is left out.
+    """
+
+    def cell_text(edges: Sequence[tuple[str, int, int]]) -> str:
+        nodes: dict[int, list[str]] = {}
+        for operation, source, target in sorted(edges, key=lambda edge: (edge[2], edge[1])):
+            nodes.setdefault(target, []).append(f"{operation}~{source}")
+        return "|".join(map("+".join, nodes.values()))
+
+    return " / ".join(filter(None, (cell_text(genotype[cell_type]["edges"]) for cell_type in CELL_TYPES)))
+
+
+def derived(architecture: Fields, before: Derived | None) -> Derived:
+    """Return the genotype of an epoch's architecture; that of the epoch before if it is the same."""
+    genotype = architecture.section("genotype").values
+    if before is not None and genotype == before.genotype:
+        return before
+    try:
+        kept = frozenset((cell, *edge) for cell in CELL_TYPES for edge in genotype[cell]["edges"])
+        return Derived(genotype, genotype_text(genotype), kept)
+    except (KeyError, TypeError, ValueError) as error:
+        raise architecture.problem("genotype", "a genotype") from error
+
+
+def churn(before: Derived, now: Derived) -> int:
+    """Return how many of the edges kept now, over both cells, were not kept with the same operation before."""
+    return len(now.kept - before.kept)
+
+
+def mixing(architectures: Sequence[tuple[int, Fields]]) -> dict[CellType, Mixing]:
+    """Return the mixing weights of every cell type that has any.
+
+    Args:
+        architectures: (epoch, architecture), epochs ascending. Candidates are carried forward from the last that named
+            them.
+    """
+    return {
+        cell_type: _mixing(cell_type, architectures)
+        for cell_type in CELL_TYPES
+        if any(architecture.section("mixing").values.get(cell_type) for _, architecture in architectures)
+    }
+
+
+def _mixing(cell_type: CellType, architectures: Sequence[tuple[int, Fields]]) -> Mixing:
+    offered: Any = None
+    stretches: list[tuple[Fields, Sequence[Sequence[str]], list[Sequence[Sequence[float]]]]] = []
+    for _, architecture in architectures:
+        named = architecture.optional_section("candidates")
+        if named is not None:
+            offered = named.values.get(cell_type)
+        if named is not None or not stretches:
+            if not isinstance(offered, list):
+                raise architecture.problem("candidates", "named at the first epoch, per cell type and edge")
+            stretches.append((architecture, offered, []))
+        stretches[-1][2].append(architecture.section("mixing").values.get(cell_type, []))
+    names = {name for _, offered, _ in stretches for edge in offered for name in edge}
+    candidates = tuple(sorted(names, key=lambda name: (_ORDER.get(name, len(_ORDER)), name)))
+    column = {name: index for index, name in enumerate(candidates)}
+    edges = _EDGES.get(len(stretches[0][1]))
+    if edges is None:
+        raise architectures[0][1].problem("candidates", f"for {' or '.join(map(str, _EDGES))} edges")
+    weights = np.full((len(architectures), len(edges), len(candidates)), np.nan, dtype=np.float32)
+    start = 0
+    for architecture, offered, values in stretches:
+        stop = start + len(values)
+        try:
+            for index, names_of_edge in enumerate(offered):
+                columns = [column[name] for name in names_of_edge]
+                weights[start:stop, index, columns] = [edges_of_epoch[index] for edges_of_epoch in values]
+        except (IndexError, TypeError, ValueError) as error:
+            raise architecture.problem("mixing", "one weight per candidate of every edge, here and after") from error
+        start = stop
+    return Mixing(candidates, tuple(f"{s}->{t}" for s, t in edges), tuple(epoch for epoch, _ in architectures), weights)
