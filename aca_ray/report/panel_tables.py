@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from aca_ray.comparison import Comparison, CurveRow
 from aca_ray.report.formats import (
-    Cell,
     count,
     decimal,
     integer,
@@ -21,7 +20,7 @@ from aca_ray.report.formats import (
     words,
 )
 from aca_ray.report.places import place_columns
-from aca_ray.report.table import Column, Table
+from aca_ray.report.table import MISSING, Cell, Column, Table
 
 # A page stays readable and small: what is beyond is in the files.
 MOST_ROWS = 200
@@ -36,8 +35,8 @@ def cost_tables(comparison: Comparison) -> tuple[Table, ...]:
         comparison.costs,
         "cost",
         "Cost of every arm",
-        "Means over search seeds. On the front: no arm of the same place and devices has at least its accuracy for less "
-        "time of search, ranking and retraining together. Seconds compare only where the devices are the same.",
+        "Means over search seeds. On the front: no arm of the same place and devices has at least its accuracy for "
+        "less time of search, ranking and retraining together. Seconds compare only where the devices are the same.",
         (
             _METHOD,
             _EPOCHS,
@@ -74,8 +73,8 @@ def correlation_tables(comparison: Comparison) -> tuple[Table, ...]:
         comparison.correlations,
         "correlation",
         "Does the accuracy of the supernet foretell that of the retrained network?",
-        "Kendall's tau between search_valid accuracy at the last epoch and test accuracy after retraining, over seeds "
-        "and budgets: 1 is the same order, 0 none, below 0 the reverse. `-`: fewer than 3 pairs, or one side is constant.",
+        "Kendall's tau between search_valid accuracy at the last epoch and test accuracy after retraining, over "
+        "seeds and budgets: 1 is the same order, 0 none, below 0 the reverse. `-`: fewer than 3 pairs, or a constant.",
         (_METHOD, _NETWORKS, *map(Column, ("n", "Kendall's tau", "p"))),
         lambda row: (
             words(row.method),
@@ -89,7 +88,7 @@ def correlation_tables(comparison: Comparison) -> tuple[Table, ...]:
 
 
 def collapse_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return the last epoch of every search, and the genotype wherever it changed in the lowest seed of every search."""
+    """Return the last epoch of every search, and the genotype wherever it changed, of the lowest seeds."""
     last: dict[str, CurveRow] = {}
     changes: list[CurveRow] = []
     genotypes: dict[str, str] = {}
@@ -209,16 +208,10 @@ def refill_tables(comparison: Comparison) -> tuple[Table, ...]:
 
     stages = [row for row in rows if row.edge is None]
     edges = [row for row in rows if row.edge is not None]
-    return _table(
-        stages, "refill", "Refilled channels per stage", caption, names + numbers, cells, "refill.csv"
-    ) + _table(
-        edges,
-        "refill-edges",
-        "Refilled channels per edge",
-        caption,
-        (*names, Column("edge", "text"), *numbers),
-        cells,
-        "refill.csv",
+    file, edge_columns = "refill.csv", (*names, Column("edge", "text"), *numbers)
+    return (
+        *_table(stages, "refill", "Refilled channels per stage", caption, names + numbers, cells, file),
+        *_table(edges, "refill-edges", "Refilled channels per edge", caption, edge_columns, cells, file),
     )
 
 
@@ -271,7 +264,7 @@ def _table(
 
 def _tau_interval(row: Any) -> Cell:
     low, high = row.kendall_tau_low, row.kendall_tau_high
-    return Cell("-") if low is None or high is None else Cell(f"[{low:.2f}, {high:.2f}]", low)
+    return Cell(MISSING) if low is None or high is None else Cell(f"[{low:.2f}, {high:.2f}]", low)
 
 
 def _yes(value: bool | None) -> Cell:

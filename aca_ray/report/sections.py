@@ -72,8 +72,8 @@ def make_sections(comparison: Comparison, sweeps: Sequence[SweepRows], plots: Se
         Section(
             "differences",
             "Allocated against searched",
-            "The difference that each search seed shows between the two; only an interval that excludes 0, and a p-value "
-            "that stays below 0.05 after Holm's correction, tell of one.",
+            "The difference that each search seed shows between the two; only an interval that excludes 0, and a "
+            "p-value that stays below 0.05 after Holm's correction, tell of one.",
             "No method has networks of both kinds yet.",
             difference_tables(comparison),
         ),
@@ -97,7 +97,7 @@ def make_sections(comparison: Comparison, sweeps: Sequence[SweepRows], plots: Se
             "random",
             "Random architectures",
             "A search that does not beat random architectures of its own space has found nothing.",
-            "No random_search under the same protocol is among the methods: whether a search beats chance is not known.",
+            "No random_search under the same protocol is among the methods: whether a search beats chance is open.",
             random_baseline_tables(comparison),
         ),
         Section(

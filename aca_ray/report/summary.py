@@ -84,10 +84,11 @@ def _findings(comparison: Comparison) -> list[str]:
         for group, difference in (compared if len(compared) <= _MOST_SENTENCES else shown[:_MOST_SENTENCES])
     ]
     if len(compared) > _MOST_SENTENCES:
+        first = " (the first ones follow)" if len(shown) > _MOST_SENTENCES else ""
         sentences.insert(
             0,
             f"Of {len(compared)} comparisons of allocated with searched networks, {len(shown)} show a difference "
-            f"after Holm's correction{' (the first ones follow)' if len(shown) > _MOST_SENTENCES else ''}; the others show none.",
+            f"after Holm's correction{first}; the others show none.",
         )
     return sentences
 

@@ -21,7 +21,6 @@ _LATEX = str.maketrans(
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
         "±": r"$\pm$",
-        "×": r"$\times$",
     }
 )
 

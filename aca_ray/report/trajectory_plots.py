@@ -8,6 +8,7 @@ Source: ours.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -46,9 +47,9 @@ def trajectory_plots(sweeps: Sequence[SweepRows]) -> list[Plot]:
             _figure(sorted(cells, key=lambda cell: cell.cell_type)),
             f"alphas_{key_of(' '.join(key))}",
             f"Mixing weights of {key[0]}, {key[1]}, in {key[2]}",
-            f"One panel per edge, one line per candidate operation, from 0 to {_top(cells):.2f}; epochs {cells[0].epochs[0]} "
-            f"to {cells[0].epochs[-1]} from left to right. Shown: seed {cells[0].seed}, the lowest one of the largest "
-            f"budget. A line that leaves the others is a choice.{more}",
+            f"One panel per edge, one line per candidate operation, from 0 to {_top(cells):.2f}; epochs "
+            f"{cells[0].epochs[0]} to {cells[0].epochs[-1]} from left to right. Shown: seed {cells[0].seed}, "
+            f"the lowest one of the largest budget. A line that leaves the others is a choice.{more}",
         )
         for key, cells in sorted(chosen.items())[:_MOST_PLOTS]
     ]
@@ -93,7 +94,7 @@ def _draw(axes: Axes, cell: MixingTrajectory, names: Sequence[str], top: float, 
             style = names.index(name)
             points = np.column_stack([left + x[offered], bottom + weights[offered] / top])
             if len(points) == 1:  # a line of one point is not seen
-                points = np.vstack([points - (0.04, 0), points + (0.04, 0)])
+                points = points + np.array([[-0.04, 0.0], [0.04, 0.0]])
             lines.append(points)
             colors.append(_color(style))
             styles.append(_style(style))
@@ -107,5 +108,5 @@ def _color(index: int) -> str:
     return COLORS[index % len(COLORS)]
 
 
-def _style(index: int) -> str:
+def _style(index: int) -> Any:
     return _STYLES[index // len(COLORS) % len(_STYLES)]
