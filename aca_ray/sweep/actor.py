@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import traceback
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ class TrialActor(tune.Trainable):
         another trial: so a folder is opened by the first step and not before.
         """
         torch.set_num_threads(config["threads"])
-        self._order = order_from_json(config["order"])
+        self._order = order_from_json(json.loads(config["order"]))
         self._gpus = config["gpus"]
         self._trial: ResumableTrial | None = None
 
