@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from aca_ray.comparison import Comparison, compare, read_sweep
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.pipeline.orders import allocation_of
-from aca_ray.report import write_plots, write_tables
+from aca_ray.report.plots import write_plots
+from aca_ray.report.tables import write_tables
 from aca_ray.storage import StoragePath
 
 

@@ -1,6 +1,6 @@
 """The look that all figures share, and how they are saved.
 
-Source: ours; colors are those of Okabe & Ito 2008 ("Color Universal Design"), told apart with any color vision.
+Source: ours.
 """
 
 from __future__ import annotations
@@ -12,16 +12,12 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from aca_ray.report.colors import LIGHT_GRAY
 from aca_ray.storage import StoragePath
 from aca_ray.storage.files import write_whole
 
-BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-# Yellow is left out: as a line on white it can't be seen.
-COLORS = (BLUE, VERMILION, GREEN, ORANGE, "#CC79A7", "#56B4E9", "#000000")
 # Five marks against seven colors: 35 combinations before one comes again.
 MARKERS = ("o", "s", "^", "D", "v")
-GRAY = "#666666"
-LIGHT_GRAY = "#dddddd"
 DOTS_PER_INCH = 150
 
 

@@ -20,7 +20,8 @@ from matplotlib.ticker import MaxNLocator
 
 from aca_ray.comparison.comparison import ALLOCATED, SEARCHED, Comparison
 from aca_ray.comparison.rows import SweepRows
-from aca_ray.report.figures import COLORS, MARKERS, save_png_and_svg, style_axes
+from aca_ray.report.colors import COLORS
+from aca_ray.report.figures import MARKERS, save_png_and_svg, style_axes
 from aca_ray.storage import StoragePath
 
 _PANEL_WIDTH, _PANEL_HEIGHT = 5.6, 3.6  # inches

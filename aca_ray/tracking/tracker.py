@@ -24,7 +24,7 @@ from aca_ray.tracking.points import MARKER, allocation_points, batches, end_time
 from aca_ray.tracking.store import Store
 
 # Files of a trial's folder that go to MLflow when the trial has finished, if they exist.
-TRIAL_FILES = ("genotype.png", "mixing.png", "network.json")
+TRIAL_FILES = ("genotype.svg", "mixing.svg", "network.json")
 
 _FINGERPRINT = "aca.fingerprint"
 _ERROR = "aca.error"

@@ -21,7 +21,7 @@ from aca_ray.comparison import (
     write_rows,
 )
 from aca_ray.errors import ConfigError, StorageError
-from aca_ray.report import to_markdown, to_text, write_tables
+from aca_ray.report.tables import to_markdown, to_text, write_tables
 
 if TYPE_CHECKING:
     from conftest import SweepFolder

@@ -54,7 +54,7 @@ def test_a_flaky_store_and_a_killed_worker(
     assert len(process.records()) == 5
     process.check_tracked_once()
     names = {path.name for path in (process.folder / "results" / "mlflow-artifacts").rglob("*.*")}
-    assert names >= {"genotype.png", "mixing.png", "network.json", "scores.parquet", "comparison.csv", "spec.yaml"}
+    assert names >= {"genotype.svg", "mixing.svg", "network.json", "scores.parquet", "comparison.csv", "spec.yaml"}
     code, output = process.run("status", "small", "--storage", object_store.uri())
     assert code == 0, output
     assert output.splitlines()[-1] == "5 trials: 5 finished; no process drives it"

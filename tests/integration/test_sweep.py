@@ -44,7 +44,7 @@ def test_allocated_searches_have_plans_and_agreement(undisturbed: SweepProcess) 
         assert set(summary["plans"]) == {"sign", "uniform"}
         assert all(edge[0] != "skip_connect" for edge in summary["genotype"]["normal"]["edges"])
         assert (summary["agreement"] is None) == (summary["epoch"] == 2)
-        assert (path.parent / "genotype.png").stat().st_size > 1000
+        assert (path.parent / "genotype.svg").stat().st_size > 1000
     searched = [
         p
         for p in undisturbed.sweep.glob("searches/*")
@@ -70,7 +70,7 @@ def test_tracking_has_artifacts_params_and_data(undisturbed: SweepProcess) -> No
     assert run.inputs.dataset_inputs[0].dataset.name == "digits"
     assert run.data.tags["aca.method"] == "darts"
     names = {artifact.path for artifact in client.list_artifacts(run.info.run_id)}
-    assert {"genotype.json", "genotype.png", "mixing.png", "milestones"} <= names
+    assert {"genotype.json", "genotype.svg", "mixing.svg", "milestones"} <= names
     parent = client.get_run(run.data.tags["mlflow.parentRunId"])
     comparison = {Path(a.path).name for a in client.list_artifacts(parent.info.run_id, "comparison")}
     assert {"comparison.csv", "comparison.parquet", "comparison.md", "test_accuracy.png", "skips.png"} <= comparison

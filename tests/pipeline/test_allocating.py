@@ -168,7 +168,7 @@ def test_ranking_order_of_a_checkpoint_anywhere(tmp_path: Path, searched: Path) 
     assert first.folder != second.folder
     summary = second.carry_out(threads=1, gpus=0)
     assert (summary["epoch"], list(summary["plans"])) == (2, ["otsu"])
-    assert (second.folder / "genotype.png").read_bytes().startswith(b"\x89PNG")
+    assert (second.folder / "genotype.svg").read_bytes().startswith(b"<svg")
     (beside,) = ranking_orders([milestone_path(searched, 1)], None, [], "small", None, None)
     assert beside.folder.parent == (searched / "milestones").resolve()
     assert beside.base == Path.cwd()  # outside of sweeps

@@ -51,5 +51,5 @@ def test_search_allocate_retrain_draw(method: str, make_trial, start, finish, tm
 
     draw_search(record, folder)
     draw_allocation(allocated, "sign")
-    for picture in (folder / "genotype.png", folder / "mixing.png", allocated / "genotype.png"):
+    for picture in (folder / "genotype.svg", folder / "mixing.svg", allocated / "genotype.svg"):
         assert picture.stat().st_size > 3_000

@@ -24,5 +24,5 @@ def test_a_search_is_drawn_where_it_ran(tmp_path: Path) -> None:
     order = SearchOrder(trial, tmp_path / "search", tmp_path)
     actor = TrialActor({"order": order.to_json(), "threads": 1, "gpus": 0})
     assert actor.step()["done"]
-    for name in ("genotype.png", "mixing.png"):
+    for name in ("genotype.svg", "mixing.svg"):
         assert (order.folder / name).stat().st_size > 1000

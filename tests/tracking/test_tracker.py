@@ -219,7 +219,7 @@ def test_an_evaluation_is_a_child_with_its_result(
     tracker = opened(store, sweep)
     tracker.sync(search_record(epochs=8, state="finished"), tmp_path)
     tracker.sync(evaluation_record(), tmp_path)
-    (tmp_path / "genotype.png").write_bytes(b"drawn later")
+    (tmp_path / "genotype.svg").write_bytes(b"drawn later")
     tracker.sync(evaluation_record(), tmp_path)
     assert tracker.flush()
     run = only_run(store, sweep, "evaluation")
@@ -229,7 +229,7 @@ def test_an_evaluation_is_a_child_with_its_result(
     assert run.data.metrics["result/parameters"] == 1234
     results = {f"result/{name}": 2 for name in evaluation_record()["result"]}
     assert points(run.info.run_id) == steps("train/loss", "test/accuracy", "epoch", last=2) + Counter(results.items())
-    assert artifacts(store, run) == ["genotype.png", "network.json"]
+    assert artifacts(store, run) == ["genotype.svg", "network.json"]
 
 
 def test_an_allocation_is_logged_once(
@@ -248,14 +248,14 @@ def test_an_allocation_is_logged_once(
         again = opened(store, sweep) if reopen else tracker
         again.sync(search_record(epochs=5), tmp_path)
         again.sync_allocation(search_record(epochs=5), folder, 4)
-        (folder / "genotype.png").write_bytes(b"drawn later")
+        (folder / "genotype.svg").write_bytes(b"drawn later")
         assert again.flush()
     run = only_run(store, sweep)
     edges = [f"kept/sign/stage{stage}/edge{edge}" for stage in range(5) for edge in range(2)]
     names = [*edges, "refill/sign", "refill/uniform", "agreement/kendall_tau", "agreement/jaccard", "decided_share"]
     assert points(run.info.run_id) == steps(*SEARCH_METRICS, last=5) + Counter((name, 4) for name in names)
     assert artifacts(store, run) == [
-        f"milestones/epoch_0004/{name}" for name in ("allocation.json", "genotype.png", "plan_sign.json")
+        f"milestones/epoch_0004/{name}" for name in ("allocation.json", "genotype.svg", "plan_sign.json")
     ]
 
 

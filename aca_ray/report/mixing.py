@@ -1,0 +1,186 @@
+"""Drawings of the mixing weights that a search ended with: a heat map for each cell.
+
+Source: ours; the colors are stops of cividis, Nunez et al. 2018, which rises in lightness for any color vision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from aca_ray.errors import ConfigError
+from aca_ray.report.cells import CELL_NAMES
+from aca_ray.report.svg import add, add_text, new_svg, to_string, write_svg
+from aca_ray.space import CELL_TYPES, CellType, Topology
+from aca_ray.space.candidates import DARTS_CANDIDATES, published_name
+from aca_ray.storage import StoragePath
+
+_STOPS = ("#00224e", "#1a386f", "#434e6c", "#61656f", "#7d7c78", "#9b9476", "#bcae6c", "#dec958", "#fee838")
+_NOT_OFFERED = "#d9d9d9"
+# Pixels.
+_MARGIN, _LABEL_WIDTH, _TITLE_HEIGHT, _LINE_HEIGHT = 12, 48, 34, 13
+_FIELD_WIDTH, _FIELD_HEIGHT = 54, 22
+_SCALE_STEPS, _SCALE_STEP_WIDTH, _SCALE_HEIGHT = 20, 5, 48
+_SIZE = 12
+
+
+def draw_mixing(alphas: Mapping[str, Any], path: StoragePath) -> StoragePath:
+    """Write the drawing that `mixing_svg` returns, whole or not at all, and return the path.
+
+    Raises:
+        ConfigError: the path does not end in .svg, or as `mixing_svg`.
+    """
+    return write_svg(path, mixing_svg(alphas))
+
+
+def mixing_svg(alphas: Mapping[str, Any]) -> str:
+    """Return an <svg> of the mixing weights of the cells that have edges: heat maps, edges by candidates.
+
+    Args:
+        alphas: as in a search's record.json: `normal` and `reduce` hold one row of mixing weights per edge, and
+            `candidates` the operation names of every weight, cell by cell. Without `reduce` cells have one input.
+
+    Raises:
+        ConfigError: weights and names do not match, or the number of edges is that of no cell.
+
+    Source: ours.
+    """
+    has_one_input = not alphas.get("reduce")
+    cell_types: tuple[CellType, ...] = ("normal",) if has_one_input else CELL_TYPES
+    tables = [_Table.of(alphas, cell_type, 1 if has_one_input else 2) for cell_type in cell_types]
+    largest = max((weight for table in tables for row in table.rows for weight in row.values()), default=0.0) or 1.0
+    width = 2 * _MARGIN + _LABEL_WIDTH + _FIELD_WIDTH * max(7, *(len(table.columns) for table in tables))
+    height = sum(table.height for table in tables) + _SCALE_HEIGHT
+    svg = new_svg(width, height, "Mixing weights of the search", " ".join(table.in_words() for table in tables))
+    top = 0
+    for table in tables:
+        _draw_table(svg, table, top, largest)
+        top += table.height
+    _draw_scale(svg, top + 0.5 * _SCALE_HEIGHT, largest)
+    return to_string(svg)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """The weights of one cell.
+
+    Attributes:
+        name: the cell's name.
+        columns: the candidates that any edge offers, in canonical order.
+        edges: the labels of the edges.
+        rows: the weights of the candidates that each edge offers.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    edges: tuple[str, ...]
+    rows: tuple[dict[str, float], ...]
+
+    @staticmethod
+    def of(alphas: Mapping[str, Any], cell_type: CellType, num_inputs: int) -> _Table:
+        """Return the table of one cell, or raise ConfigError."""
+        try:
+            rows, names = alphas[cell_type], alphas["candidates"][cell_type]
+        except (KeyError, TypeError) as error:
+            raise ConfigError(f"alphas: needs {cell_type!r} and candidates.{cell_type}, lacks {error}") from error
+        if len(rows) != len(names) or any(len(row) != len(edge) for row, edge in zip(rows, names, strict=True)):
+            raise ConfigError(
+                f"alphas.{cell_type}: needs one weight per name in candidates.{cell_type}, found rows of "
+                f"{[len(row) for row in rows]} weights and {[len(edge) for edge in names]} names"
+            )
+        offered = {name for edge in names for name in edge}
+        return _Table(
+            CELL_NAMES[cell_type],
+            (*(name for name in DARTS_CANDIDATES if name in offered), *sorted(offered - set(DARTS_CANDIDATES))),
+            _edge_labels(len(rows), cell_type, num_inputs),
+            tuple(dict(zip(edge, row, strict=True)) for edge, row in zip(names, rows, strict=True)),
+        )
+
+    @property
+    def head(self) -> int:
+        """Height of what stands above the fields, in pixels."""
+        return _TITLE_HEIGHT + _LINE_HEIGHT * max((len(_heading(name)) for name in self.columns), default=0)
+
+    @property
+    def height(self) -> int:
+        """Height of the heat map with title and headings, in pixels."""
+        return self.head + _FIELD_HEIGHT * len(self.rows)
+
+    def in_words(self) -> str:
+        """Return what the heat map shows, as a sentence."""
+        edges = (
+            f"edge {edge}: {', '.join(f'{published_name(name)} {weight:.2f}' for name, weight in row.items())}"
+            for edge, row in zip(self.edges, self.rows, strict=True)
+        )
+        return f"{self.name.capitalize()}: {'; '.join(edges)}."
+
+
+def _edge_labels(num_edges: int, cell_type: CellType, num_inputs: int) -> tuple[str, ...]:
+    """Return the edges of the densely connected cell that has so many, node-major."""
+    num_nodes = 0
+    while len(Topology(num_inputs, num_nodes).edges) < num_edges:
+        num_nodes += 1
+    edges = Topology(num_inputs, num_nodes).edges
+    if len(edges) != num_edges or not edges:
+        raise ConfigError(f"alphas.{cell_type}: {num_edges} edges are those of no densely connected cell")
+    return tuple(f"{edge.source}->{edge.target}" for edge in edges)
+
+
+def _heading(candidate: str) -> Sequence[str]:
+    return published_name(candidate).split("_")
+
+
+def _draw_table(svg: Element, table: _Table, top: float, largest: float) -> None:
+    add_text(svg, _MARGIN, top + 18, table.name.capitalize(), 14, text_anchor="start", font_weight="bold")
+    left, first = _MARGIN + _LABEL_WIDTH, top + table.head
+    for column, name in enumerate(table.columns):
+        words = _heading(name)
+        for line, word in enumerate(words):
+            y = first - _LINE_HEIGHT * (len(words) - line - 0.5)
+            add_text(svg, left + _FIELD_WIDTH * (column + 0.5), y, word, _SIZE)
+    for number, (edge, row) in enumerate(zip(table.edges, table.rows, strict=True)):
+        y = first + _FIELD_HEIGHT * number
+        add_text(svg, left - 6, y + 0.5 * _FIELD_HEIGHT, edge, _SIZE, text_anchor="end")
+        for column, name in enumerate(table.columns):
+            x = left + _FIELD_WIDTH * column
+            color = _color(row[name] / largest) if name in row else _NOT_OFFERED
+            add(svg, "rect", x=x, y=y, width=_FIELD_WIDTH - 1, height=_FIELD_HEIGHT - 1, fill=color)
+            if name in row:
+                middle = x + 0.5 * _FIELD_WIDTH, y + 0.5 * _FIELD_HEIGHT
+                add_text(svg, *middle, f"{row[name]:.2f}", _SIZE, fill=_text_color(color))
+
+
+def _draw_scale(svg: Element, y: float, largest: float) -> None:
+    x: float = _MARGIN + _LABEL_WIDTH
+    add_text(svg, x - 6, y, "0.00", _SIZE, text_anchor="end")
+    for step in range(_SCALE_STEPS):
+        color = _color(step / (_SCALE_STEPS - 1))
+        add(svg, "rect", x=x, y=y - 7, width=_SCALE_STEP_WIDTH, height=14, fill=color)
+        x += _SCALE_STEP_WIDTH
+    add_text(svg, x + 6, y, f"{largest:.2f} mixing weight", _SIZE, text_anchor="start")
+    add(svg, "rect", x=x + 150, y=y - 7, width=14, height=14, fill=_NOT_OFFERED)
+    add_text(svg, x + 170, y, "not offered", _SIZE, text_anchor="start")
+
+
+def _color(share: float) -> str:
+    """Return the color of a share of the largest weight, in [0, 1]."""
+    index = min(int(share * (len(_STOPS) - 1)), len(_STOPS) - 2)
+    rest = share * (len(_STOPS) - 1) - index
+    low, high = _channels(_STOPS[index]), _channels(_STOPS[index + 1])
+    return "#" + "".join(f"{round(a + rest * (b - a)):02x}" for a, b in zip(low, high, strict=True))
+
+
+def _text_color(ground: str) -> str:
+    """Return the one of black and white that has more contrast to a ground.
+
+    Source: relative luminance and contrast of WCAG 2.1, section 1.4.3.
+    """
+    linear = [((value / 255 + 0.055) / 1.055) ** 2.4 for value in _channels(ground)]
+    luminance = sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    return "black" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "white"
+
+
+def _channels(color: str) -> tuple[int, int, int]:
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
