@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import traceback
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import torch
 
-from aca_ray.pipeline.drawing import draw_search
 from aca_ray.pipeline.orders import Order, order_from_json
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.storage import TrialRecord
@@ -51,8 +49,6 @@ class TrialActor(tune.Trainable):
                 self._trial = self._order.open(select_device(self._gpus))
             self._trial.advance(SLICE_SECONDS)
             over = self._trial.finished
-            with contextlib.suppress(Exception):  # the driver draws what is missing, and tells why it cannot
-                draw_search(self._trial.record, self._trial.folder)
         except Exception:
             self._fail(traceback.format_exc())
         node = ray.get_runtime_context().get_node_id()

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from mlflow.entities import Run
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-from mlflow.tracking.artifact_utils import add_databricks_profile_info_to_artifact_uri
+from mlflow.utils.uri import add_databricks_profile_info_to_artifact_uri
 
 from aca_ray.storage import StoragePath, local_copy
 
