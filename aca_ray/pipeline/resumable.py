@@ -14,11 +14,12 @@ import torch
 
 from aca_ray.errors import CheckpointError
 from aca_ray.pipeline.cadence import Cadence
+from aca_ray.pipeline.history import epoch_architecture
 from aca_ray.pipeline.layout import milestone_path
 from aca_ray.pipeline.provenance import environment
 from aca_ray.storage import CheckpointFolder, StoragePath, TrialRecord, write_checkpoint
 from aca_ray.storage.patience import PATIENCE_SECONDS, patiently
-from aca_ray.training import EpochLoop, EpochReport, EpochWork
+from aca_ray.training import EpochLoop, EpochReport, EpochWork, device_name
 
 
 class ResumableTrial:
@@ -79,7 +80,7 @@ class ResumableTrial:
         self.record.state, self.record.error = "running", None
         self.record.device, self.record.threads = str(work.device), torch.get_num_threads()
         self.record.process = f"{socket.gethostname()}:{os.getpid()}"
-        self.record.environment = environment()
+        self.record.environment = {**environment(), "device": device_name(work.device)}
         self._cadence = Cadence(**self.record.checkpointing or {})
         self._write_record()
 
@@ -135,11 +136,13 @@ class ResumableTrial:
     def _note(self, report: EpochReport) -> None:
         """Put a finished epoch into the record in memory."""
         row = {"epoch": report.epoch, "time_ms": time.time_ns() // 1_000_000, "metrics": report.metrics}
+        for name, value in self._describe().items():
+            setattr(self.record, name, value)
+        if self.record.genotype is not None and self.record.alphas is not None:
+            row["architecture"] = epoch_architecture(self.record.genotype, self.record.alphas, self.record.rows)
         self.record.rows.append(row)
         self.record.epoch = report.epoch
         self.record.seconds += report.metrics["time/epoch_seconds"]
-        for name, value in self._describe().items():
-            setattr(self.record, name, value)
         if report.epoch in self._milestones:
             self.record.milestones.append(report.epoch)
 

@@ -286,8 +286,7 @@ def _draw_legend(svg: Element, lines: Sequence[str], top: float) -> None:
         add_text(svg, _MARGIN + _SAMPLE_WIDTH, y, line, _SMALL_SIZE + 1, text_anchor="start")
         if number < 3:
             look = (_WITH_WEIGHTS, _SKIP, _WITHOUT_WEIGHTS)[number]
-            add(
-                svg, "path", d=f"M{_MARGIN} {y:g}h80", stroke=look.color, stroke_dasharray=look.dashes, stroke_width=1.5
-            )
+            sample = f"M{_MARGIN} {y:g}h80"
+            add(svg, "path", d=sample, stroke=look.color, stroke_width=1.5, stroke_dasharray=look.dashes)
         elif number == 3:
             _draw_bar(svg, _MARGIN + 50, y, "0", 0.6, BLUE)

@@ -17,10 +17,13 @@ from aca_ray.space import CELL_TYPES, CellType, Topology
 from aca_ray.space.candidates import DARTS_CANDIDATES, published_name
 from aca_ray.storage import StoragePath
 
-_STOPS = ("#00224e", "#1a386f", "#434e6c", "#61656f", "#7d7c78", "#9b9476", "#bcae6c", "#dec958", "#fee838")
-_NOT_OFFERED = "#d9d9d9"
+_STOPS = tuple(
+    bytes.fromhex(color)
+    for color in ("00224e", "1a386f", "434e6c", "61656f", "7d7c78", "9b9476", "bcae6c", "dec958", "fee838")
+)
+_NOT_OFFERED = bytes.fromhex("d9d9d9")
 # Pixels.
-_MARGIN, _LABEL_WIDTH, _TITLE_HEIGHT, _LINE_HEIGHT = 12, 48, 34, 13
+_MARGIN, _LABEL_WIDTH, _TITLE_HEIGHT, _LINE_HEIGHT = 12, 48, 36, 13
 _FIELD_WIDTH, _FIELD_HEIGHT = 54, 22
 _SCALE_STEPS, _SCALE_STEP_WIDTH, _SCALE_HEIGHT = 20, 5, 48
 _SIZE = 12
@@ -138,7 +141,7 @@ def _draw_table(svg: Element, table: _Table, top: float, largest: float) -> None
     for column, name in enumerate(table.columns):
         words = _heading(name)
         for line, word in enumerate(words):
-            y = first - _LINE_HEIGHT * (len(words) - line - 0.5)
+            y = first - 3 - _LINE_HEIGHT * (len(words) - line - 0.5)
             add_text(svg, left + _FIELD_WIDTH * (column + 0.5), y, word, _SIZE)
     for number, (edge, row) in enumerate(zip(table.edges, table.rows, strict=True)):
         y = first + _FIELD_HEIGHT * number
@@ -146,7 +149,8 @@ def _draw_table(svg: Element, table: _Table, top: float, largest: float) -> None
         for column, name in enumerate(table.columns):
             x = left + _FIELD_WIDTH * column
             color = _color(row[name] / largest) if name in row else _NOT_OFFERED
-            add(svg, "rect", x=x, y=y, width=_FIELD_WIDTH - 1, height=_FIELD_HEIGHT - 1, fill=color)
+            field = f"M{x} {y}h{_FIELD_WIDTH - 1}v{_FIELD_HEIGHT - 1}h{1 - _FIELD_WIDTH}z"
+            add(svg, "path", d=field, fill=f"#{color.hex()}")
             if name in row:
                 middle = x + 0.5 * _FIELD_WIDTH, y + 0.5 * _FIELD_HEIGHT
                 add_text(svg, *middle, f"{row[name]:.2f}", _SIZE, fill=_text_color(color))
@@ -156,31 +160,26 @@ def _draw_scale(svg: Element, y: float, largest: float) -> None:
     x: float = _MARGIN + _LABEL_WIDTH
     add_text(svg, x - 6, y, "0.00", _SIZE, text_anchor="end")
     for step in range(_SCALE_STEPS):
-        color = _color(step / (_SCALE_STEPS - 1))
+        color = f"#{_color(step / (_SCALE_STEPS - 1)).hex()}"
         add(svg, "rect", x=x, y=y - 7, width=_SCALE_STEP_WIDTH, height=14, fill=color)
         x += _SCALE_STEP_WIDTH
     add_text(svg, x + 6, y, f"{largest:.2f} mixing weight", _SIZE, text_anchor="start")
-    add(svg, "rect", x=x + 150, y=y - 7, width=14, height=14, fill=_NOT_OFFERED)
+    add(svg, "rect", x=x + 150, y=y - 7, width=14, height=14, fill=f"#{_NOT_OFFERED.hex()}")
     add_text(svg, x + 170, y, "not offered", _SIZE, text_anchor="start")
 
 
-def _color(share: float) -> str:
-    """Return the color of a share of the largest weight, in [0, 1]."""
+def _color(share: float) -> bytes:
+    """Return red, green and blue, 0 to 255, of a share of the largest weight, in [0, 1]."""
     index = min(int(share * (len(_STOPS) - 1)), len(_STOPS) - 2)
     rest = share * (len(_STOPS) - 1) - index
-    low, high = _channels(_STOPS[index]), _channels(_STOPS[index + 1])
-    return "#" + "".join(f"{round(a + rest * (b - a)):02x}" for a, b in zip(low, high, strict=True))
+    return bytes(round(a + rest * (b - a)) for a, b in zip(_STOPS[index], _STOPS[index + 1], strict=True))
 
 
-def _text_color(ground: str) -> str:
+def _text_color(ground: bytes) -> str:
     """Return the one of black and white that has more contrast to a ground.
 
     Source: relative luminance and contrast of WCAG 2.1, section 1.4.3.
     """
-    linear = [((value / 255 + 0.055) / 1.055) ** 2.4 for value in _channels(ground)]
-    luminance = sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    linear = [((value / 255 + 0.055) / 1.055) ** 2.4 for value in ground]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return "black" if (luminance + 0.05) ** 2 > 1.05 * 0.05 else "white"
-
-
-def _channels(color: str) -> tuple[int, int, int]:
-    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)

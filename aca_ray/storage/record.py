@@ -33,7 +33,7 @@ class TrialRecord:
         num_epochs: how many epochs it has.
         state: running (or killed while it ran), finished, or failed.
         epoch: finished epochs.
-        rows: one per finished epoch: {"epoch", "time_ms", "metrics"}.
+        rows: one per finished epoch: {"epoch", "time_ms", "metrics"}, of a search with its "architecture".
         milestones: epochs whose milestone checkpoint is written.
         genotype: the current genotype as JSON, or the retrained one.
         alphas: the current mixing weights per cell type with the names of the candidates, or None.
@@ -47,7 +47,7 @@ class TrialRecord:
         checkpointing: how often checkpoints are written and what they have cost, up to the last but one: the fields of
             the pipeline's `Cadence`; None before.
         data_info: name, digest, source and size of the data, for provenance.
-        environment: versions and machine, for provenance.
+        environment: versions, machine and device, for provenance.
     """
 
     kind: Kind

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import json
 import traceback
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from aca_ray.pipeline.drawing import draw_search
 from aca_ray.pipeline.orders import Order, order_from_json
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.storage import TrialRecord
@@ -34,7 +33,7 @@ class TrialActor(tune.Trainable):
         another trial: so a folder is opened by the first step and not before.
         """
         torch.set_num_threads(config["threads"])
-        self._order = order_from_json(config["order"])
+        self._order = order_from_json(json.loads(config["order"]))
         self._gpus = config["gpus"]
         self._trial: ResumableTrial | None = None
 
@@ -50,8 +49,6 @@ class TrialActor(tune.Trainable):
                 self._trial = self._order.open(select_device(self._gpus))
             self._trial.advance(SLICE_SECONDS)
             over = self._trial.finished
-            with contextlib.suppress(Exception):  # the driver draws what is missing, and tells why it cannot
-                draw_search(self._trial.record, self._trial.folder)
         except Exception:
             self._fail(traceback.format_exc())
         node = ray.get_runtime_context().get_node_id()

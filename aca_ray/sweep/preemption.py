@@ -30,7 +30,7 @@ class Preemption(FIFOScheduler):
         give_up: called with the order, as JSON, of a trial whose process died once more than that.
     """
 
-    def __init__(self, max_failures: int, give_up: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, max_failures: int, give_up: Callable[[str], None]) -> None:
         super().__init__()
         self._max_failures, self._give_up = max_failures, give_up
         self._deaths: dict[Any, Trial] = {}  # by a sign of life of the node, which says whether they count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -199,7 +200,8 @@ class _Driver:
             return
         runtime = self.runtime
         config = {
-            "order": tune.grid_search([order.to_json() for order in todo]),
+            # As text: of everything else Tune makes copies of all orders for every order.
+            "order": tune.grid_search([json.dumps(order.to_json()) for order in todo]),
             "threads": runtime.cpus_per_trial,
             "gpus": runtime.gpus_per_trial,
         }
@@ -231,10 +233,10 @@ class _Driver:
                 verbose=0,
             )
 
-    def _give_up(self, order: dict[str, Any]) -> None:
+    def _give_up(self, order: str) -> None:
         tries = self.runtime.max_failures + 1
         error = f"its process died at {tries} of {tries} tries, its node did not (out of memory? a crash in a library?)"
-        given_up = order_from_json(order)
+        given_up = order_from_json(json.loads(order))
         record_failure(given_up, error)
         self.view.update(given_up.folder)
         self.reporter.trial(given_up.folder)
@@ -304,13 +306,17 @@ class _Watch(tune.Callback):
         self._changed(storage_path(result["folder"]))
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._died(storage_path(trial.config["order"]["folder"]))
+        self._died(_folder(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._changed(storage_path(trial.config["order"]["folder"]))
+        self._changed(_folder(trial))
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self._turn()
+
+
+def _folder(trial: Any) -> StoragePath:
+    return storage_path(json.loads(trial.config["order"])["folder"])
 
 
 def _state(order: Order) -> str | None:

@@ -16,7 +16,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from aca_ray.errors import SweepError
-from aca_ray.storage import StoragePath, local_copy
+from aca_ray.storage import StoragePath
+from aca_ray.tracking.artifacts import Artifacts
 from aca_ray.tracking.delivery import Delivery
 from aca_ray.tracking.description import Record, dataset_input, params, run_name, run_tags
 from aca_ray.tracking.points import MARKER, allocation_points, batches, end_time, metric_key, result_points, row_points
@@ -36,6 +37,7 @@ class _Child:
     """What is known to be in MLflow for one trial."""
 
     run_id: str
+    artifacts: Artifacts
     status: str
     epoch: int = 0
     params: set[str] = field(default_factory=set)
@@ -43,10 +45,11 @@ class _Child:
     tags: dict[str, str] = field(default_factory=dict)
 
     @staticmethod
-    def of(run: Run) -> _Child:
+    def of(run: Run, tracking_uri: str) -> _Child:
         """Return what a run that was found holds."""
         return _Child(
             run_id=run.info.run_id,
+            artifacts=Artifacts(run, tracking_uri),
             status=run.info.status,
             epoch=int(run.data.metrics.get(MARKER, 0)),
             params=set(run.data.params),
@@ -192,7 +195,8 @@ class Tracker:
                 max_results=_PAGE,
                 page_token=token,
             )
-            for child in map(_Child.of, page):
+            for run in page:
+                child = _Child.of(run, self._store.uri)
                 other = children.get(child.tags[_FINGERPRINT])
                 if other is not None:
                     child, lesser = (child, other) if child.epoch > other.epoch else (other, child)
@@ -209,7 +213,7 @@ class Tracker:
         # Logged params can't change, and MLflow refuses a batch that tries.
         new = {name: value for name, value in params(spec).items() if name not in parent.data.params}
         self._client.log_batch(run_id, params=_params(new), tags=[RunTag(MLFLOW_RUN_NOTE, description)])
-        self._client.log_text(run_id, spec_text, "spec.yaml")
+        Artifacts(parent, self._store.uri).write(spec_text, "spec.yaml")
         self._client.update_run(run_id, status="RUNNING")
 
     def _child(self, record: Record) -> _Child:
@@ -220,7 +224,7 @@ class Tracker:
             tags = {**run_tags(record), MLFLOW_PARENT_RUN_ID: parent.info.run_id}
             start = record["rows"][0]["time_ms"] if record["rows"] else None
             run = self._client.create_run(self._experiment_id, start, tags, run_name(record))
-            self._children[fingerprint] = _Child.of(run)
+            self._children[fingerprint] = _Child.of(run, self._store.uri)
         return self._children[fingerprint]
 
     def _sync(self, record: Record, folder: StoragePath) -> None:
@@ -272,15 +276,15 @@ class Tracker:
         uploaded = set() if again else child.files("")
         new = {name for name in TRIAL_FILES if name not in uploaded and (folder / name).is_file()}
         for name in sorted(new):
-            self._upload(child.run_id, folder / name)
+            child.artifacts.upload(folder / name)
         if record.get("genotype") and "genotype.json" not in uploaded:
-            self._client.log_text(child.run_id, json.dumps(record["genotype"], indent=1), "genotype.json")
+            child.artifacts.write(json.dumps(record["genotype"], indent=1), "genotype.json")
             new.add("genotype.json")
         return _files_note("", uploaded, new)
 
     def _upload_error(self, child: _Child, text: str) -> dict[str, str]:
         """Keep a traceback as error.txt and return the tag with its last line, which names the error."""
-        self._client.log_text(child.run_id, text, "error.txt")
+        child.artifacts.write(text, "error.txt")
         return {_ERROR: text.strip().splitlines()[-1]}
 
     def _sync_allocation(self, search_record: Record, folder: StoragePath, epoch: int, main_rule: str) -> None:
@@ -296,16 +300,12 @@ class Tracker:
             time_ms = end_time(search_record, epoch) or 0
             points = allocation_points(allocation, main_rule, time_ms)
         for name in sorted(new):
-            self._upload(child.run_id, folder / name, target)
+            child.artifacts.upload(folder / name, target)
         self._log(child, [points], {}, _files_note(target, uploaded, new))
 
-    def _upload(self, run_id: str, path: StoragePath, target: str | None = None) -> None:
-        """Upload a file, wherever it is stored, to a folder of a run's artifacts."""
-        with local_copy(path) as file:
-            self._client.log_artifact(run_id, str(file), target)
-
     def _finish(self, comparison_folder: StoragePath, metrics: Mapping[str, float]) -> None:
-        run_id = self._load().info.run_id
+        parent = self._load()
+        run_id = parent.info.run_id
         logged = self._client.get_run(run_id).data.metrics
         metrics = {metric_key(name): value for name, value in metrics.items()}
         # A comparison that is made again may differ: the newest point of the one step is the valid one.
@@ -314,8 +314,9 @@ class Tracker:
         for batch in batches([changed]):
             self._client.log_batch(run_id, batch)
         if comparison_folder.is_dir():
+            artifacts = Artifacts(parent, self._store.uri)
             for path in comparison_folder.iterdir():
-                self._upload(run_id, path, "comparison")
+                artifacts.upload(path, "comparison")
         self._client.set_terminated(run_id, "FINISHED")
 
     def _interrupt(self) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import platform
+import re
 import resource
 import sys
+from pathlib import Path
 
 import torch
 
@@ -20,6 +23,17 @@ def select_device(gpus: float) -> torch.device:
     if gpus < 1:
         torch.cuda.set_per_process_memory_fraction(gpus)
     return torch.device("cuda")
+
+
+def device_name(device: torch.device) -> str:
+    """Return what a GPU or this machine's processor is called."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -6,8 +6,11 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 import pytest
 
@@ -223,3 +226,55 @@ def evaluation_row() -> Callable[..., EvaluationRow]:
         return replace(row, evaluation=hashlib.sha256(repr(row).encode()).hexdigest())
 
     return build
+
+
+class Box(NamedTuple):
+    """A text of a drawing and where it stands, in pixels; no character is narrower than an average one."""
+
+    text: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @staticmethod
+    def of(element: Element) -> Box:
+        text = "".join(element.itertext())
+        size, x, baseline = (float(element.attrib[name]) for name in ("font-size", "x", "y"))
+        width = 0.6 * size * len(text)
+        left = x - {"start": 0.0, "middle": 0.5, "end": 1.0}[element.get("text-anchor", "middle")] * width
+        return Box(text, left, baseline - 0.75 * size, left + width, baseline + 0.2 * size)
+
+    def is_apart(self, other: Box) -> bool:
+        beside = self.right <= other.left or other.right <= self.left
+        return beside or self.bottom <= other.top or other.bottom <= self.top
+
+
+@pytest.fixture
+def parse_svg() -> Callable[[str], Element]:
+    """Parse a drawing that can be read, stands alone and can stand in any page."""
+
+    def parse(svg: str) -> Element:
+        root = ElementTree.fromstring(svg)
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert root.get("role") == "img"
+        assert [child.tag.partition("}")[2] for child in root[:3]] == ["title", "desc", "rect"]
+        assert root[0].text
+        assert root[1].text
+        _, _, width, height = root.get("viewBox", "").split()
+        assert (root.get("width"), root.get("height")) == (width, height)
+        assert [root[2].get(name) for name in ("width", "height", "fill")] == [width, height, "white"]
+        for element in root.iter():
+            assert "id" not in element.attrib
+            assert not any("href" in name or "url(" in value for name, value in element.attrib.items())
+        boxes = [Box.of(text) for text in root.iterfind(".//{*}text")]
+        assert len(boxes) > 5
+        for box in boxes:
+            assert min(box.left, box.top) >= 0, box
+            assert box.right <= float(width), box
+            assert box.bottom <= float(height), box
+        for one, other in combinations(boxes, 2):
+            assert one.is_apart(other), f"{one} overlaps {other}"
+        return root
+
+    return parse

@@ -51,6 +51,7 @@ def check_end(folder: Path, searched: Path, same: Same, resumes: int) -> None:
     assert [row["epoch"] for row in record.rows] == [1, 2]
     assert record.milestones == [1, 2]
     assert measured(record) == measured(expected)
+    assert [row["architecture"] for row in record.rows] == [row["architecture"] for row in expected.rows]
     assert record.genotype == expected.genotype
     assert record.alphas == expected.alphas
     assert record.result == expected.result
@@ -84,6 +85,7 @@ def test_record_of_a_search(searched: Path, make_trial: MakeTrial) -> None:
     assert record.data_info is not None
     assert (record.data_info["name"], record.data_info["num_images"]) == ("digits", 64)
     assert record.environment is not None
+    assert record.environment["device"]
     assert record.environment["torch"].split("+")[0] == torch.__version__.split("+")[0]
     assert not list(searched.rglob("*.part-*"))
 
@@ -100,6 +102,18 @@ def test_record_has_the_mixing_weights_of_the_last_milestone(searched: Path) -> 
         assert "skip_connect" not in names[0]
         assert torch.equal(weights, torch.softmax(logits, dim=1))
         assert not torch.equal(weights[0], weights[0].flip(0))  # it has learned something
+
+
+def test_rows_have_the_architecture_of_their_epoch(searched: Path) -> None:
+    record = read(searched)
+    assert record.alphas is not None
+    first, last = (row["architecture"] for row in record.rows)
+    assert first["candidates"] == record.alphas["candidates"]
+    assert "candidates" not in last  # they have not changed
+    assert last["genotype"] == record.genotype
+    assert first["mixing"] != last["mixing"]
+    for cell_type, weights in last["mixing"].items():
+        torch.testing.assert_close(torch.tensor(weights), torch.tensor(record.alphas[cell_type]), atol=5e-5, rtol=0)
 
 
 def test_after_an_epoch_the_disk_tells_of_it(tmp_path: Path, make_trial: MakeTrial, start: Start) -> None:

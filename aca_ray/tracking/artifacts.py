@@ -1,0 +1,37 @@
+"""The files of one run in MLflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mlflow.entities import Run
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.utils.uri import add_databricks_profile_info_to_artifact_uri
+
+from aca_ray.storage import StoragePath, local_copy
+
+
+class Artifacts:
+    """Uploads files of a run; unlike MLflow's client, which asks for each run where they go, without a request for it.
+
+    Args:
+        run: as the store returned it.
+        tracking_uri: of the store.
+    """
+
+    def __init__(self, run: Run, tracking_uri: str) -> None:
+        uri = add_databricks_profile_info_to_artifact_uri(run.info.artifact_uri, tracking_uri)
+        self._repository = get_artifact_repository(uri, tracking_uri=tracking_uri)
+
+    def upload(self, path: StoragePath, folder: str | None = None) -> None:
+        """Upload a file, wherever it is stored, to a folder of the run's artifacts."""
+        with local_copy(path) as file:
+            self._repository.log_artifact(str(file), folder)
+
+    def write(self, text: str, name: str) -> None:
+        """Upload a text as a file of the run's artifacts."""
+        with TemporaryDirectory() as folder:
+            file = Path(folder, name)
+            file.write_text(text, encoding="utf-8")
+            self._repository.log_artifact(str(file))
