@@ -13,17 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from aca_ray.comparison.arms import Group, Rule, group_of, rule_of
-from aca_ray.comparison.checklist import ChecklistItem
+from aca_ray.comparison.checklist import ChecklistItem, checklist_items
 from aca_ray.comparison.collapse import CollapseRow, collapse_rows
-from aca_ray.comparison.correlations import CorrelationRow
-from aca_ray.comparison.costs import CostRow
+from aca_ray.comparison.compatibility import check_comparable
+from aca_ray.comparison.correlations import CorrelationRow, correlation_rows
+from aca_ray.comparison.costs import CostRow, cost_rows
 from aca_ray.comparison.groups import GroupComparison, compare_groups
 from aca_ray.comparison.notes import notes_of
-from aca_ray.comparison.provenance import ProvenanceRow
-from aca_ray.comparison.ranker_agreement import RankerAgreementRow
-from aca_ray.comparison.refill import RefillRow
+from aca_ray.comparison.provenance import ProvenanceRow, provenance_rows
+from aca_ray.comparison.ranker_agreement import RankerAgreementRow, ranker_agreement_rows
+from aca_ray.comparison.refill import RefillRow, refill_rows
 from aca_ray.comparison.rows import EvaluationRow, SweepRows
-from aca_ray.comparison.stability import StabilityRow
+from aca_ray.comparison.stability import StabilityRow, stability_rows
 from aca_ray.errors import ConfigError
 
 
@@ -69,12 +70,14 @@ def compare(rows: SweepRows | Sequence[SweepRows], main_allocation: str, main_ra
         main_ranking: its ranker; None when only one ranker was evaluated with the main allocation.
 
     Raises:
-        ConfigError: several rankers were evaluated with the main allocation and none is named, or two sweeps hold
-            different evaluations of what should be the same one.
+        ConfigError: several rankers were evaluated with the main allocation and none is named; two sweeps hold
+            different evaluations of what should be the same one, or have nothing that can be compared; data of one name
+            and options differ.
 
     Source: ours.
     """
     sweeps = (rows,) if isinstance(rows, SweepRows) else tuple(rows)
+    check_comparable(sweeps)
     evaluations = _distinct(row for sweep in sweeps for row in sweep.evaluations)
     main_rule = _main_rule(evaluations, main_allocation, main_ranking)
     by_group: dict[Group, dict[Rule | None, list[EvaluationRow]]] = defaultdict(lambda: defaultdict(list))
@@ -87,6 +90,13 @@ def compare(rows: SweepRows | Sequence[SweepRows], main_allocation: str, main_ra
         groups=groups,
         notes=notes_of(groups, sweeps),
         collapse=collapse_rows(row for sweep in sweeps for row in sweep.curves),
+        correlations=correlation_rows(evaluations, main_rule),
+        stability=stability_rows(row for sweep in sweeps for row in sweep.allocations),
+        refill=refill_rows(row for sweep in sweeps for row in sweep.edges),
+        ranker_agreement=ranker_agreement_rows(score for sweep in sweeps for score in sweep.scores),
+        costs=cost_rows(groups),
+        provenance=provenance_rows(sweeps),
+        checklist=checklist_items(groups, sweeps),
     )
 
 

@@ -5,7 +5,11 @@ Source: ours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from aca_ray.comparison.arms import ALLOCATED, SEARCHED, Arm, Group
+from aca_ray.comparison.groups import GroupComparison
 
 
 @dataclass(frozen=True)
@@ -40,3 +44,54 @@ class CostRow:
     macs: float
     test_accuracy: float
     on_front: bool | None
+
+    @property
+    def seconds(self) -> float | None:
+        """Time of search, ranking and retraining together; None where that of the search or ranking is unknown."""
+        if self.search_seconds is None or (self.skip == ALLOCATED and self.ranking_seconds is None):
+            return None
+        return self.search_seconds + (self.ranking_seconds or 0.0) + self.evaluation_seconds
+
+
+def cost_rows(groups: Sequence[GroupComparison]) -> tuple[CostRow, ...]:
+    """Return one row per searched arm and per arm of the main rule."""
+    rows = [
+        _cost_row(comparison.group, skip, arm)
+        for comparison in groups
+        for skip in (SEARCHED, ALLOCATED)
+        if (arm := comparison.arm(skip)) is not None
+    ]
+    return tuple(replace(row, on_front=_on_front(row, rows)) for row in rows)
+
+
+def _cost_row(group: Group, skip: str, arm: Arm) -> CostRow:
+    return CostRow(
+        **group._asdict(),
+        skip=skip,
+        n=arm.test_accuracy.n,
+        search_seconds=arm.search_seconds,
+        ranking_seconds=arm.ranking_seconds,
+        evaluation_seconds=arm.evaluation_seconds,
+        search_device=", ".join(arm.search_devices) or None,
+        evaluation_device=", ".join(arm.evaluation_devices) or None,
+        peak_bytes=arm.peak_bytes,
+        parameters=arm.parameters,
+        macs=arm.macs,
+        test_accuracy=arm.test_accuracy.mean,
+        on_front=None,
+    )
+
+
+def _on_front(row: CostRow, rows: Sequence[CostRow]) -> bool | None:
+    seconds = row.seconds
+    if seconds is None:
+        return None
+    return not any(
+        other.seconds is not None and other.seconds < seconds and other.test_accuracy >= row.test_accuracy
+        for other in rows
+        if _place(other) == _place(row)
+    )
+
+
+def _place(row: CostRow) -> tuple[str | None, ...]:
+    return row.space, row.data, row.protocol, row.search_device, row.evaluation_device

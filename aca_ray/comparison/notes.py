@@ -12,7 +12,7 @@ from typing import Any
 from aca_ray.comparison.arms import ALLOCATED, SEARCHED, Group
 from aca_ray.comparison.groups import GroupComparison
 from aca_ray.comparison.rows import FailedTrial, SweepRows
-from aca_ray.comparison.statistics import MIN_WILCOXON_PAIRS
+from aca_ray.comparison.statistics import MIN_BOOTSTRAP_VALUES, MIN_WILCOXON_PAIRS, NUM_RESAMPLES
 
 
 def notes_of(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows]) -> tuple[str, ...]:
@@ -42,9 +42,18 @@ def _group_notes(comparison: GroupComparison) -> list[str]:
         notes.append(f"{'; '.join(missing)}. Differences use the seeds that both sides have.")
     if len(all_seeds) == 1:
         notes.append("a single seed: no deviation, no interval and no test.")
+    for baseline in comparison.random_baselines:
+        if not baseline.bands_overlap:
+            notes.append(
+                f"{baseline.skip} networks have {_band(baseline.parameters)} parameters, random ones "
+                f"{_band(baseline.baseline_parameters)}: these do not overlap, so size alone may explain a difference."
+            )
+        if baseline.difference is None:
+            notes.append(f"{baseline.skip} and random architectures share no seed, so there is no difference.")
     for name, difference in (
         ("allocated - searched", comparison.difference),
         *((f"main - {control.rule.label}", control.difference) for control in comparison.controls),
+        *((f"{baseline.skip} - random", baseline.difference) for baseline in comparison.random_baselines),
     ):
         if difference is not None and difference.is_constant:
             notes.append(f"the {difference.n} differences {name} are all equal: no interval and no test.")
@@ -69,16 +78,51 @@ def _general_notes(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows
             f"With fewer than {MIN_WILCOXON_PAIRS} pairs a Wilcoxon test can't reach p < 0.05: only the t test is "
             "given, which assumes that differences are normally distributed."
         )
-    num_tests = sum(comparison.holm_pvalue is not None for comparison in groups)
-    if num_tests > 1:
-        notes.append(f"Holm's p-values are adjusted for {num_tests} tests of allocated against searched.")
-    if any(comparison.controls for comparison in groups):
-        notes.append("The p-values of controls are not adjusted for the number of tests.")
+    families = {
+        "allocated against searched": [comparison.holm_pvalue for comparison in groups],
+        "allocated against a control": [each.holm_pvalue for comparison in groups for each in comparison.controls],
+        "a method against random architectures": [
+            each.holm_pvalue for comparison in groups for each in comparison.random_baselines
+        ],
+    }
+    counts = {name: sum(pvalue is not None for pvalue in pvalues) for name, pvalues in families.items()}
+    if max(counts.values()) > 1:
+        tests = ", ".join(f"{count} of {name}" for name, count in counts.items() if count)
+        notes.append(f"Holm's p-values are adjusted within each family of tests: {tests}.")
+    arms = [arm for comparison in groups for arm in (comparison.searched, comparison.allocated) if arm is not None]
+    if any(arm.test_accuracy.interval == "bootstrap" for arm in arms):
+        notes.append(
+            f"The interval of a mean is Student's below {MIN_BOOTSTRAP_VALUES} seeds, and a bootstrap (BCa, "
+            f"{NUM_RESAMPLES:,} resamples) from there on; that of a difference is always Student's, as its t test."
+        )
+    devices = sorted({device for arm in arms for device in arm.devices})
+    if len(devices) > 1:
+        notes.append(
+            f"Trials ran on {len(devices)} kinds of devices ({', '.join(devices)}): times are compared only among arms "
+            "of the same."
+        )
     for sweep in sweeps:
+        notes += _sweep_notes(sweep)
         notes += [_failure_note(trial) for trial in sweep.failed]
     unfinished = sum(sweep.unfinished for sweep in sweeps)
     if unfinished:
         notes.append(f"{unfinished} trial{'s are' if unfinished > 1 else ' is'} unfinished and not in the tables.")
+    return notes
+
+
+def _sweep_notes(sweep: SweepRows) -> list[str]:
+    name = f"Sweep {sweep.sweep}" if sweep.sweep else "The sweep"
+    if not (sweep.trials or sweep.evaluations or sweep.curves or sweep.failed or sweep.unfinished):
+        return [f"{name} is empty: no trial has begun."]
+    notes = []
+    if not sweep.evaluations:
+        notes.append(f"{name} has no finished retraining yet.")
+    older = {row.search for row in sweep.curves if row.genotype is None}
+    if older:
+        notes.append(
+            f"{name}: {len(older)} of {len({row.search for row in sweep.curves})} searches were recorded by an older "
+            "version without the architecture of every epoch: their genotypes, churn and mixing weights are unknown."
+        )
     return notes
 
 
@@ -97,6 +141,10 @@ def _failure_note(failed: FailedTrial) -> str:
         if trial.get(key) is not None
     )
     return f"Failed {failed.kind}: {trial.get('method')} {trial.get('skip')} ({where}): {failed.error}"
+
+
+def _band(band: tuple[float, float]) -> str:
+    return f"{band[0]:,.0f} to {band[1]:,.0f}"
 
 
 def _listed(values: Sequence[int]) -> str:

@@ -135,11 +135,8 @@ class _Reading:
         architectures: list[tuple[int, Fields]] = []
         before: Derived | None = None
         for row in record.sections("rows"):
-            epoch, metrics, architecture = (
-                row.integer("epoch"),
-                row.section("metrics"),
-                row.optional_section("architecture"),
-            )
+            epoch, metrics = row.integer("epoch"), row.section("metrics")
+            architecture = row.optional_section("architecture")
             valid, train = (metrics.optional_number(f"search_{split}/accuracy") for split in ("valid", "train"))
             epochs[epoch] = _Epoch(
                 metrics.optional_number("time/epoch_seconds"), metrics.optional_number("memory/peak_bytes"), valid

@@ -19,6 +19,8 @@ import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,6 +122,14 @@ class VarianceComponents:
     within_sd: float | None
 
 
+class MeanWithin(NamedTuple):
+    """The mean of bounded values with the ends of its 95 % interval; None when n = 1 or all values are equal."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
 @dataclass(frozen=True)
 class Correlation:
     """Agreement of two orders.
@@ -175,6 +185,18 @@ def variance_components(groups: Sequence[Sequence[float]]) -> VarianceComponents
     return VarianceComponents(count, total, between, math.sqrt(within))
 
 
+def mean_within(values: Sequence[float], bounds: tuple[float, float]) -> MeanWithin:
+    """Return mean and 95 % t interval of values that can't lie outside some bounds; nor can the interval.
+
+    Source: Student 1908, for every n: tables of thousands of intervals, which a bootstrap would take minutes for.
+    """
+    x = _as_values(values, "values")
+    low, high = _interval(x, _deviation(x, float(np.abs(x).max())))
+    if low is None or high is None:
+        return MeanWithin(float(x.mean()), None, None)
+    return MeanWithin(float(x.mean()), max(bounds[0], low), min(bounds[1], high))
+
+
 def correlate(a: Sequence[float], b: Sequence[float]) -> Correlation:
     """Return how far two orders of the same things agree: a[i] and b[i] belong together.
 
@@ -203,7 +225,7 @@ def runs_needed(difference: float, sd: float, power: float = POWER) -> int:
 
     def found(n: int) -> float:
         degrees, shift = 2 * n - 2, abs(difference) / sd * math.sqrt(n / 2)
-        quantile = stats.t.ppf((1 + CONFIDENCE) / 2, degrees)
+        quantile = _t_quantile(degrees)
         return float(stats.nct.sf(quantile, degrees, shift) + stats.nct.cdf(-quantile, degrees, shift))
 
     high = 2
@@ -236,7 +258,7 @@ def paired(a: Sequence[float], b: Sequence[float]) -> PairedDifference:
         standard_error = sd / math.sqrt(n)
         t_pvalue = float(2 * stats.t.sf(abs(d.mean()) / standard_error, n - 1))
         effect_size = float(d.mean() / sd)
-        detectable = float((stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) + stats.t.ppf(POWER, n - 1)) * standard_error)
+        detectable = float((_t_quantile(n - 1) + stats.t.ppf(POWER, n - 1)) * standard_error)
     return PairedDifference(
         n=n,
         mean=float(d.mean()),
@@ -284,9 +306,14 @@ def _deviation(x: Values, scale: float) -> float | None:
 def _interval(x: Values, sd: float | None) -> tuple[float | None, float | None]:
     if not sd:
         return None, None
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 1)) * sd / math.sqrt(len(x))
+    half = _t_quantile(len(x) - 1) * sd / math.sqrt(len(x))
     mean = float(x.mean())
     return mean - half, mean + half
+
+
+@cache
+def _t_quantile(degrees: int) -> float:
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees))
 
 
 def _bootstrap_interval(x: Values) -> tuple[float, float]:

@@ -64,7 +64,7 @@ def accuracy_tables(comparison: Comparison) -> tuple[Table, ...]:
         "Test accuracy in percent",
         "Mean, deviation and interval are over search seeds (n), of the final epoch; retrainings of one search are "
         "averaged first. The worst seed is what a user may get; the best seed and the best epoch are chosen on the "
-        "test set, hence optimistic, and are no result.",
+        "test set, hence optimistic, and are no result. A t interval of few seeds may pass 100.",
         (
             _METHOD,
             _EPOCHS,

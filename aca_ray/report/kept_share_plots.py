@@ -18,12 +18,15 @@ from aca_ray.report.colors import LIGHT_GRAY
 from aca_ray.report.figures import Plot, plot_of
 from aca_ray.report.table import key_of
 
-_WIDTH, _ROW_HEIGHT = 11.2, 0.13  # inches, as all here
-_LEFT, _RIGHT, _ABOVE, _BELOW = 0.9, 0.9, 0.35, 0.4
-_MOST_LABELS = 40
+# Inches.
+_ROW_HEIGHT, _WIDEST_COLUMN, _WIDEST = 0.13, 0.4, 9.4
+_LEFT, _RIGHT, _ABOVE, _BELOW = 0.9, 0.9, 0.35, 0.5
+_MOST_LABELS = 60
 _MOST_PLOTS = 12
 
-Panel = tuple[str, str, int, str, str]  # space, data, epochs, setting, sweep
+Panel = tuple[str, str, str, str]  # space, data, setting, sweep
+Column = tuple[int, int, int]  # epochs, milestone, seed
+Edge = tuple[int, int, int]  # stage, source, target
 
 
 def kept_share_plots(sweeps: Sequence[SweepRows], comparison: Comparison) -> list[Plot]:
@@ -33,8 +36,7 @@ def kept_share_plots(sweeps: Sequence[SweepRows], comparison: Comparison) -> lis
     for sweep in sweeps:
         for row in sweep.edges:
             if row.allocation == comparison.main_allocation and ranking in (None, row.ranking):
-                panel = (row.space, row.data, row.epochs, row.setting, row.sweep)
-                methods[row.method][panel].append(row)
+                methods[row.method][row.space, row.data, row.setting, row.sweep].append(row)
     left_out = len(methods) - _MOST_PLOTS
     more = f" Not drawn: {left_out} more methods; edges.parquet has all." if left_out > 0 else ""
     return [
@@ -42,7 +44,7 @@ def kept_share_plots(sweeps: Sequence[SweepRows], comparison: Comparison) -> lis
             _figure(methods[method]),
             f"kept_share_{key_of(method)}",
             f"Kept share per edge of {method}",
-            "Rows are edges, stage by stage; columns are seeds, milestone by milestone. Dark keeps few channels (a "
+            "Rows are edges, stage by stage; columns are seeds, by budget and milestone. Dark keeps few channels (a "
             "skip connection refills the rest), bright keeps all, gray: that seed has no such edge. Rows of one "
             f"brightness are edges on which the seeds agree.{more}",
         )
@@ -52,54 +54,61 @@ def kept_share_plots(sweeps: Sequence[SweepRows], comparison: Comparison) -> lis
 
 def _figure(panels: Mapping[Panel, Sequence[EdgeRow]]) -> Figure:
     edges = {panel: sorted({_edge(row) for row in panels[panel]}) for panel in sorted(panels)}
+    columns = {panel: sorted({_column(row) for row in panels[panel]}) for panel in edges}
+    widest = min(_WIDEST, max(3.0, _WIDEST_COLUMN * max(map(len, columns.values()))))
     heights = [_ROW_HEIGHT * len(rows) + _ABOVE + _BELOW for rows in edges.values()]
-    total = sum(heights)
-    figure = Figure(figsize=(_WIDTH, total))
+    width, total = _LEFT + widest + _RIGHT, sum(heights)
+    figure = Figure(figsize=(width, total))
+
+    def axes_at(left: float, bottom: float, wide: float, high: float) -> Axes:
+        return figure.add_axes((left / width, bottom / total, wide / width, high / total))
+
     top = total
     for (panel, rows), height in zip(edges.items(), heights, strict=True):
-        inches = (_LEFT, top - height + _BELOW, _WIDTH - _LEFT - _RIGHT, height - _ABOVE - _BELOW)
-        axes = figure.add_axes(_share(inches, total))
-        image = _draw(axes, panels[panel], rows)
-        space, data, epochs, _, sweep = panel
-        axes.set_title(f"{space} on {data}, search of {epochs} epochs, sweep {sweep}", fontsize=10, loc="left")
+        wide = min(widest, _WIDEST_COLUMN * len(columns[panel]))
+        axes = axes_at(_LEFT, top - height + _BELOW, wide, height - _ABOVE - _BELOW)
+        image = _draw(axes, panels[panel], rows, columns[panel])
+        space, data, _, sweep = panel
+        axes.set_title(f"{space} on {data}, sweep {sweep}", fontsize=10, loc="left")
         top -= height
-    bar = figure.add_axes(_share((_WIDTH - _RIGHT + 0.2, total - 0.9 * heights[0], 0.12, 0.7 * heights[0]), total))
+    bar = axes_at(width - _RIGHT + 0.1, total - _ABOVE - 2.0, 0.12, 2.0)
     figure.colorbar(image, cax=bar, label="kept share of the channels")
     return figure
 
 
-def _share(inches: tuple[float, float, float, float], height: float) -> tuple[float, float, float, float]:
-    left, bottom, wide, high = inches
-    return left / _WIDTH, bottom / height, wide / _WIDTH, high / height
-
-
-def _draw(axes: Axes, rows: Sequence[EdgeRow], edges: Sequence[tuple[int, int, int]]) -> AxesImage:
-    columns = sorted({(row.epoch, row.seed) for row in rows})
+def _draw(axes: Axes, rows: Sequence[EdgeRow], edges: Sequence[Edge], columns: Sequence[Column]) -> AxesImage:
     row_index = {edge: index for index, edge in enumerate(edges)}
     column_index = {column: index for index, column in enumerate(columns)}
     shares = np.full((len(edges), len(columns)), np.nan)
     for row in rows:
-        shares[row_index[_edge(row)], column_index[row.epoch, row.seed]] = row.kept_share
+        shares[row_index[_edge(row)], column_index[_column(row)]] = row.kept_share
     axes.set_facecolor(LIGHT_GRAY)
     image = axes.imshow(
         np.ma.masked_invalid(shares), cmap="cividis", vmin=0.0, vmax=1.0, aspect="auto", interpolation="none"
     )
     starts = [i for i in range(1, len(edges)) if edges[i][0] != edges[i - 1][0]]
     axes.hlines([i - 0.5 for i in starts], -0.5, len(columns) - 0.5, color="white", linewidth=1.5)
-    starts = [i for i in range(1, len(columns)) if columns[i][0] != columns[i - 1][0]]
-    axes.vlines([i - 0.5 for i in starts], -0.5, len(edges) - 0.5, color="white", linewidth=1.5)
+    for level, line in ((0, 3.0), (1, 1.0)):  # budgets, milestones
+        starts = [i for i in range(1, len(columns)) if columns[i][: level + 1] != columns[i - 1][: level + 1]]
+        axes.vlines([i - 0.5 for i in starts], -0.5, len(edges) - 0.5, color="white", linewidth=line)
     # Texts, not ticks: a hundred ticks take half a second.
-    axes.set_axis_off()
-    beside, below = axes.get_yaxis_transform(), axes.get_xaxis_transform()
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    below = axes.get_xaxis_transform()
     for index, (stage, source, target) in enumerate(edges):
         name = f"stage {stage}, {source}\N{RIGHTWARDS ARROW}{target}"
-        axes.text(-0.006, index, name, transform=beside, fontsize=6, ha="right", va="center")
+        axes.text(-0.55, index, name, fontsize=6, ha="right", va="center")
     for index in range(0, len(columns), -(-len(columns) // _MOST_LABELS)):
-        name = "{}\n{}".format(*columns[index])
-        axes.text(index, -0.01, name, transform=below, fontsize=6, ha="center", va="top")
-    axes.text(-0.006, -0.01, "epoch\nseed", transform=axes.transAxes, fontsize=6, ha="right", va="top")
+        name = "{}\n{}\n{}".format(*columns[index])
+        axes.text(index, -0.005, name, transform=below, fontsize=6, ha="center", va="top")
+    axes.text(-0.55, -0.005, "budget\nepoch\nseed", transform=below, fontsize=6, ha="right", va="top")
     return image
 
 
-def _edge(row: EdgeRow) -> tuple[int, int, int]:
+def _column(row: EdgeRow) -> Column:
+    return row.epochs, row.epoch, row.seed
+
+
+def _edge(row: EdgeRow) -> Edge:
     return row.stage, row.source, row.target

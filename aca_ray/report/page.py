@@ -32,6 +32,7 @@ _FILES = {
     "curves.parquet": "every epoch of every search",
     "allocations.csv": "every rule at every milestone",
     "edges.parquet": "the kept share of every edge at every milestone",
+    "trials.parquet": "every trial: state, device, versions, resumptions",
     "costs.csv": "the cost of every arm",
     "correlations.csv": "supernet against retrained accuracy",
     "stability.csv": "agreement of milestones",

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aca_ray.comparison import Comparison, GroupComparison, PairedDifference, SweepRows
+from aca_ray.report.accuracy_tables import blocks
 from aca_ray.report.formats import percent, signed_percent
-from aca_ray.report.places import setting_labels
 
 SIGNIFICANCE = 0.05
 _MOST_SENTENCES = 8
@@ -56,7 +56,8 @@ def _compared(comparison: Comparison, sweeps: Sequence[SweepRows]) -> str:
     return (
         f"Compared: {len(evaluations)} retrained networks from {num_searches} searches{of}, "
         f"{len(methods)} method{'s' if len(methods) > 1 else ''} ({', '.join(methods)}), "
-        f"{len(seeds)} search seed{'s' if len(seeds) > 1 else ''}{rule}."
+        f"{len(seeds)} search seed{'s' if len(seeds) > 1 else ''}; "
+        f"{'; '.join(f'space {where}' for where, _ in blocks(comparison))}{rule}."
     )
 
 
@@ -77,9 +78,10 @@ def _findings(comparison: Comparison) -> list[str]:
     if comparison.groups and not compared:
         return ["No search seed has both a searched and an allocated network: no difference can be given."]
     shown = [(group, difference) for group, difference in compared if _is_finding(group, difference)]
-    labels = setting_labels({group.group.setting for group, _ in compared})
+    places = {group.group: f" ({where})" for where, groups in blocks(comparison) for group in groups}
+    has_one_place = len(set(places.values())) == 1
     sentences = [
-        f"{', '.join(filter(None, [group.group.label, labels[group.group.setting]]))}: "
+        f"{group.group.method} after {group.group.epochs} search epochs{'' if has_one_place else places[group.group]}: "
         f"{conclusion(difference, group.holm_pvalue)}"
         for group, difference in (compared if len(compared) <= _MOST_SENTENCES else shown[:_MOST_SENTENCES])
     ]

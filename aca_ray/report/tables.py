@@ -25,6 +25,7 @@ from aca_ray.comparison import (
     RefillRow,
     StabilityRow,
     SweepRows,
+    TrialRow,
     comparison_rows,
     write_rows,
 )
@@ -35,24 +36,28 @@ from aca_ray.storage import StoragePath
 
 def to_text(comparison: Comparison) -> str:
     """Return the comparison as fixed-width text for a terminal, at most 120 columns wide."""
-    parts = [table.to_text(section) for section in terminal_tables(comparison)]
+    parts = [table.to_text(one) for one in terminal_tables(comparison)] or ["No evaluation is finished yet."]
     if comparison.notes:
         parts.append("\n".join(["Notes", *(table.wrapped(note, "- ", "  ") for note in comparison.notes)]))
-    return "\n\n".join(parts or ["No evaluation is finished yet."]) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
 def write_tables(comparison: Comparison, sweeps: Sequence[SweepRows], folder: StoragePath) -> list[StoragePath]:
     """Write all rows for machines into a folder, each file whole or not at all, and return their paths."""
-    compared = comparison_rows(comparison)
-    evaluations = [row for sweep in sweeps for row in sweep.evaluations]
+
+    def of_all(name: str) -> list[Any]:
+        return [row for sweep in sweeps for row in getattr(sweep, name)]
+
+    compared, evaluations = comparison_rows(comparison), of_all("evaluations")
     files: dict[str, tuple[Sequence[Any], type[Any]]] = {
         "comparison.csv": (compared, ComparisonRow),
         "comparison.parquet": (compared, ComparisonRow),
         "evaluations.csv": (evaluations, EvaluationRow),
         "evaluations.parquet": (evaluations, EvaluationRow),
-        "curves.parquet": (comparison.collapse, CurveRow),
-        "allocations.csv": ([row for sweep in sweeps for row in sweep.allocations], AllocationRow),
-        "edges.parquet": ([row for sweep in sweeps for row in sweep.edges], EdgeRow),
+        "curves.parquet": (of_all("curves"), CurveRow),
+        "allocations.csv": (of_all("allocations"), AllocationRow),
+        "edges.parquet": (of_all("edges"), EdgeRow),
+        "trials.parquet": (of_all("trials"), TrialRow),
         "costs.csv": (comparison.costs, CostRow),
         "correlations.csv": (comparison.correlations, CorrelationRow),
         "stability.csv": (comparison.stability, StabilityRow),

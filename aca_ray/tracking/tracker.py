@@ -315,8 +315,9 @@ class Tracker:
             self._client.log_batch(run_id, batch)
         if comparison_folder.is_dir():
             artifacts = Artifacts(parent, self._store.uri)
-            for path in comparison_folder.iterdir():
-                artifacts.upload(path, "comparison")
+            for pattern, target in (("*.*", "comparison"), ("tables/*.*", "comparison/tables")):
+                for path in comparison_folder.glob(pattern):
+                    artifacts.upload(path, target)
         self._client.set_terminated(run_id, "FINISHED")
 
     def _interrupt(self) -> None:

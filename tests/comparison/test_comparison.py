@@ -155,7 +155,9 @@ def test_failed_and_unfinished_trials_are_noted(evaluation_row: Build) -> None:
 
 def test_no_rows_give_an_empty_comparison() -> None:
     comparison = compare(SweepRows(), "sign")
-    assert (comparison.groups, comparison.notes, comparison.main_rule) == ((), (), None)
+    assert (comparison.groups, comparison.main_rule, comparison.costs) == ((), None, ())
+    assert comparison.notes == ("The sweep is empty: no trial has begun.",)
+    assert {item.answer for item in comparison.checklist} == {"no", "for you to answer"}
 
 
 def test_allocated_row_without_a_rule_is_refused(evaluation_row: Build) -> None:
