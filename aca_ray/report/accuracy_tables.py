@@ -96,7 +96,7 @@ def variance_tables(comparison: Comparison) -> tuple[Table, ...]:
         "variance",
         "Where the variance comes from",
         "Deviation of test accuracy in percentage points between searches, and between retrainings of one search "
-        "(one-way random effects). `-`: no search is retrained twice, or there is one search.",
+        "(one-way random effects). A dash: there is one search, or none is retrained twice.",
         (_METHOD, _EPOCHS, _NETWORKS, *map(Column, ("searches", "retrainings", "sd of searches", "sd of retrainings"))),
         lambda group: [
             (

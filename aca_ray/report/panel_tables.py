@@ -74,7 +74,7 @@ def correlation_tables(comparison: Comparison) -> tuple[Table, ...]:
         "correlation",
         "Does the accuracy of the supernet foretell that of the retrained network?",
         "Kendall's tau between search_valid accuracy at the last epoch and test accuracy after retraining, over "
-        "seeds and budgets: 1 is the same order, 0 none, below 0 the reverse. `-`: fewer than 3 pairs, or a constant.",
+        "seeds and budgets: 1 is the same order, 0 none, below 0 the reverse. No tau: fewer than 3 pairs, or a tie of all.",
         (_METHOD, _NETWORKS, *map(Column, ("n", "Kendall's tau", "p"))),
         lambda row: (
             words(row.method),
@@ -185,20 +185,22 @@ def refill_tables(comparison: Comparison) -> tuple[Table, ...]:
     rows = [
         row
         for row in comparison.refill
-        if row.epoch == last[row.method, row.space, row.data, row.setting, row.epochs, row.ranking]
+        if row.allocation == comparison.main_allocation
+        and row.epoch == last[row.method, row.space, row.data, row.setting, row.epochs, row.ranking]
     ]
     caption = (
-        "Share of the channels that a skip connection refills at the last milestone: mean and 95 % interval over the "
-        "n seeds that keep the edge."
+        f"Share of the channels that a skip connection refills at the last milestone by the rule "
+        f"{comparison.main_allocation}: mean and 95 % interval over the n seeds that keep the edge. All milestones and "
+        "rules are in refill.csv."
     )
-    names = (_METHOD, _EPOCHS, Column("rule", "text"), Column("stage"))
+    names = (_METHOD, _EPOCHS, Column("ranking", "text"), Column("stage"))
     numbers = tuple(map(Column, ("n", "refilled %", "95 % interval")))
 
     def cells(row: Any) -> tuple[Cell, ...]:
         return (
             words(row.method),
             integer(row.epochs),
-            words(f"{row.allocation} of {row.ranking}"),
+            words(row.ranking),
             integer(row.stage),
             *(() if row.edge is None else (words(row.edge),)),
             integer(row.n),

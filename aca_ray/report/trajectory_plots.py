@@ -16,6 +16,7 @@ from matplotlib.collections import LineCollection, PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
 from aca_ray.comparison import MixingTrajectory, SweepRows
 from aca_ray.report.colors import COLORS, GRAY, LIGHT_GRAY
@@ -28,6 +29,7 @@ _GAP = 0.12  # between panels, of a panel's width
 _TITLE_HEIGHT = 0.3  # above a panel, of its height
 _STYLES = ("-", "--", ":")
 _MOST_PLOTS = 24
+_LEAST_EXTENT = 1e-3  # of weights; records hold four decimals
 
 Key = tuple[str, str, str]  # method, skip, space
 
@@ -42,43 +44,43 @@ def trajectory_plots(sweeps: Sequence[SweepRows]) -> list[Plot]:
             cells.append(trajectory)
     left_out = len(chosen) - _MOST_PLOTS
     more = f" Not drawn: {left_out} more methods and policies." if left_out > 0 else ""
-    return [
-        plot_of(
-            _figure(sorted(cells, key=lambda cell: cell.cell_type)),
-            f"alphas_{key_of(' '.join(key))}",
-            f"Mixing weights of {key[0]}, {key[1]}, in {key[2]}",
-            f"One panel per edge, one line per candidate operation, from 0 to {_top(cells):.2f}; epochs "
-            f"{cells[0].epochs[0]} to {cells[0].epochs[-1]} from left to right. Shown: seed {cells[0].seed}, "
-            f"the lowest one of the largest budget. A line that leaves the others is a choice.{more}",
-        )
-        for key, cells in sorted(chosen.items())[:_MOST_PLOTS]
-    ]
+    return [_plot(key, cells, more) for key, cells in sorted(chosen.items())[:_MOST_PLOTS]]
 
 
-def _top(cells: Sequence[MixingTrajectory]) -> float:
-    return max(float(np.nanmax(cell.weights, initial=0.0)) for cell in cells) or 1.0
+def _plot(key: Key, cells: Sequence[MixingTrajectory], more: str) -> Plot:
+    method, skip, space = key
+    low = min(float(np.nanmin(cell.weights)) for cell in cells)
+    high = max(float(np.nanmax(cell.weights)) for cell in cells)
+    return plot_of(
+        _figure(sorted(cells, key=lambda cell: cell.cell_type), low, max(high - low, _LEAST_EXTENT)),
+        f"alphas_{key_of(' '.join(key))}",
+        f"Mixing weights of {method}, {skip}, in {space}",
+        f"One panel per edge, one line per candidate operation; weights from {low:.3f} below to {high:.3f} above, "
+        f"epochs {cells[0].epochs[0]} to {cells[0].epochs[-1]} from left to right. Shown: seed {cells[0].seed}, the "
+        f"lowest one of the largest budget. A line that leaves the others is a choice.{more}",
+    )
 
 
-def _figure(cells: Sequence[MixingTrajectory]) -> Figure:
+def _figure(cells: Sequence[MixingTrajectory], low: float, extent: float) -> Figure:
     names = sorted({name for cell in cells for name in cell.candidates})
-    num_rows = [-(-len(cell.edges) // _PANELS_IN_A_ROW) for cell in cells]
-    heights = [_ROW_HEIGHT * count + 0.3 for count in num_rows]
+    heights = [_ROW_HEIGHT * -(-len(cell.edges) // _PANELS_IN_A_ROW) + 0.3 for cell in cells]
     legend_rows = -(-len(names) // 6)
     figure = Figure(figsize=(_WIDTH, sum(heights) + 0.25 * legend_rows + 0.1))
     top = figure.get_figheight()
     offset = 0.0
-    for cell, height, count in zip(cells, heights, num_rows, strict=True):
+    for cell, height in zip(cells, heights, strict=True):
         axes = figure.add_axes((0.01, (top - offset - height) / top, 0.98, (height - 0.3) / top))
         offset += height
         axes.set_axis_off()
         axes.set_title(f"{cell.cell_type} cell", fontsize=10, loc="left", pad=4)
-        _draw(axes, cell, names, _top(cells), count)
+        _draw(axes, cell, names, (cell.weights - low) / extent)
     handles = [Line2D([], [], color=_color(i), linestyle=_style(i), label=name) for i, name in enumerate(names)]
     figure.legend(handles=handles, loc="lower center", ncols=6, frameon=False, fontsize=8)
     return figure
 
 
-def _draw(axes: Axes, cell: MixingTrajectory, names: Sequence[str], top: float, num_rows: int) -> None:
+def _draw(axes: Axes, cell: MixingTrajectory, names: Sequence[str], heights: NDArray[np.float32]) -> None:
+    num_rows = -(-len(cell.edges) // _PANELS_IN_A_ROW)
     x = np.linspace(0.0, 1.0, len(cell.epochs)) if len(cell.epochs) > 1 else np.array([0.5])
     frames, lines, colors, styles = [], [], [], []
     for index, edge in enumerate(cell.edges):
@@ -87,12 +89,12 @@ def _draw(axes: Axes, cell: MixingTrajectory, names: Sequence[str], top: float, 
         frames.append(Rectangle((left, bottom), 1, 1))
         axes.text(left, bottom + 1.04, edge.replace("->", "\N{RIGHTWARDS ARROW}"), fontsize=7, va="bottom", color=GRAY)
         for candidate, name in enumerate(cell.candidates):
-            weights = cell.weights[:, index, candidate]
-            offered = np.isfinite(weights)
+            y = heights[:, index, candidate]
+            offered = np.isfinite(y)
             if not offered.any():
                 continue
             style = names.index(name)
-            points = np.column_stack([left + x[offered], bottom + weights[offered] / top])
+            points = np.column_stack([left + x[offered], bottom + y[offered]])
             if len(points) == 1:  # a line of one point is not seen
                 points = points + np.array([[-0.04, 0.0], [0.04, 0.0]])
             lines.append(points)
