@@ -6,6 +6,7 @@ Source: ours.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -119,9 +120,10 @@ def _mixing(cell_type: CellType, architectures: Sequence[tuple[int, Fields]]) ->
     for architecture, offered, values in stretches:
         stop = start + len(values)
         try:
-            for index, names_of_edge in enumerate(offered):
-                columns = [column[name] for name in names_of_edge]
-                weights[start:stop, index, columns] = [edges_of_epoch[index] for edges_of_epoch in values]
+            edge_indices = [index for index, names_of_edge in enumerate(offered) for _ in names_of_edge]
+            columns = [column[name] for names_of_edge in offered for name in names_of_edge]
+            flat = np.fromiter(chain.from_iterable(chain.from_iterable(values)), dtype=np.float32)
+            weights[start:stop, edge_indices, columns] = flat.reshape(len(values), len(columns))
         except (IndexError, TypeError, ValueError) as error:
             raise architecture.problem("mixing", "one weight per candidate of every edge, here and after") from error
         start = stop

@@ -5,8 +5,10 @@ Source: ours.
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -43,10 +45,11 @@ def read_sweep(folder: StoragePath) -> SweepRows:
     if not folder.is_dir():
         raise ConfigError(f"{folder}: must be the folder of a sweep, found no folder; give <storage>/<sweep name>")
     reading = _Reading(folder.name)
-    for trial_folder in _subfolders(folder / "searches"):
-        reading.attempt(reading.read_search, trial_folder)
-    for trial_folder in _subfolders(folder / "evaluations"):
-        reading.attempt(reading.read_evaluation, trial_folder)
+    with _collector_paused():
+        for trial_folder in _subfolders(folder / "searches"):
+            reading.attempt(reading.read_search, trial_folder)
+        for trial_folder in _subfolders(folder / "evaluations"):
+            reading.attempt(reading.read_evaluation, trial_folder)
     if reading.problems:
         raise ConfigError(reading.problems)
     return SweepRows(
@@ -319,6 +322,18 @@ def _device(record: Fields) -> str | None:
     """Return the name of the hardware; of older records, what torch calls the device."""
     environment = record.optional_section("environment")
     return (environment.optional_text("device") if environment else None) or record.optional_text("device")
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep the garbage collector from walking the millions of objects of the records: none of them is in a cycle."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _subfolders(folder: StoragePath) -> list[StoragePath]:
