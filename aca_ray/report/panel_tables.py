@@ -74,7 +74,7 @@ def correlation_tables(comparison: Comparison) -> tuple[Table, ...]:
         "correlation",
         "Does the accuracy of the supernet foretell that of the retrained network?",
         "Kendall's tau between search_valid accuracy at the last epoch and test accuracy after retraining, over "
-        "seeds and budgets: 1 is the same order, 0 none, below 0 the reverse. No tau: fewer than 3 pairs, or a tie of all.",
+        "seeds and budgets: 1 is the same order, 0 none, below 0 the reverse. No tau: fewer than 3 pairs, or all tied.",
         (_METHOD, _NETWORKS, *map(Column, ("n", "Kendall's tau", "p"))),
         lambda row: (
             words(row.method),

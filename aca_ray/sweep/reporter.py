@@ -58,6 +58,10 @@ class Reporter:
         """Log the plans of a milestone."""
         self._put(("allocation", folder), lambda: self._log_allocation(search_folder, folder, epoch))
 
+    def comparison(self, folder: StoragePath) -> None:
+        """Log the comparison of what is found so far."""
+        self._put("comparison", lambda: self._tracker.sync_comparison(folder))
+
     def finish(self, comparison: StoragePath, metrics: Mapping[str, float]) -> None:
         """Log the comparison, and that the sweep is done; `stop` then waits for a server that is away."""
         self._patience_seconds = _PATIENCE_SECONDS

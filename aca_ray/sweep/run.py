@@ -34,6 +34,7 @@ from aca_ray.storage import StoragePath, TrialRecord, storage_path
 from aca_ray.storage.lock import exclusive
 from aca_ray.sweep.actor import TrialActor, record_failure
 from aca_ray.sweep.cluster import cluster_address, ray_session, tune
+from aca_ray.sweep.comparing import Comparisons
 from aca_ray.sweep.nodes import live_nodes, require_shared
 from aca_ray.sweep.preemption import Preemption
 from aca_ray.sweep.ranking import RankingTasks
@@ -149,6 +150,7 @@ class _Driver:
             max_in_flight=max(1, slots // 2),
             resources=accelerator(self.runtime),
         )
+        self.comparisons = Comparisons(sweep, lambda: reporter.comparison(sweep.folder.comparison))
         self.by_folder: dict[StoragePath, SearchOrder] = {order.folder: order for order in self.searches}
 
     def run(self) -> None:
@@ -168,6 +170,8 @@ class _Driver:
                 else:
                     self.failures.append(missing)
         self._run_trials(ready, self.reporter.trial, lambda: None)
+        if not self.interrupt.requested:
+            self.comparisons.finish()
 
     def compare(self) -> Comparison | None:
         """Return the comparison of what is finished, if anything is, and have it logged."""
@@ -215,6 +219,7 @@ class _Driver:
 
         def turn() -> None:
             between()
+            self.comparisons.poll()
             self.view.refresh()
 
         with self.interrupt.handling_signals():

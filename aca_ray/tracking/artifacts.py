@@ -29,6 +29,14 @@ class Artifacts:
         with local_copy(path) as file:
             self._repository.log_artifact(str(file), folder)
 
+    def upload_folder(self, path: StoragePath, folder: str) -> None:
+        """Upload the files below a path, as they lie there, to a folder of the run's artifacts."""
+        for entry in path.iterdir():
+            if entry.is_dir():
+                self.upload_folder(entry, f"{folder}/{entry.name}")
+            else:
+                self.upload(entry, folder)
+
     def write(self, text: str, name: str) -> None:
         """Upload a text as a file of the run's artifacts."""
         with TemporaryDirectory() as folder:

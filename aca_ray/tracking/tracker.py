@@ -134,6 +134,10 @@ class Tracker:
         key = f"allocation {search_record['fingerprint']} epoch {epoch}"
         self._delivery.submit(key, partial(self._sync_allocation, search_record, folder, epoch, main_rule))
 
+    def sync_comparison(self, folder: StoragePath) -> None:
+        """Upload the files of the comparison of what is found so far to the parent run."""
+        self._delivery.submit("comparison so far", partial(self._upload_comparison, folder))
+
     def finish(self, comparison_folder: StoragePath, metrics: Mapping[str, float]) -> None:
         """Log the comparison's files and metrics on the parent run and set it FINISHED."""
         self._delivery.submit("comparison", partial(self._finish, comparison_folder, dict(metrics)))
@@ -304,8 +308,7 @@ class Tracker:
         self._log(child, [points], {}, _files_note(target, uploaded, new))
 
     def _finish(self, comparison_folder: StoragePath, metrics: Mapping[str, float]) -> None:
-        parent = self._load()
-        run_id = parent.info.run_id
+        run_id = self._load().info.run_id
         logged = self._client.get_run(run_id).data.metrics
         metrics = {metric_key(name): value for name, value in metrics.items()}
         # A comparison that is made again may differ: the newest point of the one step is the valid one.
@@ -313,12 +316,12 @@ class Tracker:
         changed = [Metric(name, float(value), now, 0) for name, value in metrics.items() if logged.get(name) != value]
         for batch in batches([changed]):
             self._client.log_batch(run_id, batch)
-        if comparison_folder.is_dir():
-            artifacts = Artifacts(parent, self._store.uri)
-            for pattern, target in (("*.*", "comparison"), ("tables/*.*", "comparison/tables")):
-                for path in comparison_folder.glob(pattern):
-                    artifacts.upload(path, target)
+        self._upload_comparison(comparison_folder)
         self._client.set_terminated(run_id, "FINISHED")
+
+    def _upload_comparison(self, folder: StoragePath) -> None:
+        if folder.is_dir():
+            Artifacts(self._load(), self._store.uri).upload_folder(folder, "comparison")
 
     def _interrupt(self) -> None:
         parent = self._load()

@@ -1,0 +1,61 @@
+"""Comparing what a sweep has found so far, as Ray tasks while it runs."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from aca_ray.pipeline.comparing import compare_sweeps
+from aca_ray.pipeline.manifest import Sweep
+from aca_ray.sweep.cluster import ray
+
+logger = logging.getLogger(__name__)
+
+_SHARE = 0.02  # of the time that comparisons may take
+_SHORTEST_SECONDS = 60.0
+
+
+def _compare(sweep: Sweep) -> float:
+    """Write a sweep's comparison and return the seconds that it took."""
+    start = time.perf_counter()
+    compare_sweeps([sweep], sweep.folder.comparison)
+    return time.perf_counter() - start
+
+
+class Comparisons:
+    """Brings a sweep's comparison up to date from time to time: after a minute, and so that it costs 2 % at most.
+
+    Args:
+        sweep: what is compared.
+        compared: called when the comparison's files are new.
+    """
+
+    def __init__(self, sweep: Sweep, compared: Callable[[], None]) -> None:
+        self._task = ray.remote(num_cpus=0)(_compare)
+        self._sweep, self._compared = sweep, compared
+        self._running: Any = None
+        self._due = time.monotonic() + _SHORTEST_SECONDS
+
+    def poll(self) -> None:
+        """Begin a comparison if one is due; tell of one that is done."""
+        if self._running is not None and ray.wait([self._running], timeout=0)[0]:
+            self._end()
+        if self._running is None and time.monotonic() >= self._due:
+            self._running = self._task.remote(self._sweep)
+
+    def finish(self) -> None:
+        """Wait for a comparison under way, so that it cannot write over what is compared after it."""
+        if self._running is not None:
+            self._end()
+
+    def _end(self) -> None:
+        seconds = 0.0
+        try:
+            seconds = ray.get(self._running)
+            self._compared()
+        except Exception as error:  # the comparison at the end says what is wrong
+            logger.warning("comparison: what is found so far could not be compared (%s); the sweep goes on", error)
+        self._running = None
+        self._due = time.monotonic() + max(_SHORTEST_SECONDS, seconds / _SHARE)

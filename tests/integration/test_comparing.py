@@ -1,0 +1,45 @@
+"""The comparison of a sweep that is under way."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aca_ray import api
+from aca_ray.sweep import comparing
+from aca_ray.sweep.cluster import ray_session
+
+if TYPE_CHECKING:
+    from conftest import SweepProcess
+
+pytestmark = pytest.mark.integration
+
+
+def test_what_is_found_so_far_is_compared_in_a_task(
+    undisturbed: SweepProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(undisturbed.sweep, tmp_path / "results" / "small")
+    evaluations = sorted((tmp_path / "results" / "small" / "evaluations").iterdir())
+    shutil.rmtree(evaluations[0])  # as if it had not begun
+    sweep = api.find("small", tmp_path / "results")
+    shutil.rmtree(sweep.folder.comparison)
+    monkeypatch.setattr(comparing, "_SHORTEST_SECONDS", 0.0)
+    told: list[int] = []
+
+    def compared() -> None:
+        text = (sweep.folder.comparison / "evaluations.csv").read_text()
+        told.append(len(text.splitlines()) - 1)
+
+    with ray_session(None):
+        comparisons = comparing.Comparisons(sweep, compared)
+        end = time.monotonic() + 60
+        while not told:
+            assert time.monotonic() < end
+            comparisons.poll()
+            time.sleep(0.1)
+        comparisons.finish()
+    assert told == [len(evaluations) - 1]
