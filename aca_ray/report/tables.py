@@ -58,11 +58,11 @@ def write_tables(comparison: Comparison, sweeps: Sequence[SweepRows], folder: St
         "allocations.csv": (of_all("allocations"), AllocationRow),
         "edges.parquet": (of_all("edges"), EdgeRow),
         "trials.parquet": (of_all("trials"), TrialRow),
-        "costs.csv": (comparison.costs, CostRow),
         "correlations.csv": (comparison.correlations, CorrelationRow),
         "stability.csv": (comparison.stability, StabilityRow),
         "refill.csv": (comparison.refill, RefillRow),
         "ranker_agreement.csv": (comparison.ranker_agreement, RankerAgreementRow),
+        "costs.csv": (comparison.costs, CostRow),
         "provenance.csv": (comparison.provenance, ProvenanceRow),
         "checklist.csv": (comparison.checklist, ChecklistItem),
     }
