@@ -40,13 +40,14 @@ def checklist_items(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRow
     seeds = f"search seeds {_listed(trial.seed for trial in trials)}, retraining seeds " + _listed(
         trial.retrain_seed for trial in trials if trial.retrain_seed is not None
     )
+    protocols = ", ".join(sorted({group.group.protocol for group in groups}))
     return (
         ChecklistItem("Is the code that trains the final networks released?", OPEN, code),
         ChecklistItem("Is the code of the search space released?", OPEN, code),
         ChecklistItem(
             "Are the settings and seeds of the final training given?",
             YES if arms else NO,
-            f"the protocol's settings stand in every trial's record; {seeds}" if arms else _NOTHING,
+            f"protocol {protocols}, whose settings belong to the code version; {seeds}" if arms else _NOTHING,
         ),
         ChecklistItem("Is the code of the search methods released?", OPEN, code),
         ChecklistItem(
