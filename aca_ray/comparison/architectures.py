@@ -90,32 +90,34 @@ def mixing(architectures: Sequence[tuple[int, Fields]]) -> dict[CellType, Mixing
         architectures: (epoch, architecture), epochs ascending. Candidates are carried forward from the last that named
             them.
     """
-    return {
-        cell_type: _mixing(cell_type, architectures)
-        for cell_type in CELL_TYPES
-        if any(architecture.section("mixing").values.get(cell_type) for _, architecture in architectures)
-    }
+    weights = {cell_type: _mixing(cell_type, architectures) for cell_type in CELL_TYPES}
+    return {cell_type: found for cell_type, found in weights.items() if found is not None}
 
 
-def _mixing(cell_type: CellType, architectures: Sequence[tuple[int, Fields]]) -> Mixing:
+def _mixing(cell_type: CellType, architectures: Sequence[tuple[int, Fields]]) -> Mixing | None:
     offered: Any = None
+    epochs: list[int] = []
     stretches: list[tuple[Fields, Sequence[Sequence[str]], list[Sequence[Sequence[float]]]]] = []
-    for _, architecture in architectures:
-        named = architecture.optional_section("candidates")
-        if named is not None:
-            offered = named.values.get(cell_type)
-        if named is not None or not stretches:
-            if not isinstance(offered, list):
-                raise architecture.problem("candidates", "named at the first epoch, per cell type and edge")
+    for epoch, architecture in architectures:
+        named, found = (architecture.optional_section(key) for key in ("candidates", "mixing"))
+        offered = named.values.get(cell_type) if named else offered
+        if found is None or not found.values.get(cell_type):
+            continue
+        if not isinstance(offered, list):
+            raise architecture.problem("candidates", "named at the first epoch, per cell type and edge")
+        if not stretches or stretches[-1][1] is not offered:
             stretches.append((architecture, offered, []))
-        stretches[-1][2].append(architecture.section("mixing").values.get(cell_type, []))
+        stretches[-1][2].append(found.values[cell_type])
+        epochs.append(epoch)
+    if not stretches:
+        return None
     names = {name for _, offered, _ in stretches for edge in offered for name in edge}
     candidates = tuple(sorted(names, key=lambda name: (_ORDER.get(name, len(_ORDER)), name)))
     column = {name: index for index, name in enumerate(candidates)}
     edges = _EDGES.get(len(stretches[0][1]))
     if edges is None:
-        raise architectures[0][1].problem("candidates", f"for {' or '.join(map(str, _EDGES))} edges")
-    weights = np.full((len(architectures), len(edges), len(candidates)), np.nan, dtype=np.float32)
+        raise stretches[0][0].problem("candidates", f"for {' or '.join(map(str, _EDGES))} edges")
+    weights = np.full((len(epochs), len(edges), len(candidates)), np.nan, dtype=np.float32)
     start = 0
     for architecture, offered, values in stretches:
         stop = start + len(values)
@@ -127,4 +129,4 @@ def _mixing(cell_type: CellType, architectures: Sequence[tuple[int, Fields]]) ->
         except (IndexError, TypeError, ValueError) as error:
             raise architecture.problem("mixing", "one weight per candidate of every edge, here and after") from error
         start = stop
-    return Mixing(candidates, tuple(f"{s}->{t}" for s, t in edges), tuple(epoch for epoch, _ in architectures), weights)
+    return Mixing(candidates, tuple(f"{s}->{t}" for s, t in edges), tuple(epochs), weights)

@@ -36,17 +36,18 @@ def checklist_items(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRow
     """Return every item, answered from the rows where they can answer it."""
     trials = [trial for sweep in sweeps for trial in sweep.trials]
     arms = [arm for group in groups for skip in (SEARCHED, ALLOCATED) if (arm := group.arm(skip)) is not None]
-    code = f"all trials ran aca_ray {_versions(trials)}; say where that code, with any change of yours, can be had"
+    code = f"say where the code that ran the trials (aca_ray {_versions(trials)}) can be had, with any change of yours"
     seeds = f"search seeds {_listed(trial.seed for trial in trials)}, retraining seeds " + _listed(
         trial.retrain_seed for trial in trials if trial.retrain_seed is not None
     )
+    protocols = ", ".join(sorted({group.group.protocol for group in groups}))
     return (
         ChecklistItem("Is the code that trains the final networks released?", OPEN, code),
         ChecklistItem("Is the code of the search space released?", OPEN, code),
         ChecklistItem(
             "Are the settings and seeds of the final training given?",
             YES if arms else NO,
-            f"the protocol's settings stand in every trial's record; {seeds}" if arms else _NOTHING,
+            f"protocol {protocols}, whose settings belong to the code version; {seeds}" if arms else _NOTHING,
         ),
         ChecklistItem("Is the code of the search methods released?", OPEN, code),
         ChecklistItem(
@@ -142,7 +143,7 @@ def _repetitions(arms: Sequence[Arm]) -> ChecklistItem:
     counts = [arm.test_accuracy.n for arm in arms]
     retrained = [seed.num_retrainings for arm in arms for seed in arm.seeds]
     evidence = (
-        f"{_span(counts)} search seeds an arm, {_span(retrained)} retrainings a search; all are in evaluations.csv"
+        f"search seeds per arm: {_span(counts)}; retrainings per search: {_span(retrained)}; all in evaluations.csv"
     )
     return ChecklistItem(item, YES if min(counts) > 1 else PARTLY if max(counts) > 1 else NO, evidence)
 

@@ -80,6 +80,13 @@ class GroupComparison:
     controls: tuple[ControlComparison, ...]
     random_baselines: tuple[BaselineComparison, ...]
 
+    @property
+    def differences(self) -> tuple[PairedDifference, ...]:
+        """The differences from all baselines, as far as there are any."""
+        controls = (control.difference for control in self.controls)
+        random = (baseline.difference for baseline in self.random_baselines)
+        return tuple(each for each in (self.difference, *controls, *random) if each is not None)
+
     def arm(self, skip: str) -> Arm | None:
         """Return the networks of one skip policy."""
         return self.searched if skip == SEARCHED else self.allocated

@@ -72,7 +72,7 @@ def _general_notes(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows
             notes.append(
                 f"{Group(*group).label}: not pooled, because the settings differ: {' and '.join(sorted(found))}."
             )
-    pairs = [comparison.difference.n for comparison in groups if comparison.difference is not None]
+    pairs = [difference.n for group in groups for difference in group.differences]
     if pairs and max(pairs) > 1 and min(pairs) < MIN_WILCOXON_PAIRS:
         notes.append(
             f"With fewer than {MIN_WILCOXON_PAIRS} pairs a Wilcoxon test can't reach p < 0.05: only the t test is "

@@ -60,9 +60,12 @@ class _Stage(NamedTuple):
 def refill_rows(edges: Iterable[EdgeRow]) -> tuple[RefillRow, ...]:
     """Return, per method, rule, milestone and stage, the row of the whole stage and one per edge that any seed kept."""
     stages: dict[_Stage, dict[int, dict[tuple[int, int], float]]] = defaultdict(lambda: defaultdict(dict))
+    search_of: dict[tuple[_Stage, int], str] = {}
     for row in edges:
         place = (row.method, row.space, row.data, row.setting, row.epochs, row.ranking, row.allocation, row.epoch)
-        stages[_Stage(*place, row.stage)][row.seed][row.target, row.source] = 1.0 - row.kept_share
+        stage = _Stage(*place, row.stage)
+        if search_of.setdefault((stage, row.seed), row.search) == row.search:  # two sweeps may search with one seed
+            stages[stage][row.seed][row.target, row.source] = 1.0 - row.kept_share
     rows = []
     for stage in sorted(stages):
         seeds = stages[stage].values()

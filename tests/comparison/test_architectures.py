@@ -105,6 +105,13 @@ def test_edges_may_offer_different_candidates(sweep_folder: SweepFolder) -> None
     np.testing.assert_array_equal(normal.weights[0, :2], [[0.5, np.nan, 0.5, np.nan], [np.nan, np.nan, np.nan, 0.5]])
 
 
+def test_search_without_mixing_weights_has_genotypes_alone(sweep_folder: SweepFolder) -> None:
+    sweep_folder.search(epochs=2, architecture=lambda _: {"genotype": GENOTYPE, "mixing": None})
+    rows = read_sweep(sweep_folder.path)
+    assert [row.churn for row in rows.curves] == [None, 0]
+    assert rows.trajectories == ()
+
+
 def test_older_records_have_no_genotypes(sweep_folder: SweepFolder) -> None:
     sweep_folder.search(epochs=2)
     rows = read_sweep(sweep_folder.path)

@@ -79,6 +79,8 @@ def test_what_two_sweeps_share_counts_once() -> None:
     comparison = compare([sweep, replace(sweep, sweep="other")], "sign")
     assert [row.n for row in comparison.stability] == [1]
     assert [row.n for row in comparison.refill] == [1, 1]
+    again = replace(EDGE, source=1, kept_share=0.9, search="t")  # the seed once more, with other milestones
+    assert compare([sweep, replace(sweep, edges=(again,))], "sign").refill == comparison.refill
 
 
 def test_unlike_settings_are_not_pooled_in_panels() -> None:
