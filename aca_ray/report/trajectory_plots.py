@@ -28,7 +28,8 @@ _WIDTH, _ROW_HEIGHT = 11.2, 1.15  # inches
 _GAP = 0.12  # between panels, of a panel's width
 _TITLE_HEIGHT = 0.3  # above a panel, of its height
 _STYLES = ("-", "--", ":")
-_MOST_PLOTS = 24
+_MOST_PLOTS = 12
+_MOST_POINTS = 50  # of a line: more are not seen, and would be megabytes
 _LEAST_EXTENT = 1e-3  # of weights; records hold four decimals
 
 Key = tuple[str, str, str]  # method, skip, space
@@ -81,7 +82,8 @@ def _figure(cells: Sequence[MixingTrajectory], low: float, extent: float) -> Fig
 
 def _draw(axes: Axes, cell: MixingTrajectory, names: Sequence[str], heights: NDArray[np.float32]) -> None:
     num_rows = -(-len(cell.edges) // _PANELS_IN_A_ROW)
-    x = np.linspace(0.0, 1.0, len(cell.epochs)) if len(cell.epochs) > 1 else np.array([0.5])
+    shown = np.unique(np.linspace(0, len(cell.epochs) - 1, _MOST_POINTS).round().astype(int))
+    x = shown / (len(cell.epochs) - 1) if len(cell.epochs) > 1 else np.array([0.5])
     frames, lines, colors, styles = [], [], [], []
     for index, edge in enumerate(cell.edges):
         left = (index % _PANELS_IN_A_ROW) * (1 + _GAP)
@@ -89,7 +91,7 @@ def _draw(axes: Axes, cell: MixingTrajectory, names: Sequence[str], heights: NDA
         frames.append(Rectangle((left, bottom), 1, 1))
         axes.text(left, bottom + 1.04, edge.replace("->", "\N{RIGHTWARDS ARROW}"), fontsize=7, va="bottom", color=GRAY)
         for candidate, name in enumerate(cell.candidates):
-            y = heights[:, index, candidate]
+            y = heights[shown, index, candidate]
             offered = np.isfinite(y)
             if not offered.any():
                 continue
