@@ -6,6 +6,7 @@ Source: ours.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -53,7 +54,16 @@ def plot_of(figure: Figure, name: str, title: str, caption: str) -> Plot:
     # Without a date and with a fixed salt, equal figures are equal files.
     with mpl.rc_context({"svg.hashsalt": "aca_ray", "svg.fonttype": "none"}):
         figure.savefig(stream, format="svg", metadata={"Date": None}, facecolor="white")
-    return Plot(name, title, caption, stream.getvalue(), round(CSS_PIXELS_PER_INCH * figure.get_figwidth()))
+    return Plot(name, title, caption, _short(stream.getvalue()), round(CSS_PIXELS_PER_INCH * figure.get_figwidth()))
+
+
+def _short(svg: bytes) -> bytes:
+    """Return an SVG whose coordinates have two decimals of a point instead of six: half as many bytes."""
+
+    def cut(attribute: re.Match[bytes]) -> bytes:
+        return re.sub(rb"(\.\d\d)\d+", rb"\1", attribute[0])
+
+    return re.sub(rb' (?:d|x|y)="[^"]*"', cut, svg)
 
 
 def looks_of(methods: Iterable[str]) -> dict[str, Look]:

@@ -49,9 +49,9 @@ def failure_tables(sweeps: Sequence[SweepRows]) -> tuple[Table, ...]:
     failed = [(sweep.sweep, failure) for sweep in sweeps for failure in sweep.failed]
     rows = tuple(
         (
-            words(str(failure.trial.get("method"))),
+            words(failure.trial.get("method")),
             words(failure.kind),
-            words(str(failure.trial.get("skip"))),
+            words(failure.trial.get("skip")),
             *(integer(failure.trial.get(name)) for name in ("epochs", "seed", "retrain_seed")),
             words(failure.error),
             words(sweep),

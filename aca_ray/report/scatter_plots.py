@@ -1,4 +1,4 @@
-"""Accuracy against what it costs: parameters, and seconds of search and retraining.
+"""Accuracy against what it costs: parameters, and seconds of search, ranking and retraining.
 
 Source: ours; that accuracy is shown at equal cost follows Lindauer & Hutter 2020.
 """
@@ -22,7 +22,7 @@ Value = Callable[[SeedMean], float | None]
 
 
 def scatter_plots(comparison: Comparison, looks: Mapping[str, Look]) -> list[Plot]:
-    """Return accuracy against parameters, and against the seconds of search and retraining where they are known."""
+    """Return accuracy against parameters, and against the seconds of an arm where they are known."""
     arms: dict[str, list[tuple[str, str, Arm]]] = defaultdict(list)
     for group in comparison.groups:
         title = f"{group.group.space} on {group.group.data}, protocol {group.group.protocol}"
@@ -43,7 +43,7 @@ def scatter_plots(comparison: Comparison, looks: Mapping[str, Look]) -> list[Plo
     if any(_seconds(seed) is not None for panel in arms.values() for _, _, arm in panel for seed in arm.seeds):
         plots.append(
             plot_of(
-                _figure(arms, looks, _seconds, "seconds of search and one retraining"),
+                _figure(arms, looks, _seconds, "seconds of search, ranking and one retraining"),
                 "accuracy_cost",
                 "Test accuracy against cost",
                 f"{reading}Better is up, cheaper is left. Seconds compare only where the devices are the same.",
@@ -53,7 +53,9 @@ def scatter_plots(comparison: Comparison, looks: Mapping[str, Look]) -> list[Plo
 
 
 def _seconds(seed: SeedMean) -> float | None:
-    return None if seed.search_seconds is None else seed.search_seconds + seed.evaluation_seconds
+    if seed.search_seconds is None:
+        return None
+    return seed.search_seconds + (seed.ranking_seconds or 0.0) + seed.evaluation_seconds
 
 
 def _figure(

@@ -28,8 +28,8 @@ _WIDTH, _ROW_HEIGHT = 11.2, 1.15  # inches
 _GAP = 0.12  # between panels, of a panel's width
 _TITLE_HEIGHT = 0.3  # above a panel, of its height
 _STYLES = ("-", "--", ":")
-_MOST_PLOTS = 12
-_MOST_POINTS = 50  # of a line: more are not seen, and would be megabytes
+_MOST_PLOTS = 8
+_MOST_POINTS = 40  # of a line: more are not seen, and would be megabytes
 _LEAST_EXTENT = 1e-3  # of weights; records hold four decimals
 
 Key = tuple[str, str, str]  # method, skip, space

@@ -73,6 +73,7 @@ def test_plots_of_a_sweep(rows: SweepRows) -> None:
         assert b"<image" not in plot.svg
         assert plot.caption.endswith((".", ")"))
         assert "darts" in _texts(plot)  # text stays text
+        assert not re.search(rb' d="[^"]*\.\d{3}', plot.svg)  # half as many bytes
 
 
 def test_every_seed_is_a_point(rows: SweepRows) -> None:
@@ -129,6 +130,15 @@ def test_mixing_weights_are_those_of_the_lowest_seed_of_the_largest_budget() -> 
     texts = _texts(plot)
     assert {"normal cell", "reduce cell", "skip_connect", "sep_conv_3x3"} < set(texts)
     assert texts.count("0→2") == 2
+
+
+def test_long_searches_and_many_methods_stay_small() -> None:
+    trajectories = [_trajectory(cell, 0, 300, f"m{i:02}") for i in range(11) for cell in ("normal", "reduce")]
+    plots = _plots(SweepRows(trajectories=tuple(trajectories)))
+    assert len(plots) == 8
+    for plot in plots.values():
+        assert "Not drawn: 3 more" in plot.caption
+        assert len(plot.svg) < 30_000
 
 
 def test_one_epoch_of_mixing_weights_is_seen() -> None:
