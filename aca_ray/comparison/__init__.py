@@ -1,32 +1,85 @@
 """What a sweep has found: rows and statistics over seeds; needs neither torch, ray nor mlflow."""
 
-from aca_ray.comparison.comparison import Arm, Comparison, ControlComparison, Group, GroupComparison, SeedMean, compare
+from aca_ray.comparison.arms import ALLOCATED, SEARCHED, Arm, Group, Rule, SeedMean
+from aca_ray.comparison.checklist import ChecklistItem
+from aca_ray.comparison.collapse import CollapseRow
+from aca_ray.comparison.comparison import Comparison, compare
 from aca_ray.comparison.comparison_rows import ComparisonRow, comparison_rows
+from aca_ray.comparison.correlations import CorrelationRow
+from aca_ray.comparison.costs import CostRow
+from aca_ray.comparison.groups import BaselineComparison, ControlComparison, GroupComparison
+from aca_ray.comparison.provenance import ProvenanceRow
+from aca_ray.comparison.ranker_agreement import RankerAgreementRow
+from aca_ray.comparison.reading import read_sweep
+from aca_ray.comparison.refill import RefillRow
 from aca_ray.comparison.row_files import read_rows, write_rows
-from aca_ray.comparison.rows import AllocationRow, CurveRow, EvaluationRow, FailedTrial, SweepRows, read_sweep
-from aca_ray.comparison.statistics import PairedDifference, Summary, holm, paired, summarize
+from aca_ray.comparison.rows import (
+    AllocationRow,
+    CurveRow,
+    EdgeRow,
+    EvaluationRow,
+    FailedTrial,
+    MixingTrajectory,
+    ScoreFile,
+    SweepRows,
+    TrialRow,
+)
+from aca_ray.comparison.stability import StabilityRow
+from aca_ray.comparison.statistics import (
+    Correlation,
+    PairedDifference,
+    Summary,
+    VarianceComponents,
+    correlate,
+    holm,
+    paired,
+    runs_needed,
+    summarize,
+    variance_components,
+)
 
 __all__ = [
+    "ALLOCATED",
+    "SEARCHED",
     "AllocationRow",
     "Arm",
+    "BaselineComparison",
+    "ChecklistItem",
+    "CollapseRow",
     "Comparison",
     "ComparisonRow",
     "ControlComparison",
+    "Correlation",
+    "CorrelationRow",
+    "CostRow",
     "CurveRow",
+    "EdgeRow",
     "EvaluationRow",
     "FailedTrial",
     "Group",
     "GroupComparison",
+    "MixingTrajectory",
     "PairedDifference",
+    "ProvenanceRow",
+    "RankerAgreementRow",
+    "RefillRow",
+    "Rule",
+    "ScoreFile",
     "SeedMean",
+    "StabilityRow",
     "Summary",
     "SweepRows",
+    "TrialRow",
+    "VarianceComponents",
     "compare",
     "comparison_rows",
+    "correlate",
     "holm",
     "paired",
     "read_rows",
     "read_sweep",
+    "runs_needed",
     "summarize",
+    "variance_components",
     "write_rows",
 ]

@@ -1,4 +1,4 @@
-"""The comparison as rows for machines: one per group and baseline.
+"""The comparison as rows for machines: one per comparison of two arms.
 
 Accuracies and shares are fractions.
 
@@ -8,25 +8,37 @@ Source: ours; the columns are those that a reviewer asks for.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from aca_ray.comparison.comparison import SEARCHED, Arm, Comparison, GroupComparison, Rule
+from aca_ray.comparison.arms import ALLOCATED, SEARCHED, Arm, Rule
+from aca_ray.comparison.comparison import Comparison
+from aca_ray.comparison.groups import RANDOM_SEARCH, GroupComparison
 from aca_ray.comparison.statistics import PairedDifference
+
+CONTROL = "control"
 
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """The main rule against one baseline, for one group; what could not be computed is None.
+    """A main arm against one baseline, for one group; what could not be computed is None.
 
     Attributes:
-        baseline: `searched` or `control`.
-        baseline_ranking: the control's ranker; None when the baseline is `searched`.
+        main_skip: `allocated`; where the baseline is `random_search`, also `searched`.
+        baseline: `searched`, `control` or `random_search`.
+        baseline_ranking: the control's ranker; None for other baselines.
         baseline_allocation: the control's rule; None likewise.
-        main_ranking: None when the group has no network of the main rule; so are all main_ numbers.
+        main_ranking: None when main_skip is `searched`, and when the group has no network of the main rule; then so are
+            all main_ numbers.
         main_n: number of search seeds.
         main_low: lower end of the 95 % interval of the mean test accuracy.
+        main_interval: how the interval is made, `t` or `bootstrap`.
+        main_worst: final test accuracy of the worst seed, a mean over its retrainings.
+        main_best: of the best seed, likewise; never the arm's result.
+        main_between_sd: deviation between searches without that of retraining; None where no search is retrained twice.
+        main_within_sd: deviation between the retrainings of one search; None likewise.
         difference_n: number of seeds that both have; 0 when there is none.
         difference_mean: main - baseline, in final test accuracy.
-        difference_holm_pvalue: t-test p-value adjusted over all groups; None for controls.
+        difference_holm_pvalue: t-test p-value adjusted over all differences from the same kind of baseline.
     """
 
     space: str
@@ -35,6 +47,7 @@ class ComparisonRow:
     protocol: str
     method: str
     epochs: int
+    main_skip: str
     baseline: str
     baseline_ranking: str | None
     baseline_allocation: str | None
@@ -46,28 +59,44 @@ class ComparisonRow:
     main_sd: float | None
     main_low: float | None
     main_high: float | None
+    main_interval: str | None
+    main_worst: float | None
+    main_worst_seed: int | None
+    main_best: float | None
+    main_best_seed: int | None
     main_best_epoch_mean: float | None
-    main_retraining_sd: float | None
+    main_between_sd: float | None
+    main_within_sd: float | None
     main_parameters: float | None
     main_macs: float | None
     main_num_skips: float | None
     main_refilled_share: float | None
     main_search_seconds: float | None
+    main_ranking_seconds: float | None
     main_evaluation_seconds: float | None
+    main_peak_bytes: float | None
     baseline_n: int
     baseline_num_evaluations: int
     baseline_mean: float | None
     baseline_sd: float | None
     baseline_low: float | None
     baseline_high: float | None
+    baseline_interval: str | None
+    baseline_worst: float | None
+    baseline_worst_seed: int | None
+    baseline_best: float | None
+    baseline_best_seed: int | None
     baseline_best_epoch_mean: float | None
-    baseline_retraining_sd: float | None
+    baseline_between_sd: float | None
+    baseline_within_sd: float | None
     baseline_parameters: float | None
     baseline_macs: float | None
     baseline_num_skips: float | None
     baseline_refilled_share: float | None
     baseline_search_seconds: float | None
+    baseline_ranking_seconds: float | None
     baseline_evaluation_seconds: float | None
+    baseline_peak_bytes: float | None
     difference_n: int
     difference_mean: float | None
     difference_sd: float | None
@@ -82,72 +111,89 @@ class ComparisonRow:
 
 
 def comparison_rows(comparison: Comparison) -> tuple[ComparisonRow, ...]:
-    """Return one row per group and baseline: the searched networks first, then every control."""
+    """Return one row per group and baseline: the searched networks first, then every control, then random ones."""
     rows = []
     for group in comparison.groups:
-        rows.append(_comparison_row(comparison, group, SEARCHED, None, group.searched, group.difference))
+
+        def row(
+            main_skip: str,
+            baseline: str,
+            rule: Rule | None,
+            arm: Arm | None,
+            difference: PairedDifference | None,
+            holm_pvalue: float | None,
+            group: GroupComparison = group,
+        ) -> ComparisonRow:
+            main = group.arm(main_skip)
+            main_rule = comparison.main_rule if main and main_skip == ALLOCATED else None
+            return ComparisonRow(
+                **group.group._asdict(),
+                main_skip=main_skip,
+                baseline=baseline,
+                baseline_ranking=rule.ranking if rule else None,
+                baseline_allocation=rule.allocation if rule else None,
+                main_ranking=main_rule.ranking if main_rule else None,
+                main_allocation=comparison.main_allocation,
+                **_arm_columns("main", main),
+                **_arm_columns("baseline", arm),
+                **_difference_columns(difference),
+                difference_holm_pvalue=holm_pvalue,
+            )
+
+        rows.append(row(ALLOCATED, SEARCHED, None, group.searched, group.difference, group.holm_pvalue))
         rows += [
-            _comparison_row(comparison, group, "control", control.rule, control.arm, control.difference)
+            row(ALLOCATED, CONTROL, control.rule, control.arm, control.difference, control.holm_pvalue)
             for control in group.controls
+        ]
+        rows += [
+            row(each.skip, RANDOM_SEARCH, None, each.baseline, each.difference, each.holm_pvalue)
+            for each in group.random_baselines
         ]
     return tuple(rows)
 
 
-def _comparison_row(
-    comparison: Comparison,
-    group: GroupComparison,
-    baseline: str,
-    rule: Rule | None,
-    arm: Arm | None,
-    difference: PairedDifference | None,
-) -> ComparisonRow:
-    main = group.allocated
-    main_accuracy = main.test_accuracy if main else None
+def _arm_columns(prefix: str, arm: Arm | None) -> dict[str, Any]:
     accuracy = arm.test_accuracy if arm else None
-    return ComparisonRow(
-        **group.group._asdict(),
-        baseline=baseline,
-        baseline_ranking=rule.ranking if rule else None,
-        baseline_allocation=rule.allocation if rule else None,
-        main_ranking=comparison.main_rule.ranking if comparison.main_rule and main else None,
-        main_allocation=comparison.main_allocation,
-        main_n=main_accuracy.n if main_accuracy else 0,
-        main_num_evaluations=main.num_evaluations if main else 0,
-        main_mean=main_accuracy.mean if main_accuracy else None,
-        main_sd=main_accuracy.sd if main_accuracy else None,
-        main_low=main_accuracy.low if main_accuracy else None,
-        main_high=main_accuracy.high if main_accuracy else None,
-        main_best_epoch_mean=main.best_test_accuracy.mean if main else None,
-        main_retraining_sd=main.retraining_sd if main else None,
-        main_parameters=main.parameters if main else None,
-        main_macs=main.macs if main else None,
-        main_num_skips=main.num_skips if main else None,
-        main_refilled_share=main.refilled_share if main else None,
-        main_search_seconds=main.search_seconds if main else None,
-        main_evaluation_seconds=main.evaluation_seconds if main else None,
-        baseline_n=accuracy.n if accuracy else 0,
-        baseline_num_evaluations=arm.num_evaluations if arm else 0,
-        baseline_mean=accuracy.mean if accuracy else None,
-        baseline_sd=accuracy.sd if accuracy else None,
-        baseline_low=accuracy.low if accuracy else None,
-        baseline_high=accuracy.high if accuracy else None,
-        baseline_best_epoch_mean=arm.best_test_accuracy.mean if arm else None,
-        baseline_retraining_sd=arm.retraining_sd if arm else None,
-        baseline_parameters=arm.parameters if arm else None,
-        baseline_macs=arm.macs if arm else None,
-        baseline_num_skips=arm.num_skips if arm else None,
-        baseline_refilled_share=arm.refilled_share if arm else None,
-        baseline_search_seconds=arm.search_seconds if arm else None,
-        baseline_evaluation_seconds=arm.evaluation_seconds if arm else None,
-        difference_n=difference.n if difference else 0,
-        difference_mean=difference.mean if difference else None,
-        difference_sd=difference.sd if difference else None,
-        difference_low=difference.low if difference else None,
-        difference_high=difference.high if difference else None,
-        difference_t_pvalue=difference.t_pvalue if difference else None,
-        difference_holm_pvalue=group.holm_pvalue if baseline == SEARCHED else None,
-        difference_wilcoxon_pvalue=difference.wilcoxon_pvalue if difference else None,
-        difference_superiority=difference.superiority if difference else None,
-        difference_effect_size=difference.effect_size if difference else None,
-        difference_detectable=difference.detectable if difference else None,
+    variance = arm.variance if arm else None
+    columns = {
+        "n": accuracy.n if accuracy else 0,
+        "num_evaluations": arm.num_evaluations if arm else 0,
+        "mean": accuracy.mean if accuracy else None,
+        "sd": accuracy.sd if accuracy else None,
+        "low": accuracy.low if accuracy else None,
+        "high": accuracy.high if accuracy else None,
+        "interval": accuracy.interval if accuracy else None,
+        "worst": arm.worst.test_accuracy if arm else None,
+        "worst_seed": arm.worst.seed if arm else None,
+        "best": arm.best.test_accuracy if arm else None,
+        "best_seed": arm.best.seed if arm else None,
+        "best_epoch_mean": arm.best_test_accuracy.mean if arm else None,
+        "between_sd": variance.between_sd if variance else None,
+        "within_sd": variance.within_sd if variance else None,
+        "parameters": arm.parameters if arm else None,
+        "macs": arm.macs if arm else None,
+        "num_skips": arm.num_skips if arm else None,
+        "refilled_share": arm.refilled_share if arm else None,
+        "search_seconds": arm.search_seconds if arm else None,
+        "ranking_seconds": arm.ranking_seconds if arm else None,
+        "evaluation_seconds": arm.evaluation_seconds if arm else None,
+        "peak_bytes": arm.peak_bytes if arm else None,
+    }
+    return {f"{prefix}_{name}": value for name, value in columns.items()}
+
+
+def _difference_columns(difference: PairedDifference | None) -> dict[str, Any]:
+    names = (
+        "n",
+        "mean",
+        "sd",
+        "low",
+        "high",
+        "t_pvalue",
+        "wilcoxon_pvalue",
+        "superiority",
+        "effect_size",
+        "detectable",
     )
+    columns = {f"difference_{name}": getattr(difference, name, None) for name in names}
+    return {**columns, "difference_n": difference.n if difference else 0}

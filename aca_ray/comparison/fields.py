@@ -5,11 +5,12 @@ Source: ours.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic_core import from_json
 
 from aca_ray.errors import ConfigError, StorageError
 from aca_ray.storage import StoragePath
@@ -35,7 +36,7 @@ class Fields:
     def read(file: StoragePath) -> Fields:
         """Return the object in a JSON file, or raise ConfigError (malformed) or StorageError (unreadable)."""
         try:
-            values = json.loads(file.read_text(encoding="utf-8"))
+            values = from_json(file.read_bytes())  # several times faster than json, where the records take long
         except OSError as error:
             raise StorageError(f"{file}: can't be read ({error})") from error
         except ValueError as error:
@@ -80,6 +81,10 @@ class Fields:
         if value != int(value):
             raise self.problem(key, "a whole number")
         return int(value)
+
+    def optional_integer(self, key: str) -> int | None:
+        """Return a whole number, or None where it is null or absent."""
+        return None if self.values.get(key) is None else self.integer(key)
 
     def section(self, key: str) -> Fields:
         """Return an object field."""

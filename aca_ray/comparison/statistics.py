@@ -9,15 +9,18 @@ Symbols:
 What cannot be computed is None, never NaN: with n = 1 there is no deviation, interval or test; where all values are
 equal, s is 0 and an interval or test would claim a certainty that n equal values do not give.
 
-Source: textbook statistics (Student 1908; Wilcoxon 1945; Holm 1979); what is reported follows Lindauer & Hutter 2020
-and Bouthillier et al. 2021 (arXiv 2103.03098).
+Source: textbook statistics (Student 1908; Wilcoxon 1945; Kendall 1945; Holm 1979; Efron 1987); what is reported follows
+Lindauer & Hutter 2020 and Bouthillier et al. 2021 (arXiv 2103.03098).
 """
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +30,10 @@ CONFIDENCE = 0.95
 POWER = 0.80
 # With 5 pairs the smallest two-sided p-value of the signed-rank test is 2 / 2**5 > 0.05: it could only ever say no.
 MIN_WILCOXON_PAIRS = 6
+# Below, the tails of the resampled mean are too thin: its intervals are known to be too short.
+MIN_BOOTSTRAP_VALUES = 10
+NUM_RESAMPLES = 9_999
+MIN_CORRELATION_PAIRS = 3
 # Accuracies are ratios of integers: differences below this share of the values themselves are rounding, not data.
 ROUNDING = 1e-12
 
@@ -43,6 +50,7 @@ class Summary:
         sd: s; None when n = 1.
         low: lower end of the 95 % interval of the mean; None when n = 1 or all values are equal.
         high: upper end, None likewise.
+        interval: how the interval is made: `t` for n < 10, `bootstrap` from there on; None where there is none.
         minimum: the worst value.
         maximum: the best value.
     """
@@ -52,6 +60,7 @@ class Summary:
     sd: float | None
     low: float | None
     high: float | None
+    interval: str | None
     minimum: float
     maximum: float
 
@@ -95,15 +104,134 @@ class PairedDifference:
         return self.sd == 0.0
 
 
-def summarize(values: Sequence[float]) -> Summary:
-    """Return n, mean, deviation and 95 % t interval of at least one finite value.
+@dataclass(frozen=True)
+class VarianceComponents:
+    """How much searches differ, and how much the retrainings of one search.
 
-    Source: Student 1908; the interval is m +- t_0.975,n-1 * s / sqrt(n).
+    Attributes:
+        num_searches: number of search seeds, a.
+        num_retrainings: number of retrainings over all searches, N.
+        between_sd: deviation between searches, without that of retraining; None when a = 1 or no search is retrained
+            twice.
+        within_sd: deviation between the retrainings of one search; None when no search is retrained twice.
+    """
+
+    num_searches: int
+    num_retrainings: int
+    between_sd: float | None
+    within_sd: float | None
+
+
+class MeanWithin(NamedTuple):
+    """The mean of bounded values with the ends of its 95 % interval; None when n = 1 or all values are equal."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Agreement of two orders.
+
+    Attributes:
+        n: number of pairs.
+        kendall_tau: tau-b, in [-1, 1]; None below 3 pairs, and where all values of one side are equal.
+        pvalue: two-sided; None likewise.
+    """
+
+    n: int
+    kendall_tau: float | None
+    pvalue: float | None
+
+
+def summarize(values: Sequence[float]) -> Summary:
+    """Return n, mean, deviation and 95 % interval of the mean of at least one finite value.
+
+    Source: Student 1908, m +- t_0.975,n-1 * s / sqrt(n), for n < 10; from there on the bias-corrected and accelerated
+    bootstrap of Efron 1987, with a fixed seed.
     """
     x = _as_values(values, "values")
     sd = _deviation(x, float(np.abs(x).max()))
-    low, high = _interval(x, sd)
-    return Summary(len(x), float(x.mean()), sd, low, high, float(x.min()), float(x.max()))
+    interval = None if not sd else "t" if len(x) < MIN_BOOTSTRAP_VALUES else "bootstrap"
+    low, high = _bootstrap_interval(x) if interval == "bootstrap" else _interval(x, sd)
+    return Summary(len(x), float(x.mean()), sd, low, high, interval, float(x.min()), float(x.max()))
+
+
+def variance_components(groups: Sequence[Sequence[float]]) -> VarianceComponents:
+    """Return the components of variance of a one-way random effects model; the groups may differ in size.
+
+    Args:
+        groups: per search, the values of its retrainings, at least one.
+
+    Source: the estimator from the analysis of variance (Searle, Casella & McCulloch 1992, section 3.6):
+    within^2 = MSE, between^2 = (MSA - MSE) / n_0 with n_0 = (N - sum n_i^2 / N) / (a - 1), and 0 where that is
+    negative.
+    """
+    x = [_as_values(group, "groups") for group in groups]
+    sizes = np.array([len(group) for group in x])
+    count, total = len(x), int(sizes.sum())
+    if total == count:
+        return VarianceComponents(count, total, None, None)
+    scale = max(float(np.abs(group).max()) for group in x)
+    squares = [float(((group - group.mean()) ** 2).sum()) for group in x if _deviation(group, scale)]
+    within = math.fsum(squares) / (total - count)
+    between = None
+    if count > 1:
+        mean = float(np.concatenate(x).mean())
+        among = sum(len(group) * (float(group.mean()) - mean) ** 2 for group in x) / (count - 1)
+        typical_size = (total - float((sizes**2).sum()) / total) / (count - 1)
+        between = math.sqrt(max(0.0, among - within) / typical_size)
+    return VarianceComponents(count, total, between, math.sqrt(within))
+
+
+def mean_within(values: Sequence[float], bounds: tuple[float, float]) -> MeanWithin:
+    """Return mean and 95 % t interval of values that can't lie outside some bounds; nor can the interval.
+
+    Source: Student 1908, for every n: tables of thousands of intervals, which a bootstrap would take minutes for.
+    """
+    x = _as_values(values, "values")
+    low, high = _interval(x, _deviation(x, float(np.abs(x).max())))
+    if low is None or high is None:
+        return MeanWithin(float(x.mean()), None, None)
+    return MeanWithin(float(x.mean()), max(bounds[0], low), min(bounds[1], high))
+
+
+def correlate(a: Sequence[float], b: Sequence[float]) -> Correlation:
+    """Return how far two orders of the same things agree: a[i] and b[i] belong together.
+
+    Source: Kendall 1945 (tau-b, which allows ties).
+    """
+    if len(a) != len(b):
+        raise ValueError(f"correlate: a and b must be matched, found {len(a)} and {len(b)} values")
+    if len(a) < MIN_CORRELATION_PAIRS or len(set(a)) == 1 or len(set(b)) == 1:
+        return Correlation(len(a), None, None)
+    result = stats.kendalltau(a, b)
+    return Correlation(len(a), float(result.statistic), float(result.pvalue))
+
+
+def runs_needed(difference: float, sd: float, power: float = POWER) -> int:
+    """Return how many runs each arm needs for a two-sided two-sample t test to find a true difference.
+
+    Args:
+        difference: of the two means, in the unit of `sd`; not 0.
+        sd: deviation within each arm.
+        power: chance of finding it at the 5 % level.
+
+    Source: the exact power of the t test by the non-central t distribution (Cohen 1988, section 2.5).
+    """
+    if not difference or sd <= 0:
+        raise ValueError(f"runs_needed: difference must not be 0 and sd be above 0, found {difference} and {sd}")
+
+    def found(n: int) -> float:
+        degrees, shift = 2 * n - 2, abs(difference) / sd * math.sqrt(n / 2)
+        quantile = _t_quantile(degrees)
+        return float(stats.nct.sf(quantile, degrees, shift) + stats.nct.cdf(-quantile, degrees, shift))
+
+    high = 2
+    while found(high) < power:
+        high *= 2
+    return bisect.bisect_left(range(high + 1), power, lo=2, key=found)
 
 
 def paired(a: Sequence[float], b: Sequence[float]) -> PairedDifference:
@@ -130,7 +258,7 @@ def paired(a: Sequence[float], b: Sequence[float]) -> PairedDifference:
         standard_error = sd / math.sqrt(n)
         t_pvalue = float(2 * stats.t.sf(abs(d.mean()) / standard_error, n - 1))
         effect_size = float(d.mean() / sd)
-        detectable = float((stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) + stats.t.ppf(POWER, n - 1)) * standard_error)
+        detectable = float((_t_quantile(n - 1) + stats.t.ppf(POWER, n - 1)) * standard_error)
     return PairedDifference(
         n=n,
         mean=float(d.mean()),
@@ -178,9 +306,21 @@ def _deviation(x: Values, scale: float) -> float | None:
 def _interval(x: Values, sd: float | None) -> tuple[float | None, float | None]:
     if not sd:
         return None, None
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 1)) * sd / math.sqrt(len(x))
+    half = _t_quantile(len(x) - 1) * sd / math.sqrt(len(x))
     mean = float(x.mean())
     return mean - half, mean + half
+
+
+@cache
+def _t_quantile(degrees: int) -> float:
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, degrees))
+
+
+def _bootstrap_interval(x: Values) -> tuple[float, float]:
+    interval = stats.bootstrap(
+        (x,), np.mean, vectorized=True, n_resamples=NUM_RESAMPLES, confidence_level=CONFIDENCE, method="BCa", rng=0
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
 
 
 def _signed_rank_pvalue(d: Values, rounding: float) -> float | None:

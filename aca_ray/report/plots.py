@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from aca_ray.comparison.comparison import ALLOCATED, SEARCHED, Comparison
+from aca_ray.comparison.arms import ALLOCATED, SEARCHED
+from aca_ray.comparison.comparison import Comparison
 from aca_ray.comparison.rows import SweepRows
 from aca_ray.report.colors import COLORS
 from aca_ray.report.figures import MARKERS, save_png_and_svg, style_axes

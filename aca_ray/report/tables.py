@@ -12,17 +12,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from aca_ray.comparison.comparison import (
-    ALLOCATED,
-    SEARCHED,
-    Arm,
-    Comparison,
-    ControlComparison,
-    GroupComparison,
-)
+from aca_ray.comparison.arms import ALLOCATED, SEARCHED, Arm
+from aca_ray.comparison.checklist import ChecklistItem
+from aca_ray.comparison.comparison import Comparison
 from aca_ray.comparison.comparison_rows import ComparisonRow, comparison_rows
+from aca_ray.comparison.correlations import CorrelationRow
+from aca_ray.comparison.costs import CostRow
+from aca_ray.comparison.groups import ControlComparison, GroupComparison
+from aca_ray.comparison.provenance import ProvenanceRow
+from aca_ray.comparison.ranker_agreement import RankerAgreementRow
+from aca_ray.comparison.refill import RefillRow
 from aca_ray.comparison.row_files import write_rows
-from aca_ray.comparison.rows import AllocationRow, CurveRow, EvaluationRow, SweepRows
+from aca_ray.comparison.rows import AllocationRow, CurveRow, EdgeRow, EvaluationRow, SweepRows, TrialRow
+from aca_ray.comparison.stability import StabilityRow
 from aca_ray.comparison.statistics import PairedDifference
 from aca_ray.storage import StoragePath, write_bytes
 
@@ -46,9 +48,11 @@ def to_text(comparison: Comparison) -> str:
 
         rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
         parts.append("\n".join([_wrapped(section.title), line(section.header), rule, *map(line, section.rows)]))
+    if not comparison.groups:
+        parts.append("No evaluation is finished yet.")
     if comparison.notes:
         parts.append("\n".join(["Notes", *(_wrapped(note, "- ", "  ") for note in comparison.notes)]))
-    return "\n\n".join(parts or ["No evaluation is finished yet."]) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
 def to_markdown(comparison: Comparison) -> str:
@@ -77,6 +81,8 @@ def write_tables(
     evaluations = [row for sweep in sweeps for row in sweep.evaluations]
     curves = [row for sweep in sweeps for row in sweep.curves]
     allocations = [row for sweep in sweeps for row in sweep.allocations]
+    edges = [row for sweep in sweeps for row in sweep.edges]
+    trials = [row for sweep in sweeps for row in sweep.trials]
     compared = comparison_rows(comparison)
     return [
         write_rows(compared, ComparisonRow, folder / "comparison.csv"),
@@ -86,6 +92,15 @@ def write_tables(
         write_rows(evaluations, EvaluationRow, folder / "evaluations.parquet"),
         write_rows(curves, CurveRow, folder / "curves.parquet"),
         write_rows(allocations, AllocationRow, folder / "allocations.csv"),
+        write_rows(edges, EdgeRow, folder / "edges.parquet"),
+        write_rows(trials, TrialRow, folder / "trials.parquet"),
+        write_rows(comparison.correlations, CorrelationRow, folder / "correlations.csv"),
+        write_rows(comparison.stability, StabilityRow, folder / "stability.csv"),
+        write_rows(comparison.refill, RefillRow, folder / "refill.csv"),
+        write_rows(comparison.ranker_agreement, RankerAgreementRow, folder / "ranker_agreement.csv"),
+        write_rows(comparison.costs, CostRow, folder / "costs.csv"),
+        write_rows(comparison.provenance, ProvenanceRow, folder / "provenance.csv"),
+        write_rows(comparison.checklist, ChecklistItem, folder / "checklist.csv"),
     ]
 
 

@@ -32,6 +32,8 @@ class SweepFolder:
         state: str = "finished",
         error: str | None = None,
         skip_count: Callable[[int], float] = float,
+        architecture: Callable[[int], dict[str, Any] | None] = lambda _: None,
+        record: dict[str, Any] | None = None,
         **trial: Any,
     ) -> str:
         """Write the record of a search with one row per epoch, and return its fingerprint."""
@@ -59,11 +61,13 @@ class SweepFolder:
                     "arch/parametric_count": 16 - skip_count(epoch),
                     "arch/entropy": 1.5,
                     "time/epoch_seconds": 10.0,
+                    "memory/peak_bytes": 1e6 * epoch,
                 },
+                **({} if architecture(epoch) is None else {"architecture": architecture(epoch)}),
             }
             for epoch in range(1, epochs + 1)
         ]
-        return self._record("searches", "search", trial, state, error, rows=rows, milestones=[epochs])
+        return self._record("searches", "search", trial, state, error, rows=rows, milestones=[epochs], **(record or {}))
 
     def allocation(self, search: str, epoch: int, plans: dict[str, Any], **values: Any) -> Path:
         """Write the allocation.json of one milestone."""
@@ -93,6 +97,7 @@ class SweepFolder:
         state: str = "finished",
         error: str | None = None,
         result: dict[str, Any] | None = None,
+        record: dict[str, Any] | None = None,
         **trial: Any,
     ) -> str:
         """Write the record of an evaluation (rule: ranking and allocation, None when searched) and return its name."""
@@ -121,9 +126,8 @@ class SweepFolder:
             "refilled_share": 0.4 if rule else 0.0,
             **(result or {}),
         }
-        return self._record(
-            "evaluations", "evaluation", trial, state, error, result=full_result if state == "finished" else None
-        )
+        outcome = {"result": full_result if state == "finished" else None, **(record or {})}
+        return self._record("evaluations", "evaluation", trial, state, error, **outcome)
 
     def _record(self, folder: str, kind: str, trial: dict[str, Any], state: str, error: str | None, **more: Any) -> str:
         fingerprint = hashlib.sha256(json.dumps(trial, sort_keys=True).encode()).hexdigest()
@@ -143,6 +147,10 @@ class SweepFolder:
             "error": error,
             "resumes": 0,
             "device": "cpu",
+            "process": "node1:77",
+            "threads": 1,
+            "data_info": {"name": "digits", "digest": "d" * 64, "source": "sklearn", "num_images": 1437},
+            "environment": {"aca_ray": "0.1.0", "python": "3.11.7", "torch": "2.14.1", "device": "GPU A"},
             "seconds": 12.5,
             **more,
         }
@@ -181,7 +189,14 @@ _ROW = EvaluationRow(
     num_parametric=10,
     refilled_share=0.0,
     search_seconds=20.0,
+    ranking_seconds=None,
     evaluation_seconds=30.0,
+    search_valid_accuracy=0.6,
+    search_device="GPU A",
+    device="GPU A",
+    search_peak_bytes=2e9,
+    peak_bytes=1e9,
+    data_digest="d" * 64,
     search="s",
     evaluation="",
 )
@@ -193,7 +208,13 @@ def evaluation_row() -> Callable[..., EvaluationRow]:
 
     def build(test_accuracy: float, rule: tuple[str, str] | None = None, **values: Any) -> EvaluationRow:
         if rule:
-            values = {"num_skips": 0, "refilled_share": 0.4, "parameters": 80_000, **values}
+            values = {
+                "num_skips": 0,
+                "refilled_share": 0.4,
+                "parameters": 80_000,
+                "ranking_seconds": 1.0,
+                **values,
+            }
         row = replace(
             _ROW,
             test_accuracy=test_accuracy,

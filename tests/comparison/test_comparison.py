@@ -42,7 +42,8 @@ def test_retrainings_are_averaged_within_a_seed_first(evaluation_row: Build) -> 
     assert group.searched.num_evaluations == 6
     assert group.searched.test_accuracy.mean == pytest.approx((0.92 + 0.80 + 0.72) / 3)
     # within: 2 * 0.02^2 with 2 degrees of freedom, and 2 * 0.02^2 with 1
-    assert group.searched.retraining_sd == pytest.approx(math.sqrt((8e-4 + 8e-4) / 3))
+    assert group.searched.variance is not None
+    assert group.searched.variance.within_sd == pytest.approx(math.sqrt((8e-4 + 8e-4) / 3))
     assert any("between 1 and 3 retrainings a seed" in note for note in comparison.notes)
 
 
@@ -154,7 +155,9 @@ def test_failed_and_unfinished_trials_are_noted(evaluation_row: Build) -> None:
 
 def test_no_rows_give_an_empty_comparison() -> None:
     comparison = compare(SweepRows(), "sign")
-    assert (comparison.groups, comparison.notes, comparison.main_rule) == ((), (), None)
+    assert (comparison.groups, comparison.main_rule, comparison.costs) == ((), None, ())
+    assert comparison.notes == ("The sweep is empty: no trial has begun.",)
+    assert {item.answer for item in comparison.checklist} == {"no", "for you to answer"}
 
 
 def test_allocated_row_without_a_rule_is_refused(evaluation_row: Build) -> None:

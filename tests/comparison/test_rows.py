@@ -127,3 +127,72 @@ def test_broken_fields_are_named(sweep_folder: SweepFolder, key: str, value: obj
 def test_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nowhere: must be the folder of a sweep"):
         read_sweep(tmp_path / "nowhere")
+
+
+def test_peaks_devices_and_accuracies_of_the_search_reach_the_evaluation(sweep_folder: SweepFolder) -> None:
+    search = sweep_folder.search(epochs=4, record={"environment": {"device": "GPU B"}})
+    rows = [{"epoch": epoch, "metrics": {"memory/peak_bytes": peak}} for epoch, peak in ((1, 3e6), (2, 7e6), (3, None))]
+    sweep_folder.evaluation(search, 0.9, epochs=3, record={"rows": rows})
+    (row,) = read_sweep(sweep_folder.path).evaluations
+    assert (row.search_device, row.device) == ("GPU B", "GPU A")
+    assert (row.search_peak_bytes, row.peak_bytes) == (3e6, 7e6)  # three of the four epochs
+    assert row.search_valid_accuracy == pytest.approx(0.4 + 0.1 * 3 / 4)
+    assert row.data_digest == "d" * 64
+    assert row.ranking_seconds is None
+
+
+def test_ranking_seconds_are_those_of_the_milestone_and_ranker(sweep_folder: SweepFolder) -> None:
+    search = sweep_folder.search(skip="allocated")
+    sweep_folder.allocation(search, 1, PLANS, seconds=3.0)
+    sweep_folder.allocation(search, 2, PLANS, seconds=5.0)
+    sweep_folder.evaluation(search, 0.9, epochs=1, rule=RULE)
+    sweep_folder.evaluation(search, 0.9, epochs=2, rule=RULE)
+    sweep_folder.evaluation(search, 0.9, epochs=2, rule=("random", "sign"))
+    rows = read_sweep(sweep_folder.path).evaluations
+    assert {(row.ranking, row.epochs): row.ranking_seconds for row in rows} == {
+        ("taylor_identity", 1): 3.0,
+        ("taylor_identity", 2): 5.0,
+        ("random", 2): None,
+    }
+
+
+def test_edges_have_the_kept_share_of_every_stage(sweep_folder: SweepFolder) -> None:
+    genotype = {
+        "normal": {"edges": [["skip_connect", 1, 2], ["sep_conv_3x3", 0, 2]]},
+        "reduce": {"edges": [["max_pool_3x3", 0, 2]]},
+    }
+    shares = [[1.0, 0.5], [0.25], [0.0, 0.75], [0.5], [1.0, 1.0]]
+    plan = {**PLANS["sign"], "kept_share": shares}
+    search = sweep_folder.search(skip="allocated", seed=3)
+    sweep_folder.allocation(search, 2, {"sign": plan}, genotype=genotype)
+    rows = read_sweep(sweep_folder.path).edges
+    assert [row.kept_share for row in rows] == [share for stage in shares for share in stage]
+    assert [row.stage for row in rows] == [0, 0, 1, 2, 2, 3, 4, 4]
+    assert (rows[1].operation, rows[1].source, rows[1].target) == ("sep_conv_3x3", 0, 2)
+    assert (rows[2].operation, rows[2].seed, rows[2].epoch, rows[2].allocation) == ("max_pool_3x3", 3, 2, "sign")
+    sweep_folder.allocation(search, 2, {"sign": {**plan, "kept_share": [[1.0]]}}, genotype=genotype)
+    with pytest.raises(ConfigError, match=r"plans.sign.kept_share must be per stage one number for every kept edge"):
+        read_sweep(sweep_folder.path)
+
+
+def test_ranker_without_errors_has_no_decided_share(sweep_folder: SweepFolder) -> None:
+    sweep_folder.allocation(sweep_folder.search(skip="allocated"), 2, PLANS, decided_share=None)
+    assert {row.decided_share for row in read_sweep(sweep_folder.path).allocations} == {None}
+
+
+def test_every_record_is_a_trial_whatever_its_state(sweep_folder: SweepFolder) -> None:
+    search = sweep_folder.search(state="running", record={"resumes": 2})
+    sweep_folder.evaluation(search, 0.9, seed=4, retrain_seed=7, state="failed", error="boom")
+    first, second = read_sweep(sweep_folder.path).trials
+    assert (first.kind, first.state, first.resumes, first.retrain_seed) == ("search", "running", 2, None)
+    assert (first.device, first.host, first.threads) == ("GPU A", "node1", 1)
+    assert (first.data_source, first.num_images, first.options) == ("sklearn", 1437, '{"valid_share":0.5}')
+    assert json.loads(first.versions) == {"aca_ray": "0.1.0", "python": "3.11.7", "torch": "2.14.1"}
+    assert (second.kind, second.state, second.protocol, second.retrain_seed) == ("evaluation", "failed", "tiny", 7)
+
+
+def test_older_record_tells_less_of_its_origin(sweep_folder: SweepFolder) -> None:
+    sweep_folder.search(record={"environment": None, "data_info": None, "process": "", "threads": None})
+    (trial,) = read_sweep(sweep_folder.path).trials
+    assert (trial.device, trial.host, trial.threads) == ("cpu", None, None)
+    assert (trial.data_digest, trial.versions) == (None, "{}")

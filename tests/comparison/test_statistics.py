@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from aca_ray.comparison import holm, paired, summarize
+from aca_ray.comparison import Correlation, correlate, holm, paired, runs_needed, summarize, variance_components
+from aca_ray.comparison.statistics import mean_within
 
 
 def test_summary_by_hand() -> None:
@@ -133,3 +134,128 @@ def test_holm_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx((0.03, 0.06, 0.06, 0.02))
     assert holm([0.9, 0.8]) == (1.0, 1.0)
     assert holm([]) == ()
+
+
+@pytest.mark.parametrize(("n", "interval"), [(1, None), (2, "t"), (9, "t"), (10, "bootstrap"), (25, "bootstrap")])
+def test_kind_of_interval_follows_the_number_of_values(n: int, interval: str | None) -> None:
+    summary = summarize([0.9 + 0.001 * i * i for i in range(n)])
+    assert summary.interval == interval
+    assert (summary.low is None) == (interval is None)
+
+
+def test_equal_values_have_no_kind_of_interval() -> None:
+    assert summarize([0.9] * 12).interval is None
+
+
+def test_bootstrap_interval_agrees_with_one_written_out() -> None:
+    # BCa by its definition (Efron 1987), on skewed values and with other random numbers.
+    x = np.array([0.1, 0.2, 0.2, 0.4, 0.5, 0.7, 1.1, 1.6, 2.4, 4.0])
+    means = np.random.default_rng(7).choice(x, (200_000, len(x))).mean(axis=1)
+    bias = stats.norm.ppf(np.mean(means < x.mean()) + np.mean(means == x.mean()) / 2)
+    left_out = np.array([np.delete(x, i).mean() for i in range(len(x))])
+    d = left_out.mean() - left_out
+    acceleration = (d**3).sum() / (6 * (d**2).sum() ** 1.5)
+    z = bias + stats.norm.ppf([0.025, 0.975])
+    expected = np.quantile(means, stats.norm.cdf(bias + z / (1 - acceleration * z)))
+    summary = summarize(list(x))
+    assert (summary.low, summary.high) == pytest.approx(tuple(expected), abs=0.04)
+    assert summary == summarize(list(x))  # seeded
+    assert summary.high is not None
+    assert summary.low is not None
+    assert summary.high - summary.mean > 1.3 * (summary.mean - summary.low)  # a t interval would be symmetric
+
+
+def test_variance_components_by_hand() -> None:
+    # Means 2 and 6: MSE = (2 + 2) / 2, MSA = 2 * (4 + 4), n_0 = 2.
+    components = variance_components([[1.0, 3.0], [5.0, 7.0]])
+    assert (components.num_searches, components.num_retrainings) == (2, 4)
+    assert components.within_sd == pytest.approx(math.sqrt(2))
+    assert components.between_sd == pytest.approx(math.sqrt((16 - 2) / 2))
+
+
+def test_variance_components_of_unequal_groups_by_hand() -> None:
+    # Means 2 and 5, grand mean 3.2: MSE = 4 / 3, MSA = 3 * 1.44 + 2 * 3.24, n_0 = 5 - 13 / 5.
+    components = variance_components([[1.0, 2.0, 3.0], [4.0, 6.0]])
+    assert components.within_sd == pytest.approx(math.sqrt(4 / 3))
+    assert components.between_sd == pytest.approx(math.sqrt((10.8 - 4 / 3) / 2.4))
+
+
+def test_negative_variance_between_searches_is_zero() -> None:
+    assert variance_components([[1.0, 3.0], [1.0, 3.0]]).between_sd == 0.0
+
+
+def test_variance_components_that_cannot_be_told_are_none() -> None:
+    once = variance_components([[0.9], [0.8], [0.7]])
+    assert (once.num_searches, once.between_sd, once.within_sd) == (3, None, None)
+    single = variance_components([[0.9, 0.8]])
+    assert (single.between_sd, single.within_sd) == (None, pytest.approx(0.1 / math.sqrt(2)))
+    assert variance_components([[0.9, 0.9], [0.8, 0.8]]).within_sd == 0.0
+
+
+def test_variance_components_find_those_of_simulated_trials() -> None:
+    generator = np.random.default_rng(0)
+    groups = [
+        generator.normal(generator.normal(96.95, 0.21), 0.10, size=generator.integers(1, 4)).tolist()
+        for _ in range(4_000)
+    ]
+    components = variance_components(groups)
+    assert components.between_sd == pytest.approx(0.21, rel=0.04)
+    assert components.within_sd == pytest.approx(0.10, rel=0.04)
+
+
+def test_correlation_by_hand() -> None:
+    assert correlate([1.0, 2.0, 3.0], [1.0, 3.0, 2.0]).kendall_tau == pytest.approx(1 / 3)
+    # Pairs: 3 concordant, 2 discordant, one tie in b alone: (3 - 2) / sqrt(6 * 5).
+    tied = correlate([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 2.0, 1.5])
+    assert tied.kendall_tau == pytest.approx((3 - 2) / math.sqrt(6 * 5))
+    # All 4! orders are equally likely, and two are as extreme as the perfect one.
+    assert correlate([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0]).pvalue == pytest.approx(2 / 24)
+
+
+@pytest.mark.parametrize(("a", "b"), [([], []), ([1.0, 2.0], [1.0, 2.0]), ([1.0, 2.0, 3.0], [0.5, 0.5, 0.5])])
+def test_correlation_that_cannot_be_told_is_none(a: list[float], b: list[float]) -> None:
+    assert correlate(a, b) == Correlation(len(a), None, None)
+
+
+def test_correlation_of_matched_lengths_only() -> None:
+    with pytest.raises(ValueError, match="found 2 and 1"):
+        correlate([1.0, 2.0], [1.0])
+
+
+def test_rank_correlation_of_two_retrainings_is_that_of_the_published_networks() -> None:
+    # Random networks of DARTS' space spread by 0.23, retrainings by 0.10; two retrainings of 24 networks had tau 0.58.
+    # For normal variables tau is 2 / pi * arcsin(rho), with rho the share of the variance that lies between networks.
+    generator = np.random.default_rng(0)
+    networks = generator.normal(96.95, math.sqrt(0.23**2 - 0.10**2), 4_000)
+    first, second = (list(networks + generator.normal(0.0, 0.10, len(networks))) for _ in range(2))
+    tau = correlate(first, second).kendall_tau
+    assert tau == pytest.approx(2 / math.pi * math.asin(1 - 0.10**2 / 0.23**2), abs=0.02)
+    assert tau == pytest.approx(0.58, abs=0.05)
+
+
+@pytest.mark.parametrize(("effect", "runs"), [(0.2, 394), (0.5, 64), (0.8, 26)])
+def test_runs_needed_are_those_of_the_textbook(effect: float, runs: int) -> None:
+    assert runs_needed(effect, 1.0) == runs  # Cohen 1988, table 2.4.1, power 0.80 at 5 % two-sided
+
+
+def test_runs_needed_for_published_spreads() -> None:
+    # Published: 16 runs an arm where only the retraining seed varies (sd 0.10), 86 where cells spread like random ones
+    # (0.23); by the normal approximation, with deviations that are rounded here. Within one run.
+    assert abs(runs_needed(0.1, 0.10) - 16) <= 1
+    assert abs(runs_needed(0.1, 0.23) - 86) <= 1
+    assert runs_needed(-0.1, 0.10) == runs_needed(0.1, 0.10)
+    assert runs_needed(0.1, 0.10, power=0.95) > runs_needed(0.1, 0.10)
+
+
+@pytest.mark.parametrize(("difference", "sd"), [(0.0, 0.1), (0.1, 0.0)])
+def test_runs_needed_for_nothing_are_refused(difference: float, sd: float) -> None:
+    with pytest.raises(ValueError, match="difference must not be 0 and sd be above 0"):
+        runs_needed(difference, sd)
+
+
+def test_interval_of_bounded_values_stays_within_the_bounds() -> None:
+    assert mean_within([0.0, 1.0], (0.0, 1.0)) == (0.5, 0.0, 1.0)
+    mean, low, high = mean_within([0.4, 0.5, 0.6], (0.0, 1.0))
+    assert (mean, low, high) == pytest.approx((0.5, 0.5 - 0.248414, 0.5 + 0.248414), abs=1e-5)
+    assert mean_within([0.3], (0.0, 1.0)) == (0.3, None, None)
+    assert mean_within([0.3, 0.3], (0.0, 1.0)) == (0.3, None, None)

@@ -58,6 +58,15 @@ def test_files_read_back_to_equal_rows(rows: SweepRows, tmp_path: Path) -> None:
         "evaluations.parquet",
         "curves.parquet",
         "allocations.csv",
+        "edges.parquet",
+        "trials.parquet",
+        "correlations.csv",
+        "stability.csv",
+        "refill.csv",
+        "ranker_agreement.csv",
+        "costs.csv",
+        "provenance.csv",
+        "checklist.csv",
     ]
     assert sorted(path.name for path in (tmp_path / "comparison").iterdir()) == sorted(path.name for path in paths)
     for suffix in (".csv", ".parquet"):
@@ -114,7 +123,7 @@ def test_markdown_has_the_same_cells(rows: SweepRows) -> None:
 
 def test_empty_comparison_says_so() -> None:
     comparison = compare(SweepRows(), "sign")
-    assert to_text(comparison) == "No evaluation is finished yet.\n"
+    assert to_text(comparison).startswith("No evaluation is finished yet.\n\nNotes\n")
     assert "No evaluation is finished yet." in to_markdown(comparison)
     assert comparison_rows(comparison) == ()
 

@@ -1,0 +1,180 @@
+"""The checklist for experiments in architecture search, filled in as far as a sweep can know.
+
+Source: ours; the items are those of Lindauer & Hutter 2020 (JMLR 21(243)).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from aca_ray.comparison.arms import ALLOCATED, SEARCHED, Arm
+from aca_ray.comparison.groups import RANDOM_SEARCH, GroupComparison
+from aca_ray.comparison.rows import SweepRows, TrialRow
+
+YES, PARTLY, NO, OPEN = "yes", "partly", "no", "for you to answer"
+_NOTHING = "nothing is finished yet"
+
+
+@dataclass(frozen=True)
+class ChecklistItem:
+    """One item.
+
+    Attributes:
+        item: what is asked, in our words.
+        answer: `yes`, `partly`, `no`, or `for you to answer`.
+        evidence: what the answer rests on, or what is left to say.
+    """
+
+    item: str
+    answer: str
+    evidence: str
+
+
+def checklist_items(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows]) -> tuple[ChecklistItem, ...]:
+    """Return every item, answered from the rows where they can answer it."""
+    trials = [trial for sweep in sweeps for trial in sweep.trials]
+    arms = [arm for group in groups for skip in (SEARCHED, ALLOCATED) if (arm := group.arm(skip)) is not None]
+    code = f"say where the code that ran the trials (aca_ray {_versions(trials)}) can be had, with any change of yours"
+    seeds = f"search seeds {_listed(trial.seed for trial in trials)}, retraining seeds " + _listed(
+        trial.retrain_seed for trial in trials if trial.retrain_seed is not None
+    )
+    protocols = ", ".join(sorted({group.group.protocol for group in groups}))
+    return (
+        ChecklistItem("Is the code that trains the final networks released?", OPEN, code),
+        ChecklistItem("Is the code of the search space released?", OPEN, code),
+        ChecklistItem(
+            "Are the settings and seeds of the final training given?",
+            YES if arms else NO,
+            f"protocol {protocols}, whose settings belong to the code version; {seeds}" if arms else _NOTHING,
+        ),
+        ChecklistItem("Is the code of the search methods released?", OPEN, code),
+        ChecklistItem(
+            "Are the settings and seeds of the searches given?",
+            YES if trials else NO,
+            f"they stand in the sweep's spec.yaml and in every trial's record; {seeds}" if trials else _NOTHING,
+        ),
+        _same_benchmark(groups, trials),
+        _confounders(trials),
+        _ablations(groups),
+        _same_protocol(groups),
+        _over_time(groups),
+        _random_search(groups),
+        _repetitions(arms),
+        _tabular(groups),
+        ChecklistItem(
+            "Is it said how settings were tuned, and what that took?", OPEN, "a sweep does not know what came before it"
+        ),
+        _whole_time(groups),
+        ChecklistItem(
+            "Is the whole set-up of the experiment described?",
+            YES if trials else NO,
+            "provenance, spec.yaml and the rows of every trial belong to this report" if trials else _NOTHING,
+        ),
+    )
+
+
+def _same_benchmark(groups: Sequence[GroupComparison], trials: Sequence[TrialRow]) -> ChecklistItem:
+    item = "Do all methods share data, splits, search space, and the code and settings of the final training?"
+    if not groups:
+        return ChecklistItem(item, NO, _NOTHING)
+    codes = {trial.versions for trial in trials}
+    places = {group.group[:4] for group in groups}
+    evidence = (
+        f"one digest per data set; combinations of space, data, setting and protocol, each compared for itself: "
+        f"{len(places)}; sets of code and package versions: {len(codes)}"
+    )
+    return ChecklistItem(item, YES if len(codes) == 1 else PARTLY, evidence)
+
+
+def _confounders(trials: Sequence[TrialRow]) -> ChecklistItem:
+    item = "Are confounding factors controlled: hardware, versions of libraries, threads?"
+    kinds: dict[str, Collection[object]] = {
+        "kinds of devices": {trial.device for trial in trials},
+        "sets of versions": {trial.versions for trial in trials},
+        "thread counts": {trial.threads for trial in trials},
+    }
+    if not trials:
+        return ChecklistItem(item, NO, _NOTHING)
+    evidence = ", ".join(f"{name}: {len(found)}" for name, found in kinds.items())
+    return ChecklistItem(item, YES if all(len(found) == 1 for found in kinds.values()) else PARTLY, evidence)
+
+
+def _ablations(groups: Sequence[GroupComparison]) -> ChecklistItem:
+    item = "Are parts of the method taken away or replaced one by one?"
+    rules = sorted({control.rule.label for group in groups for control in group.controls})
+    both = any(group.difference is not None for group in groups)
+    evidence = ("searched against allocated" if both else "searched and allocated are not both there") + (
+        f"; controls: {', '.join(rules)}" if rules else "; no control"
+    )
+    return ChecklistItem(item, YES if both and rules else PARTLY if both or rules else NO, evidence)
+
+
+def _same_protocol(groups: Sequence[GroupComparison]) -> ChecklistItem:
+    item = "Are the networks that are compared evaluated by one protocol?"
+    protocols = sorted({group.group.protocol for group in groups})
+    if not protocols:
+        return ChecklistItem(item, NO, _NOTHING)
+    return ChecklistItem(item, YES, f"{', '.join(protocols)}: networks of different protocols are never compared")
+
+
+def _over_time(groups: Sequence[GroupComparison]) -> ChecklistItem:
+    item = "Is performance compared over time, not at one budget alone?"
+    budgets = sorted({group.group.epochs for group in groups})
+    if not budgets:
+        return ChecklistItem(item, NO, _NOTHING)
+    evidence = f"networks retrained after {', '.join(map(str, budgets))} search epochs"
+    return ChecklistItem(item, YES if len(budgets) > 1 else NO, evidence)
+
+
+def _random_search(groups: Sequence[GroupComparison]) -> ChecklistItem:
+    item = "Is there a comparison with random search?"
+    methods = [group for group in groups if group.group.method != RANDOM_SEARCH]
+    compared = sum(any(each.difference for each in group.random_baselines) for group in methods)
+    evidence = f"groups with random architectures of the same space and protocol: {compared} of {len(methods)}"
+    return ChecklistItem(item, NO if not compared else YES if compared == len(methods) else PARTLY, evidence)
+
+
+def _repetitions(arms: Sequence[Arm]) -> ChecklistItem:
+    item = "Is every experiment repeated, and are the seeds given?"
+    if not arms:
+        return ChecklistItem(item, NO, _NOTHING)
+    counts = [arm.test_accuracy.n for arm in arms]
+    retrained = [seed.num_retrainings for arm in arms for seed in arm.seeds]
+    evidence = (
+        f"search seeds per arm: {_span(counts)}; retrainings per search: {_span(retrained)}; all in evaluations.csv"
+    )
+    return ChecklistItem(item, YES if min(counts) > 1 else PARTLY if max(counts) > 1 else NO, evidence)
+
+
+def _tabular(groups: Sequence[GroupComparison]) -> ChecklistItem:
+    tables = sorted({group.group.space for group in groups if "table" in json.loads(group.group.setting)})
+    return ChecklistItem(
+        "Is a tabular or surrogate benchmark used for what would cost too much otherwise?",
+        YES if tables else NO,
+        f"accuracies of {', '.join(tables)} are looked up" if tables else "every network was trained",
+    )
+
+
+def _whole_time(groups: Sequence[GroupComparison]) -> ChecklistItem:
+    item = "Is the time of the whole method given, not of the search phase alone?"
+    arms = [(skip, arm) for group in groups for skip in (SEARCHED, ALLOCATED) if (arm := group.arm(skip)) is not None]
+    known = sum(
+        arm.search_seconds is not None and (skip == SEARCHED or arm.ranking_seconds is not None) for skip, arm in arms
+    )
+    evidence = f"arms whose time of search, ranking and retraining is known: {known} of {len(arms)}"
+    return ChecklistItem(item, NO if not known else YES if known == len(arms) else PARTLY, evidence)
+
+
+def _versions(trials: Sequence[TrialRow]) -> str:
+    found = {json.loads(versions).get("aca_ray") for versions in {trial.versions for trial in trials}} - {None}
+    return " and ".join(sorted(found)) or "of unknown version"
+
+
+def _listed(values: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(set(values)))) or "none"
+
+
+def _span(counts: Sequence[int]) -> str:
+    return str(min(counts)) if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"

@@ -1,0 +1,85 @@
+"""Which sweeps may stand in one comparison.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from aca_ray.comparison.arms import group_of
+from aca_ray.comparison.rows import SweepRows
+from aca_ray.errors import ConfigError
+
+_ASPECTS = ("space", "data", "setting", "protocol")
+_SHORT = 12  # digits of a digest that are shown
+Place = tuple[str, str, str, str]
+
+
+def check_comparable(sweeps: Sequence[SweepRows]) -> None:
+    """Do nothing where the sweeps may be compared.
+
+    Raises:
+        ConfigError: a sweep with evaluations shares space, data, setting and protocol with none of the others, or the
+            images behind one data name and options differ.
+    """
+    problems = [*_different_images(sweeps), *_nothing_shared(sweeps)]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _different_images(sweeps: Sequence[SweepRows]) -> Iterator[str]:
+    found: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for sweep in sweeps:
+        for trial in sweep.trials:
+            if trial.data_digest is not None:
+                found[trial.data, trial.options].setdefault(trial.data_digest, f"{trial.kind} in sweep {trial.sweep}")
+    for (data, _), digests in sorted(found.items()):
+        if len(digests) > 1:
+            places = " and ".join(f"{digest[:_SHORT]} ({place})" for digest, place in digests.items())
+            yield (
+                f"data {data}: must be the same images in all trials, found digests {places}; compare sweeps of equal "
+                "data, or bring the data back and run the trials of the other again"
+            )
+
+
+def _nothing_shared(sweeps: Sequence[SweepRows]) -> Iterator[str]:
+    places = [{group_of(row)[:4] for row in sweep.evaluations} for sweep in sweeps if sweep.evaluations]
+    names = [sweep.evaluations[0].sweep for sweep in sweeps if sweep.evaluations]
+    for index, own in enumerate(places):
+        others = [other for other in range(len(places)) if other != index]
+        if others and all(own.isdisjoint(places[other]) for other in others):
+            yield (
+                f"sweep {names[index]}: must share space, data, setting and protocol with sweep "
+                f"{' or '.join(names[other] for other in others)}, found "
+                f"{_difference(min(own), min(places[others[0]]))}; what differs is not pooled, so compare it alone"
+            )
+
+
+def _difference(a: Place, b: Place) -> str:
+    """Return what differs between two places, a setting by its parts."""
+    parts = []
+    for aspect, one, other in zip(_ASPECTS, a, b, strict=True):
+        if one == other:
+            continue
+        if aspect != "setting":
+            parts.append(f"{aspect} {one} against {other}")
+            continue
+        flat = [dict(_flat(json.loads(setting))) for setting in (one, other)]
+        parts += [
+            f"{key} {flat[0].get(key, 'unset')} against {flat[1].get(key, 'unset')}"
+            for key in sorted(flat[0].keys() | flat[1].keys())
+            if flat[0].get(key) != flat[1].get(key)
+        ]
+    return ", ".join(parts)
+
+
+def _flat(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value

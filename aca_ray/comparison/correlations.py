@@ -1,0 +1,60 @@
+"""Whether the accuracy of the supernet foretells that of the retrained network.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import fmean
+
+from aca_ray.comparison.arms import Rule, rule_of
+from aca_ray.comparison.rows import EvaluationRow
+from aca_ray.comparison.statistics import correlate
+
+
+@dataclass(frozen=True)
+class CorrelationRow:
+    """Final search_valid accuracy against retrained test accuracy, over search seeds and budgets.
+
+    Attributes:
+        n: number of pairs: one per search seed and budget; retrainings are averaged first.
+        kendall_tau: tau-b, in [-1, 1]; None below 3 pairs and where one side is constant.
+        pvalue: two-sided, of independent pairs; None likewise.
+    """
+
+    space: str
+    data: str
+    setting: str
+    protocol: str
+    method: str
+    skip: str
+    n: int
+    kendall_tau: float | None
+    pvalue: float | None
+
+
+def correlation_rows(evaluations: Iterable[EvaluationRow], main_rule: Rule | None) -> tuple[CorrelationRow, ...]:
+    """Return one row per method and skip policy; of the allocated networks, those of the main rule.
+
+    Source: Kendall 1945; that the correlation may be low or negative is from Yu et al. 2020 and Zela et al. 2020.
+    """
+    by_arm: dict[tuple[str, str, str, str, str, str], dict[tuple[int, int], list[EvaluationRow]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    for row in evaluations:
+        if rule_of(row) in (None, main_rule):
+            arm = (row.space, row.data, row.setting, row.protocol, row.method, row.skip)
+            by_arm[arm][row.seed, row.epochs].append(row)
+    rows = []
+    for arm, retrainings in sorted(by_arm.items()):
+        pairs = [
+            (found[0].search_valid_accuracy, fmean(row.test_accuracy for row in found))
+            for found in retrainings.values()
+            if found[0].search_valid_accuracy is not None
+        ]
+        correlation = correlate([valid for valid, _ in pairs], [test for _, test in pairs])
+        rows.append(CorrelationRow(*arm, correlation.n, correlation.kendall_tau, correlation.pvalue))
+    return tuple(rows)

@@ -1,0 +1,97 @@
+"""What every arm costs, and which reach their accuracy at no more than others pay.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from aca_ray.comparison.arms import ALLOCATED, SEARCHED, Arm, Group
+from aca_ray.comparison.groups import GroupComparison
+
+
+@dataclass(frozen=True)
+class CostRow:
+    """One arm: its costs, means over search seeds, and what it reaches.
+
+    Attributes:
+        n: number of search seeds.
+        search_seconds: None where unknown, as all below.
+        ranking_seconds: of ranking and allocating channels; None for a searched arm.
+        search_device: names of the processors or GPUs.
+        peak_bytes: most memory that any search or retraining held.
+        on_front: whether no arm of the same space, data, protocol and devices has at least its accuracy for less time
+            of search, ranking and retraining together; None where the time is unknown.
+    """
+
+    method: str
+    skip: str
+    space: str
+    data: str
+    setting: str
+    protocol: str
+    epochs: int
+    n: int
+    search_seconds: float | None
+    ranking_seconds: float | None
+    evaluation_seconds: float
+    search_device: str | None
+    evaluation_device: str | None
+    peak_bytes: float | None
+    parameters: float
+    macs: float
+    test_accuracy: float
+    on_front: bool | None
+
+    @property
+    def seconds(self) -> float | None:
+        """Time of search, ranking and retraining together; None where that of the search or ranking is unknown."""
+        if self.search_seconds is None or (self.skip == ALLOCATED and self.ranking_seconds is None):
+            return None
+        return self.search_seconds + (self.ranking_seconds or 0.0) + self.evaluation_seconds
+
+
+def cost_rows(groups: Sequence[GroupComparison]) -> tuple[CostRow, ...]:
+    """Return one row per searched arm and per arm of the main rule."""
+    rows = [
+        _cost_row(comparison.group, skip, arm)
+        for comparison in groups
+        for skip in (SEARCHED, ALLOCATED)
+        if (arm := comparison.arm(skip)) is not None
+    ]
+    return tuple(replace(row, on_front=_on_front(row, rows)) for row in rows)
+
+
+def _cost_row(group: Group, skip: str, arm: Arm) -> CostRow:
+    return CostRow(
+        **group._asdict(),
+        skip=skip,
+        n=arm.test_accuracy.n,
+        search_seconds=arm.search_seconds,
+        ranking_seconds=arm.ranking_seconds,
+        evaluation_seconds=arm.evaluation_seconds,
+        search_device=", ".join(arm.search_devices) or None,
+        evaluation_device=", ".join(arm.evaluation_devices) or None,
+        peak_bytes=arm.peak_bytes,
+        parameters=arm.parameters,
+        macs=arm.macs,
+        test_accuracy=arm.test_accuracy.mean,
+        on_front=None,
+    )
+
+
+def _on_front(row: CostRow, rows: Sequence[CostRow]) -> bool | None:
+    seconds = row.seconds
+    if seconds is None:
+        return None
+    return not any(
+        other.seconds is not None and other.seconds < seconds and other.test_accuracy >= row.test_accuracy
+        for other in rows
+        if _place(other) == _place(row)
+    )
+
+
+def _place(row: CostRow) -> tuple[str | None, ...]:
+    return row.space, row.data, row.protocol, row.search_device, row.evaluation_device

@@ -1,0 +1,151 @@
+"""What a reader must know before believing the numbers, in plain sentences.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from aca_ray.comparison.arms import ALLOCATED, SEARCHED, Group
+from aca_ray.comparison.groups import GroupComparison
+from aca_ray.comparison.rows import FailedTrial, SweepRows
+from aca_ray.comparison.statistics import MIN_BOOTSTRAP_VALUES, MIN_WILCOXON_PAIRS, NUM_RESAMPLES
+
+
+def notes_of(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows]) -> tuple[str, ...]:
+    """Return the notes on every group, then those on all of them."""
+    return (*(note for group in groups for note in _group_notes(group)), *_general_notes(groups, sweeps))
+
+
+def _group_notes(comparison: GroupComparison) -> list[str]:
+    arms = {SEARCHED: comparison.searched, ALLOCATED: comparison.allocated}
+    arms |= {f"control {control.rule.label}": control.arm for control in comparison.controls}
+    present = {name: arm for name, arm in arms.items() if arm is not None}
+    all_seeds = sorted({seed.seed for arm in present.values() for seed in arm.seeds})
+    notes = [f"no {name} network is evaluated, so there is no difference." for name, arm in arms.items() if arm is None]
+    missing = []
+    for name, arm in present.items():
+        absent = [seed for seed in all_seeds if seed not in {mean.seed for mean in arm.seeds}]
+        if absent:
+            missing.append(f"{name} lacks seed {_listed(absent)} (n = {len(arm.seeds)} of {len(all_seeds)})")
+        counts = sorted({mean.num_retrainings for mean in arm.seeds})
+        if len(counts) > 1:
+            notes.append(
+                f"{name} has between {counts[0]} and {counts[-1]} retrainings a seed; every seed counts alike."
+            )
+        if arm.test_accuracy.is_constant:
+            notes.append(f"all {arm.test_accuracy.n} seeds of {name} have the same test accuracy: no interval.")
+    if missing:
+        notes.append(f"{'; '.join(missing)}. Differences use the seeds that both sides have.")
+    if len(all_seeds) == 1:
+        notes.append("a single seed: no deviation, no interval and no test.")
+    for baseline in comparison.random_baselines:
+        if not baseline.bands_overlap:
+            notes.append(
+                f"{baseline.skip} networks have {_band(baseline.parameters)} parameters, random ones "
+                f"{_band(baseline.baseline_parameters)}: these do not overlap, so size alone may explain a difference."
+            )
+        if baseline.difference is None:
+            notes.append(f"{baseline.skip} and random architectures share no seed, so there is no difference.")
+    for name, difference in (
+        ("allocated - searched", comparison.difference),
+        *((f"main - {control.rule.label}", control.difference) for control in comparison.controls),
+        *((f"{baseline.skip} - random", baseline.difference) for baseline in comparison.random_baselines),
+    ):
+        if difference is not None and difference.is_constant:
+            notes.append(f"the {difference.n} differences {name} are all equal: no interval and no test.")
+        if difference is not None and difference.n == 1 and len(all_seeds) > 1:
+            notes.append(f"{name} has a single pair: no interval and no test.")
+    return [f"{comparison.group.label}: {note}" for note in notes]
+
+
+def _general_notes(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows]) -> list[str]:
+    notes = []
+    settings: dict[tuple[Any, ...], set[str]] = defaultdict(set)
+    for comparison in groups:
+        settings[comparison.group._replace(setting="")].add(comparison.group.setting)
+    for group, found in sorted(settings.items()):
+        if len(found) > 1:
+            notes.append(
+                f"{Group(*group).label}: not pooled, because the settings differ: {' and '.join(sorted(found))}."
+            )
+    pairs = [difference.n for group in groups for difference in group.differences]
+    if pairs and max(pairs) > 1 and min(pairs) < MIN_WILCOXON_PAIRS:
+        notes.append(
+            f"With fewer than {MIN_WILCOXON_PAIRS} pairs a Wilcoxon test can't reach p < 0.05: only the t test is "
+            "given, which assumes that differences are normally distributed."
+        )
+    families = {
+        "allocated against searched": [comparison.holm_pvalue for comparison in groups],
+        "allocated against a control": [each.holm_pvalue for comparison in groups for each in comparison.controls],
+        "a method against random architectures": [
+            each.holm_pvalue for comparison in groups for each in comparison.random_baselines
+        ],
+    }
+    counts = {name: sum(pvalue is not None for pvalue in pvalues) for name, pvalues in families.items()}
+    if max(counts.values()) > 1:
+        tests = ", ".join(f"{count} of {name}" for name, count in counts.items() if count)
+        notes.append(f"Holm's p-values are adjusted within each family of tests: {tests}.")
+    arms = [arm for comparison in groups for arm in (comparison.searched, comparison.allocated) if arm is not None]
+    if any(arm.test_accuracy.interval == "bootstrap" for arm in arms):
+        notes.append(
+            f"The interval of a mean is Student's below {MIN_BOOTSTRAP_VALUES} seeds, and a bootstrap (BCa, "
+            f"{NUM_RESAMPLES:,} resamples) from there on; that of a difference is always Student's, as its t test."
+        )
+    devices = sorted({device for arm in arms for device in arm.devices})
+    if len(devices) > 1:
+        notes.append(
+            f"Trials ran on {len(devices)} kinds of devices ({', '.join(devices)}): times are compared only among arms "
+            "of the same."
+        )
+    for sweep in sweeps:
+        notes += _sweep_notes(sweep)
+        notes += [_failure_note(trial) for trial in sweep.failed]
+    unfinished = sum(sweep.unfinished for sweep in sweeps)
+    if unfinished:
+        notes.append(f"{unfinished} trial{'s are' if unfinished > 1 else ' is'} unfinished and not in the tables.")
+    return notes
+
+
+def _sweep_notes(sweep: SweepRows) -> list[str]:
+    name = f"Sweep {sweep.sweep}" if sweep.sweep else "The sweep"
+    if not (sweep.trials or sweep.evaluations or sweep.curves or sweep.failed or sweep.unfinished):
+        return [f"{name} is empty: no trial has begun."]
+    notes = []
+    if not sweep.evaluations:
+        notes.append(f"{name} has no finished retraining yet.")
+    older = {row.search for row in sweep.curves if row.genotype is None}
+    if older:
+        notes.append(
+            f"{name}: {len(older)} of {len({row.search for row in sweep.curves})} searches were recorded by an older "
+            "version without the architecture of every epoch: their genotypes, churn and mixing weights are unknown."
+        )
+    return notes
+
+
+def _failure_note(failed: FailedTrial) -> str:
+    trial = failed.trial
+    where = ", ".join(
+        f"{name} {trial[key]}"
+        for key, name in (
+            ("space", "space"),
+            ("epochs", "epochs"),
+            ("seed", "seed"),
+            ("retrain_seed", "retraining seed"),
+            ("ranking", "ranking"),
+            ("allocation", "allocation"),
+        )
+        if trial.get(key) is not None
+    )
+    return f"Failed {failed.kind}: {trial.get('method')} {trial.get('skip')} ({where}): {failed.error}"
+
+
+def _band(band: tuple[float, float]) -> str:
+    return f"{band[0]:,.0f} to {band[1]:,.0f}"
+
+
+def _listed(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values))

@@ -1,0 +1,99 @@
+"""Whether two rankers find the same channels important, where two sweeps ranked one search by two of them.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from scipy import stats
+
+from aca_ray.comparison.rows import ScoreFile
+from aca_ray.comparison.statistics import mean_within
+from aca_ray.errors import DataError, StorageError
+from aca_ray.storage import StoragePath
+
+_EDGE = ("cell", "source", "target", "operation")
+Scores = dict[tuple[Any, ...], list[float]]
+
+
+@dataclass(frozen=True)
+class RankerAgreementRow:
+    """Agreement of two rankers at one milestone, over search seeds.
+
+    Attributes:
+        epoch: the milestone, counted from 1.
+        ranking_a: the first of the two by name.
+        n: number of searches that both ranked.
+        kendall_tau_mean: of the channel scores, in [-1, 1]; None where no search has one.
+        kendall_tau_low: lower end of the 95 % t interval of the mean; None when n = 1 or all values are equal.
+    """
+
+    method: str
+    space: str
+    data: str
+    setting: str
+    epochs: int
+    epoch: int
+    ranking_a: str
+    ranking_b: str
+    n: int
+    kendall_tau_mean: float | None
+    kendall_tau_low: float | None
+    kendall_tau_high: float | None
+
+
+def ranker_agreement_rows(scores: Iterable[ScoreFile]) -> tuple[RankerAgreementRow, ...]:
+    """Return one row per milestone and pair of rankers that ranked the same searches; reads their score files.
+
+    Raises:
+        StorageError: a score file can't be opened.
+        DataError: it holds no channel scores.
+
+    Source: ours; Kendall 1945 (tau-b), the mean over a search's edges as between milestones.
+    """
+    by_search: dict[tuple[str, int], dict[str, ScoreFile]] = defaultdict(dict)
+    for score in scores:
+        by_search[score.search, score.epoch].setdefault(score.ranking, score)
+    taus: dict[tuple[Any, ...], list[float | None]] = defaultdict(list)
+    for rankers in by_search.values():
+        read = {ranking: _read(score.file) for ranking, score in rankers.items()} if len(rankers) > 1 else {}
+        for a, b in itertools.combinations(sorted(read), 2):
+            one = rankers[a]
+            place = (one.method, one.space, one.data, one.setting, one.epochs, one.epoch, a, b)
+            taus[place].append(_mean_tau(read[a], read[b]))
+    rows = []
+    for place, values in sorted(taus.items()):
+        known = [value for value in values if value is not None]
+        mean = mean_within(known, (-1.0, 1.0)) if known else (None, None, None)
+        rows.append(RankerAgreementRow(*place, len(values), *mean))
+    return tuple(rows)
+
+
+def _read(file: StoragePath) -> Scores:
+    """Return the scores of every edge of every cell, by channel."""
+    try:
+        columns = pq.read_table(pa.BufferReader(file.read_bytes()), columns=[*_EDGE, "score"]).to_pydict()
+    except OSError as error:
+        raise StorageError(f"{file}: channel scores can't be read ({error})") from error
+    except (pa.ArrowException, KeyError) as error:
+        raise DataError(f"{file}: needs a Parquet file of channel scores ({error}); rank the channels again") from error
+    scores: Scores = defaultdict(list)
+    for *edge, score in zip(*(columns[name] for name in (*_EDGE, "score")), strict=True):
+        scores[tuple(edge)].append(score)
+    return scores
+
+
+def _mean_tau(a: Scores, b: Scores) -> float | None:
+    taus = [float(stats.kendalltau(a[edge], b[edge]).statistic) for edge in sorted(a.keys() & b.keys())]
+    known = [tau for tau in taus if not math.isnan(tau)]
+    return fmean(known) if known else None

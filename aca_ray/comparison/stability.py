@@ -1,0 +1,64 @@
+"""Whether the channel ranks of one milestone hold at the next.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from aca_ray.comparison.rows import AllocationRow
+from aca_ray.comparison.statistics import MeanWithin, mean_within
+
+
+@dataclass(frozen=True)
+class StabilityRow:
+    """Agreement of a milestone with the one before, over search seeds.
+
+    Attributes:
+        epoch: the milestone, counted from 1.
+        n: number of search seeds with an agreement.
+        kendall_tau_mean: of the channel scores, in [-1, 1]; None where no seed has one.
+        kendall_tau_low: lower end of the 95 % t interval of the mean; None when n = 1 or all values are equal.
+        jaccard_mean: overlap of the kept channels, in [0, 1], with an interval alike.
+    """
+
+    method: str
+    space: str
+    data: str
+    setting: str
+    epochs: int
+    ranking: str
+    epoch: int
+    n: int
+    kendall_tau_mean: float | None
+    kendall_tau_low: float | None
+    kendall_tau_high: float | None
+    jaccard_mean: float | None
+    jaccard_low: float | None
+    jaccard_high: float | None
+
+
+def stability_rows(allocations: Iterable[AllocationRow]) -> tuple[StabilityRow, ...]:
+    """Return one row per method, ranker and milestone that has one before it."""
+    by_milestone: dict[tuple[str, str, str, str, int, str, int], dict[int, AllocationRow]] = defaultdict(dict)
+    for row in allocations:
+        if row.kendall_tau is not None or row.jaccard is not None:
+            place = (row.method, row.space, row.data, row.setting, row.epochs, row.ranking, row.epoch)
+            by_milestone[place].setdefault(row.seed, row)  # the rules of one milestone share its agreement
+    return tuple(
+        StabilityRow(
+            *place,
+            len(seeds),
+            *_mean([row.kendall_tau for row in seeds.values()], (-1.0, 1.0)),
+            *_mean([row.jaccard for row in seeds.values()], (0.0, 1.0)),
+        )
+        for place, seeds in sorted(by_milestone.items())
+    )
+
+
+def _mean(values: Sequence[float | None], bounds: tuple[float, float]) -> MeanWithin | tuple[None, None, None]:
+    known = [value for value in values if value is not None]
+    return mean_within(known, bounds) if known else (None, None, None)

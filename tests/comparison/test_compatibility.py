@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from aca_ray.comparison import EvaluationRow, SweepRows, compare, read_sweep
+from aca_ray.errors import ConfigError
+
+if TYPE_CHECKING:
+    from conftest import SweepFolder
+
+Build = Callable[..., EvaluationRow]
+
+
+def _sweep(*rows: EvaluationRow) -> SweepRows:
+    return SweepRows(evaluations=rows, sweep=rows[0].sweep)
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        ({"protocol": "long"}, "protocol tiny against long"),
+        ({"space": "s1", "data": "cifar10"}, "space darts against s1, data digits against cifar10"),
+        ({"setting": '{"network":{"cells":8},"x":1}'}, "network.cells 5 against 8, x unset against 1"),
+    ],
+)
+def test_sweeps_that_share_nothing_are_refused(evaluation_row: Build, other: dict[str, str], reason: str) -> None:
+    setting = '{"network":{"cells":5}}' if "setting" in other else "{}"
+    one = evaluation_row(0.8, setting=setting)
+    rest = evaluation_row(0.8, sweep="other", **{"setting": setting, **other})
+    with pytest.raises(ConfigError) as caught:
+        compare([_sweep(one), _sweep(rest)], "sign")
+    assert len(caught.value.problems) == 2
+    assert (
+        f"sweep toy: must share space, data, setting and protocol with sweep other, found {reason}; what differs is "
+        "not pooled, so compare it alone"
+    ) in caught.value.problems
+
+
+def test_sweeps_that_share_something_are_compared(evaluation_row: Build) -> None:
+    both = [evaluation_row(0.8), evaluation_row(0.7, protocol="long")]
+    comparison = compare([_sweep(*both), _sweep(evaluation_row(0.9, protocol="long", seed=1, sweep="other"))], "sign")
+    assert [group.group.protocol for group in comparison.groups] == ["long", "tiny"]
+
+
+def test_a_third_sweep_that_shares_nothing_is_named(evaluation_row: Build) -> None:
+    sweeps = [_sweep(evaluation_row(0.8, seed=index, sweep=f"s{index}")) for index in range(2)]
+    with pytest.raises(ConfigError) as caught:
+        compare([*sweeps, _sweep(evaluation_row(0.8, protocol="long", sweep="odd"))], "sign")
+    (problem,) = caught.value.problems
+    assert problem.startswith("sweep odd: must share")
+
+
+def test_empty_and_half_finished_sweeps_are_no_error(evaluation_row: Build, sweep_folder: SweepFolder) -> None:
+    sweep_folder.evaluation(sweep_folder.search(state="running"), 0.0, state="running")
+    half = read_sweep(sweep_folder.path)
+    notes = compare([_sweep(evaluation_row(0.8)), half, SweepRows(sweep="empty")], "sign").notes
+    assert "Sweep toy has no finished retraining yet." in notes
+    assert "Sweep empty is empty: no trial has begun." in notes
+    assert "2 trials are unfinished and not in the tables." in notes
+
+
+def test_data_of_one_name_must_be_the_same_images(sweep_folder: SweepFolder) -> None:
+    search = sweep_folder.search()
+    sweep_folder.evaluation(search, 0.9)
+    rows = read_sweep(sweep_folder.path)
+    changed = tuple(replace(trial, sweep="other", data_digest="e" * 64) for trial in rows.trials)
+    with pytest.raises(ConfigError) as caught:
+        compare([rows, replace(rows, sweep="other", trials=changed)], "sign")
+    (problem,) = caught.value.problems
+    assert problem.startswith(
+        "data digits: must be the same images in all trials, found digests dddddddddddd (search in sweep toy) and "
+        "eeeeeeeeeeee (search in sweep other)"
+    )
+    unlike = tuple(replace(trial, options='{"valid_share":0.4}') for trial in changed)
+    compare([rows, replace(rows, trials=unlike)], "sign")  # other options may mean other images; they are not pooled
