@@ -167,14 +167,22 @@ def one(side: str) -> None:
 
 
 def cpu_seconds() -> float:
-    """Return the CPU time of all processes of this side: what inherited its working directory as a mark."""
-    mark, ticks = f"{MARK}={os.environ[MARK]}".encode(), 0
+    """Return the CPU time of all processes of this side: those that a mark was handed down to, and their children."""
+    mark = f"{MARK}={os.environ[MARK]}".encode()
+    ticks: dict[str, int] = {}
+    children: dict[str, list[str]] = {}
+    family = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # one that ends just now
+            fields = (process / "stat").read_text().rpartition(") ")[2].split()
+            ticks[process.name] = sum(map(int, fields[11:15]))  # also of children that ended: proc(5)
             if mark in (process / "environ").read_bytes().split(b"\0"):
-                fields = (process / "stat").read_text().rpartition(") ")[2].split()
-                ticks += sum(map(int, fields[11:15]))  # its own and its ended children's, user and system: proc(5)
-    return ticks / os.sysconf("SC_CLK_TCK")
+                family.append(process.name)
+            else:  # Ray's workers write their names over their environment
+                children.setdefault(fields[1], []).append(process.name)
+    for process_id in family:
+        family += children.get(process_id, [])
+    return sum(ticks[process_id] for process_id in family) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
