@@ -1,21 +1,26 @@
-"""From the records of sweeps to tables and plots."""
+"""From the records of sweeps to tables, plots and the page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aca_ray.comparison import Comparison, compare, read_sweep
+from aca_ray.comparison import Comparison, EvaluationRow, compare, read_sweep
+from aca_ray.pipeline.evaluating import read_network
 from aca_ray.pipeline.manifest import Sweep
-from aca_ray.pipeline.orders import allocation_of
-from aca_ray.report.plots import write_plots
-from aca_ray.report.tables import write_tables
+from aca_ray.pipeline.orders import allocation_of, ranking_of
+from aca_ray.report.page import write_report
+from aca_ray.space import ChannelPlan, Genotype
 from aca_ray.storage import StoragePath
 
 
 def compare_sweeps(sweeps: Sequence[Sweep], folder: StoragePath) -> Comparison:
-    """Return the comparison of sweeps, its tables and plots written into a folder."""
+    """Return the comparison of sweeps; its page, tables and plots are written into a folder."""
     rows = [read_sweep(sweep.folder.path) for sweep in sweeps]
-    comparison = compare(rows, main_allocation=allocation_of(sweeps[0]))
-    write_tables(comparison, rows, folder)
-    write_plots(rows, comparison, folder)
+    comparison = compare(rows, allocation_of(sweeps[0]), ranking_of(sweeps[0]))
+    folders = {sweep.folder.path.name: sweep.folder.path for sweep in sweeps}
+
+    def network_of(row: EvaluationRow) -> tuple[Genotype, ChannelPlan | None]:
+        return read_network(folders[row.sweep] / "evaluations" / row.evaluation[:12] / "network.json")
+
+    write_report(comparison, rows, folder, f"Comparison of {' and '.join(folders)}", network_of)
     return comparison

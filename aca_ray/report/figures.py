@@ -1,41 +1,67 @@
-"""The look that all figures share, and how they are saved.
+"""The look that all figures share, and what a plot is.
 
 Source: ours.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from aca_ray.report.colors import LIGHT_GRAY
-from aca_ray.storage import StoragePath
-from aca_ray.storage.files import write_whole
+from aca_ray.report.colors import COLORS, LIGHT_GRAY
 
 # Five marks against seven colors: 35 combinations before one comes again.
 MARKERS = ("o", "s", "^", "D", "v")
-DOTS_PER_INCH = 150
+CSS_PIXELS_PER_INCH = 96
 
 
-def save_figure(figure: Figure, path: StoragePath) -> StoragePath:
-    """Save a figure whole or not at all, in the format of the path's suffix, and return the path."""
+@dataclass(frozen=True)
+class Look:
+    """How a method is drawn everywhere."""
 
-    def write(file: Path) -> None:
-        # Without a date and with a fixed salt, equal figures are equal files.
-        metadata: dict[str, Any] = {"Date": None} if path.suffix == ".svg" else {}
-        with mpl.rc_context({"svg.hashsalt": "aca_ray"}):
-            figure.savefig(file, dpi=DOTS_PER_INCH, metadata=metadata, facecolor="white")
-
-    return write_whole(path, write)
+    color: str
+    marker: str
 
 
-def save_png_and_svg(figure: Figure, folder: StoragePath, name: str) -> list[StoragePath]:
-    """Save a figure as name.png and name.svg, and return both paths."""
-    return [save_figure(figure, folder / f"{name}{suffix}") for suffix in (".png", ".svg")]
+@dataclass(frozen=True)
+class Plot:
+    """A plot, ready to be written and shown.
+
+    Attributes:
+        name: of its file, without the suffix.
+        title: what it shows.
+        caption: how to read it, in a sentence or two.
+        svg: the file; its text is text.
+        width: in CSS pixels.
+    """
+
+    name: str
+    title: str
+    caption: str
+    svg: bytes
+    width: int
+
+
+def plot_of(figure: Figure, name: str, title: str, caption: str) -> Plot:
+    """Return a figure as a plot."""
+    stream = io.BytesIO()
+    # Without a date and with a fixed salt, equal figures are equal files.
+    with mpl.rc_context({"svg.hashsalt": "aca_ray", "svg.fonttype": "none"}):
+        figure.savefig(stream, format="svg", metadata={"Date": None}, facecolor="white")
+    return Plot(name, title, caption, stream.getvalue(), round(CSS_PIXELS_PER_INCH * figure.get_figwidth()))
+
+
+def looks_of(methods: Iterable[str]) -> dict[str, Look]:
+    """Return one color and one marker per method."""
+    return {
+        method: Look(COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)])
+        for index, method in enumerate(sorted(set(methods)))
+    }
 
 
 def style_axes(axes: Axes) -> None:

@@ -1,236 +1,30 @@
-"""Plots over search epochs, where collapse shows: test accuracy, skip connections, refilled channels.
+"""All plots of a comparison.
 
-A method has one color and one marker in all plots. Every seed is a point; lines join the means over seeds.
+A method has one color and one marker in all of them.
 
-Source: ours; that every seed is shown and not only a mean follows Lindauer & Hutter 2020.
+Source: ours.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Sequence
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
-
-from aca_ray.comparison.arms import ALLOCATED, SEARCHED
-from aca_ray.comparison.comparison import Comparison
-from aca_ray.comparison.rows import SweepRows
-from aca_ray.report.colors import COLORS
-from aca_ray.report.figures import MARKERS, save_png_and_svg, style_axes
-from aca_ray.storage import StoragePath
-
-_PANEL_WIDTH, _PANEL_HEIGHT = 5.6, 3.6  # inches
-_MAX_COLUMNS = 3
-_MAX_TICKS = 12
-_CHARACTER_WIDTH, _HANDLE_WIDTH = 0.075, 0.6  # inches, of a legend entry
+from aca_ray.comparison import Comparison, SweepRows
+from aca_ray.report.epoch_plots import epoch_plots
+from aca_ray.report.figures import Plot, looks_of
+from aca_ray.report.kept_share_plots import kept_share_plots
+from aca_ray.report.scatter_plots import scatter_plots
+from aca_ray.report.trajectory_plots import trajectory_plots
 
 
-class Series(NamedTuple):
-    """What one line stands for; `label` tells apart lines that differ in setting or sweep."""
-
-    method: str
-    skip: str
-    label: str
-
-
-class Point(NamedTuple):
-    """One seed at one number of search epochs."""
-
-    epoch: int
-    value: float
-
-
-Panels = dict[str, dict[Series, list[Point]]]
-
-
-@dataclass(frozen=True)
-class Look:
-    """How a method is drawn everywhere."""
-
-    color: str
-    marker: str
-
-
-def write_plots(
-    rows: SweepRows | Sequence[SweepRows], comparison: Comparison, folder: StoragePath
-) -> list[StoragePath]:
-    """Write every plot that the rows can fill, each as PNG and SVG, and return the paths.
-
-    test_accuracy: final test accuracy over the number of search epochs, one line per method and skip policy.
-    skips: skip connections in the derived genotype at every epoch of the searches that have them as candidates.
-    refilled: share of the channels that the main rule refills, at every milestone of the searches without them.
-    """
-    sweeps = (rows,) if isinstance(rows, SweepRows) else tuple(rows)
-    accuracy = _accuracy_panels(comparison)
-    skips = _skip_panels(sweeps)
-    refilled = _refilled_panels(sweeps, comparison)
-    methods = sorted(set().union(*(_methods(panels) for panels in (accuracy, skips, refilled))))
-    looks = {
-        method: Look(COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)]) for index, method in enumerate(methods)
-    }
-    paths: list[StoragePath] = []
-    if accuracy:
-        figure = _figure(accuracy, looks, "search epochs", "test accuracy, final epoch (%)")
-        paths += save_png_and_svg(figure, folder, "test_accuracy")
-    if skips:
-        figure = _figure(skips, looks, "epoch of the search", "skip connections in the genotype", share_y=True)
-        figure.axes[0].yaxis.set_major_locator(MaxNLocator(integer=True))
-        paths += save_png_and_svg(figure, folder, "skips")
-    if refilled:
-        figure = _figure(refilled, looks, "epoch of the search", "channels refilled by a skip (%)", share_y=True)
-        paths += save_png_and_svg(figure, folder, "refilled")
-    return paths
-
-
-def _accuracy_panels(comparison: Comparison) -> Panels:
-    panels: Panels = defaultdict(lambda: defaultdict(list))
-    for group in comparison.groups:
-        title = f"{group.group.space} on {group.group.data}, protocol {group.group.protocol}"
-        for skip, arm in ((SEARCHED, group.searched), (ALLOCATED, group.allocated)):
-            series = Series(group.group.method, skip, group.group.setting)
-            for seed in arm.seeds if arm else ():
-                panels[title][series].append(Point(group.group.epochs, 100 * seed.test_accuracy))
-    return panels
-
-
-def _skip_panels(sweeps: Iterable[SweepRows]) -> Panels:
-    panels: Panels = defaultdict(lambda: defaultdict(list))
-    rows = [row for sweep in sweeps for row in sweep.curves if row.skip == SEARCHED and row.skip_count is not None]
-    for row in sorted(rows, key=lambda row: (row.space, row.data, row.epochs, row.epoch, row.seed)):
-        title = f"{row.space} on {row.data}, search of {row.epochs} epochs"
-        series = Series(row.method, SEARCHED, f"{row.sweep} {row.setting}")
-        panels[title][series].append(Point(row.epoch, row.skip_count or 0.0))
-    return panels
-
-
-def _refilled_panels(sweeps: Iterable[SweepRows], comparison: Comparison) -> Panels:
-    panels: Panels = defaultdict(lambda: defaultdict(list))
-    ranking = comparison.main_rule.ranking if comparison.main_rule else None
-    rows = [
-        row
-        for sweep in sweeps
-        for row in sweep.allocations
-        if row.allocation == comparison.main_allocation and ranking in (None, row.ranking)
-    ]
-    for row in sorted(rows, key=lambda row: (row.space, row.data, row.epochs, row.ranking, row.epoch, row.seed)):
-        title = f"{row.space} on {row.data}, search of {row.epochs} epochs, {row.allocation} of {row.ranking}"
-        series = Series(row.method, ALLOCATED, f"{row.sweep} {row.setting}")
-        panels[title][series].append(Point(row.epoch, 100 * row.refilled_share))
-    return panels
-
-
-def _methods(panels: Panels) -> set[str]:
-    return {series.method for panel in panels.values() for series in panel}
-
-
-def _figure(panels: Panels, looks: dict[str, Look], x_label: str, y_label: str, share_y: bool = False) -> Figure:
-    """Return a figure with one panel per title, in their order, and one legend below all of them."""
-    num_columns = min(len(panels), _MAX_COLUMNS)
-    num_rows = -(-len(panels) // num_columns)
-    width = _PANEL_WIDTH * num_columns
-    handles = _legend_handles(panels, looks)
-    legend_columns = _legend_columns([str(handle.get_label()) for handle in handles], width)
-    height = _PANEL_HEIGHT * num_rows + 0.3 + 0.22 * -(-len(handles) // legend_columns)
-    figure = Figure(figsize=(width, height), layout="constrained")
-    grid = list(figure.subplots(num_rows, num_columns, squeeze=False, sharey=share_y).flat)
-    for axes, (title, panel) in zip(grid, panels.items(), strict=False):
-        _draw_panel(axes, panel, looks)
-        axes.set_title(title, fontsize=10, loc="left")
-        axes.set_xlabel(x_label)
-    for axes in grid[::num_columns]:
-        axes.set_ylabel(y_label)
-    for axes in grid[len(panels) :]:
-        axes.set_visible(False)
-    figure.legend(handles=handles, loc="outside lower center", ncols=legend_columns, frameon=False, fontsize=9)
-    return figure
-
-
-def _draw_panel(axes: Axes, panel: dict[Series, list[Point]], looks: dict[str, Look]) -> None:
-    style_axes(axes)
-    epochs = sorted({point.epoch for points in panel.values() for point in points})
-    # All seeds of all epochs would be a carpet: of long curves, about as many epochs get points as the axis has ticks.
-    dotted = set(epochs[:: -(-len(epochs) // _MAX_TICKS)]) | {epochs[-1]}
-    step = _step(sorted(dotted), len(panel))
-    for index, series in enumerate(sorted(panel)):
-        shift = (index - (len(panel) - 1) / 2) * step
-        look, is_allocated = looks[series.method], series.skip == ALLOCATED
-        by_epoch: dict[int, list[float]] = defaultdict(list)
-        for point in panel[series]:
-            by_epoch[point.epoch].append(point.value)
-        x = [epoch + shift for epoch in sorted(by_epoch)]
-        means = [sum(by_epoch[epoch]) / len(by_epoch[epoch]) for epoch in sorted(by_epoch)]
-        axes.plot(x, means, color=look.color, linestyle="-" if is_allocated else "--", linewidth=1.8, zorder=2)
-        if len(x) == 1:  # a line of one point is not seen
-            axes.plot(x, means, color=look.color, marker="_", markersize=22, markeredgewidth=1.8, zorder=2)
-        points = _side_by_side([point for point in panel[series] if point.epoch in dotted], 0.3 * step)
-        axes.plot(
-            [x + shift for x, _ in points],
-            [value for _, value in points],
-            linestyle="none",
-            marker=look.marker,
-            markersize=5,
-            markeredgewidth=1.1,
-            markeredgecolor=look.color,
-            markerfacecolor=look.color if is_allocated else "white",
-            alpha=0.8,
-            zorder=3,
-        )
-    if len(epochs) <= _MAX_TICKS:
-        axes.set_xticks(epochs)
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if len(epochs) == 1:
-        axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
-
-
-def _step(epochs: Sequence[int], num_series: int) -> float:
-    """Return how far apart, in epochs, two lines put their points of one epoch: seen, but far from the next epoch."""
-    extent = max(2, epochs[-1] - epochs[0])
-    gap = min((after - before for before, after in itertools.pairwise(epochs)), default=1)
-    return min(0.018 * extent if len(epochs) > 1 else 0.1, 0.5 * gap / num_series)
-
-
-def _side_by_side(points: Sequence[Point], distance: float) -> list[tuple[float, float]]:
-    """Return the positions of the points, equal ones a small distance apart, so that each is seen."""
-    positions = []
-    for point, count in Counter(points).items():
-        positions += [(point.epoch + (i - (count - 1) / 2) * distance, point.value) for i in range(count)]
-    return positions
-
-
-def _legend_handles(panels: Panels, looks: dict[str, Look]) -> list[Line2D]:
-    """Return the legend: methods by color and marker; where both policies are drawn, also their line styles."""
-    policies = {series.skip for panel in panels.values() for series in panel}
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=looks[method].color,
-            linestyle="-" if ALLOCATED in policies else "--",
-            marker=looks[method].marker,
-            markerfacecolor=looks[method].color if ALLOCATED in policies else "white",
-            markersize=5,
-            linewidth=1.8,
-            label=method,
-        )
-        for method in sorted(_methods(panels))
-    ]
-    if len(policies) > 1:
-        handles += [
-            Line2D([], [], color="black", linestyle="--", marker="o", markerfacecolor="white", label=SEARCHED),
-            Line2D([], [], color="black", linestyle="-", marker="o", label=ALLOCATED),
-        ]
-    return handles
-
-
-def _legend_columns(labels: Sequence[str], width: float) -> int:
-    """Return how many columns a legend of a width in inches can have."""
-    if sum(_HANDLE_WIDTH + _CHARACTER_WIDTH * len(label) for label in labels) <= width:
-        return len(labels)
-    return max(1, int(width / (_HANDLE_WIDTH + _CHARACTER_WIDTH * max(map(len, labels)))))
+def make_plots(sweeps: Sequence[SweepRows], comparison: Comparison) -> tuple[Plot, ...]:
+    """Return every plot that the rows can fill."""
+    methods = {group.group.method for group in comparison.groups}
+    methods |= {row.method for sweep in sweeps for rows in (sweep.curves, sweep.allocations) for row in rows}
+    looks = looks_of(methods)
+    return (
+        *epoch_plots(sweeps, comparison, looks),
+        *scatter_plots(comparison, looks),
+        *kept_share_plots(sweeps, comparison),
+        *trajectory_plots(sweeps),
+    )

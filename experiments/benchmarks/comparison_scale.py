@@ -25,7 +25,7 @@ import numpy as np
 from machine import machine
 
 from aca_ray.comparison import compare, read_sweep
-from aca_ray.report import write_tables
+from aca_ray.report.page import write_report
 from aca_ray.space.candidates import DARTS_CANDIDATES, PARAMETRIC, SKIP
 from aca_ray.space.genotype import CellGenotype, Genotype, KeptEdge
 from aca_ray.space.topology import DARTS_TOPOLOGY, NUM_STAGES
@@ -57,9 +57,11 @@ def main() -> None:
                 rows = read_sweep(sweep)
             with measured("compare"):
                 comparison = compare(rows, RULES[0])
-            with measured("write_tables"):
-                write_tables(comparison, rows, Path(folder, "comparison"))
-            # The page: write_report(comparison, [rows], Path(folder, "report"), "scale")
+            drawn = random_genotype(np.random.default_rng(0)), None  # the records hold no network of their own
+            with measured("write_report"):
+                write_report(comparison, [rows], Path(folder, "report"), "scale", lambda _: drawn)
+            page = Path(folder, "report", "report.html")
+            print(f"report.html {page.stat().st_size / 1e6:.1f} MB")
         print(f"load {' '.join(f'{load:.1f}' for load in os.getloadavg())}")
 
 

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aca_ray.comparison import SweepRows, compare, read_sweep
-from aca_ray.report.plots import write_plots
+import numpy as np
+import pytest
+
+from aca_ray.comparison import EdgeRow, MixingTrajectory, SweepRows, compare, read_sweep
+from aca_ray.report.figures import Plot
+from aca_ray.report.plots import make_plots
 
 if TYPE_CHECKING:
     from conftest import SweepFolder
@@ -13,15 +17,45 @@ if TYPE_CHECKING:
 MAIN = ("taylor_identity", "sign")
 
 
-def _assert_image(path: Path) -> None:
-    if path.suffix == ".svg":
-        assert ElementTree.parse(path).getroot().tag.endswith("svg")
-    else:
-        assert path.read_bytes().startswith(b"\x89PNG")
-    assert path.stat().st_size > 5_000
+def _plots(rows: SweepRows) -> dict[str, Plot]:
+    plots = make_plots([rows], compare(rows, "sign"))
+    return {plot.name: plot for plot in plots}
 
 
-def test_plots_of_a_sweep(sweep_folder: SweepFolder, tmp_path: Path) -> None:
+def _texts(plot: Plot) -> list[str]:
+    return ["".join(element.itertext()) for element in ElementTree.fromstring(plot.svg).iterfind(".//{*}text")]
+
+
+def _edge(**values: object) -> EdgeRow:
+    common = {"sweep": "toy", "space": "darts", "data": "digits", "setting": "{}", "epochs": 4, "epoch": 2}
+    common |= {"ranking": "taylor_identity", "allocation": "sign", "operation": "sep_conv_3x3", "search": "s"}
+    return EdgeRow(**{**common, "method": "darts", "source": 0, **values})  # type: ignore[arg-type]
+
+
+def _trajectory(
+    cell_type: str = "normal", seed: int = 0, num_epochs: int = 3, method: str = "darts"
+) -> MixingTrajectory:
+    weights = np.full((num_epochs, 2, 2), 0.5, np.float32)
+    weights[1:, 0, 1] = np.nan
+    return MixingTrajectory(
+        sweep="toy",
+        method=method,
+        skip="searched",
+        space="darts",
+        data="digits",
+        seed=seed,
+        cell_type=cell_type,
+        candidates=("skip_connect", "sep_conv_3x3"),
+        edges=("0->2", "1->2"),
+        epochs=tuple(range(1, num_epochs + 1)),
+        weights=weights,
+        search=f"{method} {seed} {num_epochs}",
+    )
+
+
+@pytest.fixture
+def rows(sweep_folder: SweepFolder) -> SweepRows:
+    """Two seeds, searched and allocated."""
     for seed in range(2):
         search = sweep_folder.search(seed=seed)
         sweep_folder.evaluation(search, 0.8 + 0.01 * seed, seed=seed)
@@ -29,22 +63,75 @@ def test_plots_of_a_sweep(sweep_folder: SweepFolder, tmp_path: Path) -> None:
         sweep_folder.evaluation(search, 0.85 + 0.02 * seed, seed=seed, rule=MAIN)
         plan = {"refilled_share": 0.4, "kept_share": [], "parameters": 90, "macs": 1}
         sweep_folder.allocation(search, 2, {"sign": plan})
-    rows = read_sweep(sweep_folder.path)
-    paths = write_plots(rows, compare(rows, "sign"), tmp_path / "plots")
-    assert [path.name for path in paths] == [
-        f"{name}{suffix}" for name in ("test_accuracy", "skips", "refilled") for suffix in (".png", ".svg")
+    return read_sweep(sweep_folder.path)
+
+
+def test_plots_of_a_sweep(rows: SweepRows) -> None:
+    plots = _plots(rows)
+    assert list(plots) == ["test_accuracy", "skips", "refilled", "accuracy_parameters", "accuracy_cost"]
+    for plot in plots.values():
+        assert b"<image" not in plot.svg
+        assert plot.caption.endswith((".", ")"))
+        assert "darts" in _texts(plot)  # text stays text
+
+
+def test_every_seed_is_a_point(rows: SweepRows) -> None:
+    """Both seeds of both policies: the markers, besides those of the ticks and of the legend."""
+    svg = _plots(rows)["accuracy_parameters"].svg.decode()
+    axes = svg[svg.index('id="axes_1"') :]
+    lines = [
+        group for group in re.split(r'<g id="line2d_\d+">', axes) if "#009E73" in group or "#0072b2" in group.lower()
     ]
-    for path in paths:
-        _assert_image(path)
+    assert [group.count("<use ") for group in lines[:4]] == [2, 1, 2, 1]  # seeds and their mean, twice
 
 
-def test_equal_rows_give_equal_files(sweep_folder: SweepFolder, tmp_path: Path) -> None:
-    sweep_folder.search()
-    rows = read_sweep(sweep_folder.path)
-    first = write_plots(rows, compare(rows, "sign"), tmp_path / "first")
-    second = write_plots(rows, compare(rows, "sign"), tmp_path / "second")
-    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+def test_equal_rows_give_equal_files(rows: SweepRows) -> None:
+    assert _plots(rows) == _plots(rows)
 
 
-def test_nothing_to_plot_writes_nothing(tmp_path: Path) -> None:
-    assert write_plots(SweepRows(), compare(SweepRows(), "sign"), tmp_path) == []
+def test_nothing_to_plot_gives_no_plot() -> None:
+    assert make_plots([SweepRows()], compare(SweepRows(), "sign")) == ()
+
+
+def test_kept_shares_are_drawn_per_method_for_the_main_rule() -> None:
+    edges = [
+        _edge(method=method, seed=seed, stage=stage, target=target, kept_share=0.1 * target)
+        for method in ("darts", "pc_darts")
+        for seed in range(3)
+        for stage in range(2)
+        for target in range(2, 4)
+    ]
+    rows = SweepRows(edges=(*edges, _edge(seed=9, stage=4, target=5, kept_share=0.5, allocation="uniform")))
+    plots = _plots(rows)
+    assert list(plots) == ["kept_share_darts", "kept_share_pc-darts"]
+    texts = _texts(plots["kept_share_darts"])
+    names = [text for text in texts if text.startswith("stage")]
+    assert names == [f"stage {stage}, 0→{target}" for stage in range(2) for target in (2, 3)]
+
+
+def test_of_many_methods_twelve_heat_maps_are_drawn_and_the_rest_is_named() -> None:
+    rows = SweepRows(
+        edges=tuple(_edge(method=f"m{i:02}", seed=0, stage=0, target=2, kept_share=1.0) for i in range(15))
+    )
+    plots = _plots(rows)
+    assert len(plots) == 12
+    assert all("Not drawn: 3 more methods" in plot.caption for plot in plots.values())
+
+
+def test_mixing_weights_are_those_of_the_lowest_seed_of_the_largest_budget() -> None:
+    trajectories = [
+        _trajectory(cell, seed, num_epochs) for seed in (4, 2) for num_epochs in (3, 5) for cell in ("normal", "reduce")
+    ]
+    (plot,) = _plots(SweepRows(trajectories=tuple(trajectories))).values()
+    assert plot.name == "alphas_darts-searched-darts"
+    assert "epochs 1 to 5" in plot.caption
+    assert "seed 2" in plot.caption
+    texts = _texts(plot)
+    assert {"normal cell", "reduce cell", "skip_connect", "sep_conv_3x3"} < set(texts)
+    assert texts.count("0→2") == 2
+
+
+def test_one_epoch_of_mixing_weights_is_seen() -> None:
+    (plot,) = _plots(SweepRows(trajectories=(_trajectory(num_epochs=1),))).values()
+    assert "epochs 1 to 1" in plot.caption
+    assert plot.svg.count(b"<path") > 4

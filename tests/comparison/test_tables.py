@@ -21,7 +21,7 @@ from aca_ray.comparison import (
     write_rows,
 )
 from aca_ray.errors import ConfigError, StorageError
-from aca_ray.report.tables import to_markdown, to_text, write_tables
+from aca_ray.report.tables import to_text, write_tables
 
 if TYPE_CHECKING:
     from conftest import SweepFolder
@@ -49,11 +49,10 @@ def rows(evaluation_row: Build) -> SweepRows:
 
 def test_files_read_back_to_equal_rows(rows: SweepRows, tmp_path: Path) -> None:
     comparison = compare(rows, "sign")
-    paths = write_tables(comparison, rows, tmp_path / "comparison")
+    paths = write_tables(comparison, [rows], tmp_path / "comparison")
     assert [path.name for path in paths] == [
         "comparison.csv",
         "comparison.parquet",
-        "comparison.md",
         "evaluations.csv",
         "evaluations.parquet",
         "curves.parquet",
@@ -80,7 +79,7 @@ def test_curves_and_allocations_read_back(sweep_folder: SweepFolder, tmp_path: P
     plan = {"refilled_share": 1 / 3, "kept_share": [], "parameters": 90, "macs": 1}
     sweep_folder.allocation(search, 2, {"sign": plan})
     rows = read_sweep(sweep_folder.path)
-    write_tables(compare(rows, "sign"), rows, tmp_path)
+    write_tables(compare(rows, "sign"), [rows], tmp_path)
     assert read_rows(tmp_path / "curves.parquet", CurveRow) == rows.curves
     assert read_rows(tmp_path / "allocations.csv", AllocationRow) == rows.allocations
 
@@ -111,20 +110,9 @@ def test_text_shows_percent_within_the_width(rows: SweepRows) -> None:
     assert "searched lacks seed 7" in text
 
 
-def test_markdown_has_the_same_cells(rows: SweepRows) -> None:
-    markdown = to_markdown(compare(rows, "sign"))
-    tables = [line for line in markdown.splitlines() if line.startswith("|")]
-    assert any("55.56 ± 6.94" in line and "+11.00" in line for line in tables)
-    assert "- " in markdown.split("## Notes")[1]
-    for block in markdown.split("\n\n"):
-        if block.startswith("|"):
-            assert len({line.count("|") for line in block.splitlines()}) == 1
-
-
 def test_empty_comparison_says_so() -> None:
     comparison = compare(SweepRows(), "sign")
     assert to_text(comparison).startswith("No evaluation is finished yet.\n\nNotes\n")
-    assert "No evaluation is finished yet." in to_markdown(comparison)
     assert comparison_rows(comparison) == ()
 
 
@@ -142,7 +130,7 @@ def test_foreign_columns_are_refused(tmp_path: Path) -> None:
 def test_unwritable_folder_is_named(rows: SweepRows, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match=r"comparison\.csv: cannot be written"):
-        write_tables(compare(rows, "sign"), rows, tmp_path / "file")
+        write_tables(compare(rows, "sign"), [rows], tmp_path / "file")
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_rest(rows: SweepRows, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_tracking_has_artifacts_params_and_data(undisturbed: SweepProcess) -> No
     assert {"genotype.json", "genotype.svg", "mixing.svg", "milestones"} <= names
     parent = client.get_run(run.data.tags["mlflow.parentRunId"])
     comparison = {Path(a.path).name for a in client.list_artifacts(parent.info.run_id, "comparison")}
-    assert {"comparison.csv", "comparison.parquet", "comparison.md", "test_accuracy.png", "skips.png"} <= comparison
+    assert {"comparison.csv", "comparison.parquet", "report.html", "report.md", "test_accuracy.svg"} <= comparison
     assert any(name.endswith("/difference") for name in parent.data.metrics)
 
 

@@ -84,7 +84,9 @@ def test_comparison_has_the_numbers_of_the_records(sweep: Sweep) -> None:
     }
     comparison, folder = api.compare(["tiny"], storage=sweep.folder.path.parent)
     assert folder == sweep.folder.comparison
-    assert list(folder.rglob("*.png"))
+    for name in ("report.html", "report.md", "test_accuracy.svg", "tables/accuracy.tex"):
+        assert (folder / name).stat().st_size > 500
+    assert "Cells of pc_darts, allocated" in (folder / "report.html").read_text()
     assert not list(folder.rglob("*.part-*"))
     (group,) = comparison.groups
     searched, allocated = group.searched, group.allocated

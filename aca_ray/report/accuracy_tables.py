@@ -1,0 +1,238 @@
+"""Tables of accuracy: arms, differences, components of variance, controls, the random baseline.
+
+Source: ours; the columns are those that Lindauer & Hutter 2020 and Bouthillier et al. 2021 ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+
+from aca_ray.comparison import ALLOCATED, SEARCHED, Arm, Comparison, GroupComparison, PairedDifference, SeedMean
+from aca_ray.report.formats import (
+    count,
+    decimal,
+    integer,
+    interval,
+    mean_and_sd,
+    percent,
+    pvalue,
+    signed_percent,
+    words,
+)
+from aca_ray.report.places import setting_labels
+from aca_ray.report.table import MISSING, Cell, Column, Table
+
+_METHOD, _EPOCHS, _NETWORKS = Column("method", "text"), Column("epochs"), Column("networks", "text")
+_DIFFERENCE = tuple(
+    map(
+        Column,
+        (
+            "pairs",
+            "difference",
+            "95 % interval",
+            "p (t)",
+            "p (Holm)",
+            "p (Wilcoxon)",
+            "P(A > B)",
+            "effect size",
+            "detectable",
+        ),
+    )
+)
+_DIFFERENCE_CAPTION = (
+    "Percentage points of test accuracy, final epoch, paired by search seed; an interval that holds 0 shows no "
+    "difference. P(A > B): share of the seeds where the first is better. Effect size: mean over deviation. Detectable: "
+    "the true difference that this many pairs would find with 80 % power."
+)
+
+Rows = Iterable[tuple[Cell, ...]]
+
+
+def blocks(comparison: Comparison) -> Iterator[tuple[str, tuple[GroupComparison, ...]]]:
+    """Yield what may be read side by side: a place in words, and its groups."""
+    labels = setting_labels({group.group.setting for group in comparison.groups})
+    for (space, data, setting, protocol), members in groupby(comparison.groups, key=lambda group: group.group[:4]):
+        yield ", ".join(filter(None, [f"{space} on {data}, protocol {protocol}", labels[setting]])), tuple(members)
+
+
+def accuracy_tables(comparison: Comparison) -> tuple[Table, ...]:
+    """Return the accuracy of every arm."""
+    return _per_block(
+        comparison,
+        "accuracy",
+        "Test accuracy in percent",
+        "Mean, deviation and interval are over search seeds (n), of the final epoch; retrainings of one search are "
+        "averaged first. The worst seed is what a user may get; the best seed and the best epoch are chosen on the "
+        "test set, hence optimistic, and are no result. A t interval of few seeds may pass 100.",
+        (
+            _METHOD,
+            _EPOCHS,
+            _NETWORKS,
+            *map(Column, ("n", "retrainings", "final epoch: mean", "sd", "95 % interval")),
+            Column("interval by", "text"),
+            *map(Column, ("worst seed", "best seed (not a result)", "best epoch: mean (optimistic)")),
+        ),
+        lambda group: [_arm_cells(group, name, arm) for name, arm in named_arms(group)],
+    )
+
+
+def difference_tables(comparison: Comparison) -> tuple[Table, ...]:
+    """Return allocated - searched for every group."""
+    return _per_block(
+        comparison,
+        "differences",
+        "Allocated - searched",
+        _DIFFERENCE_CAPTION,
+        (_METHOD, _EPOCHS, *_DIFFERENCE),
+        lambda group: [(*_group_cells(group), *_difference_cells(group.difference, group.holm_pvalue))],
+    )
+
+
+def variance_tables(comparison: Comparison) -> tuple[Table, ...]:
+    """Return the components of variance of every arm that has several retrainings of a search."""
+    return _per_block(
+        comparison,
+        "variance",
+        "Where the variance comes from",
+        "Deviation of test accuracy in percentage points between searches, and between retrainings of one search "
+        "(one-way random effects). A dash: there is one search, or none is retrained twice.",
+        (_METHOD, _EPOCHS, _NETWORKS, *map(Column, ("searches", "retrainings", "sd of searches", "sd of retrainings"))),
+        lambda group: [
+            (
+                *_group_cells(group),
+                words(name),
+                integer(arm.variance.num_searches),
+                integer(arm.variance.num_retrainings),
+                percent(arm.variance.between_sd),
+                percent(arm.variance.within_sd),
+            )
+            for name, arm in named_arms(group)
+            if arm.variance is not None
+        ],
+    )
+
+
+def control_tables(comparison: Comparison) -> tuple[Table, ...]:
+    """Return the main rule against every other one."""
+    return _per_block(
+        comparison,
+        "controls",
+        "The main rule - controls",
+        f"What another way of giving away channels reaches at its parameter count. {_DIFFERENCE_CAPTION}",
+        (_METHOD, _EPOCHS, Column("control", "text"), *map(Column, ("n", "accuracy", "parameters")), *_DIFFERENCE),
+        lambda group: [
+            (
+                *_group_cells(group),
+                words(control.rule.label),
+                integer(control.arm.test_accuracy.n),
+                mean_and_sd(control.arm.test_accuracy),
+                count(control.arm.parameters),
+                *_difference_cells(control.difference, control.holm_pvalue),
+            )
+            for control in group.controls
+        ],
+    )
+
+
+def random_baseline_tables(comparison: Comparison) -> tuple[Table, ...]:
+    """Return every method against random architectures of the same space, under the same protocol."""
+    return _per_block(
+        comparison,
+        "random",
+        "Methods - random architectures",
+        "Random architectures of the same space and protocol. Where the parameter bands do not overlap, a difference "
+        f"may be one of size alone. {_DIFFERENCE_CAPTION}",
+        (
+            _METHOD,
+            _EPOCHS,
+            _NETWORKS,
+            Column("random: accuracy"),
+            Column("parameters"),
+            Column("random: parameters"),
+            Column("bands overlap", "text"),
+            *_DIFFERENCE,
+        ),
+        lambda group: [
+            (
+                *_group_cells(group),
+                words(random.skip),
+                mean_and_sd(random.baseline.test_accuracy),
+                _band(random.parameters),
+                _band(random.baseline_parameters),
+                words("yes" if random.bands_overlap else "no"),
+                *_difference_cells(random.difference, random.holm_pvalue),
+            )
+            for random in group.random_baselines
+        ],
+    )
+
+
+def named_arms(group: GroupComparison) -> list[tuple[str, Arm]]:
+    """Return the two sides of a group that there are, with their names."""
+    arms = ((SEARCHED, group.searched), (ALLOCATED, group.allocated))
+    return [(name, arm) for name, arm in arms if arm is not None]
+
+
+def _per_block(
+    comparison: Comparison,
+    key: str,
+    title: str,
+    caption: str,
+    columns: tuple[Column, ...],
+    rows: Callable[[GroupComparison], Rows],
+) -> tuple[Table, ...]:
+    """Return one table per place that has a row."""
+    tables: list[Table] = []
+    for where, groups in blocks(comparison):
+        cells = tuple(row for group in groups for row in rows(group))
+        if cells:
+            name = f"{key}-{len(tables) + 1}" if tables else key
+            tables.append(Table(name, f"{title}: {where}", caption, columns, cells))
+    return tuple(tables)
+
+
+def _group_cells(group: GroupComparison) -> tuple[Cell, Cell]:
+    return words(group.group.method), integer(group.group.epochs)
+
+
+def _arm_cells(group: GroupComparison, name: str, arm: Arm) -> tuple[Cell, ...]:
+    accuracy = arm.test_accuracy
+    return (
+        *_group_cells(group),
+        words(name),
+        integer(accuracy.n),
+        integer(arm.num_evaluations),
+        percent(accuracy.mean),
+        percent(accuracy.sd),
+        interval(accuracy.low, accuracy.high),
+        words(accuracy.interval),
+        _seed_cell(arm.worst),
+        _seed_cell(arm.best),
+        percent(arm.best_test_accuracy.mean),
+    )
+
+
+def _seed_cell(seed: SeedMean) -> Cell:
+    return Cell(f"{percent(seed.test_accuracy).text} (seed {seed.seed})", seed.test_accuracy)
+
+
+def _band(parameters: tuple[float, float]) -> Cell:
+    low, high = parameters
+    return Cell(count(low).text if low == high else f"{count(low).text} to {count(high).text}", low)
+
+
+def _difference_cells(difference: PairedDifference | None, holm_pvalue: float | None) -> tuple[Cell, ...]:
+    if difference is None:
+        return (integer(0), *[Cell(MISSING)] * (len(_DIFFERENCE) - 1))
+    return (
+        integer(difference.n),
+        signed_percent(difference.mean),
+        interval(difference.low, difference.high, signed=True),
+        pvalue(difference.t_pvalue),
+        pvalue(holm_pvalue),
+        pvalue(difference.wilcoxon_pvalue),
+        decimal(difference.superiority),
+        decimal(difference.effect_size),
+        percent(difference.detectable),
+    )

@@ -1,0 +1,69 @@
+"""Which networks a page draws: one per method, policy and budget, others folded away, not too many.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aca_ray.comparison import ALLOCATED, Comparison, EvaluationRow, SweepRows
+from aca_ray.report.cells import cell_svg
+from aca_ray.space import ChannelPlan, Genotype
+
+MOST_DRAWINGS = 24
+
+NetworkOf = Callable[[EvaluationRow], tuple[Genotype, ChannelPlan | None]]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The cells of one network, as an <svg> that stands alone."""
+
+    title: str
+    svg: str
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """The drawings of a page.
+
+    Attributes:
+        shown: the lowest seed of every method, policy and budget.
+        folded: other seeds.
+        num_left_out: networks that are not drawn, so that the page stays small.
+    """
+
+    shown: tuple[Drawing, ...]
+    folded: tuple[Drawing, ...]
+    num_left_out: int
+
+
+def make_drawings(comparison: Comparison, sweeps: Sequence[SweepRows], network_of: NetworkOf) -> Drawings:
+    """Return the drawings of searched networks and those of the main rule, one retraining per search.
+
+    Args:
+        comparison: says which rule is the main one.
+        sweeps: their evaluations are drawn.
+        network_of: returns what an evaluation retrained.
+    """
+    found: dict[tuple[Any, ...], dict[int, EvaluationRow]] = defaultdict(dict)
+    for row in sorted((row for sweep in sweeps for row in sweep.evaluations), key=lambda row: row.retrain_seed):
+        rule = None if row.ranking is None or row.allocation is None else (row.ranking, row.allocation)
+        if rule in (None, comparison.main_rule):
+            kind = (row.method, row.skip == ALLOCATED, row.space, row.data, row.epochs, row.protocol, row.setting)
+            found[kind].setdefault(row.seed, row)
+    ordered = [[by_seed[seed] for seed in sorted(by_seed)] for _, by_seed in sorted(found.items())]
+    shown = [rows[0] for rows in ordered][:MOST_DRAWINGS]
+    others = [row for rows in ordered for row in rows[1:]]
+    folded = others[: MOST_DRAWINGS - len(shown)]
+
+    def drawn(row: EvaluationRow) -> Drawing:
+        title = f"{row.method}, {row.skip}, {row.space} on {row.data}, {row.epochs} epochs, seed {row.seed}"
+        return Drawing(title, cell_svg(*network_of(row), title=f"Cells of {title}"))
+
+    num_left_out = len(ordered) + len(others) - len(shown) - len(folded)
+    return Drawings(tuple(map(drawn, shown)), tuple(map(drawn, folded)), num_left_out)

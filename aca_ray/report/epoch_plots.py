@@ -1,0 +1,239 @@
+"""Plots over search epochs, where collapse shows: test accuracy, skip connections, refilled channels.
+
+A method has one color and one marker in all plots. Every seed is a point; lines join the means over seeds.
+
+Source: ours; that every seed is shown and not only a mean follows Lindauer & Hutter 2020.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from aca_ray.comparison import ALLOCATED, SEARCHED, Comparison, SweepRows
+from aca_ray.report.figures import Look, Plot, plot_of, style_axes
+
+_PANEL_WIDTH, _PANEL_HEIGHT = 5.6, 3.6  # inches
+_MAX_COLUMNS = 2
+_MAX_TICKS = 12
+_MANY_POINTS = 3_000  # as vectors, more would be megabytes
+_CHARACTER_WIDTH, _HANDLE_WIDTH = 0.075, 0.6  # inches, of a legend entry
+
+
+class Series(NamedTuple):
+    """What one line stands for; `label` tells apart lines that differ in setting or sweep."""
+
+    method: str
+    skip: str
+    label: str
+
+
+class Point(NamedTuple):
+    """One seed at one number of search epochs."""
+
+    epoch: int
+    value: float
+
+
+Panels = dict[str, dict[Series, list[Point]]]
+
+
+def epoch_plots(sweeps: Sequence[SweepRows], comparison: Comparison, looks: Mapping[str, Look]) -> list[Plot]:
+    """Return the plots that the rows can fill.
+
+    test_accuracy: final test accuracy over the number of search epochs, one line per method and skip policy.
+    skips: skip connections in the derived genotype at every epoch of the searches that have them as candidates.
+    refilled: share of the channels that the main rule refills, at every milestone of the searches without them.
+    """
+    plots = []
+    if accuracy := _accuracy_panels(comparison):
+        figure = _figure(accuracy, looks, "search epochs", "test accuracy, final epoch (%)")
+        plots.append(
+            plot_of(
+                figure,
+                "test_accuracy",
+                "Test accuracy over search epochs",
+                "Every point is a search seed (the mean over its retrainings), lines join the means over seeds. "
+                "Hollow and dashed: searched. Filled and solid: allocated.",
+            )
+        )
+    if skips := _skip_panels(sweeps):
+        figure = _figure(skips, looks, "epoch of the search", "skip connections in the genotype", share_y=True)
+        figure.axes[0].yaxis.set_major_locator(MaxNLocator(integer=True))
+        plots.append(
+            plot_of(
+                figure,
+                "skips",
+                "Skip connections over the epochs of searched cells",
+                "How many edges, over both cells, would be skip connections if the search ended at that epoch. "
+                "A line that climbs toward all edges is a collapse.",
+            )
+        )
+    if refilled := _refilled_panels(sweeps, comparison):
+        figure = _figure(refilled, looks, "epoch of the search", "channels refilled by a skip (%)", share_y=True)
+        plots.append(
+            plot_of(
+                figure,
+                "refilled",
+                "Refilled channels over the epochs of searches without skips",
+                "Share of all channels that the main rule gives to skip connections, at every milestone; "
+                "every point is a seed.",
+            )
+        )
+    return plots
+
+
+def _accuracy_panels(comparison: Comparison) -> Panels:
+    panels: Panels = defaultdict(lambda: defaultdict(list))
+    for group in comparison.groups:
+        title = f"{group.group.space} on {group.group.data}, protocol {group.group.protocol}"
+        for skip, arm in ((SEARCHED, group.searched), (ALLOCATED, group.allocated)):
+            series = Series(group.group.method, skip, group.group.setting)
+            for seed in arm.seeds if arm else ():
+                panels[title][series].append(Point(group.group.epochs, 100 * seed.test_accuracy))
+    return panels
+
+
+def _skip_panels(sweeps: Iterable[SweepRows]) -> Panels:
+    panels: Panels = defaultdict(lambda: defaultdict(list))
+    rows = [row for sweep in sweeps for row in sweep.curves if row.skip == SEARCHED and row.skip_count is not None]
+    for row in sorted(rows, key=lambda row: (row.space, row.data, row.epochs, row.epoch, row.seed)):
+        title = f"{row.space} on {row.data}, search of {row.epochs} epochs"
+        series = Series(row.method, SEARCHED, f"{row.sweep} {row.setting}")
+        panels[title][series].append(Point(row.epoch, row.skip_count or 0.0))
+    return panels
+
+
+def _refilled_panels(sweeps: Iterable[SweepRows], comparison: Comparison) -> Panels:
+    panels: Panels = defaultdict(lambda: defaultdict(list))
+    ranking = comparison.main_rule.ranking if comparison.main_rule else None
+    rows = [
+        row
+        for sweep in sweeps
+        for row in sweep.allocations
+        if row.allocation == comparison.main_allocation and ranking in (None, row.ranking)
+    ]
+    for row in sorted(rows, key=lambda row: (row.space, row.data, row.epochs, row.ranking, row.epoch, row.seed)):
+        title = f"{row.space} on {row.data}, search of {row.epochs} epochs, {row.allocation} of {row.ranking}"
+        series = Series(row.method, ALLOCATED, f"{row.sweep} {row.setting}")
+        panels[title][series].append(Point(row.epoch, 100 * row.refilled_share))
+    return panels
+
+
+def _methods(panels: Panels) -> set[str]:
+    return {series.method for panel in panels.values() for series in panel}
+
+
+def _figure(panels: Panels, looks: Mapping[str, Look], x_label: str, y_label: str, share_y: bool = False) -> Figure:
+    """Return a figure with one panel per title, in their order, and one legend below all of them."""
+    num_columns = min(len(panels), _MAX_COLUMNS)
+    num_rows = -(-len(panels) // num_columns)
+    width = _PANEL_WIDTH * num_columns
+    handles = _legend_handles(panels, looks)
+    legend_columns = _legend_columns([str(handle.get_label()) for handle in handles], width)
+    height = _PANEL_HEIGHT * num_rows + 0.3 + 0.22 * -(-len(handles) // legend_columns)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    grid = list(figure.subplots(num_rows, num_columns, squeeze=False, sharey=share_y).flat)
+    for axes, (title, panel) in zip(grid, panels.items(), strict=False):
+        _draw_panel(axes, panel, looks)
+        axes.set_title(title, fontsize=10, loc="left")
+        axes.set_xlabel(x_label)
+    for axes in grid[::num_columns]:
+        axes.set_ylabel(y_label)
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=legend_columns, frameon=False, fontsize=9)
+    return figure
+
+
+def _draw_panel(axes: Axes, panel: dict[Series, list[Point]], looks: Mapping[str, Look]) -> None:
+    style_axes(axes)
+    epochs = sorted({point.epoch for points in panel.values() for point in points})
+    # All seeds of all epochs would be a carpet: of long curves, about as many epochs get points as the axis has ticks.
+    dotted = set(epochs[:: -(-len(epochs) // _MAX_TICKS)]) | {epochs[-1]}
+    step = _step(sorted(dotted), len(panel))
+    for index, series in enumerate(sorted(panel)):
+        shift = (index - (len(panel) - 1) / 2) * step
+        look, is_allocated = looks[series.method], series.skip == ALLOCATED
+        by_epoch: dict[int, list[float]] = defaultdict(list)
+        for point in panel[series]:
+            by_epoch[point.epoch].append(point.value)
+        x = [epoch + shift for epoch in sorted(by_epoch)]
+        means = [sum(by_epoch[epoch]) / len(by_epoch[epoch]) for epoch in sorted(by_epoch)]
+        axes.plot(x, means, color=look.color, linestyle="-" if is_allocated else "--", linewidth=1.8, zorder=2)
+        if len(x) == 1:  # a line of one point is not seen
+            axes.plot(x, means, color=look.color, marker="_", markersize=22, markeredgewidth=1.8, zorder=2)
+        points = _side_by_side([point for point in panel[series] if point.epoch in dotted], 0.3 * step)
+        axes.plot(
+            [x + shift for x, _ in points],
+            [value for _, value in points],
+            linestyle="none",
+            marker=look.marker,
+            markersize=5,
+            markeredgewidth=1.1,
+            markeredgecolor=look.color,
+            markerfacecolor=look.color if is_allocated else "white",
+            alpha=0.8,
+            zorder=3,
+            rasterized=len(points) > _MANY_POINTS,
+        )
+    if len(epochs) <= _MAX_TICKS:
+        axes.set_xticks(epochs)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if len(epochs) == 1:
+        axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
+
+
+def _step(epochs: Sequence[int], num_series: int) -> float:
+    """Return how far apart, in epochs, two lines put their points of one epoch: seen, but far from the next epoch."""
+    extent = max(2, epochs[-1] - epochs[0])
+    gap = min((after - before for before, after in itertools.pairwise(epochs)), default=1)
+    return min(0.018 * extent if len(epochs) > 1 else 0.1, 0.5 * gap / num_series)
+
+
+def _side_by_side(points: Sequence[Point], distance: float) -> list[tuple[float, float]]:
+    """Return the positions of the points, equal ones a small distance apart, so that each is seen."""
+    positions = []
+    for point, count in Counter(points).items():
+        positions += [(point.epoch + (i - (count - 1) / 2) * distance, point.value) for i in range(count)]
+    return positions
+
+
+def _legend_handles(panels: Panels, looks: Mapping[str, Look]) -> list[Line2D]:
+    """Return the legend: methods by color and marker; where both policies are drawn, also their line styles."""
+    policies = {series.skip for panel in panels.values() for series in panel}
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=looks[method].color,
+            linestyle="-" if ALLOCATED in policies else "--",
+            marker=looks[method].marker,
+            markerfacecolor=looks[method].color if ALLOCATED in policies else "white",
+            markersize=5,
+            linewidth=1.8,
+            label=method,
+        )
+        for method in sorted(_methods(panels))
+    ]
+    if len(policies) > 1:
+        handles += [
+            Line2D([], [], color="black", linestyle="--", marker="o", markerfacecolor="white", label=SEARCHED),
+            Line2D([], [], color="black", linestyle="-", marker="o", label=ALLOCATED),
+        ]
+    return handles
+
+
+def _legend_columns(labels: Sequence[str], width: float) -> int:
+    """Return how many columns a legend of a width in inches can have."""
+    if sum(_HANDLE_WIDTH + _CHARACTER_WIDTH * len(label) for label in labels) <= width:
+        return len(labels)
+    return max(1, int(width / (_HANDLE_WIDTH + _CHARACTER_WIDTH * max(map(len, labels)))))

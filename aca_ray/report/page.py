@@ -1,0 +1,101 @@
+"""The report: one page that needs nothing but itself, and the files beside it.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
+
+from aca_ray.comparison import Comparison, SweepRows
+from aca_ray.report.drawings import NetworkOf, make_drawings
+from aca_ray.report.markdown import report_markdown
+from aca_ray.report.plots import make_plots
+from aca_ray.report.sections import make_sections
+from aca_ray.report.summary import summary
+from aca_ray.report.table import to_latex
+from aca_ray.report.tables import write_tables
+from aca_ray.storage import StoragePath, write_bytes
+
+_MOST_EMBEDDED_BYTES = 100_000
+_FILES = {
+    "report.md": "this report as Markdown",
+    "comparison.csv": "every method and baseline: means, intervals, tests",
+    "comparison.parquet": "the same as Parquet",
+    "evaluations.csv": "every retrained network",
+    "evaluations.parquet": "the same as Parquet",
+    "curves.parquet": "every epoch of every search",
+    "allocations.csv": "every rule at every milestone",
+    "edges.parquet": "the kept share of every edge at every milestone",
+    "trials.parquet": "every trial: state, device, versions, resumptions",
+    "costs.csv": "the cost of every arm",
+    "correlations.csv": "supernet against retrained accuracy",
+    "stability.csv": "agreement of milestones",
+    "refill.csv": "refilled share per stage and edge, at every milestone",
+    "ranker_agreement.csv": "agreement of rankers",
+    "provenance.csv": "where the numbers come from",
+    "checklist.csv": "the checklist",
+}
+
+
+def write_report(
+    comparison: Comparison, sweeps: Sequence[SweepRows], folder: StoragePath, title: str, network_of: NetworkOf
+) -> list[StoragePath]:
+    """Write report.html and what belongs to it, each file whole or not at all, and return the paths.
+
+    Args:
+        comparison: what is reported.
+        sweeps: the rows that it was made from.
+        folder: where the files go: report.html, report.md, rows as CSV and Parquet, plots as SVG, tables as LaTeX.
+        title: of the page.
+        network_of: returns genotype and plan that an evaluation retrained, to be drawn.
+    """
+    plots = make_plots(sweeps, comparison)
+    sections = make_sections(comparison, sweeps, plots)
+    sentences = summary(comparison, sweeps)
+    paths = write_tables(comparison, sweeps, folder)
+    paths += [write_bytes(folder / f"{plot.name}.svg", plot.svg) for plot in plots]
+    paths += [
+        write_bytes(folder / "tables" / f"{table.key}.tex", to_latex(table).encode())
+        for section in sections
+        for table in section.tables
+    ]
+    markdown = report_markdown(title, sentences, sections, comparison.notes)
+    paths.append(write_bytes(folder / "report.md", markdown.encode()))
+    beside = Path(__file__).parent
+    environment = Environment(
+        loader=FileSystemLoader(beside),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    page = environment.get_template("page.html.jinja").render(
+        title=title,
+        summary=sentences,
+        sections=sections,
+        drawings=make_drawings(comparison, sweeps, network_of),
+        notes=comparison.notes,
+        files=[(name, text, _address(folder / name)) for name, text in _FILES.items()],
+        style=Markup((beside / "page.css").read_text(encoding="utf-8")),
+        script=Markup((beside / "page.js").read_text(encoding="utf-8")),
+        data_address=_data_address,
+        Markup=Markup,
+    )
+    return [*paths, write_bytes(folder / "report.html", page.encode())]
+
+
+def _address(path: StoragePath) -> str:
+    """Return a small CSV file as an address that holds it, of others the name."""
+    if path.suffix == ".csv" and len(content := path.read_bytes()) <= _MOST_EMBEDDED_BYTES:
+        return _data_address(content, "text/csv")
+    return path.name
+
+
+def _data_address(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,48 @@
+"""Where a row of a table belongs: space, data, protocol, and what differs in the rest of the setting.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from aca_ray.report.formats import words
+from aca_ray.report.table import Cell, Column
+
+
+def setting_labels(settings: Iterable[str]) -> dict[str, str]:
+    """Return, per setting (canonical JSON), what tells it from the others; empty when there is but one."""
+    flat = {setting: dict(_flattened(json.loads(setting))) for setting in settings}
+    keys = sorted({key for values in flat.values() for key in values})
+    differing = [key for key in keys if len({repr(values.get(key)) for values in flat.values()}) > 1]
+    return {
+        setting: ", ".join(f"{key} {values[key]}" for key in differing if key in values)
+        for setting, values in flat.items()
+    }
+
+
+def place_columns(rows: Sequence[Any]) -> tuple[tuple[Column, ...], Callable[[Any], tuple[Cell, ...]]]:
+    """Return the columns of what differs between rows in sweep, space, data, protocol and setting, and their cells."""
+    names = [
+        name for name in ("sweep", "space", "data", "protocol") if len({getattr(row, name, None) for row in rows}) > 1
+    ]
+    labels = setting_labels({row.setting for row in rows if hasattr(row, "setting")})
+    has_settings = len(labels) > 1
+
+    def cells(row: Any) -> tuple[Cell, ...]:
+        found = [words(getattr(row, name)) for name in names]
+        return tuple([*found, words(labels[row.setting])] if has_settings else found)
+
+    shown = [*names, "setting"] if has_settings else names
+    return tuple(Column(name, "text") for name in shown), cells
+
+
+def _flattened(value: Any, path: str = "") -> Iterable[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key in sorted(value):
+            yield from _flattened(value[key], f"{path}.{key}" if path else key)
+    elif value is not None:
+        yield path, value

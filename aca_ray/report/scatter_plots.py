@@ -1,0 +1,99 @@
+"""Accuracy against what it costs: parameters, and seconds of search and retraining.
+
+Source: ours; that accuracy is shown at equal cost follows Lindauer & Hutter 2020.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter
+
+from aca_ray.comparison import ALLOCATED, SEARCHED, Arm, Comparison, SeedMean
+from aca_ray.report.figures import Look, Plot, plot_of, style_axes
+
+_PANEL_WIDTH, _PANEL_HEIGHT = 5.6, 3.9  # inches
+_MANY_POINTS = 3_000
+
+Value = Callable[[SeedMean], float | None]
+
+
+def scatter_plots(comparison: Comparison, looks: Mapping[str, Look]) -> list[Plot]:
+    """Return accuracy against parameters, and against the seconds of search and retraining where they are known."""
+    arms: dict[str, list[tuple[str, str, Arm]]] = defaultdict(list)
+    for group in comparison.groups:
+        title = f"{group.group.space} on {group.group.data}, protocol {group.group.protocol}"
+        for skip, arm in ((SEARCHED, group.searched), (ALLOCATED, group.allocated)):
+            if arm is not None:
+                arms[title].append((group.group.method, skip, arm))
+    if not arms:
+        return []
+    reading = "Every point is a search seed: hollow searched, filled allocated; the cross is the mean of an arm. "
+    plots = [
+        plot_of(
+            _figure(arms, looks, lambda seed: seed.parameters, "parameters"),
+            "accuracy_parameters",
+            "Test accuracy against parameters",
+            f"{reading}Better is up, smaller is left.",
+        )
+    ]
+    if any(_seconds(seed) is not None for panel in arms.values() for _, _, arm in panel for seed in arm.seeds):
+        plots.append(
+            plot_of(
+                _figure(arms, looks, _seconds, "seconds of search and one retraining"),
+                "accuracy_cost",
+                "Test accuracy against cost",
+                f"{reading}Better is up, cheaper is left. Seconds compare only where the devices are the same.",
+            )
+        )
+    return plots
+
+
+def _seconds(seed: SeedMean) -> float | None:
+    return None if seed.search_seconds is None else seed.search_seconds + seed.evaluation_seconds
+
+
+def _figure(
+    arms: Mapping[str, Sequence[tuple[str, str, Arm]]], looks: Mapping[str, Look], value: Value, x_label: str
+) -> Figure:
+    num_columns = min(2, len(arms))
+    num_rows = -(-len(arms) // num_columns)
+    figure = Figure(figsize=(_PANEL_WIDTH * num_columns, _PANEL_HEIGHT * num_rows), layout="constrained")
+    grid = list(figure.subplots(num_rows, num_columns, squeeze=False).flat)
+    for axes, (title, panel) in zip(grid, arms.items(), strict=False):
+        style_axes(axes)
+        for method, skip, arm in panel:
+            points = [(x, 100 * seed.test_accuracy) for seed in arm.seeds if (x := value(seed)) is not None]
+            if not points:
+                continue
+            xs, ys = zip(*points, strict=True)
+            look, is_allocated = looks[method], skip == ALLOCATED
+            axes.plot(
+                xs,
+                ys,
+                linestyle="none",
+                marker=look.marker,
+                markersize=5,
+                markeredgecolor=look.color,
+                markerfacecolor=look.color if is_allocated else "white",
+                alpha=0.8,
+                rasterized=len(points) > _MANY_POINTS,
+            )
+            axes.plot(sum(xs) / len(xs), sum(ys) / len(ys), marker="P" if is_allocated else "+", color=look.color, ms=9)
+        axes.set_title(title, fontsize=10, loc="left")
+        axes.set_xlabel(x_label)
+        axes.xaxis.set_major_formatter(EngFormatter())
+        axes.set_ylabel("test accuracy, final epoch (%)")
+    for axes in grid[len(arms) :]:
+        axes.set_visible(False)
+    methods = sorted({method for panel in arms.values() for method, _, _ in panel})
+    handles = [
+        Line2D([], [], linestyle="none", color=looks[method].color, marker=looks[method].marker, label=method)
+        for method in methods
+    ]
+    columns = max(1, int(_PANEL_WIDTH * num_columns / 1.9))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
+    return figure

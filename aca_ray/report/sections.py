@@ -1,0 +1,156 @@
+"""The sections of a report, in the order in which they are read.
+
+Source: ours; what a report of an architecture search must hold follows Lindauer & Hutter 2020.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aca_ray.comparison import Comparison, SweepRows
+from aca_ray.report.accuracy_tables import (
+    accuracy_tables,
+    control_tables,
+    difference_tables,
+    random_baseline_tables,
+    variance_tables,
+)
+from aca_ray.report.figures import Plot
+from aca_ray.report.panel_tables import (
+    collapse_tables,
+    correlation_tables,
+    cost_tables,
+    ranker_agreement_tables,
+    refill_tables,
+    stability_tables,
+)
+from aca_ray.report.provenance_tables import checklist_tables, failure_tables, provenance_tables
+from aca_ray.report.table import Table
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section.
+
+    Attributes:
+        key: names it in links.
+        reading: a sentence or two: what is here and how to read it.
+        missing: what is said where there is neither table nor plot.
+    """
+
+    key: str
+    title: str
+    reading: str
+    missing: str
+    tables: tuple[Table, ...] = ()
+    plots: tuple[Plot, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to show."""
+        return not self.tables and not self.plots
+
+
+def make_sections(comparison: Comparison, sweeps: Sequence[SweepRows], plots: Sequence[Plot]) -> tuple[Section, ...]:
+    """Return the sections, also those that have nothing to show."""
+
+    def named(*prefixes: str) -> tuple[Plot, ...]:
+        return tuple(plot for plot in plots if plot.name.startswith(prefixes))
+
+    rule = f" Allocated means: {comparison.main_rule.label}." if comparison.main_rule else ""
+    return (
+        Section(
+            "accuracy",
+            "Accuracy",
+            "What every method reaches with the cells as searched, and with channels allocated instead of skip "
+            f"connections.{rule}",
+            "No evaluation is finished yet.",
+            accuracy_tables(comparison),
+            named("test_accuracy"),
+        ),
+        Section(
+            "differences",
+            "Allocated against searched",
+            "The difference that each search seed shows between the two; only an interval that excludes 0, and a "
+            "p-value that stays below 0.05 after Holm's correction, tell of one.",
+            "No method has networks of both kinds yet.",
+            difference_tables(comparison),
+        ),
+        Section(
+            "variance",
+            "Search seeds and retraining seeds",
+            "How much of the scatter comes from the search and how much from retraining: more seeds of the larger one "
+            "make the interval shorter.",
+            "No search is retrained with several seeds, so the two can't be told apart.",
+            variance_tables(comparison),
+        ),
+        Section(
+            "controls",
+            "Controls",
+            "The same searches with channels given away by another rule: what is left of the difference is due to the "
+            "ranking.",
+            "No control is evaluated (evaluation.controls of the spec).",
+            control_tables(comparison),
+        ),
+        Section(
+            "random",
+            "Random architectures",
+            "A search that does not beat random architectures of its own space has found nothing.",
+            "No random_search under the same protocol is among the methods: whether a search beats chance is open.",
+            random_baseline_tables(comparison),
+        ),
+        Section(
+            "cost",
+            "Cost",
+            "What an accuracy costs in seconds, memory and size, and which arms are worth it.",
+            "No evaluation is finished yet.",
+            cost_tables(comparison),
+            named("accuracy_"),
+        ),
+        Section(
+            "collapse",
+            "Collapse",
+            "Whether searches end in skip connections, and whether the accuracy of the supernet would have told.",
+            "No search has finished an epoch yet.",
+            correlation_tables(comparison) + collapse_tables(comparison),
+            named("skips"),
+        ),
+        Section(
+            "channels",
+            "Channel allocation",
+            "Which channels skip connections refill, and how far ranks agree between epochs, seeds and rankers.",
+            "No search has had its channels ranked yet.",
+            stability_tables(comparison) + ranker_agreement_tables(comparison) + refill_tables(comparison),
+            named("refilled", "kept_share"),
+        ),
+        Section(
+            "alphas",
+            "Mixing weights",
+            "How the weights of the candidate operations went, epoch by epoch.",
+            "The records hold no mixing weights by epoch: they are of an older version, or no search has begun.",
+            (),
+            named("alphas"),
+        ),
+        Section(
+            "provenance",
+            "Provenance",
+            "Code, packages, data, seeds, hardware and resumptions behind the numbers.",
+            "The records say nothing yet.",
+            provenance_tables(comparison),
+        ),
+        Section(
+            "checklist",
+            "Checklist",
+            "What a reviewer asks of an architecture search.",
+            "The sweep can answer nothing yet.",
+            checklist_tables(comparison),
+        ),
+        Section(
+            "failed",
+            "Failed trials",
+            "What is missing from the tables above because it ended in an error.",
+            "No trial has failed.",
+            failure_tables(sweeps),
+        ),
+    )

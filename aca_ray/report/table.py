@@ -1,0 +1,132 @@
+"""A table for people, made once and written as text, Markdown or LaTeX; the page writes it as HTML.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+WIDTH = 120
+MISSING = "-"
+_LATEX = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        **{character: f"${character}$" for character in "<>|"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "±": r"$\pm$",
+    }
+)
+
+
+class Cell(NamedTuple):
+    """What a cell shows, and the number that sorting compares; None where there is none, which stands last."""
+
+    text: str
+    value: float | None = None
+
+
+class Column(NamedTuple):
+    """A column: `number` stands right and sorts by value, `text` is short and is not wrapped, `prose` is."""
+
+    name: str
+    kind: Literal["number", "text", "prose"] = "number"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for people.
+
+    Attributes:
+        key: names it in files and links: letters, digits, hyphens.
+        title: what it is about.
+        caption: one sentence or two: what it shows and how to read it.
+        columns: the first one names the row.
+        rows: one cell per column; there may be none.
+        more: what was left out and where it is; empty when nothing was.
+    """
+
+    key: str
+    title: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    more: str = ""
+
+    @property
+    def texts(self) -> list[tuple[str, ...]]:
+        """The header and the rows as texts."""
+        return [
+            tuple(column.name for column in self.columns),
+            *(tuple(cell.text for cell in row) for row in self.rows),
+        ]
+
+
+def to_text(table: Table) -> str:
+    """Return the title and the table in columns of fixed width."""
+    widths = [max(map(len, column)) for column in zip(*table.texts, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (
+            cell.rjust(width) if column.kind == "number" else cell.ljust(width)
+            for cell, width, column in zip(cells, widths, table.columns, strict=True)
+        )
+        return "  ".join(padded).rstrip()
+
+    header, *rows = table.texts
+    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+    return "\n".join([wrapped(table.title), line(header), rule, *map(line, rows)])
+
+
+def to_markdown(table: Table) -> str:
+    """Return the title as a heading of the third level, the caption, and the table."""
+
+    def line(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+
+    header, *rows = table.texts
+    marks = ["---:" if column.kind == "number" else "---" for column in table.columns]
+    body = "\n".join([line(header), line(marks), *map(line, rows)])
+    return "\n\n".join(filter(None, [f"### {table.title}", table.caption, body, table.more]))
+
+
+def to_latex(table: Table) -> str:
+    r"""Return a tabular (package booktabs) for \input into a table environment; title and caption are its comments."""
+    kinds = {"number": "r", "text": "l", "prose": r"p{0.3\linewidth}"}
+    header, *rows = (" & ".join(map(escape_latex, row)) + r" \\" for row in table.texts)
+    comments = [f"% {line}" for text in (table.title, table.caption, table.more) for line in text.splitlines()]
+    return "\n".join(
+        [
+            *comments,
+            rf"\begin{{tabular}}{{{''.join(kinds[column.kind] for column in table.columns)}}}",
+            r"\toprule",
+            header,
+            r"\midrule",
+            *rows,
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )
+
+
+def escape_latex(text: str) -> str:
+    """Return text that LaTeX sets as it stands; a leading bracket would be an argument of the row's end before it."""
+    escaped = text.translate(_LATEX)
+    return f"{{{escaped[0]}}}{escaped[1:]}" if escaped[:1] in {"[", "*"} else escaped
+
+
+def key_of(text: str) -> str:
+    """Return a text as a name for files and links."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def wrapped(text: str, first: str = "", rest: str = "  ") -> str:
+    """Return a text in lines of at most 120 characters."""
+    return textwrap.fill(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)

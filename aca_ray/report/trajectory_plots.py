@@ -1,0 +1,116 @@
+"""The mixing weights of every edge over the epochs of a search, as small multiples.
+
+All panels of a cell are drawn in one pair of axes: fourteen axes would take ten times as long.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PatchCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from aca_ray.comparison import MixingTrajectory, SweepRows
+from aca_ray.report.colors import COLORS, GRAY, LIGHT_GRAY
+from aca_ray.report.figures import Plot, plot_of
+from aca_ray.report.table import key_of
+
+_PANELS_IN_A_ROW = 7
+_WIDTH, _ROW_HEIGHT = 11.2, 1.15  # inches
+_GAP = 0.12  # between panels, of a panel's width
+_TITLE_HEIGHT = 0.3  # above a panel, of its height
+_STYLES = ("-", "--", ":")
+_MOST_PLOTS = 12
+_MOST_POINTS = 50  # of a line: more are not seen, and would be megabytes
+_LEAST_EXTENT = 1e-3  # of weights; records hold four decimals
+
+Key = tuple[str, str, str]  # method, skip, space
+
+
+def trajectory_plots(sweeps: Sequence[SweepRows]) -> list[Plot]:
+    """Return one plot per method, skip policy and space: of the lowest seed of the largest budget."""
+    chosen: dict[Key, list[MixingTrajectory]] = {}
+    trajectories = [trajectory for sweep in sweeps for trajectory in sweep.trajectories]
+    for trajectory in sorted(trajectories, key=lambda one: (-one.epochs[-1], one.seed, one.search)):
+        cells = chosen.setdefault((trajectory.method, trajectory.skip, trajectory.space), [trajectory])
+        if trajectory.search == cells[0].search and trajectory.cell_type not in {cell.cell_type for cell in cells}:
+            cells.append(trajectory)
+    left_out = len(chosen) - _MOST_PLOTS
+    more = f" Not drawn: {left_out} more methods and policies." if left_out > 0 else ""
+    return [_plot(key, cells, more) for key, cells in sorted(chosen.items())[:_MOST_PLOTS]]
+
+
+def _plot(key: Key, cells: Sequence[MixingTrajectory], more: str) -> Plot:
+    method, skip, space = key
+    low = min(float(np.nanmin(cell.weights)) for cell in cells)
+    high = max(float(np.nanmax(cell.weights)) for cell in cells)
+    return plot_of(
+        _figure(sorted(cells, key=lambda cell: cell.cell_type), low, max(high - low, _LEAST_EXTENT)),
+        f"alphas_{key_of(' '.join(key))}",
+        f"Mixing weights of {method}, {skip}, in {space}",
+        f"One panel per edge, one line per candidate operation; weights from {low:.3f} below to {high:.3f} above, "
+        f"epochs {cells[0].epochs[0]} to {cells[0].epochs[-1]} from left to right. Shown: seed {cells[0].seed}, the "
+        f"lowest one of the largest budget. A line that leaves the others is a choice.{more}",
+    )
+
+
+def _figure(cells: Sequence[MixingTrajectory], low: float, extent: float) -> Figure:
+    names = sorted({name for cell in cells for name in cell.candidates})
+    heights = [_ROW_HEIGHT * -(-len(cell.edges) // _PANELS_IN_A_ROW) + 0.3 for cell in cells]
+    legend_rows = -(-len(names) // 6)
+    figure = Figure(figsize=(_WIDTH, sum(heights) + 0.25 * legend_rows + 0.1))
+    top = figure.get_figheight()
+    offset = 0.0
+    for cell, height in zip(cells, heights, strict=True):
+        axes = figure.add_axes((0.01, (top - offset - height) / top, 0.98, (height - 0.3) / top))
+        offset += height
+        axes.set_axis_off()
+        axes.set_title(f"{cell.cell_type} cell", fontsize=10, loc="left", pad=4)
+        _draw(axes, cell, names, (cell.weights - low) / extent)
+    handles = [Line2D([], [], color=_color(i), linestyle=_style(i), label=name) for i, name in enumerate(names)]
+    figure.legend(handles=handles, loc="lower center", ncols=6, frameon=False, fontsize=8)
+    return figure
+
+
+def _draw(axes: Axes, cell: MixingTrajectory, names: Sequence[str], heights: NDArray[np.float32]) -> None:
+    num_rows = -(-len(cell.edges) // _PANELS_IN_A_ROW)
+    shown = np.unique(np.linspace(0, len(cell.epochs) - 1, _MOST_POINTS).round().astype(int))
+    x = shown / (len(cell.epochs) - 1) if len(cell.epochs) > 1 else np.array([0.5])
+    frames, lines, colors, styles = [], [], [], []
+    for index, edge in enumerate(cell.edges):
+        left = (index % _PANELS_IN_A_ROW) * (1 + _GAP)
+        bottom = (num_rows - 1 - index // _PANELS_IN_A_ROW) * (1 + _TITLE_HEIGHT)
+        frames.append(Rectangle((left, bottom), 1, 1))
+        axes.text(left, bottom + 1.04, edge.replace("->", "\N{RIGHTWARDS ARROW}"), fontsize=7, va="bottom", color=GRAY)
+        for candidate, name in enumerate(cell.candidates):
+            y = heights[shown, index, candidate]
+            offered = np.isfinite(y)
+            if not offered.any():
+                continue
+            style = names.index(name)
+            points = np.column_stack([left + x[offered], bottom + y[offered]])
+            if len(points) == 1:  # a line of one point is not seen
+                points = points + np.array([[-0.04, 0.0], [0.04, 0.0]])
+            lines.append(points)
+            colors.append(_color(style))
+            styles.append(_style(style))
+    axes.add_collection(PatchCollection(frames, facecolor="none", edgecolor=LIGHT_GRAY, linewidth=0.8))
+    axes.add_collection(LineCollection(lines, colors=colors, linestyles=styles, linewidths=1.2))
+    axes.set_xlim(-0.02, _PANELS_IN_A_ROW * (1 + _GAP) - _GAP + 0.02)
+    axes.set_ylim(-0.03, num_rows * (1 + _TITLE_HEIGHT))
+
+
+def _color(index: int) -> str:
+    return COLORS[index % len(COLORS)]
+
+
+def _style(index: int) -> Any:
+    return _STYLES[index // len(COLORS) % len(_STYLES)]
