@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from aca_ray.errors import ConfigError, ExportError, unknown_name
+from aca_ray.errors import ConfigError, ExportError
 from aca_ray.exports.network import ExportedNetwork, Standalone, logits_of, stand_alone
 from aca_ray.space import network_json
 from aca_ray.storage import StoragePath, write_bytes
@@ -31,28 +31,41 @@ class Format:
     make: Callable[[ExportedNetwork, Standalone], Made]
 
 
-def write_export(exported: ExportedNetwork, form: str, path: StoragePath) -> tuple[list[StoragePath], float]:
-    """Write a network in a format; return its files, and the largest difference of logits that the check has seen.
+@dataclass(frozen=True)
+class Export:
+    """What was written.
+
+    Attributes:
+        network: the network.
+        files: its files, the one that was asked for first.
+        difference: the largest difference of logits to the network in memory that the check has seen.
+    """
+
+    network: ExportedNetwork
+    files: tuple[StoragePath, ...]
+    difference: float
+
+
+def write_export(exported: ExportedNetwork, form: str, path: StoragePath) -> Export:
+    """Write a network in a format.
 
     Args:
         exported: the network.
         form: name of the format.
-        path: the file, with the suffix of the format; a second one lies beside it under another suffix.
+        path: the file, with the suffix of the format; weights of a Python file lie beside it, with the suffix .pt.
 
     Raises:
-        ConfigError: the format is unknown, or the file has another suffix.
+        ConfigError: the file has another suffix.
         ExportError: a package that the format needs is missing, or what was made computes something else; nothing is
             written.
         StorageError: the file can't be written; what stood there is untouched.
     """
-    if form not in FORMATS:
-        raise ConfigError(unknown_name("format", "format", form, FORMATS))
     chosen = FORMATS[form]
     if path.suffix != chosen.suffix:
         raise ConfigError(f"out: must end in {chosen.suffix} for the format {form}, found {path}")
     contents, difference = chosen.make(exported, stand_alone(exported))
-    written = [write_bytes(path.with_name(f"{path.stem}{suffix}"), content) for suffix, content in contents.items()]
-    return written[::-1], difference
+    files = [write_bytes(path.with_name(f"{path.stem}{suffix}"), content) for suffix, content in contents.items()]
+    return Export(exported, tuple(reversed(files)), difference)
 
 
 def _python(exported: ExportedNetwork, network: Standalone) -> Made:
@@ -85,7 +98,7 @@ def _onnx(exported: ExportedNetwork, network: Standalone) -> Made:
         for edge in cell.edges
     ):
         raise ExportError(
-            f"onnx: {exported.name} has the operation noise, whose draws onnxruntime can't repeat; choose another format"
+            f"onnx: {exported.name} has the operation noise, which onnxruntime can't repeat; choose another format"
         )
     try:
         import onnx

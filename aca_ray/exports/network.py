@@ -17,7 +17,7 @@ from aca_ray.evaluation import Protocol
 from aca_ray.exports.source import python_source
 from aca_ray.nn import Cost, DerivedNetwork, num_parameters
 from aca_ray.nn.cost import count_macs
-from aca_ray.space import ChannelPlan, Genotype
+from aca_ray.space import ChannelPlan, Genotype, stage_of_cell
 
 TOLERANCE = 1e-4  # of logits; relative to the largest where that is above 1
 CHECKED_IMAGES = 3
@@ -77,6 +77,26 @@ class ExportedNetwork:
         """Return (N, C, H, W) standard normal noise of the size of the images."""
         generator = torch.Generator().manual_seed(seed)
         return torch.randn(num_images, self.images.channels, self.images.height, self.images.width, generator=generator)
+
+    def widths(self) -> dict[int, int]:
+        """Return the channels of an edge by stage, of the stages that the network has."""
+        cells = self.protocol.num_cells
+        stages = [stage_of_cell(index, cells) for index in range(cells)]
+        return {stage: self.protocol.channels * 2 ** ((stage + 1) // 2) for stage in stages}
+
+    def summary(self) -> str:
+        """Return in words what the network is and what it costs."""
+        images, cost, genotype = self.images, self.cost(), self.genotype
+        num_edges = len(genotype.normal.edges) + len(genotype.reduce.edges)
+        refilled = "" if self.plan is None else f", {100 * self.plan.refilled_share:.1f} % of channels refilled"
+        tested = "" if self.test_accuracy is None else f"; test accuracy {100 * self.test_accuracy:.2f} %"
+        size = f"{images.channels}x{images.height}x{images.width}"
+        return (
+            f"{self.name} ({self.protocol.name}, {images.num_classes} classes of {size})\n"
+            f"{self.origin}{tested}\n"
+            f"{cost.parameters:,} parameters, {cost.macs:,} MACs; "
+            f"{genotype.num_skips} of {num_edges} edges are skips{refilled}"
+        )
 
     def cost(self) -> Cost:
         """Return parameters and MACs, without an auxiliary tower."""

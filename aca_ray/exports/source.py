@@ -133,7 +133,7 @@ def _summary(metadata: Mapping[str, Any]) -> str:
     tested = "" if accuracy is None else f" Its test accuracy is {100 * accuracy:.2f} %."
     return (
         f"{metadata['origin']}.{tested} {metadata['parameters']:,} parameters, {metadata['macs']:,} "
-        f"multiply-accumulates an image. Made by aca_ray {metadata['aca_ray_version']} with torch {metadata['torch_version']}."
+        f"multiply-accumulates an image. By aca_ray {metadata['aca_ray_version']}, torch {metadata['torch_version']}."
     )
 
 
