@@ -20,6 +20,7 @@ from aca_ray.space.candidates import SKIP, published_name
 from aca_ray.space.genotype import CellGenotype
 
 WIDTH = 88
+_EDGE_INDENT = 12  # in the body of a cell's class, which is indented by 4
 
 # In the order of a file: what a part needs stands above it.
 _PARTS = (
@@ -229,13 +230,21 @@ def _node_lines(genotype: CellGenotype, num_inputs: int) -> list[str]:
 def _edge(operation: str, module: nn.Module, stride: int, place: str) -> str:
     """Return the expression of an edge of the network."""
     if isinstance(module, AllocatedEdge):
-        return (
-            f"AllocatedEdge({_operation(operation, str(len(module.kept)), stride)}, KEPT[{place}], channels, {stride})"
-        )
+        arguments = [_operation(operation, str(len(module.kept)), stride), f"KEPT[{place}]", "channels", str(stride)]
+        return _edge_call("AllocatedEdge", arguments)
     inner = getattr(module, "inner", module)
     # A skip stands in for an operation that keeps no channel.
     is_skip = isinstance(inner, nn.Identity) or type(inner).__name__ == "FactorizedReduce"
     return _operation(SKIP if is_skip else operation, "channels", stride)
+
+
+def _edge_call(name: str, arguments: Sequence[str]) -> str:
+    """Return a call on one line, or if that and a comma behind it are too long, an argument a line."""
+    line = f"{name}({', '.join(arguments)})"
+    if 4 + _EDGE_INDENT + len(line) < WIDTH:
+        return line
+    margin = " " * _EDGE_INDENT
+    return "\n".join([f"{name}(", *(f"{margin}    {argument}," for argument in arguments), f"{margin})"])
 
 
 def _operation(operation: str, channels: str, stride: int) -> str:

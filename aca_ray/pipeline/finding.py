@@ -9,6 +9,7 @@ from aca_ray.errors import ConfigError, unknown_name
 from aca_ray.pipeline.manifest import find_sweep, sweep_names
 from aca_ray.space import PUBLISHED
 from aca_ray.storage import StoragePath, TrialRecord, storage_path
+from aca_ray.storage.record import FILE_NAME
 
 _MOST_LISTED = 12
 
@@ -27,11 +28,12 @@ def find_trial(name: str, storage: StoragePath) -> StoragePath | None:
     if name in PUBLISHED or name.startswith("|"):
         return None
     path = storage_path(name)
-    if path.is_file() and TrialRecord.read(path.parent) is None:
+    is_file = path.is_file()
+    folder = path.parent if is_file else path
+    if (folder / FILE_NAME).is_file():
+        return folder.resolve()
+    if is_file:
         return None
-    for folder in (path, path.parent):
-        if path.exists() and TrialRecord.read(folder) is not None:
-            return folder.resolve()
     sweep, _, prefix = name.rpartition("/")
     known = _trials(find_sweep(sweep, storage).folder.path) if sweep else _all_trials(storage)
     found = [folder for folder in known if _is_called(folder, prefix)]
@@ -55,7 +57,7 @@ def _trials(sweep: StoragePath) -> list[StoragePath]:
     """Return the folders of a sweep's trials, the retrainings first."""
     paths: list[StoragePath] = []
     for kind in ("evaluations", "searches"):
-        paths += sorted(sweep.glob(f"{kind}/*/record.json"))
+        paths += sorted(sweep.glob(f"{kind}/*/{FILE_NAME}"))
     return [path.parent for path in paths]
 
 
