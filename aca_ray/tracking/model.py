@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mlflow
-import numpy as np
 from mlflow.exceptions import MlflowException
-from mlflow.models import infer_signature
 
 from aca_ray.errors import StorageError
 from aca_ray.tracking.store import Store
+
+if TYPE_CHECKING:
+    import numpy as np
+    from mlflow.entities import Run
 
 MODEL = "network"
 _REQUIREMENTS = ("mlflow", "numpy", "torch")
@@ -46,15 +48,23 @@ def log_model(
     Raises:
         StorageError: MLflow has no run of the retraining, or can't be reached, or refuses.
     """
-    from mlflow import pytorch  # loads torch, which the rest of tracking does without
+    # Here, because the sweep's driver imports this package and would wait for them, torch among them.
+    from mlflow import pytorch
+    from mlflow.models import infer_signature
 
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(store.uri)
     try:
+        run = _run_of(store, sweep, fingerprint)
+        # Else it would become one of the process's own experiment, which is another.
+        model = store.client().create_logged_model(
+            run.info.experiment_id, MODEL, source_run_id=run.info.run_id, params=run.data.params
+        )
         logged = pytorch.log_model(
             network,
             name=MODEL,
-            run_id=_run_of(store, sweep, fingerprint),
+            model_id=model.model_id,
+            run_id=run.info.run_id,
             signature=infer_signature(images, logits),
             input_example=images,
             serialization_format="pt2",
@@ -71,8 +81,8 @@ def log_model(
     return str(logged.model_uri) if register is None else f"models:/{register}/{logged.registered_model_version}"
 
 
-def _run_of(store: Store, sweep: str, fingerprint: str) -> str:
-    """Return the id of a retraining's run."""
+def _run_of(store: Store, sweep: str, fingerprint: str) -> Run:
+    """Return a retraining's run."""
     client = store.client()
     experiment = client.get_experiment_by_name(sweep)
     condition = f"tags.`aca.fingerprint` = '{fingerprint}'"
@@ -81,4 +91,4 @@ def _run_of(store: Store, sweep: str, fingerprint: str) -> str:
         raise StorageError(
             f"MLflow at {store.uri} has no run of trial {fingerprint[:12]}; aca-ray resume {sweep} logs what is missing"
         )
-    return str(runs[0].info.run_id)
+    return runs[0]
