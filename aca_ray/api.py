@@ -319,7 +319,7 @@ def show(
 
     exported = read_named(network, storage, protocol, data).exported
     if out is not None:
-        from aca_ray.report import draw_genotype
+        from aca_ray.report.cells import draw_genotype
 
         if out.suffix != ".svg":
             raise ConfigError(f"out: must end in .svg, found {out}")
