@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from aca_ray.config import SweepSpec, load_spec
-from aca_ray.errors import ConfigError
+from aca_ray.errors import ConfigError, unknown_name
 from aca_ray.storage import StoragePath
 
 if TYPE_CHECKING:
     from aca_ray.comparison import Comparison
     from aca_ray.display import Progress
+    from aca_ray.exports import Export
     from aca_ray.pipeline.manifest import Sweep
     from aca_ray.pipeline.planning import SweepPlan
     from aca_ray.storage import TrialRecord
@@ -213,3 +214,114 @@ def compare(names: Sequence[str], *, storage: StoragePath = DEFAULT_STORAGE) -> 
         else storage / "comparisons" / "-".join(sweep.spec.name for sweep in sweeps)
     )
     return compare_sweeps(sweeps, folder), folder
+
+
+def export(
+    network: str,
+    *,
+    format: str = "python",
+    out: StoragePath | None = None,
+    storage: StoragePath = DEFAULT_STORAGE,
+    protocol: str | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> Export:
+    """Write a network as files that run without this package, checked to give the same logits.
+
+    A retraining's network has its trained weights. What a search has found (with the plan of the main allocation rule
+    where skips are allocated), a genotype, and what was looked up in a table are untrained.
+
+    Args:
+        network: first digits of a trial's fingerprint, alone or as SWEEP/DIGITS; path or URI of a trial's folder; name
+            of a published genotype; architecture string; or path of a network.json.
+        format: onnx, torch-export, python (a file that imports torch alone, the weights beside it) or json.
+        out: the file; None puts it into the working directory, named after the network.
+        storage: folder of all sweeps.
+        protocol: retraining protocol that gives the size of an untrained network; None takes that of its sweep, without
+            one cifar.
+        data: mapping of the data that an untrained network is for; None takes that of its search, without one CIFAR-10.
+
+    Raises:
+        ConfigError: a name is unknown or ambiguous, or a trial has not finished.
+        CheckpointError: the weights are damaged.
+        DataError: the images must be known from the data, and those can't be read.
+        ExportError: a package is missing (pip install 'aca-ray[export]'), or the logits differ; nothing is written.
+        StorageError: a file can't be read or written.
+    """
+    from aca_ray.exports import FORMATS, write_export
+    from aca_ray.pipeline.exporting import read_named
+
+    if format not in FORMATS:
+        raise ConfigError(unknown_name("format", "format", format, FORMATS))
+    named = read_named(network, storage, protocol, data)
+    return write_export(named.exported, format, out or Path(f"{named.file_name}{FORMATS[format].suffix}"))
+
+
+def log_model(network: str, *, storage: StoragePath = DEFAULT_STORAGE, register: str | None = None) -> str:
+    """Log the trained network of a retraining as an MLflow model of its run; return the model's URI.
+
+    It takes (N, C, H, W) normalized float32 images, returns (N, K) logits, and is loaded and served without this
+    package.
+
+    Args:
+        network: names a retraining of a sweep, as in `export`.
+        storage: folder of all sweeps.
+        register: name of the registered model that it becomes a version of, or None.
+
+    Raises:
+        ConfigError: the name is unknown or ambiguous, or no finished retraining of a sweep.
+        CheckpointError: the weights are damaged.
+        StorageError: MLflow can't be reached, or has no run of the retraining.
+    """
+    from aca_ray.exports import stand_alone
+    from aca_ray.pipeline.exporting import read_named
+    from aca_ray.tracking import log_model as log_to_store
+    from aca_ray.tracking import open_store
+
+    named = read_named(network, storage)
+    sweep, trial = named.sweep, named.exported.trial
+    if sweep is None or trial is None or named.exported.weights is None:
+        raise ConfigError(f"{network}: is untrained or of no sweep; an MLflow model is made of a sweep's retraining")
+    alone = stand_alone(named.exported)
+    return log_to_store(
+        open_store(sweep.spec.runtime.tracking, sweep.folder.path.parent),
+        sweep.spec.name,
+        trial["fingerprint"],
+        alone.module,
+        alone.images.numpy(),
+        alone.logits.numpy(),
+        alone.metadata,
+        register,
+    )
+
+
+def show(
+    network: str,
+    *,
+    out: StoragePath | None = None,
+    storage: StoragePath = DEFAULT_STORAGE,
+    protocol: str | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> str:
+    """Return a network's cells, channel plan and cost as text.
+
+    Args:
+        network: as in `export`, like storage, protocol and data.
+        out: where the cells are drawn as well, an .svg file; None for nowhere.
+        storage: folder of all sweeps.
+        protocol: retraining protocol that gives the network's size.
+        data: mapping of the data that the network is for.
+
+    Raises:
+        AcaRayError: see `export`.
+    """
+    from aca_ray.pipeline.exporting import read_named
+    from aca_ray.report.cell_text import cell_text
+
+    exported = read_named(network, storage, protocol, data).exported
+    if out is not None:
+        from aca_ray.report.cells import draw_genotype
+
+        if out.suffix != ".svg":
+            raise ConfigError(f"out: must end in .svg, found {out}")
+        draw_genotype(exported.genotype, out, exported.plan)
+    return f"{exported.summary()}\n\n{cell_text(exported.genotype, exported.plan, exported.widths())}"

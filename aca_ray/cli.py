@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aca_ray import __version__
+from aca_ray.arguments import cluster_address, data_mapping, not_negative, positive
 from aca_ray.errors import AcaRayError, ConfigError
 from aca_ray.storage import StoragePath, storage_path
 
@@ -56,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
 
     cluster = argparse.ArgumentParser(add_help=False)
     cluster.add_argument(
-        "--address", type=_cluster_address, help="running Ray cluster (host:port, or auto), instead of runtime.address"
+        "--address", type=cluster_address, help="running Ray cluster (host:port, or auto), instead of runtime.address"
     )
 
     check = verbs.add_parser("check", help="validate a spec and build everything without starting Ray")
@@ -84,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     rank.add_argument("--protocol", default="cifar", help="protocol whose network is counted (default: cifar)")
     rank.add_argument("--out", type=storage_path, help="folder for the answers (default: beside each checkpoint)")
     rank.add_argument("--base", type=Path, help="folder that relative data paths are relative to")
-    rank.add_argument("--threads", type=_positive, default=1, help="torch threads of a task (default: 1)")
+    rank.add_argument("--threads", type=positive, default=1, help="torch threads of a task (default: 1)")
     rank.set_defaults(verb=_rank)
 
     evaluate = verbs.add_parser("evaluate", help="retrain a derived network from scratch")
@@ -92,12 +93,42 @@ def _parser() -> argparse.ArgumentParser:
         "network", metavar="NETWORK", help="genotype (DARTS_V2, ...), architecture string, or network.json"
     )
     evaluate.add_argument("--protocol", default="cifar", help="retraining protocol (default: cifar)")
-    evaluate.add_argument("--data", default="cifar10", help="data set: a name, or a JSON mapping (default: cifar10)")
-    evaluate.add_argument("--seed", type=_not_negative, default=0, help="of the retraining (default: 0)")
+    evaluate.add_argument(
+        "--data", type=data_mapping, default="cifar10", help="data set: a name, or a JSON mapping (default: cifar10)"
+    )
+    evaluate.add_argument("--seed", type=not_negative, default=0, help="of the retraining (default: 0)")
     evaluate.add_argument("--out", type=Path, help="folder (default: results/retraining/<NETWORK>-<protocol>-s<seed>)")
-    evaluate.add_argument("--threads", type=_positive, default=1, help="torch threads (default: 1)")
+    evaluate.add_argument("--threads", type=positive, default=1, help="torch threads (default: 1)")
     evaluate.add_argument("--gpu", action="store_true", help="compute on the GPU")
     evaluate.set_defaults(verb=_evaluate)
+
+    named = argparse.ArgumentParser(add_help=False, parents=[storage])
+    named.add_argument(
+        "network",
+        metavar="TRIAL|GENOTYPE",
+        help="first digits of a trial's fingerprint, alone or as SWEEP/DIGITS; folder of a trial; genotype (DARTS_V2, "
+        "...), architecture string, or network.json",
+    )
+    named.add_argument("--protocol", help="of an untrained network (default: its sweep's, or cifar)")
+    named.add_argument(
+        "--data",
+        type=data_mapping,
+        help="of an untrained network: a name, or a JSON mapping (default: its own, or cifar10)",
+    )
+    named.add_argument("--out", type=storage_path, help="file (export: named after the network by default; show: .svg)")
+
+    export = verbs.add_parser(
+        "export", parents=[named], help="write a network as a file that runs without this package"
+    )
+    export.add_argument(
+        "--format", choices=("onnx", "torch-export", "python", "json"), help="of the file (default: python)"
+    )
+    export.add_argument("--mlflow", action="store_true", help="log it to its run as an MLflow model, instead of a file")
+    export.add_argument("--register", metavar="NAME", help="log it as a version of this registered MLflow model")
+    export.set_defaults(verb=_export)
+
+    show = verbs.add_parser("show", parents=[named], help="show the cells of a network and their channel plans")
+    show.set_defaults(verb=_show)
 
     compare = verbs.add_parser("compare", parents=[storage], help="compare what sweeps have found so far")
     compare.add_argument("names", metavar="NAME", nargs="+", help="name of a sweep, or path or URI of its folder")
@@ -130,29 +161,6 @@ def _parser() -> argparse.ArgumentParser:
     ui.add_argument("--port", type=int, default=5000, help="(default: 5000)")
     ui.set_defaults(verb=_ui)
     return parser
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, found {value}")
-    return value
-
-
-def _not_negative(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"must be at least 0, found {value}")
-    return value
-
-
-def _cluster_address(text: str) -> str:
-    if "/" in text:
-        raise argparse.ArgumentTypeError(
-            f"must be the host:port of a cluster that this machine belongs to, or auto; found {text}. From other "
-            "machines send the sweep as a job: aca-ray submit SPEC --address http://HEAD:8265"
-        )
-    return text
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -276,15 +284,11 @@ def _rank(options: argparse.Namespace) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     from aca_ray import api
 
-    try:
-        data = json.loads(options.data) if options.data.lstrip().startswith("{") else {"name": options.data}
-    except ValueError as error:
-        raise ConfigError(f"--data: is neither a name nor a JSON mapping ({error})") from error
     name = re.sub(r"[^\w.-]+", "_", Path(options.network).stem).strip("_")
     out = options.out or Path("results", "retraining", f"{name}-{options.protocol}-s{options.seed}")
     record = api.evaluate(
         options.network,
-        data=data,
+        data=options.data,
         protocol=options.protocol,
         seed=options.seed,
         out=out,
@@ -293,6 +297,32 @@ def _evaluate(options: argparse.Namespace) -> int:
     )
     print(json.dumps(record.result, indent=1))
     print(f"files: {out}")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from aca_ray import api
+
+    settings = {"out": options.out, "protocol": options.protocol, "data": options.data}
+    if options.mlflow or options.register:
+        given = [f"--{name}" for name, value in {"format": options.format, **settings}.items() if value is not None]
+        if given:
+            raise ConfigError(
+                f"{', '.join(given)}: is not for MLflow models; leave it out, or export a file without MLflow"
+            )
+        print(f"MLflow: {api.log_model(options.network, storage=options.storage, register=options.register)}")
+        return 0
+    done = api.export(options.network, format=options.format or "python", storage=options.storage, **settings)
+    print(f"{done.network.summary()}\nlargest difference of logits: {done.difference:.2g}")
+    print(f"files: {', '.join(str(_relative(path)) for path in done.files)}")
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from aca_ray import api
+
+    settings = {"out": options.out, "protocol": options.protocol, "data": options.data}
+    print(api.show(options.network, storage=options.storage, **settings))
     return 0
 
 

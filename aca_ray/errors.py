@@ -37,6 +37,10 @@ class DataError(AcaRayError):
     """A data set is missing, malformed or too small; the message names the file and the row."""
 
 
+class ExportError(AcaRayError):
+    """A network can't be written in a format, or what was written does not compute the same."""
+
+
 class TrialError(AcaRayError):
     """One trial cannot go on (a diverged loss, for example); the sweep goes on without it."""
 

@@ -337,10 +337,10 @@ def _signed_rank_pvalue(d: Values, rounding: float) -> float | None:
     grid = np.round(magnitudes / rounding)
     doubled = [int(rank) for rank in 2 * stats.rankdata(grid)]  # mean ranks are halves: twice a rank is an integer
     total = sum(doubled)
-    num_patterns = [1] + [0] * total  # num_patterns[w]: sign patterns whose positive (doubled) ranks sum to w
+    chance = np.zeros(total + 1)  # chance[w]: share of sign patterns whose positive (doubled) ranks sum to w
+    chance[0] = 1.0
     for rank in doubled:
-        for w in range(total, rank - 1, -1):
-            num_patterns[w] += num_patterns[w - rank]
+        chance[rank:] = 0.5 * (chance[rank:] + chance[: total + 1 - rank])
+        chance[:rank] *= 0.5
     positive = sum(rank for rank, difference in zip(doubled, d[d != 0.0], strict=True) if difference > 0)
-    tail = sum(num_patterns[: min(positive, total - positive) + 1])
-    return min(1.0, 2 * tail / (1 << len(doubled)))
+    return min(1.0, 2 * float(chance[: min(positive, total - positive) + 1].sum()))

@@ -19,7 +19,7 @@ from aca_ray.data.datasets import (
     load_search_data,
     validate_data,
 )
-from aca_ray.data.image_set import DataInfo, Images, ImageSet
+from aca_ray.data.image_set import DataInfo, ImageFacts, Images, ImageSet
 from aca_ray.data.locations import absolute_locations
 from aca_ray.data.pruners import DATA_PRUNERS
 from aca_ray.data.pruning import SPLITS, DataPruner, Split
@@ -35,6 +35,7 @@ __all__ = [
     "DataInfo",
     "DataPruner",
     "EvaluationData",
+    "ImageFacts",
     "ImageSet",
     "Images",
     "SearchData",

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aca_ray.data.image_set import ImageSet, PerChannel
+from aca_ray.data.image_set import ImageFacts, ImageSet, PerChannel
 from aca_ray.data.source import Key, Source, Split
 from aca_ray.errors import DataError
 
@@ -39,6 +39,7 @@ class Download:
         normalization: published per-channel mean and deviation, or None to compute them.
         choose: returns the arguments of torchvision's class that choose a split.
         read: returns (N, C, H, W) uint8 images, N labels and the class names of the opened data set.
+        facts: what is known of the images without opening them, or None.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Download:
     normalization: tuple[PerChannel, PerChannel] | None
     choose: Callable[[Split], Mapping[str, Any]]
     read: Callable[[Any], Content]
+    facts: ImageFacts | None = None
 
     def open(self, root: Path, split: Split) -> Any:
         """Return torchvision's data set, after downloading it where it is absent or damaged.
@@ -94,6 +96,7 @@ class Download:
             load_train=lambda data, limit: load(data, "train", limit),
             load_test=lambda data, limit, class_names: load(data, "test", limit)[0],
             origin=lambda data, split: f"torchvision.datasets.{self.torchvision_name} in {data['root']}",
+            facts=self.facts,
         )
 
 
@@ -113,6 +116,11 @@ def _read_fashion_mnist(dataset: Any) -> Content:
     return dataset.data.unsqueeze(1), dataset.targets, tuple(dataset.classes)
 
 
+_CIFAR10 = ((0.49139968, 0.48215827, 0.44653124), (0.24703233, 0.24348505, 0.26158768))
+_CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+_CIFAR100 = ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
+_SVHN = ((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970))
+
 DOWNLOADS = (
     Download(
         name="cifar10",
@@ -120,9 +128,10 @@ DOWNLOADS = (
         torchvision_name="CIFAR10",
         by_hand="cifar-10-python.tar.gz of https://www.cs.toronto.edu/~kriz",
         flip=True,
-        normalization=((0.49139968, 0.48215827, 0.44653124), (0.24703233, 0.24348505, 0.26158768)),
+        normalization=_CIFAR10,
         choose=_choose_train,
         read=_read_cifar,
+        facts=ImageFacts("cifar10", 10, _CIFAR10_CLASSES, 3, 32, 32, *_CIFAR10),
     ),
     Download(
         name="cifar100",
@@ -130,9 +139,10 @@ DOWNLOADS = (
         torchvision_name="CIFAR100",
         by_hand="cifar-100-python.tar.gz of https://www.cs.toronto.edu/~kriz",
         flip=True,
-        normalization=((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+        normalization=_CIFAR100,
         choose=_choose_train,
         read=_read_cifar,
+        facts=ImageFacts("cifar100", 100, (), 3, 32, 32, *_CIFAR100),
     ),
     Download(
         name="svhn",
@@ -140,9 +150,10 @@ DOWNLOADS = (
         torchvision_name="SVHN",
         by_hand="train_32x32.mat and test_32x32.mat of http://ufldl.stanford.edu/housenumbers",
         flip=False,
-        normalization=((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)),
+        normalization=_SVHN,
         choose=lambda split: {"split": split},
         read=_read_svhn,
+        facts=ImageFacts("svhn", 10, tuple(str(digit) for digit in range(10)), 3, 32, 32, *_SVHN),
     ),
     Download(
         name="fashion_mnist",

@@ -124,22 +124,18 @@ class ImageSet:
 
 
 @dataclass(frozen=True)
-class DataInfo:
-    """What the program knows about a data set besides its pixels.
+class ImageFacts:
+    """What somebody who uses a network has to know of the images that it is for.
 
     Attributes:
         name: the registry name of the source.
         num_classes: K; labels are 0..K-1.
-        class_names: K names, by label.
+        class_names: K names, by label; empty where they are not known.
         channels: 1 (gray) or 3 (RGB).
         height: pixels.
         width: pixels.
         mean: per channel, as a fraction of the full range.
         std: per channel, as a fraction of the full range, positive.
-        flip: whether a horizontal flip preserves the label.
-        digest: SHA-256, hex, of the training images and labels in use.
-        source: where the training images come from, for example a file path.
-        padding_share: padding of the random crop over the height; 0 where images are cropped as they are read.
     """
 
     name: str
@@ -150,6 +146,19 @@ class DataInfo:
     width: int
     mean: PerChannel
     std: PerChannel
+
+
+@dataclass(frozen=True)
+class DataInfo(ImageFacts):
+    """What the program knows about a data set besides its pixels; the names of the classes always.
+
+    Attributes:
+        flip: whether a horizontal flip preserves the label.
+        digest: SHA-256, hex, of the training images and labels in use.
+        source: where the training images come from, for example a file path.
+        padding_share: padding of the random crop over the height; 0 where images are cropped as they are read.
+    """
+
     flip: bool
     digest: str
     source: str

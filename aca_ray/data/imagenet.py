@@ -12,6 +12,8 @@ from typing import Any
 import torch
 
 from aca_ray.data.image_files import ImageFiles
+from aca_ray.data.image_set import ImageFacts
+from aca_ray.data.image_views import VIEW_SIZE
 from aca_ray.data.source import Key, Source
 from aca_ray.errors import DataError
 
@@ -66,4 +68,5 @@ IMAGENET = Source(
     load_test=_load_test,
     origin=lambda data, split: str(_folder(data, split)),
     padding_share=0.0,
+    facts=ImageFacts("imagenet", 1000, (), 3, VIEW_SIZE, VIEW_SIZE, MEAN, STD),
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from aca_ray.data.image_set import PADDING_SHARE, Images, PerChannel
+from aca_ray.data.image_set import PADDING_SHARE, ImageFacts, Images, PerChannel
 
 Split = Literal["train", "test"]
 
@@ -41,6 +41,7 @@ class Source:
         load_test: returns the test images, given the class names of the training images.
         origin: names the place of a split, for messages and records.
         padding_share: padding of the random crop over the height; 0 where images are cropped as they are read.
+        facts: what is known of the images without opening a file, or None.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Source:
     load_test: Callable[[Mapping[str, Any], int | None, tuple[str, ...]], Images]
     origin: Callable[[Mapping[str, Any], Split], str]
     padding_share: float = PADDING_SHARE
+    facts: ImageFacts | None = None
 
 
 def is_uri(location: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from aca_ray.data import DataInfo
+from aca_ray.data import ImageFacts
 from aca_ray.errors import ConfigError, unknown_name
 from aca_ray.nn.image_scale import CIFAR_SCALE, IMAGENET_SCALE, ImageScale
 from aca_ray.training.schedule import Schedule, cosine_to_zero, exponential, warmed_up_linear
@@ -148,7 +148,7 @@ def find_protocol(name: str, place: str = "protocol") -> Protocol:
     return PROTOCOLS[name]
 
 
-def check_fits(protocol: Protocol, info: DataInfo) -> None:
+def check_fits(protocol: Protocol, info: ImageFacts) -> None:
     """Raise ConfigError unless the data's images have the size that a protocol is for."""
     size = protocol.scale.auxiliary_size
     if protocol.auxiliary_weight > 0.0 and (info.height, info.width) != (size, size):

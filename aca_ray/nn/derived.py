@@ -80,7 +80,7 @@ class DerivedCell(Cell):
 
     def __init__(self, genotype: Genotype, site: Site, plan: ChannelPlan | None) -> None:
         super().__init__()
-        self.cell_type = site.cell_type
+        self.site, self.cell_type = site, site.cell_type
         self.genotype = genotype.cell(self.cell_type)
         self.out_channels = len(self.genotype.concat) * site.channels
         self.inputs = SKELETONS[genotype.num_inputs].inputs(site, affine=True)

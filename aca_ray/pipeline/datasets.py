@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from aca_ray.config import canonical_json
 from aca_ray.data import (
+    SOURCES,
     DataInfo,
     EvaluationData,
+    ImageFacts,
     SearchData,
     absolute_locations,
     load_evaluation_data,
@@ -41,4 +44,33 @@ def _evaluation_data(key: str) -> EvaluationData:
 
 def describe_data(info: DataInfo, num_images: int) -> dict[str, Any]:
     """Return what a record says about the data."""
-    return {"name": info.name, "digest": info.digest, "source": info.source, "num_images": num_images}
+    facts = {name: list(value) if isinstance(value, tuple) else value for name, value in _facts(asdict(info)).items()}
+    return {**facts, "digest": info.digest, "source": info.source, "num_images": num_images}
+
+
+def known_facts(data: Mapping[str, Any], base: Path, described: Mapping[str, Any] | None = None) -> ImageFacts:
+    """Return what somebody who uses a network has to know of its images; the data are read only if nothing else knows.
+
+    Args:
+        data: the data mapping.
+        base: folder that relative paths are relative to.
+        described: what a record says about the data; records of older versions say less.
+
+    Raises:
+        ConfigError: the mapping is wrong.
+        DataError: the data have to be read, and can't.
+    """
+    facts: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in _facts(described or {}).items()
+    }
+    if len(facts) == len(fields(ImageFacts)):
+        return ImageFacts(**facts)
+    source = SOURCES.get(str(data.get("name")))
+    if source is not None and source.facts is not None and set(data) == {"name"}:
+        return source.facts
+    return evaluation_data(data, base).info
+
+
+def _facts(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of ImageFacts among those of a mapping."""
+    return {field.name: value[field.name] for field in fields(ImageFacts) if field.name in value}

@@ -16,20 +16,8 @@ from aca_ray.pipeline.costs import retrained_cost
 from aca_ray.pipeline.datasets import describe_data, evaluation_data
 from aca_ray.pipeline.layout import allocation_folder, plan_path
 from aca_ray.pipeline.resumable import ResumableTrial
-from aca_ray.space import ChannelPlan, Genotype
+from aca_ray.space import NETWORK_SCHEMA, ChannelPlan, Genotype, network_json
 from aca_ray.storage import StoragePath, TrialRecord, read_json, write_json
-
-NETWORK_SCHEMA = "aca_ray.network"
-
-
-def network_json(genotype: Genotype, plan: ChannelPlan | None) -> dict[str, Any]:
-    """Return a derived network as JSON: genotype and channel plan."""
-    return {
-        "schema": NETWORK_SCHEMA,
-        "version": 1,
-        "genotype": genotype.to_json(),
-        "plan": None if plan is None else plan.to_json(),
-    }
 
 
 def read_network(path: StoragePath) -> tuple[Genotype, ChannelPlan | None]:

@@ -90,12 +90,25 @@ def find_sweep(name: str, storage: StoragePath) -> Sweep:
     for path in (storage / name, storage_path(name)):
         folder = SweepFolder(path.resolve())
         if folder.manifest.is_file():
-            value = read_json(folder.manifest)
-            if value.get("schema") != SCHEMA or value.get("version") != VERSION:
-                raise ConfigError(f"{folder.manifest}: is not the manifest of a sweep of version {VERSION}")
-            return Sweep(SweepSpec.model_validate(value["spec"]), Path(value["base"]), folder, folder.spec.read_text())
+            return _read_sweep(folder)
     known = sweep_names(storage)
     raise ConfigError(f"no sweep {name!r} in {storage}. Known: {', '.join(known) if known else 'none'}")
+
+
+def sweep_of(path: StoragePath) -> Sweep | None:
+    """Return the sweep in whose folder a file or folder lies, or None."""
+    for parent in path.resolve().parents:
+        folder = SweepFolder(parent)
+        if folder.manifest.is_file():
+            return _read_sweep(folder)
+    return None
+
+
+def _read_sweep(folder: SweepFolder) -> Sweep:
+    value = read_json(folder.manifest)
+    if value.get("schema") != SCHEMA or value.get("version") != VERSION:
+        raise ConfigError(f"{folder.manifest}: is not the manifest of a sweep of version {VERSION}")
+    return Sweep(SweepSpec.model_validate(value["spec"]), Path(value["base"]), folder, folder.spec.read_text())
 
 
 def sweep_names(storage: StoragePath) -> list[str]:

@@ -15,8 +15,8 @@ from aca_ray.errors import CheckpointError, ConfigError, unknown_name
 from aca_ray.evaluation import PROTOCOLS, find_protocol
 from aca_ray.pipeline.allocating import allocate_milestone
 from aca_ray.pipeline.drawing import draw_allocation
-from aca_ray.pipeline.layout import SweepFolder
-from aca_ray.storage import StoragePath, read_header, read_json
+from aca_ray.pipeline.manifest import sweep_of
+from aca_ray.storage import StoragePath, read_header
 from aca_ray.training import select_device
 
 
@@ -101,8 +101,5 @@ def ranking_orders(
 
 def _base_of(checkpoint: StoragePath) -> Path:
     """Return the folder that data paths are relative to: the sweep's, or the working directory outside of sweeps."""
-    for parent in checkpoint.resolve().parents:
-        manifest = SweepFolder(parent).manifest
-        if manifest.is_file():
-            return Path(read_json(manifest)["base"])
-    return Path.cwd()
+    sweep = sweep_of(checkpoint)
+    return Path.cwd() if sweep is None else sweep.base

@@ -2,12 +2,14 @@
 
 from aca_ray.space.channel_plan import ChannelPlan, EdgePlan
 from aca_ray.space.genotype import CellGenotype, Genotype, KeptEdge
+from aca_ray.space.network import NETWORK_SCHEMA, network_json
 from aca_ray.space.published import PUBLISHED
 from aca_ray.space.spaces import SPACES, Space, find_space, without_skip
 from aca_ray.space.topology import CELL_TYPES, CellType, Topology, reduction_cells, stage_cell_type, stage_of_cell
 
 __all__ = [
     "CELL_TYPES",
+    "NETWORK_SCHEMA",
     "PUBLISHED",
     "SPACES",
     "CellGenotype",
@@ -19,6 +21,7 @@ __all__ = [
     "Space",
     "Topology",
     "find_space",
+    "network_json",
     "reduction_cells",
     "stage_cell_type",
     "stage_of_cell",

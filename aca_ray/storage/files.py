@@ -69,9 +69,9 @@ def write_bytes(path: Place, *chunks: bytes) -> Place:
     return write_whole(path, write)
 
 
-def write_json(path: Place, value: Any) -> Place:
-    """Write a JSON value as `write_bytes` does; non-finite numbers are refused."""
-    return write_bytes(path, json.dumps(value, indent=1, allow_nan=False).encode())
+def write_json(path: Place, value: Any, *, indent: int | None = 1) -> Place:
+    """Write a JSON value as `write_bytes` does, on one line if `indent` is None; non-finite numbers are refused."""
+    return write_bytes(path, json.dumps(value, indent=indent, allow_nan=False).encode())
 
 
 def read_json(path: StoragePath) -> Any:

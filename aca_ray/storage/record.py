@@ -46,7 +46,7 @@ class TrialRecord:
         seconds: time spent in finished epochs.
         checkpointing: how often checkpoints are written and what they have cost, up to the last but one: the fields of
             the pipeline's `Cadence`; None before.
-        data_info: name, digest, source and size of the data, for provenance.
+        data_info: name, digest, source and size of the data, and what is to be known of its images.
         environment: versions, machine and device, for provenance.
     """
 
@@ -77,7 +77,8 @@ class TrialRecord:
 
     def write(self, folder: StoragePath) -> None:
         """Write the record into a trial's folder, atomically."""
-        write_json(folder / FILE_NAME, self.to_json())
+        # Of hundreds of epochs a record on one line is written three times as fast.
+        write_json(folder / FILE_NAME, self.to_json(), indent=None)
 
     @staticmethod
     def read(folder: StoragePath) -> TrialRecord | None:

@@ -29,7 +29,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,6 @@ experiment:
   evaluation: {{protocol: nasbench201, table: {{path: table.csv}}}}
 runtime: {{tracking: {tracking}}}
 """
-MARK = "ACA_RAY_CONTROL_PATH"
 SIDES = ("plain", "sqlite", "postgresql")
 
 
@@ -157,24 +156,13 @@ def one(side: str) -> None:
     from aca_ray.sweep.cluster import ray_session
 
     with ray_session(None):
-        start, cpu, cpu_of_all = time.perf_counter(), time.process_time(), cpu_seconds()
+        start, cpu = time.perf_counter(), time.process_time()
         (plain_tune if side == "plain" else swept)(Path.cwd())
-        seconds, driver, everything = time.perf_counter() - start, time.process_time() - cpu, cpu_seconds() - cpu_of_all
+        seconds, driver = time.perf_counter() - start, time.process_time() - cpu
     peak = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
     assert peak is not None
-    result = {"seconds": seconds, "driver_cpu": driver, "cpu": everything, "peak_mib": int(peak[1]) / 1024}
+    result = {"seconds": seconds, "driver_cpu": driver, "peak_mib": int(peak[1]) / 1024}
     print(json.dumps(result))
-
-
-def cpu_seconds() -> float:
-    """Return the CPU time of all processes of this side: what inherited its working directory as a mark."""
-    mark, ticks = f"{MARK}={os.environ[MARK]}".encode(), 0
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # one that ends just now
-            if mark in (process / "environ").read_bytes().split(b"\0"):
-                fields = (process / "stat").read_text().rpartition(") ")[2].split()
-                ticks += sum(map(int, fields[11:15]))  # its own and its ended children's, user and system: proc(5)
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -213,10 +201,7 @@ def measure(side: str, trials: int, tracking: str) -> dict[str, float]:
             uri = "" if tracking == "null" else tracking
             subprocess.run([sys.executable, "-c", make, uri], cwd=folder, check=True, stdout=subprocess.DEVNULL)
         command = [sys.executable, __file__, "--one", side]
-        environment = {**os.environ, MARK: name}
-        output = subprocess.run(
-            command, cwd=folder, env=environment, check=True, stdout=subprocess.PIPE, text=True
-        ).stdout
+        output = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True).stdout
     return json.loads(output.splitlines()[-1])  # type: ignore[no-any-return]
 
 
@@ -231,7 +216,7 @@ def main() -> None:
         one(options.one)
         return
     print(machine())
-    columns = ("side", "seconds", "ms/trial", "CPU s", "driver CPU s", "driver MiB", "load")
+    columns = ("side", "seconds", "ms/trial", "driver CPU s", "driver MiB", "load")
     print("  ".join(f"{name:>12}" for name in columns))
     found: dict[str, list[dict[str, float]]] = {side: [] for side in options.sides}
     for repeat in range(options.repeats):
@@ -242,8 +227,8 @@ def main() -> None:
             else:
                 result = measure(side, options.trials, "null")
             found[side].append(result)
-            numbers = [result["seconds"], 1000 * result["seconds"] / options.trials, result["cpu"]]
-            numbers += [result["driver_cpu"], result["peak_mib"], os.getloadavg()[1]]
+            numbers = [result["seconds"], 1000 * result["seconds"] / options.trials, result["driver_cpu"]]
+            numbers += [result["peak_mib"], os.getloadavg()[1]]
             print("  ".join([f"{side:>12}", *(f"{number:12.1f}" for number in numbers)]), flush=True)
     for side in options.sides:
         if side != "plain" and "plain" in found:

@@ -31,6 +31,8 @@ VERBS = (
     "status",
     "rank",
     "evaluate",
+    "export",
+    "show",
     "compare",
     "doctor",
     "submit",

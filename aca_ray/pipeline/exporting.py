@@ -1,0 +1,171 @@
+"""From the name of a trial or a genotype to a network that can leave this package."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from aca_ray.config import EvaluationTrial, SearchTrial
+from aca_ray.data import ImageFacts
+from aca_ray.errors import CheckpointError, ConfigError
+from aca_ray.evaluation import check_fits, find_protocol
+from aca_ray.exports import ExportedNetwork
+from aca_ray.pipeline.datasets import known_facts
+from aca_ray.pipeline.evaluating import found_network, read_network
+from aca_ray.pipeline.finding import find_trial, trial_title
+from aca_ray.pipeline.layout import allocation_folder, milestone_path
+from aca_ray.pipeline.manifest import Sweep, sweep_of
+from aca_ray.pipeline.orders import allocation_of, ranking_of
+from aca_ray.pipeline.standalone import named_network
+from aca_ray.storage import StoragePath, TrialRecord, read_checkpoint
+
+DEFAULT_PROTOCOL = "cifar"
+DEFAULT_DATA = {"name": "cifar10"}
+
+
+@dataclass(frozen=True)
+class NamedNetwork:
+    """A network that somebody has named.
+
+    Attributes:
+        exported: the network.
+        file_name: of its files, without a suffix.
+        sweep: that its trial belongs to, or None.
+    """
+
+    exported: ExportedNetwork
+    file_name: str
+    sweep: Sweep | None = None
+
+
+def read_named(
+    name: str, storage: StoragePath, protocol: str | None = None, data: Mapping[str, Any] | None = None
+) -> NamedNetwork:
+    """Return the network of a trial, with its weights if it is a retraining, or of a genotype.
+
+    Args:
+        name: of a trial (see `find_trial`) or of a genotype (see `named_network`).
+        storage: folder of all sweeps.
+        protocol: name of the retraining protocol that gives the network's size. None for that of the trial's sweep, and
+            for the default where there is none. The weights of a retraining leave no choice.
+        data: mapping of the data that the network is for, likewise.
+
+    Raises:
+        ConfigError: a name is unknown or ambiguous, a trial is not finished, or a retraining is asked to be another.
+        CheckpointError: the weights of a retraining are damaged.
+        DataError: the data must be read to know what their images are, and can't.
+        StorageError: a file of the trial is missing or can't be read.
+    """
+    folder = find_trial(name, storage)
+    if folder is None:
+        return _of_genotype(name, protocol, data)
+    record = TrialRecord.read(folder)
+    assert record is not None
+    if record.state != "finished":
+        raise ConfigError(
+            f"{folder}: {trial_title(record)}: is at epoch {record.epoch} of {record.num_epochs} ({record.state}); "
+            "resume the sweep, and export it when it has finished"
+        )
+    sweep = sweep_of(folder)
+    if record.kind == "search":
+        exported = _of_search(folder, record, sweep, protocol, data)
+    elif protocol is None and data is None:
+        exported = _of_retraining(folder, record, sweep)
+    else:
+        raise ConfigError(
+            f"{name}: is a retraining, whose weights fix protocol and data; leave --protocol and --data out"
+        )
+    return NamedNetwork(
+        exported, f"{'search' if record.kind == 'search' else 'network'}_{record.fingerprint[:12]}", sweep
+    )
+
+
+def _of_genotype(name: str, protocol: str | None, data: Mapping[str, Any] | None) -> NamedNetwork:
+    genotype, plan = named_network(name)
+    chosen = find_protocol(protocol or DEFAULT_PROTOCOL)
+    images = known_facts(data or DEFAULT_DATA, Path.cwd())
+    check_fits(chosen, images)
+    exported = ExportedNetwork(
+        name=name,
+        origin=f"Untrained: the genotype {name}",
+        genotype=genotype,
+        plan=plan,
+        protocol=chosen,
+        images=images,
+    )
+    return NamedNetwork(exported, re.sub(r"\W+", "_", f"{Path(name).stem}_{chosen.name}").strip("_"))
+
+
+def _of_search(
+    folder: StoragePath, record: TrialRecord, sweep: Sweep | None, protocol: str | None, data: Mapping[str, Any] | None
+) -> ExportedNetwork:
+    search = SearchTrial.from_json(record.trial)
+    allocation: tuple[str, str] | tuple[None, None] = (None, None)
+    if search.skip == "allocated":
+        if sweep is None:
+            raise ConfigError(f"{folder}: its sweep says how channels are allocated; leave it in the sweep's folder")
+        if not (allocation_folder(folder, search.epochs) / "allocation.json").is_file():
+            raise ConfigError(f"{folder}: its channels are not allocated yet; resume the sweep")
+        allocation = ranking_of(sweep), allocation_of(sweep)
+    chosen = find_protocol(protocol or (sweep.spec.experiment.evaluation.protocol if sweep else DEFAULT_PROTOCOL))
+    evaluation = EvaluationTrial.of_search(search, chosen.name, 0, *allocation)
+    genotype, plan = found_network(evaluation, search, folder)
+    images = known_facts(data, Path.cwd()) if data else _images(record, sweep)
+    check_fits(chosen, images)
+    return ExportedNetwork(
+        name=_full_name(folder, sweep),
+        origin=f"Untrained: found by the {trial_title(record)}",
+        genotype=genotype,
+        plan=plan,
+        protocol=chosen,
+        images=images,
+        trial=_trial(record),
+    )
+
+
+def _of_retraining(folder: StoragePath, record: TrialRecord, sweep: Sweep | None) -> ExportedNetwork:
+    genotype, plan = read_network(folder / "network.json")
+    assert record.result is not None
+    looked_up = record.trial.get("table") is not None
+    return ExportedNetwork(
+        name=_full_name(folder, sweep),
+        origin=(
+            f"Untrained: its accuracy was looked up in a table, for the {trial_title(record)}"
+            if looked_up
+            else f"Trained for {record.num_epochs} epochs by the {trial_title(record)}"
+        ),
+        genotype=genotype,
+        plan=plan,
+        protocol=find_protocol(record.trial["protocol"]),
+        images=_images(record, sweep),
+        weights=None if looked_up else _weights(folder, record),
+        trial=_trial(record),
+        test_accuracy=None if looked_up else record.result["test_accuracy"],
+    )
+
+
+def _weights(folder: StoragePath, record: TrialRecord) -> dict[str, Tensor]:
+    """Return the weights after the last epoch of a retraining, without those of the auxiliary tower."""
+    path = milestone_path(folder, record.num_epochs)
+    header, state = read_checkpoint(path)
+    if header.get("fingerprint") != record.fingerprint:
+        raise CheckpointError(f"{path}: holds trial {header.get('fingerprint')}, not {record.fingerprint}")
+    network = state["work"]["network"]
+    return {name: tensor for name, tensor in network.items() if not name.startswith("auxiliary.")}
+
+
+def _images(record: TrialRecord, sweep: Sweep | None) -> ImageFacts:
+    return known_facts(record.trial["data"], Path.cwd() if sweep is None else sweep.base, record.data_info)
+
+
+def _trial(record: TrialRecord) -> dict[str, Any]:
+    return {"fingerprint": record.fingerprint, "kind": record.kind, **record.trial}
+
+
+def _full_name(folder: StoragePath, sweep: Sweep | None) -> str:
+    return folder.name if sweep is None else f"{sweep.spec.name}/{folder.name}"

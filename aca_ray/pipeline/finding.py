@@ -1,0 +1,91 @@
+"""Trials that somebody names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aca_ray.config.fingerprint import SHORT_DIGITS
+from aca_ray.errors import ConfigError, unknown_name
+from aca_ray.pipeline.manifest import find_sweep, sweep_names
+from aca_ray.space import PUBLISHED
+from aca_ray.storage import StoragePath, TrialRecord, storage_path
+from aca_ray.storage.record import FILE_NAME
+
+_MOST_LISTED = 12
+
+
+def find_trial(name: str, storage: StoragePath) -> StoragePath | None:
+    """Return the folder of a trial, or None where the name is that of a genotype or of a file with a network.
+
+    Args:
+        name: first digits of a trial's fingerprint, with the name of its sweep and a slash before them or without; or
+            path or URI of its folder, or of a file in it.
+        storage: folder of all sweeps.
+
+    Raises:
+        ConfigError: no trial, or more than one, is called so; names those that there are.
+    """
+    if name in PUBLISHED or name.startswith("|"):
+        return None
+    path = storage_path(name)
+    is_file = path.is_file()
+    folder = path.parent if is_file else path
+    if (folder / FILE_NAME).is_file():
+        return folder.resolve()
+    if is_file:
+        return None
+    sweep, _, prefix = name.rpartition("/")
+    known = _trials(find_sweep(sweep, storage).folder.path) if sweep else _all_trials(storage)
+    found = [folder for folder in known if _is_called(folder, prefix)]
+    if len(found) == 1:
+        return found[0].resolve()
+    if found:
+        raise ConfigError(
+            f"trial: {len(found)} trials begin with {name!r}; give more digits. They are:{_listed(found)}"
+        )
+    raise ConfigError(
+        f"{unknown_name('network', 'genotype', name, PUBLISHED)}; nor is there a file or trial of that name. Trials in "
+        f"{storage}:{_listed(known) or ' none'}"
+    )
+
+
+def _all_trials(storage: StoragePath) -> list[StoragePath]:
+    return [folder for name in sweep_names(storage) for folder in _trials(storage / name)]
+
+
+def _trials(sweep: StoragePath) -> list[StoragePath]:
+    """Return the folders of a sweep's trials, the retrainings first."""
+    paths: list[StoragePath] = []
+    for kind in ("evaluations", "searches"):
+        paths += sorted(sweep.glob(f"{kind}/*/{FILE_NAME}"))
+    return [path.parent for path in paths]
+
+
+def _is_called(folder: StoragePath, prefix: str) -> bool:
+    if len(prefix) <= SHORT_DIGITS:
+        return folder.name.startswith(prefix)
+    record = TrialRecord.read(folder) if prefix.startswith(folder.name) else None
+    return record is not None and record.fingerprint.startswith(prefix)
+
+
+def _listed(folders: Sequence[StoragePath]) -> str:
+    """Return a line for each of the first trials, with what they are."""
+    lines = []
+    for folder in folders[:_MOST_LISTED]:
+        record = TrialRecord.read(folder)
+        lines.append(f"  {folder.parent.parent.name}/{folder.name}: {trial_title(record) if record else 'unknown'}")
+    if len(folders) > _MOST_LISTED:
+        lines.append(f"  and {len(folders) - _MOST_LISTED} more")
+    return "".join(f"\n{line}" for line in lines)
+
+
+def trial_title(record: TrialRecord) -> str:
+    """Return what a trial is, such as `search darts, skips allocated, seed 0, 4 epochs`, in words for people."""
+    trial = record.trial
+    if "method" not in trial:
+        return f"retraining of {trial['name']}, seed {trial['retrain_seed']}"
+    search = f"{trial['method']}, skips {trial['skip']}, seed {trial['seed']}, {trial['epochs']} epochs"
+    if record.kind == "search":
+        return f"search {search}"
+    rule = f", allocation {trial['allocation']}" if trial["allocation"] else ""
+    return f"retraining of {search}{rule}, retraining seed {trial['retrain_seed']}"
