@@ -20,6 +20,7 @@ from aca_ray.storage import StoragePath
 from aca_ray.tracking.artifacts import Artifacts
 from aca_ray.tracking.delivery import Delivery
 from aca_ray.tracking.description import Record, dataset_input, params, run_name, run_tags
+from aca_ray.tracking.links import with_links
 from aca_ray.tracking.points import MARKER, allocation_points, batches, end_time, metric_key, result_points, row_points
 from aca_ray.tracking.store import Store
 
@@ -213,7 +214,8 @@ class Tracker:
     def _open(self, spec_text: str, spec: Mapping[str, Any], description: str) -> None:
         parent = self._load()
         run_id = parent.info.run_id
-        self._client.set_experiment_tag(self._experiment_id, MLFLOW_RUN_NOTE, description)
+        note = with_links(description, self._experiment_id, run_id)
+        self._client.set_experiment_tag(self._experiment_id, MLFLOW_RUN_NOTE, note)
         # Logged params can't change, and MLflow refuses a batch that tries.
         new = {name: value for name, value in params(spec).items() if name not in parent.data.params}
         self._client.log_batch(run_id, params=_params(new), tags=[RunTag(MLFLOW_RUN_NOTE, description)])
