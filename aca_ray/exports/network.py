@@ -166,22 +166,34 @@ class Standalone:
 def stand_alone(exported: ExportedNetwork) -> Standalone:
     """Return a network that needs torch alone, its logits checked on random images.
 
-    What is traced in other formats is this one: its layers are called one by one, whatever the size of the maps.
+    What is traced in other formats is this one: its layers are called one by one, whatever the size of the maps. The
+    batch norms of an untrained network have seen one batch of noise.
 
     Raises:
         ExportError: the weights are not those of this network, or it computes something else.
     """
     network, metadata = exported.build(), exported.metadata()
+    images = exported.random_images(CHECKED_IMAGES)
+    if exported.weights is None:
+        _settle_norms(network, images)
     source = python_source(network, exported.genotype, exported.plan, metadata)
     file = ModuleType("network")
     file.__file__ = "network.py"
     exec(compile(source, file.__file__, "exec"), file.__dict__)
     module: nn.Module = file.build(None)
     module.load_state_dict(network.state_dict())
-    images = exported.random_images(CHECKED_IMAGES)
     made = Standalone(metadata, source, module, images, logits_of(network, images))
     made.check(logits_of(module, images), "python")
     return made
+
+
+def _settle_norms(network: nn.Module, images: Tensor) -> None:
+    """Have batch norms take the statistics of a batch: fresh ones let too little of an image through to be checked."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    logits_of(network.train(), images)
+    network.eval()
 
 
 def logits_of(network: nn.Module, images: Tensor) -> Tensor:

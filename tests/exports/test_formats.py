@@ -117,6 +117,12 @@ def test_python_of_an_untrained_network(networks: dict[str, ExportedNetwork], tm
     assert [path.name for path in tmp_path.iterdir()] == ["network.py"]
 
 
+def test_untrained_networks_are_checked_on_logits_that_tell_images_apart(networks: dict[str, ExportedNetwork]) -> None:
+    network = replace(networks["pc_darts"], weights=None)
+    assert float(logits_of(network.build(), network.random_images(3)).std(dim=0).max()) < 1e-3
+    assert float(stand_alone(network).logits.std(dim=0).max()) > 0.05
+
+
 @pytest.mark.parametrize("name", TRACED)
 def test_onnx(networks: dict[str, ExportedNetwork], tmp_path: Path, name: str) -> None:
     network = networks[name]

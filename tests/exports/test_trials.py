@@ -33,7 +33,7 @@ from aca_ray.pipeline.manifest import Sweep, create_sweep
 from aca_ray.pipeline.orders import evaluation_orders, ranking_of, rules_of, search_orders
 from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.space import PUBLISHED
-from aca_ray.storage import TrialRecord, read_json, write_json
+from aca_ray.storage import TrialRecord, read_checkpoint, read_json, write_checkpoint, write_json
 
 if TYPE_CHECKING:
     from conftest import ObjectStore
@@ -225,6 +225,18 @@ def test_damaged_weights(done: Done, tmp_path: Path, damage: str) -> None:
         api.export(str(folder), out=tmp_path / "network.py")
     assert not (tmp_path / "network.py").exists()
     assert not (tmp_path / "network.pt").exists()
+
+
+def test_the_auxiliary_tower_stays_behind(done: Done, tmp_path: Path) -> None:
+    source = done.sweep.folder.path / "evaluations" / done.retraining.fingerprint[:12]
+    path = milestone_path(shutil.copytree(source, tmp_path / "trial"), 4)
+    header, state = read_checkpoint(path)
+    before = dict(state["work"]["network"])
+    state["work"]["network"]["auxiliary.classifier.bias"] = torch.ones(10)
+    write_checkpoint(path, {"fingerprint": header["fingerprint"]}, state)
+    weights = read_named(str(tmp_path / "trial"), tmp_path).exported.weights
+    assert weights is not None
+    assert list(weights) == list(before)
 
 
 def test_a_record_says_what_the_images_are(done: Done, tmp_path: Path) -> None:

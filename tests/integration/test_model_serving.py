@@ -10,6 +10,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,8 +43,10 @@ print(json.dumps({"logits": logits.tolist(), "inputs": str(served.metadata.signa
 
 
 @contextmanager
-def serving(process: SweepProcess, environment: dict[str, str], model: str) -> Iterator[str]:
-    """Yield the address of MLflow's model server, which is starting; its whole process group is ended afterwards."""
+def serving(
+    process: SweepProcess, environment: dict[str, str], model: str
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Yield MLflow's model server, which is starting, and its address; its whole process group is ended afterwards."""
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local", "--model-uri", model]
     with open(process.folder / "output-serve.txt", "w") as output:
@@ -55,7 +58,7 @@ def serving(process: SweepProcess, environment: dict[str, str], model: str) -> I
             start_new_session=True,
         )
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield server, f"http://127.0.0.1:{port}"
     finally:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
@@ -100,9 +103,10 @@ def test_logged_registered_loaded_and_served(undisturbed: SweepProcess, process:
         "PYTHONPATH": str(process.folder / "site"),
         "MLFLOW_TRACKING_URI": tracking,
         "OMP_NUM_THREADS": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",  # MLflow starts uvicorn by its name
     }
     arguments = [tracking, str(process.folder / "images.npy"), f"models:/{NAME}/1"]
-    with serving(process, environment, f"models:/{NAME}/1") as address:
+    with serving(process, environment, f"models:/{NAME}/1") as (server, address):
         loaded = subprocess.run(  # while the server starts
             [sys.executable, "-c", LOADS, *arguments], env=environment, capture_output=True, text=True, check=False
         )
@@ -111,7 +115,8 @@ def test_logged_registered_loaded_and_served(undisturbed: SweepProcess, process:
             json.dumps({"inputs": images.tolist()}).encode(),
             {"Content-Type": "application/json"},
         )
-        process.wait_for(lambda: _answers(f"{address}/health"))
+        process.wait_for(lambda: server.poll() is not None or _answers(f"{address}/health"))
+        assert server.poll() is None, process.output()
         with urllib.request.urlopen(request, timeout=30) as response:
             predictions = json.loads(response.read())["predictions"]
     assert loaded.returncode == 0, loaded.stderr
