@@ -1,37 +1,23 @@
-"""Tables of the panels: cost, collapse, stability of channel ranks, refilled channels, agreement of rankers.
+"""Tables of what searches cost, and of how they went.
 
 Source: ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from aca_ray.comparison import Comparison, CurveRow
-from aca_ray.report.formats import (
-    count,
-    decimal,
-    integer,
-    interval,
-    memory,
-    percent,
-    seconds,
-    words,
-)
-from aca_ray.report.places import place_columns
-from aca_ray.report.table import MISSING, Cell, Column, Table
+from aca_ray.report.formats import count, decimal, integer, memory, percent, seconds, words
+from aca_ray.report.places import table_of
+from aca_ray.report.table import Cell, Column, Table
 
-# A page stays readable and small: what is beyond is in the files.
-MOST_ROWS = 200
-
-Row = TypeVar("Row")
 _METHOD, _EPOCHS, _NETWORKS = Column("method", "text"), Column("epochs"), Column("networks", "text")
 
 
 def cost_tables(comparison: Comparison) -> tuple[Table, ...]:
     """Return what every arm costs."""
-    return _table(
+    return table_of(
         comparison.costs,
         "cost",
         "Cost of every arm",
@@ -69,7 +55,7 @@ def cost_tables(comparison: Comparison) -> tuple[Table, ...]:
 
 def correlation_tables(comparison: Comparison) -> tuple[Table, ...]:
     """Return how far the supernet's accuracy foretells that of the retrained network."""
-    return _table(
+    return table_of(
         comparison.correlations,
         "correlation",
         "Does the accuracy of the supernet foretell that of the retrained network?",
@@ -101,7 +87,7 @@ def collapse_tables(comparison: Comparison) -> tuple[Table, ...]:
             genotypes[row.search] = row.genotype
             changes.append(row)
     names = ("seed", "epoch")
-    return _table(
+    return table_of(
         tuple(last.values()),
         "collapse",
         "Every search at its last epoch",
@@ -128,7 +114,7 @@ def collapse_tables(comparison: Comparison) -> tuple[Table, ...]:
             percent(row.generalization_gap),
         ),
         "curves.parquet",
-    ) + _table(
+    ) + table_of(
         changes,
         "genotypes",
         "The genotype by epoch",
@@ -145,128 +131,6 @@ def collapse_tables(comparison: Comparison) -> tuple[Table, ...]:
         ),
         "curves.parquet",
     )
-
-
-def stability_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return how far channel ranks hold from milestone to milestone."""
-    return _table(
-        comparison.stability,
-        "stability",
-        "Do the channel ranks of a milestone hold at the next?",
-        "Agreement with the milestone before, mean and 95 % interval over seeds. Kendall's tau of the scores: 1 is the "
-        "same order. Overlap of the kept channels (Jaccard, percent): 100 is the same channels.",
-        (
-            _METHOD,
-            _EPOCHS,
-            Column("ranking", "text"),
-            *map(Column, ("milestone", "n", "Kendall's tau", "tau, 95 %", "overlap %", "overlap, 95 %")),
-        ),
-        lambda row: (
-            words(row.method),
-            integer(row.epochs),
-            words(row.ranking),
-            integer(row.epoch),
-            integer(row.n),
-            decimal(row.kendall_tau_mean),
-            _tau_interval(row),
-            percent(row.jaccard_mean, 1),
-            interval(row.jaccard_low, row.jaccard_high),
-        ),
-        "stability.csv",
-    )
-
-
-def refill_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return where skips refill channels at the last milestone: per stage, and per edge."""
-    last: dict[tuple[Any, ...], int] = {}
-    for row in comparison.refill:
-        budget = (row.method, row.space, row.data, row.setting, row.epochs, row.ranking)
-        last[budget] = max(row.epoch, last.get(budget, 0))
-    rows = [
-        row
-        for row in comparison.refill
-        if row.allocation == comparison.main_allocation
-        and row.epoch == last[row.method, row.space, row.data, row.setting, row.epochs, row.ranking]
-    ]
-    caption = (
-        f"Share of the channels that a skip connection refills at the last milestone by the rule "
-        f"{comparison.main_allocation}: mean and 95 % interval over the n seeds that keep the edge. All milestones and "
-        "rules are in refill.csv."
-    )
-    names = (_METHOD, _EPOCHS, Column("ranking", "text"), Column("stage"))
-    numbers = tuple(map(Column, ("n", "refilled %", "95 % interval")))
-
-    def cells(row: Any) -> tuple[Cell, ...]:
-        return (
-            words(row.method),
-            integer(row.epochs),
-            words(row.ranking),
-            integer(row.stage),
-            *(() if row.edge is None else (words(row.edge),)),
-            integer(row.n),
-            percent(row.refilled_mean, 1),
-            interval(row.refilled_low, row.refilled_high),
-        )
-
-    stages = [row for row in rows if row.edge is None]
-    edges = [row for row in rows if row.edge is not None]
-    file, edge_columns = "refill.csv", (*names, Column("edge", "text"), *numbers)
-    return (
-        *_table(stages, "refill", "Refilled channels per stage", caption, names + numbers, cells, file),
-        *_table(edges, "refill-edges", "Refilled channels per edge", caption, edge_columns, cells, file),
-    )
-
-
-def ranker_agreement_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return how far two rankers agree on the same searches."""
-    return _table(
-        comparison.ranker_agreement,
-        "rankers",
-        "Do two rankers see the same channels?",
-        "Kendall's tau between the scores of two rankers on the same searches, mean and 95 % interval over the n "
-        "searches: 1 is the same order, 0 none.",
-        (
-            _METHOD,
-            _EPOCHS,
-            Column("ranker A", "text"),
-            Column("ranker B", "text"),
-            *map(Column, ("milestone", "n", "Kendall's tau", "95 % interval")),
-        ),
-        lambda row: (
-            words(row.method),
-            integer(row.epochs),
-            words(row.ranking_a),
-            words(row.ranking_b),
-            integer(row.epoch),
-            integer(row.n),
-            decimal(row.kendall_tau_mean),
-            _tau_interval(row),
-        ),
-        "ranker_agreement.csv",
-    )
-
-
-def _table(
-    rows: Sequence[Row],
-    key: str,
-    title: str,
-    caption: str,
-    columns: tuple[Column, ...],
-    cells: Callable[[Row], tuple[Cell, ...]],
-    file: str,
-) -> tuple[Table, ...]:
-    """Return a table of the first rows, with columns for what differs between their places; none of no rows."""
-    if not rows:
-        return ()
-    places, place_cells = place_columns(rows)
-    shown = tuple((*cells(row), *place_cells(row)) for row in rows[:MOST_ROWS])
-    more = "" if len(rows) <= MOST_ROWS else f"The first {MOST_ROWS} of {len(rows):,} rows; all are in {file}."
-    return (Table(key, title, caption, columns + places, shown, more),)
-
-
-def _tau_interval(row: Any) -> Cell:
-    low, high = row.kendall_tau_low, row.kendall_tau_high
-    return Cell(MISSING) if low is None or high is None else Cell(f"[{low:.2f}, {high:.2f}]", low)
 
 
 def _yes(value: bool | None) -> Cell:

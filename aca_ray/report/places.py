@@ -1,4 +1,4 @@
-"""Where a row of a table belongs: space, data, protocol, and what differs in the rest of the setting.
+"""Where rows of a table belong: space, data, protocol, and what differs in the rest of the setting.
 
 Source: ours.
 """
@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from aca_ray.report.formats import words
-from aca_ray.report.table import Cell, Column
+from aca_ray.report.table import Cell, Column, Table
+
+# A page stays readable and small: what is beyond is in the files.
+MOST_ROWS = 200
+
+Row = TypeVar("Row")
 
 
 def setting_labels(settings: Iterable[str]) -> dict[str, str]:
@@ -38,6 +43,24 @@ def place_columns(rows: Sequence[Any]) -> tuple[tuple[Column, ...], Callable[[An
 
     shown = [*names, "setting"] if has_settings else names
     return tuple(Column(name, "text") for name in shown), cells
+
+
+def table_of(
+    rows: Sequence[Row],
+    key: str,
+    title: str,
+    caption: str,
+    columns: tuple[Column, ...],
+    cells: Callable[[Row], tuple[Cell, ...]],
+    file: str,
+) -> tuple[Table, ...]:
+    """Return a table of the first rows, with columns for what differs between their places; none for no rows."""
+    if not rows:
+        return ()
+    places, place_cells = place_columns(rows)
+    shown = tuple((*cells(row), *place_cells(row)) for row in rows[:MOST_ROWS])
+    more = "" if len(rows) <= MOST_ROWS else f"The first {MOST_ROWS} of {len(rows):,} rows; all are in {file}."
+    return (Table(key, title, caption, columns + places, shown, more),)
 
 
 def _flattened(value: Any, path: str = "") -> Iterable[tuple[str, Any]]:

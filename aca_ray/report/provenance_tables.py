@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from aca_ray.comparison import Comparison, SweepRows
 from aca_ray.report.formats import integer, words
-from aca_ray.report.panel_tables import MOST_ROWS
+from aca_ray.report.places import MOST_ROWS
 from aca_ray.report.table import Column, Table
 
 

@@ -16,15 +16,9 @@ from aca_ray.report.accuracy_tables import (
     random_baseline_tables,
     variance_tables,
 )
+from aca_ray.report.channel_tables import ranker_agreement_tables, refill_tables, stability_tables
 from aca_ray.report.figures import Plot
-from aca_ray.report.panel_tables import (
-    collapse_tables,
-    correlation_tables,
-    cost_tables,
-    ranker_agreement_tables,
-    refill_tables,
-    stability_tables,
-)
+from aca_ray.report.panel_tables import collapse_tables, correlation_tables, cost_tables
 from aca_ray.report.provenance_tables import checklist_tables, failure_tables, provenance_tables
 from aca_ray.report.table import Table
 

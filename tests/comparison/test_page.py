@@ -14,7 +14,7 @@ import pytest
 from aca_ray.comparison import EvaluationRow, FailedTrial, SweepRows, compare, read_sweep
 from aca_ray.report.drawings import MOST_DRAWINGS, make_drawings
 from aca_ray.report.page import write_report
-from aca_ray.report.panel_tables import MOST_ROWS
+from aca_ray.report.places import MOST_ROWS
 from aca_ray.space import PUBLISHED, ChannelPlan, Genotype
 
 if TYPE_CHECKING:
