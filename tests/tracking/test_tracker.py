@@ -90,7 +90,9 @@ def test_the_sweep_is_an_experiment_with_a_parent_run(store: Store, sweep: str, 
     assert len(client.get_metric_history(parent.info.run_id, "best/test_accuracy")) == 1
     experiment = client.get_experiment_by_name(sweep)
     assert experiment is not None
-    assert experiment.tags["mlflow.note.content"] == "what is asked"
+    note = experiment.tags["mlflow.note.content"]
+    assert f"#/experiments/{experiment.experiment_id}/runs/{parent.info.run_id}/artifacts/comparison/report" in note
+    assert note.endswith("\n\nwhat is asked")
     assert experiment.artifact_location.startswith(str(store.artifact_root))
     tracker.finish(tmp_path, {"best/test_accuracy": 0.25, "comparison/beta_darts(scale=0.5)/s1/e8": 0.75})
     # MLflow refuses the brackets of a method with settings.
