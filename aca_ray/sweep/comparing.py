@@ -14,7 +14,7 @@ from aca_ray.sweep.cluster import ray
 logger = logging.getLogger(__name__)
 
 _SHARE = 0.02  # of the time that comparisons may take
-_SHORTEST_SECONDS = 60.0
+_SHORTEST_SECONDS = 120.0
 
 
 def _compare(sweep: Sweep) -> float:
@@ -25,7 +25,7 @@ def _compare(sweep: Sweep) -> float:
 
 
 class Comparisons:
-    """Brings a sweep's comparison up to date from time to time: after a minute, and so that it costs 2 % at most.
+    """Brings a sweep's comparison up to date from time to time: after two minutes, and so that it costs 2 % at most.
 
     Args:
         sweep: what is compared.
