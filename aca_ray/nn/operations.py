@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from aca_ray.nn.depthwise import DepthwiseConv2d
 from aca_ray.nn.joint import JointOperation, JointSequence
 from aca_ray.nn.small_maps import as_maps, as_state, batch_norm, depthwise, pointwise
 from aca_ray.space.candidates import NONE, PLAIN, SKIP
@@ -112,10 +113,9 @@ def relu_conv_norm(in_channels: int, out_channels: int, *, affine: bool) -> Proj
 
 
 def _depthwise_block(channels: int, kernel: int, stride: int, dilation: int, affine: bool) -> list[nn.Module]:
-    padding = dilation * (kernel - 1) // 2
     return [
         nn.ReLU(),
-        nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False),
+        DepthwiseConv2d(channels, kernel, stride, dilation),
         nn.Conv2d(channels, channels, 1, bias=False),
         nn.BatchNorm2d(channels, affine=affine),
     ]

@@ -11,7 +11,7 @@ from aca_ray.nn.cell import SearchCell
 from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, FullEdge, Scheduled
 from aca_ray.nn.image_scale import CIFAR_SCALE, ImageScale
 from aca_ray.nn.mixing import Mixing
-from aca_ray.nn.skeleton import SKELETONS, Cell
+from aca_ray.nn.skeleton import SKELETONS, Cell, channels_last
 from aca_ray.space.spaces import Space
 
 SupernetObserver = Callable[[int, int, EdgeObservation], None]
@@ -75,7 +75,7 @@ class Supernet(nn.Module):
             mixing: the weights of all candidates.
             observe: called with (cell index, edge index, what passed through) for every edge of every cell.
         """
-        before, previous = self.stem(images)
+        before, previous = self.stem(channels_last(images))
         for index, cell in enumerate(self.cells):
             assert isinstance(cell, Cell)  # what a ModuleList holds has no type
             watch = None if observe is None else (lambda edge, seen, index=index: observe(index, edge, seen))
