@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from aca_ray.nn.edges import EdgeBuilder, JointOutputs, Observer, candidates_and_bypass
+from aca_ray.nn.edges import EdgeBuilder, Observer, candidates_and_bypass
+from aca_ray.nn.joint import JointOutputs
 
 HIDDEN_SHARE = 2  # official code; its ratio argument is not read
 DEMAND_MOMENTUM = 0.1  # ours: that of the batch norms

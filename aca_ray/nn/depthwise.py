@@ -22,23 +22,33 @@ from torch.nn.grad import conv2d_weight
 
 
 class DepthwiseConv2d(nn.Conv2d):
-    """A depthwise convolution of kernel 3 or 5 and stride and dilation 1 or 2, padded to keep maps but for the stride.
-
-    Torch's own gradients are used on other devices, under autocast, where maps aren't channels-last, for an odd height
-    or width at dilation 2, and at stride 2 without dilation.
-    """
+    """A depthwise convolution of kernel 3 or 5 and stride and dilation 1 or 2, padded to keep maps but for the stride."""
 
     def __init__(self, channels: int, kernel: int, stride: int, dilation: int) -> None:
         padding = dilation * (kernel - 1) // 2
         super().__init__(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        stride, dilation = self.stride[0], self.dilation[0]
-        if not _is_channels_last(x) or stride > dilation or (dilation == 2 and (x.shape[2] % 2 or x.shape[3] % 2)):
-            return super().forward(x)
-        if stride == 2:
-            return _Depthwise.apply(x[:, :, ::2, ::2].contiguous(memory_format=torch.channels_last), self.weight, 1)
-        return _Depthwise.apply(x, self.weight, dilation)
+        return depthwise_convolution(x, self.weight, self.stride[0], self.dilation[0])
+
+
+def depthwise_convolution(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
+    """Return the (B, C, H/stride, W/stride) padded convolution of (B, C, H, W) with (C, 1, k, k) kernels.
+
+    Torch's own gradients are used on other devices, under autocast, where maps aren't channels-last, for an odd height
+    or width at dilation 2, and at stride 2 without dilation.
+
+    Args:
+        x: the maps.
+        weight: kernels of k = 3 or 5.
+        stride: 1 or 2.
+        dilation: 1 or 2.
+    """
+    if not _is_channels_last(x) or stride > dilation or (dilation == 2 and (x.shape[2] % 2 or x.shape[3] % 2)):
+        return _convolve(x, weight, stride, dilation)
+    if stride == 2:
+        return _Depthwise.apply(x[:, :, ::2, ::2].contiguous(memory_format=torch.channels_last), weight, 1)
+    return _Depthwise.apply(x, weight, dilation)
 
 
 def _is_channels_last(x: Tensor) -> bool:
@@ -57,20 +67,20 @@ class _Depthwise(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, dilation: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.dilation = dilation
-        return _convolve(x, weight, dilation)
+        return _convolve(x, weight, 1, dilation)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
         gradient = gradient.contiguous(memory_format=torch.channels_last)
-        of_x = _convolve(gradient, weight.flip(2, 3), ctx.dilation) if ctx.needs_input_grad[0] else None
+        of_x = _convolve(gradient, weight.flip(2, 3), 1, ctx.dilation) if ctx.needs_input_grad[0] else None
         of_weight = weight_gradient(x, gradient, weight.shape[2], ctx.dilation) if ctx.needs_input_grad[1] else None
         return of_x, of_weight, None
 
 
-def _convolve(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
+def _convolve(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
     padding = dilation * (weight.shape[2] - 1) // 2
-    return functional.conv2d(x, weight, None, 1, padding, dilation, groups=len(weight))
+    return functional.conv2d(x, weight, None, stride, padding, dilation, groups=len(weight))
 
 
 def weight_gradient(x: Tensor, gradient: Tensor, kernel: int, dilation: int) -> Tensor:
@@ -87,10 +97,9 @@ def weight_gradient(x: Tensor, gradient: Tensor, kernel: int, dilation: int) -> 
     channels = x.shape[1]
     if kernel == 3:
         return conv2d_weight(x, (channels, 1, 3, 3), gradient, padding=1, groups=channels)
-    x, columns = functional.pad(x, (2, 2)), gradient.shape[3] + 2
     left, right = (
-        conv2d_weight(x[..., first : first + columns], (channels, 1, 5, 3), gradient, padding=(2, 0), groups=channels)
-        for first in (0, 2)
+        conv2d_weight(functional.pad(x, sides), (channels, 1, 5, 3), gradient, padding=(2, 0), groups=channels)
+        for sides in ((2, 0), (0, 2))
     )
     return torch.cat((left, right[..., 1:]), dim=3)
 

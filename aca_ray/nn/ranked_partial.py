@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from aca_ray.nn.edges import EdgeBuilder, JointOutputs, Observer, candidates_and_bypass, shuffle_channels
+from aca_ray.nn.edges import EdgeBuilder, Observer, candidates_and_bypass, shuffle_channels
+from aca_ray.nn.joint import JointOutputs
 
 
 class RankedPartialEdge(nn.Module):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
+from aca_ray.nn.maps import images_last
 from aca_ray.nn.operations import FactorizedReduce, relu_conv_norm
-from aca_ray.nn.small_maps import images_last
 from aca_ray.space.topology import CellType, stage_cell_type, stage_of_cell
 
 
@@ -184,8 +183,3 @@ SKELETONS: dict[int, Skeleton] = {1: ResidualSkeleton(), 2: Skeleton()}  # by th
 def stem(in_channels: int, out_channels: int) -> nn.Sequential:
     """Return the first layer of a CIFAR-sized network: 3x3 convolution, batch norm."""
     return nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels))
-
-
-def channels_last(images: Tensor) -> Tensor:
-    """Return (B, C, H, W) images, on a CPU channels-last in memory, where its kernels are fastest; layers keep to it."""
-    return images.contiguous(memory_format=torch.channels_last) if images.device.type == "cpu" else images

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from aca_ray.nn.cell import SearchCell
 from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, FullEdge, Scheduled
 from aca_ray.nn.image_scale import CIFAR_SCALE, ImageScale
+from aca_ray.nn.maps import channels_last
 from aca_ray.nn.mixing import Mixing
-from aca_ray.nn.skeleton import SKELETONS, Cell, channels_last
+from aca_ray.nn.skeleton import SKELETONS, Cell
 from aca_ray.space.spaces import Space
 
 SupernetObserver = Callable[[int, int, EdgeObservation], None]
