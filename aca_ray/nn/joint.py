@@ -15,11 +15,13 @@ class JointOperation(nn.Module):
 
     Attributes:
         is_constant: whether operations of a group are equal but for their running statistics.
+        reads_positive: whether a ReLU comes first.
 
     Source: ours.
     """
 
     is_constant: ClassVar[bool] = False
+    reads_positive: ClassVar[bool] = True
 
     @property
     def group(self) -> tuple[Any, ...]:
@@ -33,7 +35,7 @@ class JointOperation(nn.Module):
         Args:
             operations: in training mode all or none; their running statistics are updated as by running alone; on large
                 maps all of one name.
-            maps: (1, C, H, W, B) what every operation reads.
+            maps: (1, C, H, W, B) what every operation reads, behind its ReLU if one comes first.
             scales: (N,) factors of the outputs of operations without affine part; None for 1.
         """
         raise NotImplementedError
@@ -48,7 +50,7 @@ class JointOperation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if is_small(x) and not self.is_watched():
-            return as_state(self.run_together([self], as_maps(x))[0])
+            return as_state(self.run_together([self], as_maps(x.relu() if self.reads_positive else x))[0])
         return self.run_alone(x)
 
 

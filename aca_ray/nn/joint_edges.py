@@ -5,8 +5,8 @@ Source: ours.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
-from typing import cast
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,8 +15,6 @@ from aca_ray.nn.edges import CandidateSum
 from aca_ray.nn.joint import JointOperation, JointOutputs
 from aca_ray.nn.large_maps import VECTOR
 from aca_ray.nn.maps import as_maps, as_state, as_states, is_small
-
-Members = list[tuple[int, str]]  # edges, by their place among those that leave the state, and the candidate's name
 
 
 def joint_outputs(
@@ -30,46 +28,67 @@ def joint_outputs(
         weights: (E, O) their mixing weights.
         observed: whether the outputs of single candidates are asked for.
     """
-    if state.device.type != "cpu":
+    members = list(_joint_members(edges)) if state.device.type == "cpu" else []
+    if not members:
         return [None] * len(edges)
-    return (_by_one_product if is_small(state) else _by_scaled_norms)(edges, state, weights, observed)
+    return (_by_one_product if is_small(state) else _by_scaled_norms)(members, state, weights, observed)
 
 
-def _joint_operations(edges: Sequence[CandidateSum]) -> Iterator[tuple[int, str, JointOperation]]:
+class _Member(NamedTuple):
+    """A candidate that is computed together with others: of which edge, its name, its mixing weight's column."""
+
+    edge: int
+    name: str
+    column: int
+    operation: JointOperation
+
+
+def _joint_members(edges: Sequence[CandidateSum]) -> Iterator[_Member]:
     for name in dict.fromkeys(name for edge in edges for name in edge.columns):
         for index, edge in enumerate(edges):
             operation = edge.operations[name] if name in edge.columns else None
             if isinstance(operation, JointOperation) and not operation.is_watched():
-                yield index, name, operation
+                yield _Member(index, name, edge.columns[name], operation)
 
 
-def _run(edges: Sequence[CandidateSum], members: Members, maps: Tensor, scales: Tensor | None = None) -> Tensor:
-    operations = [cast(JointOperation, edges[index].operations[name]) for index, name in members]
-    return operations[0].run_together(operations, maps, scales)
+class _Reader:
+    """Runs operations on a state, behind one ReLU for all that begin with one."""
+
+    def __init__(self, state: Tensor) -> None:
+        self.maps, self.positive = as_maps(state), as_maps(state.relu())
+
+    def run(self, members: Sequence[_Member], scales: Tensor | None = None) -> Tensor:
+        operations = [member.operation for member in members]
+        maps = self.positive if operations[0].reads_positive else self.maps
+        return operations[0].run_together(operations, maps, scales)
+
+
+def _grouped(members: Sequence[_Member], key: Callable[[_Member], Hashable]) -> list[list[_Member]]:
+    groups: dict[Hashable, list[_Member]] = {}
+    for member in members:
+        groups.setdefault(key(member), []).append(member)
+    return list(groups.values())
 
 
 def _by_one_product(
-    edges: Sequence[CandidateSum], state: Tensor, weights: Tensor, observed: bool
+    members: Sequence[_Member], state: Tensor, weights: Tensor, observed: bool
 ) -> list[JointOutputs | None]:
     """Mix what small maps become by one product of mixing weights and all outputs."""
-    groups: dict[Hashable, Members] = {}
-    for index, name, operation in _joint_operations(edges):
-        groups.setdefault(operation.group, []).append((index, name))
-    if not groups:
-        return [None] * len(edges)
+    reader = _Reader(state)
     maps: list[Tensor] = []
-    rows: list[dict[str, int]] = [{} for _ in edges]
+    rows: list[dict[str, int]] = [{} for _ in weights]
+    columns: list[tuple[int, int, int]] = []
     num_rows = 0
-    for members in groups.values():
-        outputs = _run(edges, members, as_maps(state))
-        for place, (index, name) in enumerate(members):
-            rows[index][name] = num_rows + place % len(outputs)
+    for group in _grouped(members, lambda member: member.operation.group):
+        outputs = reader.run(group)
+        for place, member in enumerate(group):
+            row = rows[member.edge][member.name] = num_rows + place % len(outputs)
+            columns.append((member.edge, row, member.column))
         maps.append(outputs)
         num_rows += len(outputs)
     together = torch.cat(maps)
-    entries = [(index, row, edges[index].columns[name]) for index, own in enumerate(rows) for name, row in own.items()]
-    from_edge, to_row, column = torch.tensor(entries).unbind(dim=1)
-    scales = weights.new_zeros(len(edges), num_rows).index_put((from_edge, to_row), weights[from_edge, column])
+    edge, row, column = torch.tensor(columns).unbind(dim=1)
+    scales = weights.new_zeros(len(weights), num_rows).index_put((edge, row), weights[edge, column])
     mixed = (scales @ together.flatten(1)).unflatten(1, together.shape[1:])
     return [
         JointOutputs(
@@ -84,30 +103,27 @@ def _by_one_product(
 
 
 def _by_scaled_norms(
-    edges: Sequence[CandidateSum], state: Tensor, weights: Tensor, observed: bool
+    members: Sequence[_Member], state: Tensor, weights: Tensor, observed: bool
 ) -> list[JointOutputs | None]:
     """Mix what large maps become by batch norms that scale by the mixing weights, and sums.
 
     Candidates of few channels are computed several at once; what does not depend on an edge's weights, once.
     """
+    reader = _Reader(state)
     per_vector = max(1, VECTOR // state.shape[1])
-    groups: dict[Hashable, Members] = {}
-    for index, name, operation in _joint_operations(edges):
-        part = 0 if operation.is_constant else index // per_vector
-        groups.setdefault((name, part), []).append((index, name))
     factors = [row.unbind() for row in weights.unbind()]
-    outputs: list[dict[str, Tensor]] = [{} for _ in edges]
-    sums: list[Tensor | None] = [None] * len(edges)
-    maps = as_maps(state)
-    for members in groups.values():
-        own_factors = [factors[index][edges[index].columns[name]] for index, name in members]
-        is_scaled = not observed and not edges[members[0][0]].operations[members[0][1]].is_constant
-        found = as_states(_run(edges, members, maps, torch.stack(own_factors) if is_scaled else None))
-        for place, ((index, name), factor) in enumerate(zip(members, own_factors, strict=True)):
-            output = outputs[index][name] = found[place % len(found)]
+    outputs: list[dict[str, Tensor]] = [{} for _ in weights]
+    sums: list[Tensor | None] = [None] * len(weights)
+    groups = _grouped(members, lambda own: (own.name, 0 if own.operation.is_constant else own.edge // per_vector))
+    for group in groups:
+        own_factors = [factors[member.edge][member.column] for member in group]
+        is_scaled = not observed and not group[0].operation.is_constant
+        found = as_states(reader.run(group, torch.stack(own_factors) if is_scaled else None))
+        for place, (member, factor) in enumerate(zip(group, own_factors, strict=True)):
+            output = outputs[member.edge][member.name] = found[place % len(found)]
             term = output if is_scaled else output * factor
-            total = sums[index]
-            sums[index] = term if total is None else total + term
+            total = sums[member.edge]
+            sums[member.edge] = term if total is None else total + term
     return [
         None if total is None else JointOutputs(frozenset(own), total, own if observed else {})
         for own, total in zip(outputs, sums, strict=True)

@@ -35,7 +35,6 @@ class FactorizedReduce(JointOperation):
 
     @staticmethod
     def run_together(operations: Sequence[FactorizedReduce], maps: Tensor, scales: Tensor | None = None) -> Tensor:
-        maps = maps.relu()
         outputs = pointwise([operation.first for operation in operations], every_second(maps, 0))
         seconds = [operation.second for operation in operations if operation.second is not None]
         if seconds:
@@ -70,7 +69,7 @@ class Projection(JointSequence):
     def run_together(operations: Sequence[Projection], maps: Tensor, scales: Tensor | None = None) -> Tensor:
         _, convolutions, norms = zip(*operations, strict=True)
         maps = every_second(maps, 0) if convolutions[0].stride[0] == 2 else maps
-        return batch_norm(norms, pointwise(convolutions, maps.relu()), scales)
+        return batch_norm(norms, pointwise(convolutions, maps), scales)
 
 
 class DepthwiseBlocks(JointSequence):
@@ -84,7 +83,7 @@ class DepthwiseBlocks(JointSequence):
     def run_together(operations: Sequence[DepthwiseBlocks], maps: Tensor, scales: Tensor | None = None) -> Tensor:
         blocks = list(zip(*[iter(zip(*operations, strict=True))] * 4, strict=True))
         for index, (_, spatial, mixing, norms) in enumerate(blocks, start=1):
-            maps = pointwise(mixing, depthwise(spatial, maps.relu()))
+            maps = pointwise(mixing, depthwise(spatial, maps if index == 1 else maps.relu()))
             maps = batch_norm(norms, maps, scales if index == len(blocks) else None)
         return maps
 
@@ -93,6 +92,7 @@ class NormedPool(JointSequence):
     """A pooling and a batch norm without affine part."""
 
     is_constant = True
+    reads_positive = False
 
     @property
     def group(self) -> tuple[Any, ...]:
