@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, SearchEdge
 from aca_ray.nn.joint import JointOutputs
 from aca_ray.nn.joint_edges import joint_outputs
-from aca_ray.nn.maps import concatenate_channels, images_last
+from aca_ray.nn.maps import concatenate_channels, laid_out
 from aca_ray.nn.mixing import CellMixing
 from aca_ray.nn.skeleton import SKELETONS, Cell, Site
 from aca_ray.space.spaces import Space
@@ -57,7 +57,7 @@ class SearchCell(Cell):
                     term = term * edge_scales[index]
                 total = term if total is None else total + term
             if total is not None:  # the first states are the cell's inputs and have no incoming edges
-                states.append(images_last(total))
+                states.append(laid_out(total))
             joint.update(self._join(outgoing, states, mixing, observed=observe is not None))
         return concatenate_channels([states[node] for node in self.topology.output_nodes])
 

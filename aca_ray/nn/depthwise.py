@@ -20,9 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.grad import conv2d_weight
 
+from aca_ray.nn.maps import channels_last, is_channels_last
+
 
 class DepthwiseConv2d(nn.Conv2d):
-    """A depthwise convolution of kernel 3 or 5 and stride and dilation 1 or 2, padded to keep maps but for the stride."""
+    """A depthwise convolution of kernel 3 or 5, stride and dilation 1 or 2, that keeps maps but for the stride."""
 
     def __init__(self, channels: int, kernel: int, stride: int, dilation: int) -> None:
         padding = dilation * (kernel - 1) // 2
@@ -44,20 +46,14 @@ def depthwise_convolution(x: Tensor, weight: Tensor, stride: int, dilation: int)
         stride: 1 or 2.
         dilation: 1 or 2.
     """
-    if not _is_channels_last(x) or stride > dilation or (dilation == 2 and (x.shape[2] % 2 or x.shape[3] % 2)):
+    is_divisible = dilation == 1 or x.shape[2] % 2 == x.shape[3] % 2 == 0
+    if not is_channels_last(x) or torch.is_autocast_enabled("cpu") or stride > dilation or not is_divisible:
         return _convolve(x, weight, stride, dilation)
     if stride == 2:
-        return _Depthwise.apply(x[:, :, ::2, ::2].contiguous(memory_format=torch.channels_last), weight, 1)
+        # Sliced in the order of memory, since the gradient of a slice is laid out in the order of the axes.
+        x = x.permute(0, 2, 3, 1)[:, ::2, ::2].permute(0, 3, 1, 2)
+        return _Depthwise.apply(channels_last(x), weight, 1)
     return _Depthwise.apply(x, weight, dilation)
-
-
-def _is_channels_last(x: Tensor) -> bool:
-    """Return whether (B, C, H, W) lie on a CPU in the memory format of the fast kernels, and are to stay as exact."""
-    return (
-        x.device.type == "cpu"
-        and x.is_contiguous(memory_format=torch.channels_last)
-        and not torch.is_autocast_enabled("cpu")
-    )
 
 
 class _Depthwise(torch.autograd.Function):
@@ -72,7 +68,7 @@ class _Depthwise(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         x, weight = ctx.saved_tensors
-        gradient = gradient.contiguous(memory_format=torch.channels_last)
+        gradient = channels_last(gradient)
         of_x = _convolve(gradient, weight.flip(2, 3), 1, ctx.dilation) if ctx.needs_input_grad[0] else None
         of_weight = weight_gradient(x, gradient, weight.shape[2], ctx.dilation) if ctx.needs_input_grad[1] else None
         return of_x, of_weight, None

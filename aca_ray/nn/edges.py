@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from aca_ray.nn.joint import JointOutputs
+from aca_ray.nn.maps import is_channels_last, with_dense_gradient
 from aca_ray.nn.operations import build_candidate
 from aca_ray.space.candidates import NONE
 
@@ -77,8 +78,7 @@ class CandidateSum(nn.Module):
     def mix(self, x: Tensor, outputs: Mapping[str, Tensor], weights: Tensor, mixed: Tensor | None = None) -> Tensor:
         """Return `mixed` plus the outputs, each times its mixing weight; zeros where there is nothing to add up."""
         for name, output in outputs.items():
-            term = output * weights[self.columns[name]]
-            mixed = term if mixed is None else mixed + term
+            mixed = plus(mixed, output, weights[self.columns[name]])
         if mixed is not None:
             return mixed
         batch, _, height, width = x.shape
@@ -95,6 +95,13 @@ class Scheduled(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.strength = 0.0
+
+
+def plus(total: Tensor | None, term: Tensor, factor: Tensor | None) -> Tensor:
+    """Return a sum with one more term, times a scalar factor unless that is None; no sum yet is None."""
+    if total is None:
+        return term if factor is None else term * factor
+    return total + term if factor is None else torch.addcmul(total, term, factor)
 
 
 class FullEdge(nn.Module):
@@ -133,7 +140,7 @@ class PartialChannelEdge(nn.Module):
     ) -> Tensor:
         passing = x.shape[1] // self.share
         mixed = self.candidates(x[:, :passing], weights, observe, joint)
-        joined = torch.cat((mixed, self.bypass(x[:, passing:])), dim=1)
+        joined = torch.cat((with_dense_gradient(mixed), self.bypass(x[:, passing:])), dim=1)
         return shuffle_channels(joined, self.share)
 
 
@@ -148,6 +155,8 @@ def candidates_and_bypass(
 
 def shuffle_channels(x: Tensor, groups: int) -> Tensor:
     """Return (B, C, H, W) with its channels, seen as a (groups, C/groups) table, read column by column."""
+    if is_channels_last(x):
+        return x.permute(0, 2, 3, 1).unflatten(3, (groups, -1)).transpose(3, 4).flatten(3).permute(0, 3, 1, 2)
     return x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from aca_ray.nn.edges import CandidateSum
+from aca_ray.nn.edges import CandidateSum, plus
 from aca_ray.nn.joint import JointOperation, JointOutputs
 from aca_ray.nn.large_maps import VECTOR
 from aca_ray.nn.maps import as_maps, as_state, as_states, is_small
@@ -77,18 +77,18 @@ def _by_one_product(
     reader = _Reader(state)
     maps: list[Tensor] = []
     rows: list[dict[str, int]] = [{} for _ in weights]
-    columns: list[tuple[int, int, int]] = []
+    entries: list[tuple[int, int, int]] = []
     num_rows = 0
     for group in _grouped(members, lambda member: member.operation.group):
         outputs = reader.run(group)
         for place, member in enumerate(group):
             row = rows[member.edge][member.name] = num_rows + place % len(outputs)
-            columns.append((member.edge, row, member.column))
+            entries.append((member.edge, row, member.column))
         maps.append(outputs)
         num_rows += len(outputs)
     together = torch.cat(maps)
-    edge, row, column = torch.tensor(columns).unbind(dim=1)
-    scales = weights.new_zeros(len(weights), num_rows).index_put((edge, row), weights[edge, column])
+    from_edge, to_row, column = torch.tensor(entries).unbind(dim=1)
+    scales = weights.new_zeros(len(weights), num_rows).index_put((from_edge, to_row), weights[from_edge, column])
     mixed = (scales @ together.flatten(1)).unflatten(1, together.shape[1:])
     return [
         JointOutputs(
@@ -121,9 +121,7 @@ def _by_scaled_norms(
         found = as_states(reader.run(group, torch.stack(own_factors) if is_scaled else None))
         for place, (member, factor) in enumerate(zip(group, own_factors, strict=True)):
             output = outputs[member.edge][member.name] = found[place % len(found)]
-            term = output if is_scaled else output * factor
-            total = sums[member.edge]
-            sums[member.edge] = term if total is None else total + term
+            sums[member.edge] = plus(sums[member.edge], output, None if is_scaled else factor)
     return [
         None if total is None else JointOutputs(frozenset(own), total, own if observed else {})
         for own, total in zip(outputs, sums, strict=True)
