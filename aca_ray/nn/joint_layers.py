@@ -66,8 +66,9 @@ def batch_norm(layers: Sequence[nn.BatchNorm2d], maps: Tensor, scales: Tensor | 
         return torch.cat([getattr(layer, name) for layer in layers])
 
     # In training the batch's own statistics are left here, by a momentum of 1.
-    mean = rows.new_zeros(rows.shape[1]) if training else joined("running_mean")
-    variance = rows.new_zeros(rows.shape[1]) if training else joined("running_var")
+    assert first.running_mean is not None
+    start = first.running_mean.new_zeros(2, rows.shape[1])
+    mean, variance = start if training else (joined("running_mean"), joined("running_var"))
     weight, bias = (joined("weight"), joined("bias")) if affine else (None, None)
     if scales is not None:
         weight = scales.repeat_interleave(maps.shape[1])
