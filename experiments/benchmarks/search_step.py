@@ -182,11 +182,16 @@ def main() -> None:
         if options.device == "cuda"
         else ("plain over batched", "at least 3")
     )
-    for size, where in ((PAPER, ""), (QUICKSTART, ", the quickstart's size")):
+    for size, where in ((QUICKSTART, ", the quickstart's size"), (PAPER, "")):
         pair = {plain: Stepper("darts", size, device, plain=plain) for plain in (True, False)}
         times = measure({str(plain): own.step for plain, own in pair.items()}, options.repeats, device)
         row(f"search step {name}{where}", target, times["True"], times["False"])
     del pair
+    batched, plain = (peak_mebibytes(plain, device) for plain in (False, True))
+    print(
+        f"| peak memory, batched over plain | {batched:.0f} MiB | {plain:.0f} MiB | {batched / plain:.2f} "
+        "| at most 1.0 |"
+    )
     first, second, partial = (Stepper(name, PAPER, device) for name in ("darts", "darts_second_order", "pc_darts"))
     actions = {"first": first.step, "second": second.step, "partial": partial.step, "ranking": first.rank}
     times = measure(actions, options.repeats, device)
@@ -197,12 +202,6 @@ def main() -> None:
         "at most 1",
         times["ranking"],
         [RANKED_STEPS * own for own in times["first"]],
-    )
-    del first, second, partial, actions
-    batched, plain = (peak_mebibytes(plain, device) for plain in (False, True))
-    print(
-        f"| peak memory, batched over plain | {batched:.0f} MiB | {plain:.0f} MiB | {batched / plain:.2f} "
-        "| at most 1.0 |"
     )
     if options.device == "cpu":
         print("| search step on a GPU, exact fp32, plain over batched | not measured | | | at least 5 |")
