@@ -83,6 +83,8 @@ def worst(found: dict[str, Tensor], expected: dict[str, Tensor]) -> float:
         ("darts", 1, 16, 1, 3),
         ("darts", 2, 16, 2, 3),
         ("darts", 1, 32, 1, 3),
+        ("s1", 1, 16, 2, 3),
+        ("darts", 4, 16, 8, 3),
         ("s1", 1, 8, 4, 5),
         ("s4", 2, 8, 4, 5),
         ("s3", 1, 8, 2, 5),
