@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from aca_ray.nn.edges import EdgeBuilder, JointOutputs, Observer, candidates_and_bypass
+from aca_ray.nn.edges import EdgeBuilder, Observer, candidates_and_bypass
+from aca_ray.nn.joint import JointOutputs
+from aca_ray.nn.maps import laid_out
 
 HIDDEN_SHARE = 2  # official code; its ratio argument is not read
 DEMAND_MOMENTUM = 0.1  # ours: that of the batch norms
@@ -55,7 +57,7 @@ class AttentionEdge(nn.Module):
         attention = self.attention(x)
         x = x * attention[:, :, None, None]
         passing = self._passing(attention.detach())
-        mixed = self.candidates(x.index_select(1, passing), weights, observe)
+        mixed = self.candidates(laid_out(x.index_select(1, passing)), weights, observe)
         return self.bypass(x).index_copy(1, passing, mixed)
 
     def _passing(self, attention: Tensor) -> Tensor:

@@ -7,10 +7,12 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, JointOutputs, SearchEdge, joint_outputs
+from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, SearchEdge
+from aca_ray.nn.joint import JointOutputs
+from aca_ray.nn.joint_edges import joint_outputs
+from aca_ray.nn.maps import concatenate_channels, laid_out
 from aca_ray.nn.mixing import CellMixing
 from aca_ray.nn.skeleton import SKELETONS, Cell, Site
-from aca_ray.nn.small_maps import concatenate_channels, images_last
 from aca_ray.space.spaces import Space
 
 CellObserver = Callable[[int, EdgeObservation], None]
@@ -55,12 +57,12 @@ class SearchCell(Cell):
                     term = term * edge_scales[index]
                 total = term if total is None else total + term
             if total is not None:  # the first states are the cell's inputs and have no incoming edges
-                states.append(images_last(total))
-            joint.update(self._join(outgoing, states, mixing))
+                states.append(laid_out(total))
+            joint.update(self._join(outgoing, states, mixing, observed=observe is not None))
         return concatenate_channels([states[node] for node in self.topology.output_nodes])
 
     def _join(
-        self, outgoing: tuple[int, ...], states: list[Tensor], mixing: CellMixing
+        self, outgoing: tuple[int, ...], states: list[Tensor], mixing: CellMixing, *, observed: bool
     ) -> dict[int, JointOutputs | None]:
         """Return what edges that leave one state compute together, by edge."""
         edges = [cast(SearchEdge, self.edges[index]) for index in outgoing]
@@ -68,5 +70,5 @@ class SearchCell(Cell):
             return dict.fromkeys(outgoing)
         candidates = [edge.candidates for edge in edges]
         state = states[self.topology.edges[outgoing[0]].source][:, : candidates[0].channels]
-        found = joint_outputs(candidates, state, mixing.operations[list(outgoing)])
+        found = joint_outputs(candidates, state, mixing.operations[list(outgoing)], observed=observed)
         return dict(zip(outgoing, found, strict=True))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from aca_ray.nn.edges import CandidateSum, JointOutputs, Observer, Scheduled
+from aca_ray.nn.edges import CandidateSum, Observer, Scheduled
+from aca_ray.nn.joint import JointOutputs
 
 
 def drop_path(x: Tensor, probability: float, training: bool) -> Tensor:

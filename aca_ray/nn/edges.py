@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, cast
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from aca_ray.nn.joint import JointOperation
+from aca_ray.nn.joint import JointOutputs
+from aca_ray.nn.maps import is_channels_last, with_dense_gradient
 from aca_ray.nn.operations import build_candidate
-from aca_ray.nn.small_maps import as_maps, as_state, is_small
 from aca_ray.space.candidates import NONE
 
 
@@ -66,78 +66,23 @@ class CandidateSum(nn.Module):
     def forward(
         self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
     ) -> Tensor:
-        ready = joint.rows if joint is not None else {}
+        ready = joint.names if joint is not None else ()
         outputs = {name: operation(x) for name, operation in self.operations.items() if name not in ready}
         mixed = self.mix(x, outputs, weights, None if joint is None else joint.mixed)
         if observe is not None:
             if joint is not None:
-                outputs |= {name: as_state(joint.maps[row]) for name, row in ready.items()}
+                outputs |= joint.outputs
             observe(EdgeObservation(x, {name: outputs[name] for name in self.columns}, mixed))
         return mixed
 
     def mix(self, x: Tensor, outputs: Mapping[str, Tensor], weights: Tensor, mixed: Tensor | None = None) -> Tensor:
         """Return `mixed` plus the outputs, each times its mixing weight; zeros where there is nothing to add up."""
         for name, output in outputs.items():
-            term = output * weights[self.columns[name]]
-            mixed = term if mixed is None else mixed + term
+            mixed = plus(mixed, output, weights[self.columns[name]])
         if mixed is not None:
             return mixed
         batch, _, height, width = x.shape
         return x.new_zeros(batch, self.channels, height // self.stride, width // self.stride)
-
-
-class JointOutputs(NamedTuple):
-    """What was computed of one edge together with the other edges that read the same state.
-
-    Attributes:
-        rows: where in `maps` the output of a candidate stands, by name; at least one.
-        maps: (M, C, H', W', B) outputs of candidates.
-        mixed: (B, C, H', W') the sum of this edge's candidates in `rows`, each times its mixing weight.
-    """
-
-    rows: Mapping[str, int]
-    maps: Tensor
-    mixed: Tensor
-
-
-def joint_outputs(edges: Sequence[CandidateSum], state: Tensor, weights: Tensor) -> list[JointOutputs | None]:
-    """Return for each of E edges what can be computed together: nothing where maps are large or an operation watched.
-
-    Args:
-        edges: the candidates of edges with equal channels and strides.
-        state: (B, C, H, W) what all of them read.
-        weights: (E, O) their mixing weights.
-
-    Source: ours.
-    """
-    groups: dict[tuple[Any, ...], list[tuple[int, str]]] = {}
-    if is_small(state):
-        for name in dict.fromkeys(name for edge in edges for name in edge.columns):
-            for index, edge in enumerate(edges):
-                operation = edge.operations[name] if name in edge.columns else None
-                if isinstance(operation, JointOperation) and not operation.is_watched():
-                    groups.setdefault(operation.group, []).append((index, name))
-    if not groups:
-        return [None] * len(edges)
-    maps: list[Tensor] = []
-    rows: list[dict[str, int]] = [{} for _ in edges]
-    num_rows = 0
-    for members in groups.values():
-        operations = [edges[index].operations[name] for index, name in members]
-        outputs = cast(JointOperation, operations[0]).run_together(operations, as_maps(state))
-        for place, (index, name) in enumerate(members):
-            rows[index][name] = num_rows + place % len(outputs)
-        maps.append(outputs)
-        num_rows += len(outputs)
-    together = torch.cat(maps)
-    entries = [(index, row, edges[index].columns[name]) for index, own in enumerate(rows) for name, row in own.items()]
-    from_edge, to_row, column = torch.tensor(entries).unbind(dim=1)
-    scales = weights.new_zeros(len(edges), num_rows).index_put((from_edge, to_row), weights[from_edge, column])
-    mixed = (scales @ together.flatten(1)).unflatten(1, together.shape[1:])
-    return [
-        JointOutputs(own, together, as_state(total)) if own else None
-        for own, total in zip(rows, mixed.unbind(), strict=True)
-    ]
 
 
 class Scheduled(nn.Module):
@@ -150,6 +95,13 @@ class Scheduled(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.strength = 0.0
+
+
+def plus(total: Tensor | None, term: Tensor, factor: Tensor | None) -> Tensor:
+    """Return a sum with one more term, times a scalar factor unless that is None; no sum yet is None."""
+    if total is None:
+        return term if factor is None else term * factor
+    return total + term if factor is None else torch.addcmul(total, term, factor)
 
 
 class FullEdge(nn.Module):
@@ -188,7 +140,7 @@ class PartialChannelEdge(nn.Module):
     ) -> Tensor:
         passing = x.shape[1] // self.share
         mixed = self.candidates(x[:, :passing], weights, observe, joint)
-        joined = torch.cat((mixed, self.bypass(x[:, passing:])), dim=1)
+        joined = torch.cat((with_dense_gradient(mixed), self.bypass(x[:, passing:])), dim=1)
         return shuffle_channels(joined, self.share)
 
 
@@ -203,6 +155,8 @@ def candidates_and_bypass(
 
 def shuffle_channels(x: Tensor, groups: int) -> Tensor:
     """Return (B, C, H, W) with its channels, seen as a (groups, C/groups) table, read column by column."""
+    if is_channels_last(x):
+        return x.permute(0, 2, 3, 1).unflatten(3, (groups, -1)).transpose(3, 4).flatten(3).permute(0, 3, 1, 2)
     return x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
 
 

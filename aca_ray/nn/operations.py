@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from aca_ray.nn.depthwise import DepthwiseConv2d
 from aca_ray.nn.joint import JointOperation, JointSequence
-from aca_ray.nn.small_maps import as_maps, as_state, batch_norm, depthwise, pointwise
+from aca_ray.nn.joint_layers import batch_norm, concatenate, depthwise, every_second, pointwise, pool
 from aca_ray.space.candidates import NONE, PLAIN, SKIP
 
 
@@ -33,13 +34,12 @@ class FactorizedReduce(JointOperation):
         self.norm = nn.BatchNorm2d(out_channels, affine=affine)
 
     @staticmethod
-    def run_together(operations: Sequence[FactorizedReduce], maps: Tensor) -> Tensor:
-        maps = maps.relu()
-        outputs = pointwise([operation.first for operation in operations], maps[:, :, ::2, ::2])
+    def run_together(operations: Sequence[FactorizedReduce], maps: Tensor, scales: Tensor | None = None) -> Tensor:
+        outputs = pointwise([operation.first for operation in operations], every_second(maps, 0))
         seconds = [operation.second for operation in operations if operation.second is not None]
         if seconds:
-            outputs = torch.cat((outputs, pointwise(seconds, maps[:, :, 1::2, 1::2])), dim=1)
-        return batch_norm([operation.norm for operation in operations], outputs)
+            outputs = concatenate((outputs, pointwise(seconds, every_second(maps, 1))))
+        return batch_norm([operation.norm for operation in operations], outputs, scales)
 
     def run_alone(self, x: Tensor) -> Tensor:
         x = torch.relu(x)
@@ -66,10 +66,10 @@ class Projection(JointSequence):
     """ReLU, 1x1 convolution, batch norm."""
 
     @staticmethod
-    def run_together(operations: Sequence[Projection], maps: Tensor) -> Tensor:
+    def run_together(operations: Sequence[Projection], maps: Tensor, scales: Tensor | None = None) -> Tensor:
         _, convolutions, norms = zip(*operations, strict=True)
-        stride = convolutions[0].stride[0]
-        return batch_norm(norms, pointwise(convolutions, maps[:, :, ::stride, ::stride].relu()))
+        maps = every_second(maps, 0) if convolutions[0].stride[0] == 2 else maps
+        return batch_norm(norms, pointwise(convolutions, maps), scales)
 
 
 class DepthwiseBlocks(JointSequence):
@@ -80,26 +80,28 @@ class DepthwiseBlocks(JointSequence):
         return DepthwiseBlocks, len(self)
 
     @staticmethod
-    def run_together(operations: Sequence[DepthwiseBlocks], maps: Tensor) -> Tensor:
-        layers = list(zip(*operations, strict=True))
-        for _, spatial, mixing, norms in zip(*[iter(layers)] * 4, strict=True):
-            maps = batch_norm(norms, pointwise(mixing, depthwise(spatial, maps.relu())))
+    def run_together(operations: Sequence[DepthwiseBlocks], maps: Tensor, scales: Tensor | None = None) -> Tensor:
+        blocks = list(zip(*[iter(zip(*operations, strict=True))] * 4, strict=True))
+        for index, (_, spatial, mixing, norms) in enumerate(blocks, start=1):
+            maps = pointwise(mixing, depthwise(spatial, maps if index == 1 else maps.relu()))
+            maps = batch_norm(norms, maps, scales if index == len(blocks) else None)
         return maps
 
 
 class NormedPool(JointSequence):
     """A pooling and a batch norm without affine part."""
 
+    is_constant = True
+    reads_positive = False
+
     @property
     def group(self) -> tuple[Any, ...]:
         return NormedPool, type(self[0])
 
     @staticmethod
-    def run_together(operations: Sequence[NormedPool], maps: Tensor) -> Tensor:
+    def run_together(operations: Sequence[NormedPool], maps: Tensor, scales: Tensor | None = None) -> Tensor:
         pools, norms = zip(*operations, strict=True)
-        # A pooling treats channels and images alike; with their axes swapped the images may stay last in memory.
-        pooled = pools[0](as_state(maps[0]).transpose(0, 1)).transpose(0, 1)
-        return batch_norm(norms, as_maps(pooled))
+        return batch_norm(norms, pool(pools[0], maps), scales)
 
 
 def relu_conv_norm(in_channels: int, out_channels: int, *, affine: bool) -> Projection:
@@ -112,10 +114,9 @@ def relu_conv_norm(in_channels: int, out_channels: int, *, affine: bool) -> Proj
 
 
 def _depthwise_block(channels: int, kernel: int, stride: int, dilation: int, affine: bool) -> list[nn.Module]:
-    padding = dilation * (kernel - 1) // 2
     return [
         nn.ReLU(),
-        nn.Conv2d(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False),
+        DepthwiseConv2d(channels, kernel, stride, dilation),
         nn.Conv2d(channels, channels, 1, bias=False),
         nn.BatchNorm2d(channels, affine=affine),
     ]

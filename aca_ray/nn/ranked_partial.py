@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from aca_ray.nn.edges import EdgeBuilder, JointOutputs, Observer, candidates_and_bypass, shuffle_channels
+from aca_ray.nn.edges import EdgeBuilder, Observer, candidates_and_bypass, shuffle_channels
+from aca_ray.nn.joint import JointOutputs
+from aca_ray.nn.maps import laid_out
 
 
 class RankedPartialEdge(nn.Module):
@@ -31,7 +33,7 @@ class RankedPartialEdge(nn.Module):
     def forward(
         self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
     ) -> Tensor:
-        mixed = self.candidates(x.index_select(1, self.passing), weights, observe)
+        mixed = self.candidates(laid_out(x.index_select(1, self.passing)), weights, observe)
         return shuffle_channels(self.bypass(x).index_copy(1, self.passing, mixed), self.share)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from aca_ray.nn.edges import CandidateSum, EdgeObservation, JointOutputs, Observer
+from aca_ray.nn.edges import CandidateSum, EdgeObservation, Observer
+from aca_ray.nn.joint import JointOutputs
 
 
 class SampledEdge(nn.Module):

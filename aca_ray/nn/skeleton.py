@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from aca_ray.nn.maps import laid_out
 from aca_ray.nn.operations import FactorizedReduce, relu_conv_norm
-from aca_ray.nn.small_maps import images_last
 from aca_ray.space.topology import CellType, stage_cell_type, stage_of_cell
 
 
@@ -92,14 +92,14 @@ class CellInputs(nn.Module):
         self.previous = relu_conv_norm(site.previous_channels, site.channels, affine=affine)
 
     def forward(self, before: Tensor, previous: Tensor) -> list[Tensor]:
-        return [images_last(self.before(before)), images_last(self.previous(previous))]
+        return [laid_out(self.before(before)), laid_out(self.previous(previous))]
 
 
 class PreviousOutput(nn.Module):
     """The only input of a cell in the residual skeleton: the previous cell's output as it is."""
 
     def forward(self, before: Tensor, previous: Tensor) -> list[Tensor]:
-        return [images_last(previous)]
+        return [laid_out(previous)]
 
 
 class Skeleton:

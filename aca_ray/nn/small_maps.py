@@ -5,8 +5,8 @@ convolutions. There a depthwise convolution is one dense (positions x positions)
 (channels x channels) matrix, and the same layer of several operations one batched product of such matrices. Only the
 order of sums differs from calling layers one by one.
 
-Maps are (N, C, H, W, B) tensors: N operations, C channels, B images. N is 1 for as long as all operations see the same.
-Images stand last because so every product finds its operands in place.
+Maps are (N, C, H, W, B) tensors: N operations, C channels, B images. Images stand last because so every product finds
+its operands in place.
 
 Source: ours.
 """
@@ -20,35 +20,6 @@ from itertools import groupby
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-
-LARGEST_MAP = 64  # positions; measured: on 16x16 dense matrices lose to convolution kernels
-
-
-def is_small(state: Tensor) -> bool:
-    """Return whether (B, C, H, W) maps are faster here than with torch's own layers."""
-    return state.device.type == "cpu" and state.shape[2] * state.shape[3] <= LARGEST_MAP
-
-
-def as_maps(state: Tensor) -> Tensor:
-    """Return (B, C, H, W) as (1, C, H, W, B), the same memory."""
-    return state.permute(1, 2, 3, 0)[None]
-
-
-def as_state(maps: Tensor) -> Tensor:
-    """Return one operation's (C, H, W, B) as (B, C, H, W), the same memory."""
-    return maps.permute(3, 0, 1, 2)
-
-
-def images_last(state: Tensor) -> Tensor:
-    """Return (B, C, H, W) unchanged, small ones with the images next to one another in memory."""
-    return as_state(as_maps(state)[0].contiguous()) if is_small(state) else state
-
-
-def concatenate_channels(states: Sequence[Tensor]) -> Tensor:
-    """Return the (B, sum of C, H, W) concatenation, in memory as the states are."""
-    if is_small(states[0]):
-        return as_state(torch.cat([as_maps(state)[0] for state in states]))
-    return torch.cat(list(states), dim=1)
 
 
 def depthwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
@@ -95,32 +66,3 @@ def pointwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
     """Return the 1x1 convolutions (N, C', H, W, B), of stride 1 whatever theirs is, of (1 or N, C, H, W, B)."""
     matrices = torch.cat([layer.weight.flatten(1) for layer in layers]).view(len(maps), -1, maps.shape[1])
     return torch.bmm(matrices, maps.flatten(2)).view(len(layers), -1, *maps.shape[2:])
-
-
-def batch_norm(layers: Sequence[nn.BatchNorm2d], maps: Tensor) -> Tensor:
-    """Return (1 or N, C, H, W, B) normalized by N batch norms, which in training update their statistics."""
-    first = layers[0]
-    training, affine = first.training, first.affine
-    if not training or affine:
-        maps = maps.expand(len(layers), *maps.shape[1:])
-    rows = maps.reshape(1, maps.shape[0] * maps.shape[1], -1)
-
-    def joined(name: str) -> Tensor:
-        return torch.cat([getattr(layer, name) for layer in layers])
-
-    # In training the batch's own statistics are left here, by a momentum of 1.
-    mean = rows.new_zeros(rows.shape[1]) if training else joined("running_mean")
-    variance = rows.new_zeros(rows.shape[1]) if training else joined("running_var")
-    weight, bias = (joined("weight"), joined("bias")) if affine else (None, None)
-    outputs = functional.batch_norm(rows, mean, variance, weight, bias, training, momentum=1.0, eps=first.eps)
-    if training:
-        means, variances = (s.view(maps.shape[:2]).expand(len(layers), -1).unbind() for s in (mean, variance))
-        for layer, own_mean, own_variance in zip(layers, means, variances, strict=True):
-            assert layer.running_mean is not None
-            assert layer.running_var is not None
-            assert layer.num_batches_tracked is not None
-            assert layer.momentum is not None
-            layer.running_mean.lerp_(own_mean, layer.momentum)
-            layer.running_var.lerp_(own_variance, layer.momentum)
-            layer.num_batches_tracked.add_(1)
-    return outputs.view(maps.shape)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from aca_ray.nn.cell import SearchCell
 from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, FullEdge, Scheduled
 from aca_ray.nn.image_scale import CIFAR_SCALE, ImageScale
+from aca_ray.nn.maps import channels_last
 from aca_ray.nn.mixing import Mixing
 from aca_ray.nn.skeleton import SKELETONS, Cell
 from aca_ray.space.spaces import Space
@@ -75,7 +76,7 @@ class Supernet(nn.Module):
             mixing: the weights of all candidates.
             observe: called with (cell index, edge index, what passed through) for every edge of every cell.
         """
-        before, previous = self.stem(images)
+        before, previous = self.stem(channels_last(images))
         for index, cell in enumerate(self.cells):
             assert isinstance(cell, Cell)  # what a ModuleList holds has no type
             watch = None if observe is None else (lambda edge, seen, index=index: observe(index, edge, seen))

@@ -15,7 +15,8 @@ NAMES = ("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3")
 def test_until_ranked_it_is_a_partial_channel_edge(stride: int) -> None:
     ranked, partial = RankedPartialEdge(NAMES, 8, stride, 4), PartialChannelEdge(NAMES, 8, stride, 4)
     partial.load_state_dict({name: value for name, value in ranked.state_dict().items() if name != "passing"})
-    images, weights = torch.randn(2, 8, 8, 8), torch.rand(4)
+    images = torch.randn(2, 8, 16, 16).contiguous(memory_format=torch.channels_last)
+    weights = torch.rand(4)
     assert torch.equal(ranked(images, weights), partial(images, weights))
 
 

@@ -13,8 +13,8 @@ from aca_ray.nn import CellMixing, DerivedNetwork, Mixing, Supernet
 from aca_ray.nn.cost import count_macs
 from aca_ray.nn.edges import FullEdge, partial_channels
 from aca_ray.nn.joint import JointOperation
+from aca_ray.nn.maps import is_small
 from aca_ray.nn.operations import build_candidate, build_operation
-from aca_ray.nn.small_maps import is_small
 from aca_ray.space import PUBLISHED, SPACES, Space
 
 _spec = importlib.util.spec_from_file_location("reference_supernet", Path(__file__).with_name("reference_supernet.py"))
@@ -83,6 +83,8 @@ def worst(found: dict[str, Tensor], expected: dict[str, Tensor]) -> float:
         ("darts", 1, 16, 1, 3),
         ("darts", 2, 16, 2, 3),
         ("darts", 1, 32, 1, 3),
+        ("s1", 1, 16, 2, 3),
+        ("darts", 4, 16, 8, 3),
         ("s1", 1, 8, 4, 5),
         ("s4", 2, 8, 4, 5),
         ("s3", 1, 8, 2, 5),

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from aca_ray.methods.loss import batch_loss
+from aca_ray.methods.parts.fixed_weights import logits_at_fixed_weights
 from aca_ray.methods.views import ArchStep, Batch
 from aca_ray.nn.mixing import Mixing
 
@@ -27,10 +28,12 @@ def first_order(step: ArchStep) -> tuple[Tensor, ...]:
     """
     images, labels = step.valid
     mixing = step.mixing()
-    logits = step.network(images, mixing)
+    logits = logits_at_fixed_weights(step.network, images, mixing)
     step.report(logits)
     loss = batch_loss(logits, labels) + step.penalty(mixing)
     # Where nothing but `none` is left on every edge of a cell, the loss does not depend on its parameters.
+    if not loss.requires_grad:
+        return tuple(torch.zeros_like(parameter) for parameter in step.parameters.values())
     return torch.autograd.grad(loss, tuple(step.parameters.values()), materialize_grads=True)
 
 

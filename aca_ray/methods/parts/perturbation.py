@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from aca_ray.methods.loss import batch_loss
 from aca_ray.methods.moment import Moment
+from aca_ray.methods.parts.fixed_weights import logits_at_fixed_weights
 from aca_ray.methods.views import WeightStep
 from aca_ray.nn.mixing import Mixing
 from aca_ray.space.topology import CELL_TYPES, CellType
@@ -73,7 +74,7 @@ def worst_neighbor(radius: Callable[[Moment], float]) -> Callable[[WeightStep], 
         images, labels = step.train
 
         def loss(tables: Mapping[CellType, Tensor]) -> Tensor:
-            return batch_loss(step.network(images, _with(center, tables)), labels)
+            return batch_loss(logits_at_fixed_weights(step.network, images, _with(center, tables)), labels)
 
         step.network.eval()
         start, eps = _tables(center), radius(step.moment)

@@ -1,0 +1,86 @@
+"""The same layer of several operations at once, on maps of any size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from aca_ray.nn import large_maps, small_maps
+from aca_ray.nn.maps import as_maps, as_state, is_small, stacked, unstacked
+
+
+def depthwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
+    """Return the depthwise convolutions (N, C, H', W', B) of (1 or N, C, H, W, B), on large maps all of one geometry.
+
+    Height and width must be divisible by the stride, and the padding must keep them otherwise.
+    """
+    return (small_maps if is_small(maps) else large_maps).depthwise(layers, maps)
+
+
+def pointwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
+    """Return the 1x1 convolutions (N, C', H, W, B), of stride 1 whatever theirs is, of (1 or N, C, H, W, B)."""
+    return (small_maps if is_small(maps) else large_maps).pointwise(layers, maps)
+
+
+def every_second(maps: Tensor, first: int) -> Tensor:
+    """Return every second row and column of (N, C, H, W, B), beginning with a first one."""
+    if is_small(maps):
+        return maps[:, :, first::2, first::2]
+    # Sliced in the order of memory, since the gradient of a slice is laid out in the order of the axes.
+    return maps.permute(4, 2, 3, 0, 1)[:, first::2, first::2].permute(3, 4, 1, 2, 0)
+
+
+def concatenate(parts: Sequence[Tensor]) -> Tensor:
+    """Return (N, sum of C, H, W, B) maps of (N, C, H, W, B) ones."""
+    if is_small(parts[0]):
+        return torch.cat(list(parts), dim=1)
+    return torch.cat([part.permute(4, 2, 3, 0, 1) for part in parts], dim=4).permute(3, 4, 1, 2, 0)
+
+
+def pool(layer: nn.Module, maps: Tensor) -> Tensor:
+    """Return the pooled (1, C, H', W', B) of (1, C, H, W, B)."""
+    if not is_small(maps):
+        return unstacked(layer(stacked(maps)), 1)
+    # A pooling treats channels and images alike; with their axes swapped the images may stay last in memory.
+    return as_maps(layer(as_state(maps[0]).transpose(0, 1)).transpose(0, 1))
+
+
+def batch_norm(layers: Sequence[nn.BatchNorm2d], maps: Tensor, scales: Tensor | None = None) -> Tensor:
+    """Return (1 or N, C, H, W, B) normalized by N batch norms, which in training update their statistics.
+
+    Args:
+        layers: of one kind, all in training or none.
+        maps: what they normalize.
+        scales: (N,) factors of the outputs of batch norms without affine part; None for 1.
+    """
+    first = layers[0]
+    training, affine = first.training, first.affine
+    if not training or affine or scales is not None:
+        maps = maps.expand(len(layers), *maps.shape[1:])
+    rows = maps.reshape(1, maps.shape[0] * maps.shape[1], -1) if is_small(maps) else stacked(maps)
+
+    def joined(name: str) -> Tensor:
+        return torch.cat([getattr(layer, name) for layer in layers])
+
+    # In training the batch's own statistics are left here, by a momentum of 1.
+    assert first.running_mean is not None
+    start = first.running_mean.new_zeros(2, rows.shape[1])
+    mean, variance = start if training else (joined("running_mean"), joined("running_var"))
+    weight, bias = (joined("weight"), joined("bias")) if affine else (None, None)
+    if scales is not None:
+        weight = scales.repeat_interleave(maps.shape[1])
+    outputs = functional.batch_norm(rows, mean, variance, weight, bias, training, momentum=1.0, eps=first.eps)
+    if training:
+        means, variances = (s.view(maps.shape[:2]).expand(len(layers), -1).unbind() for s in (mean, variance))
+        for layer, own_mean, own_variance in zip(layers, means, variances, strict=True):
+            assert layer.running_mean is not None
+            assert layer.running_var is not None
+            assert layer.num_batches_tracked is not None
+            assert layer.momentum is not None
+            layer.running_mean.lerp_(own_mean, layer.momentum)
+            layer.running_var.lerp_(own_variance, layer.momentum)
+            layer.num_batches_tracked.add_(1)
+    return outputs.view(maps.shape) if is_small(maps) else unstacked(outputs, len(maps))

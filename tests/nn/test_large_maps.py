@@ -1,0 +1,187 @@
+"""What is computed together on maps of any size, against the same layers called one by one."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from aca_ray.nn import CellMixing, Mixing, Supernet, candidate_mask
+from aca_ray.nn.attention import attended_channels
+from aca_ray.nn.auxiliary import AuxiliarySkipEdge
+from aca_ray.nn.drop_path import DropPathEdge
+from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, FullEdge, partial_channels, shuffle_channels
+from aca_ray.nn.joint import JointOperation
+from aca_ray.nn.maps import as_maps, as_states, channels_last, concatenate_channels, laid_out, unstacked
+from aca_ray.nn.ranked_partial import ranked_partial_channels
+from aca_ray.nn.sampled import SampledEdge, SampledEdgeWithScalars
+from aca_ray.nn.skip_dropout import skip_dropout
+from aca_ray.space import SPACES, Space
+
+BUILDERS: dict[str, EdgeBuilder] = {
+    "full": FullEdge,
+    "partial": partial_channels(4),
+    "ranked": ranked_partial_channels(4),
+    "attended": attended_channels(4),
+    "auxiliary": AuxiliarySkipEdge,
+    "drop_path": DropPathEdge,
+    "skip_dropout": skip_dropout,
+    "sampled": SampledEdge,
+    "scalars": SampledEdgeWithScalars,
+}
+
+
+def supernet(space: Space, edge: str = "full", channels: int = 4) -> Supernet:
+    network = Supernet(space, channels=channels, num_cells=3, num_classes=3, build_edge=BUILDERS[edge]).double()
+    network.set_strength(0.3)
+    return network
+
+
+def one_by_one(network: Supernet) -> Supernet:
+    """Return a copy of which every layer is watched, and so called."""
+    network = copy.deepcopy(network)
+    for operation in network.modules():
+        if isinstance(operation, JointOperation):
+            for layer in operation.children():
+                layer.register_forward_hook(lambda *_: None)
+    return network
+
+
+def random_weights(space: Space) -> list[Tensor]:
+    return [torch.rand(candidate_mask(space, kind).shape, dtype=torch.float64) for kind in ("normal", "reduce")]
+
+
+def passed(network: nn.Module, images: Tensor, weights: list[Tensor]) -> dict[str, Tensor]:
+    """Logits, gradients of weights and mixing, and buffers after a pass."""
+    torch.manual_seed(1)
+    weights = [own.clone().requires_grad_() for own in weights]
+    logits = network(images, Mixing(*map(CellMixing, weights)))
+    names, parameters = zip(*network.named_parameters(), strict=True)
+    inputs = (*parameters, *weights)
+    gradients = torch.autograd.grad(logits.square().sum(), inputs, materialize_grads=True)
+    names = (*names, "normal", "reduce")
+    return {"logits": logits.detach(), **dict(zip(names, gradients, strict=True)), **dict(network.named_buffers())}
+
+
+def assert_equal(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    for name, value in expected.items():
+        scale = max(1e-3, float(value.abs().max())) if value.numel() else 1.0
+        torch.testing.assert_close(
+            found[name], value, rtol=0, atol=1e-10 * scale, msg=lambda text, n=name: f"{n}: {text}"
+        )
+
+
+@pytest.mark.parametrize(
+    ("edge", "training"), [*((edge, True) for edge in BUILDERS), ("full", False), ("partial", False)]
+)
+def test_every_edge_is_what_its_layers_are(edge: str, training: bool) -> None:
+    network = supernet(SPACES["darts"], edge).train(training)
+    plain = one_by_one(network)
+    images, weights = torch.randn(2, 3, 12, 12, dtype=torch.float64), random_weights(SPACES["darts"])
+    if edge in {"sampled", "scalars"}:
+        weights = [torch.where(own > 0.7, own, 0.0) for own in weights]
+    assert_equal(passed(network, images, weights), passed(plain, images, weights))
+
+
+@pytest.mark.parametrize("space", ["s1", "s2", "s3", "s4", "nasbench201"])
+def test_every_space_is_what_its_layers_are(space: str) -> None:
+    network = supernet(SPACES[space])
+    plain = one_by_one(network)
+    images, weights = torch.randn(2, 3, 12, 12, dtype=torch.float64), random_weights(SPACES[space])
+    assert_equal(passed(network, images, weights), passed(plain, images, weights))
+
+
+@pytest.mark.parametrize("channels", [8, 16, 48])  # of which 2, 4 and 12 pass: several at once, or one by one
+def test_any_number_of_passing_channels(channels: int) -> None:
+    network = supernet(SPACES["darts"], "partial", channels)
+    plain = one_by_one(network)
+    images, weights = torch.randn(2, 3, 12, 12, dtype=torch.float64), random_weights(SPACES["darts"])
+    assert_equal(passed(network, images, weights), passed(plain, images, weights))
+
+
+def test_observing_changes_nothing() -> None:
+    network = supernet(SPACES["darts"], "partial").eval()
+    images = torch.randn(2, 3, 12, 12, dtype=torch.float64)
+    mixing = Mixing(*map(CellMixing, random_weights(SPACES["darts"])))
+    seen: list[EdgeObservation] = []
+    logits = network(images, mixing, lambda cell, edge, observation: seen.append(observation))
+    torch.testing.assert_close(logits, network(images, mixing))
+    plain: list[EdgeObservation] = []
+    one_by_one(network)(images, mixing, lambda cell, edge, observation: plain.append(observation))
+    assert len(seen) == len(plain) == 3 * 14
+    for found, expected in zip(seen, plain, strict=True):
+        assert found.outputs.keys() == expected.outputs.keys()
+        for name, output in expected.outputs.items():
+            torch.testing.assert_close(found.outputs[name], output)
+        torch.testing.assert_close(found.mixed, expected.mixed)
+
+
+def test_curvature_in_the_mixing_weights() -> None:
+    network = supernet(SPACES["s3"], channels=2)
+    images, weights = torch.randn(2, 3, 12, 12, dtype=torch.float64), random_weights(SPACES["s3"])
+    directions = [torch.randn_like(own) for own in weights]
+
+    def times_hessian(network: Supernet) -> list[Tensor]:
+        at = [own.clone().requires_grad_() for own in weights]
+        loss = network(images, Mixing(*map(CellMixing, at))).square().sum()
+        gradient = torch.autograd.grad(loss, at, create_graph=True)
+        along = sum((own * direction).sum() for own, direction in zip(gradient, directions, strict=True))
+        torch.autograd.grad(along, at, retain_graph=True)
+        return list(torch.autograd.grad(along, at))
+
+    for found, expected in zip(times_hessian(network), times_hessian(one_by_one(network)), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-8)
+
+
+def test_results_do_not_depend_on_how_images_and_weights_came() -> None:
+    network = supernet(SPACES["darts"]).float()
+    other = supernet(SPACES["darts"]).float()
+    state = {
+        name: value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
+        for name, value in network.state_dict().items()
+    }
+    other.load_state_dict(state)
+    images, weights = torch.randn(4, 3, 20, 20), [own.float() for own in random_weights(SPACES["darts"])]
+    found, expected = passed(other, channels_last(images), weights), passed(network, images, weights)
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+def test_it_runs_without_gradients_and_under_autocast() -> None:
+    network = supernet(SPACES["darts"], "partial").float()
+    images, weights = torch.randn(4, 3, 20, 20), [own.float() for own in random_weights(SPACES["darts"])]
+    mixing = Mixing(*map(CellMixing, weights))
+    network.eval()
+    expected = network(images, mixing)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(images, mixing), expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = network.train()(images, mixing)
+        logits.float().square().sum().backward()
+    assert all(parameter.grad is not None for parameter in network.cells.parameters())
+
+
+def test_layouts() -> None:
+    large, small = channels_last(torch.randn(2, 6, 10, 10)), torch.randn(2, 6, 4, 4)
+    assert laid_out(large).data_ptr() == large.data_ptr()
+    assert as_maps(laid_out(small)).is_contiguous()
+    assert torch.equal(laid_out(small), small)
+    for state in (large, laid_out(small)):
+        first, second = as_states(unstacked(state, 2))
+        assert torch.equal(first, state[:, :3])
+        assert torch.equal(second, state[:, 3:])
+        assert torch.equal(concatenate_channels([first, second]), state)
+        assert torch.equal(shuffle_channels(state, 2), state[:, [0, 3, 1, 4, 2, 5]])
+    assert shuffle_channels(large, 2).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_parts_of_a_concatenation_get_dense_gradients() -> None:
+    parts = [channels_last(torch.randn(2, 4, 10, 10)).requires_grad_() for _ in range(2)]
+    inner = [part * 2 for part in parts]
+    seen: list[Tensor] = []
+    for part in inner:
+        part.register_hook(seen.append)
+    concatenate_channels(inner).square().sum().backward()
+    assert all(gradient.is_contiguous(memory_format=torch.channels_last) for gradient in seen)
+    torch.testing.assert_close(parts[0].grad, 8 * parts[0].detach())
