@@ -274,8 +274,8 @@ def log_model(network: str, *, storage: StoragePath = DEFAULT_STORAGE, register:
     """
     from aca_ray.exports import stand_alone
     from aca_ray.pipeline.exporting import read_named
-    from aca_ray.tracking import log_model as log_to_store
     from aca_ray.tracking import open_store
+    from aca_ray.tracking.model import log_model as log_to_store
 
     named = read_named(network, storage)
     sweep, trial = named.sweep, named.exported.trial

@@ -152,7 +152,8 @@ class ResumableTrial:
         def save() -> float:
             start = time.perf_counter()
             write()
-            self.record.write(self.folder)
+            if not self._loop.finished:  # else the record follows at once, with the result
+                self.record.write(self.folder)
             return time.perf_counter() - start
 
         self._cadence.saved(patiently(save, self.patience_seconds))

@@ -1,8 +1,7 @@
 """MLflow as the mirror of a sweep's records; the only package that imports mlflow."""
 
 from aca_ray.tracking import environment as environment  # first: sets what mlflow reads at its import
-from aca_ray.tracking.model import log_model
 from aca_ray.tracking.store import Store, open_store, require_answer, serve_ui, ui_command
 from aca_ray.tracking.tracker import Tracker
 
-__all__ = ["Store", "Tracker", "log_model", "open_store", "require_answer", "serve_ui", "ui_command"]
+__all__ = ["Store", "Tracker", "open_store", "require_answer", "serve_ui", "ui_command"]

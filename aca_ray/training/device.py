@@ -6,6 +6,7 @@ import platform
 import re
 import resource
 import sys
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -25,6 +26,7 @@ def select_device(gpus: float) -> torch.device:
     return torch.device("cuda")
 
 
+@cache
 def device_name(device: torch.device) -> str:
     """Return what a GPU or this machine's processor is called."""
     if device.type == "cuda":

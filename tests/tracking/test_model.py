@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from aca_ray.errors import StorageError
-from aca_ray.tracking import Store, log_model
+from aca_ray.tracking import Store
+from aca_ray.tracking.model import log_model
 
 IMAGES = np.zeros((2, 1, 8, 8), np.float32)
 LOGITS = np.zeros((2, 10), np.float32)
