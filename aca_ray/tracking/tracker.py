@@ -240,8 +240,8 @@ class Tracker:
         ended = status != "RUNNING" and child.status != status
         rows = row_points(record, child.epoch)
         tags: dict[str, str] = {}
-        if record["state"] == "finished":
-            tags |= self._upload_results(child, record, folder, again=ended)
+        if ended and record["state"] == "finished":
+            self._upload_results(child, record, folder)
         if record["state"] == "failed":
             if ended:
                 tags |= self._upload_error(child, record["error"] or "no traceback was recorded")
@@ -277,16 +277,13 @@ class Tracker:
         for batch in others:
             self._client.log_batch(child.run_id, batch)
 
-    def _upload_results(self, child: _Child, record: Record, folder: StoragePath, again: bool) -> dict[str, str]:
-        """Upload the files of a finished trial and return the tag that remembers them."""
-        uploaded = set() if again else child.files("")
-        new = {name for name in TRIAL_FILES if name not in uploaded and (folder / name).is_file()}
-        for name in sorted(new):
-            child.artifacts.upload(folder / name)
-        if record.get("genotype") and "genotype.json" not in uploaded:
+    def _upload_results(self, child: _Child, record: Record, folder: StoragePath) -> None:
+        """Upload the files of a finished trial."""
+        for name in TRIAL_FILES:
+            if (folder / name).is_file():
+                child.artifacts.upload(folder / name)
+        if record.get("genotype"):
             child.artifacts.write(json.dumps(record["genotype"], indent=1), "genotype.json")
-            new.add("genotype.json")
-        return _files_note("", uploaded, new)
 
     def _upload_error(self, child: _Child, text: str) -> dict[str, str]:
         """Keep a traceback as error.txt and return the tag with its last line, which names the error."""
@@ -340,7 +337,7 @@ def _files_note(folder: str, uploaded: set[str], new: set[str]) -> dict[str, str
 
 
 def _files_tag(folder: str) -> str:
-    return f"{_FILES}.{folder.replace('/', '.')}" if folder else _FILES
+    return f"{_FILES}.{folder.replace('/', '.')}"
 
 
 def _params(values: Mapping[str, str]) -> list[Param]:
