@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import pytest
 
@@ -17,6 +20,13 @@ if TYPE_CHECKING:
     from conftest import SweepProcess
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """What Ray puts into the environment of this process must not come to those that later tests start."""
+    with patch.dict(os.environ):
+        yield
 
 
 def test_what_is_found_so_far_is_compared_in_a_task(
