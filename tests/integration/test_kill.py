@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from aca_ray.storage.lock import exclusive
+
 if TYPE_CHECKING:
     from conftest import SweepProcess
 
@@ -55,14 +57,12 @@ def test_interrupting_stops_cleanly(process: SweepProcess, undisturbed: SweepPro
         assert _without_measurements(ours) == _without_measurements(theirs)
 
 
-def test_two_drivers_never_share_a_sweep(process: SweepProcess) -> None:
-    running = process.start("run", "spec.yaml")
-    process.wait_for(lambda: bool(process.records()))
-    code, output = process.run("resume", "small")
+def test_two_drivers_never_share_a_sweep(undisturbed: SweepProcess) -> None:
+    with exclusive(undisturbed.sweep / "lock", wait=False) as free:
+        assert free
+        code, output = undisturbed.run("resume", "small")
     assert code == 1
     assert "another process drives this sweep" in output
-    running.kill()
-    running.wait()
 
 
 def _without_measurements(text: str) -> list[dict[str, str]]:

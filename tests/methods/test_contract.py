@@ -1,4 +1,4 @@
-"""What every registered method owes, in every space that it is defined on, with skips searched and allocated."""
+"""What every registered method owes, in spaces that differ, with skips searched and allocated."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def check_valid(genotype: Genotype, space: Space) -> None:
     assert bool(network(torch.randn(2, 3, 8, 8)).isfinite().all())
 
 
-@cases("darts", "s1", "s4", "nasbench201")
+@cases("s1", "nasbench201")
 def test_steps_reach_every_parameter_and_a_valid_genotype_comes_out(
     build_search: BuildSearch, method: SearchMethod, space: Space
 ) -> None:
