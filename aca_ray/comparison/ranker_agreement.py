@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from scipy import stats
 
 from aca_ray.comparison.rows import ScoreFile
-from aca_ray.comparison.statistics import mean_within
+from aca_ray.comparison.statistics import known_mean_within
 from aca_ray.errors import DataError, StorageError
 from aca_ray.storage import StoragePath
 
@@ -64,19 +64,17 @@ def ranker_agreement_rows(scores: Iterable[ScoreFile]) -> tuple[RankerAgreementR
     by_search: dict[tuple[str, int], dict[str, ScoreFile]] = defaultdict(dict)
     for score in scores:
         by_search[score.search, score.epoch].setdefault(score.ranking, score)
-    taus: dict[tuple[Any, ...], list[float | None]] = defaultdict(list)
+    taus: dict[tuple[str, str, str, str, int, int, str, str], list[float | None]] = defaultdict(list)
     for rankers in by_search.values():
         read = {ranking: _read(score.file) for ranking, score in rankers.items()} if len(rankers) > 1 else {}
         for a, b in itertools.combinations(sorted(read), 2):
             one = rankers[a]
             place = (one.method, one.space, one.data, one.setting, one.epochs, one.epoch, a, b)
             taus[place].append(_mean_tau(read[a], read[b]))
-    rows = []
-    for place, values in sorted(taus.items()):
-        known = [value for value in values if value is not None]
-        mean = mean_within(known, (-1.0, 1.0)) if known else (None, None, None)
-        rows.append(RankerAgreementRow(*place, len(values), *mean))
-    return tuple(rows)
+    return tuple(
+        RankerAgreementRow(*place, len(values), *known_mean_within(values, (-1.0, 1.0)))
+        for place, values in sorted(taus.items())
+    )
 
 
 def _read(file: StoragePath) -> Scores:

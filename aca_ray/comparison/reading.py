@@ -28,9 +28,8 @@ from aca_ray.comparison.rows import (
 from aca_ray.errors import ConfigError
 from aca_ray.space.topology import stage_cell_type
 from aca_ray.storage import StoragePath
+from aca_ray.storage.record import SCHEMA, VERSION
 
-SCHEMA = "aca_ray.record"
-SCHEMA_VERSION = 1
 STATES = ("running", "finished", "failed")
 
 
@@ -224,8 +223,8 @@ class _Reading:
             self.unfinished += 1
             return None
         record = Fields.read(file)
-        if record.values.get("schema") != SCHEMA or record.values.get("version") != SCHEMA_VERSION:
-            raise record.problem("schema", f"{SCHEMA!r} with version {SCHEMA_VERSION}")
+        if record.values.get("schema") != SCHEMA or record.values.get("version") != VERSION:
+            raise record.problem("schema", f"{SCHEMA!r} with version {VERSION}")
         if record.values.get("kind") != kind:
             raise record.problem("kind", repr(kind))
         state = record.text("state")

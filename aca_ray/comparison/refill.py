@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import NamedTuple
 
 from aca_ray.comparison.rows import EdgeRow
 from aca_ray.comparison.statistics import mean_within
@@ -45,16 +44,7 @@ class RefillRow:
     refilled_high: float | None
 
 
-class _Stage(NamedTuple):
-    method: str
-    space: str
-    data: str
-    setting: str
-    epochs: int
-    ranking: str
-    allocation: str
-    epoch: int
-    stage: int
+_Stage = tuple[str, str, str, str, int, str, str, int, int]  # the fields of a row before its edge
 
 
 def refill_rows(edges: Iterable[EdgeRow]) -> tuple[RefillRow, ...]:
@@ -63,7 +53,7 @@ def refill_rows(edges: Iterable[EdgeRow]) -> tuple[RefillRow, ...]:
     search_of: dict[tuple[_Stage, int], str] = {}
     for row in edges:
         place = (row.method, row.space, row.data, row.setting, row.epochs, row.ranking, row.allocation, row.epoch)
-        stage = _Stage(*place, row.stage)
+        stage = (*place, row.stage)
         if search_of.setdefault((stage, row.seed), row.search) == row.search:  # two sweeps may search with one seed
             stages[stage][row.seed][row.target, row.source] = 1.0 - row.kept_share
     rows = []
@@ -71,7 +61,7 @@ def refill_rows(edges: Iterable[EdgeRow]) -> tuple[RefillRow, ...]:
         seeds = stages[stage].values()
         rows.append(_refill_row(stage, None, [fmean(refilled.values()) for refilled in seeds]))
         for target, source in sorted({edge for refilled in seeds for edge in refilled}):
-            edge = f"{stage_cell_type(stage.stage)} {source}->{target}"
+            edge = f"{stage_cell_type(stage[-1])} {source}->{target}"
             shares = [refilled[target, source] for refilled in seeds if (target, source) in refilled]
             rows.append(_refill_row(stage, edge, shares))
     return tuple(rows)
@@ -79,6 +69,4 @@ def refill_rows(edges: Iterable[EdgeRow]) -> tuple[RefillRow, ...]:
 
 def _refill_row(stage: _Stage, edge: str | None, shares: Sequence[float]) -> RefillRow:
     mean, low, high = mean_within(shares, (0.0, 1.0))
-    return RefillRow(
-        **stage._asdict(), edge=edge, n=len(shares), refilled_mean=mean, refilled_low=low, refilled_high=high
-    )
+    return RefillRow(*stage, edge, len(shares), mean, low, high)

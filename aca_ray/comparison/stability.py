@@ -6,11 +6,11 @@ Source: ours.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aca_ray.comparison.rows import AllocationRow
-from aca_ray.comparison.statistics import MeanWithin, mean_within
+from aca_ray.comparison.statistics import known_mean_within
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,8 @@ def stability_rows(allocations: Iterable[AllocationRow]) -> tuple[StabilityRow, 
         StabilityRow(
             *place,
             len(seeds),
-            *_mean([row.kendall_tau for row in seeds.values()], (-1.0, 1.0)),
-            *_mean([row.jaccard for row in seeds.values()], (0.0, 1.0)),
+            *known_mean_within([row.kendall_tau for row in seeds.values()], (-1.0, 1.0)),
+            *known_mean_within([row.jaccard for row in seeds.values()], (0.0, 1.0)),
         )
         for place, seeds in sorted(by_milestone.items())
     )
-
-
-def _mean(values: Sequence[float | None], bounds: tuple[float, float]) -> MeanWithin | tuple[None, None, None]:
-    known = [value for value in values if value is not None]
-    return mean_within(known, bounds) if known else (None, None, None)

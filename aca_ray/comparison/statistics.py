@@ -197,6 +197,14 @@ def mean_within(values: Sequence[float], bounds: tuple[float, float]) -> MeanWit
     return MeanWithin(float(x.mean()), max(bounds[0], low), min(bounds[1], high))
 
 
+def known_mean_within(
+    values: Sequence[float | None], bounds: tuple[float, float]
+) -> tuple[float | None, float | None, float | None]:
+    """Return `mean_within` of the values that are known; None three times where none is."""
+    known = [value for value in values if value is not None]
+    return mean_within(known, bounds) if known else (None, None, None)
+
+
 def correlate(a: Sequence[float], b: Sequence[float]) -> Correlation:
     """Return how far two orders of the same things agree: a[i] and b[i] belong together.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aca_ray.comparison import Comparison, EvaluationRow, compare, read_sweep
+from aca_ray.config.fingerprint import SHORT_DIGITS
 from aca_ray.pipeline.evaluating import read_network
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.pipeline.orders import allocation_of, ranking_of
@@ -20,7 +21,7 @@ def compare_sweeps(sweeps: Sequence[Sweep], folder: StoragePath) -> Comparison:
     folders = {sweep.folder.path.name: sweep.folder.path for sweep in sweeps}
 
     def network_of(row: EvaluationRow) -> tuple[Genotype, ChannelPlan | None]:
-        return read_network(folders[row.sweep] / "evaluations" / row.evaluation[:12] / "network.json")
+        return read_network(folders[row.sweep] / "evaluations" / row.evaluation[:SHORT_DIGITS] / "network.json")
 
     write_report(comparison, rows, folder, f"Comparison of {' and '.join(folders)}", network_of)
     return comparison

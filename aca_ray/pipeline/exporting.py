@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from aca_ray.config import EvaluationTrial, SearchTrial
+from aca_ray.config.fingerprint import SHORT_DIGITS
 from aca_ray.data import ImageFacts
 from aca_ray.errors import CheckpointError, ConfigError
 from aca_ray.evaluation import check_fits, find_protocol
@@ -81,7 +82,7 @@ def read_named(
             f"{name}: is a retraining, whose weights fix protocol and data; leave --protocol and --data out"
         )
     return NamedNetwork(
-        exported, f"{'search' if record.kind == 'search' else 'network'}_{record.fingerprint[:12]}", sweep
+        exported, f"{'search' if record.kind == 'search' else 'network'}_{record.fingerprint[:SHORT_DIGITS]}", sweep
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from aca_ray.report.cells import CELL_NAMES
 from aca_ray.space import CELL_TYPES, CellType, ChannelPlan, Genotype, stage_cell_type
 from aca_ray.space.candidates import published_name
 
@@ -38,7 +39,7 @@ def _cell(genotype: Genotype, cell_type: CellType, plan: ChannelPlan | None, wid
     columns = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, columns, strict=True)).rstrip() for row in rows]
     outputs = ", ".join(map(str, cell.concat))
-    return "\n".join([f"{'normal' if cell_type == 'normal' else 'reduction'} cell, output of {outputs}", *lines])
+    return "\n".join([f"{CELL_NAMES[cell_type]}, output of {outputs}", *lines])
 
 
 def _kept(kept: int, width: int) -> str:

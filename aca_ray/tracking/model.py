@@ -48,7 +48,7 @@ def log_model(
     Raises:
         StorageError: MLflow has no run of the retraining, or can't be reached, or refuses.
     """
-    # Here, because the sweep's driver imports this package and would wait for them, torch among them.
+    # Here, because they import torch, which this package does without.
     from mlflow import pytorch
     from mlflow.models import infer_signature
 
