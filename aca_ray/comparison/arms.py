@@ -39,9 +39,14 @@ class Group(NamedTuple):
     epochs: int
 
     @property
+    def place(self) -> str:
+        """Where its networks were found and retrained, in words."""
+        return f"{self.space} on {self.data}, protocol {self.protocol}"
+
+    @property
     def label(self) -> str:
         """The group in words."""
-        return f"{self.method}, {self.space} on {self.data}, protocol {self.protocol}, {self.epochs} search epochs"
+        return f"{self.method}, {self.place}, {self.epochs} search epochs"
 
 
 class Rule(NamedTuple):

@@ -9,7 +9,7 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from aca_ray.comparison.arms import ALLOCATED, SEARCHED, Arm
+from aca_ray.comparison.arms import SEARCHED, Arm
 from aca_ray.comparison.groups import RANDOM_SEARCH, GroupComparison
 from aca_ray.comparison.rows import SweepRows, TrialRow
 
@@ -35,7 +35,7 @@ class ChecklistItem:
 def checklist_items(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows]) -> tuple[ChecklistItem, ...]:
     """Return every item, answered from the rows where they can answer it."""
     trials = [trial for sweep in sweeps for trial in sweep.trials]
-    arms = [arm for group in groups for skip in (SEARCHED, ALLOCATED) if (arm := group.arm(skip)) is not None]
+    arms = [arm for group in groups for _, arm in group.arms]
     code = f"say where the code that ran the trials (aca_ray {_versions(trials)}) can be had, with any change of yours"
     seeds = f"search seeds {_listed(trial.seed for trial in trials)}, retraining seeds " + _listed(
         trial.retrain_seed for trial in trials if trial.retrain_seed is not None
@@ -159,7 +159,7 @@ def _tabular(groups: Sequence[GroupComparison]) -> ChecklistItem:
 
 def _whole_time(groups: Sequence[GroupComparison]) -> ChecklistItem:
     item = "Is the time of the whole method given, not of the search phase alone?"
-    arms = [(skip, arm) for group in groups for skip in (SEARCHED, ALLOCATED) if (arm := group.arm(skip)) is not None]
+    arms = [named for group in groups for named in group.arms]
     known = sum(
         arm.search_seconds is not None and (skip == SEARCHED or arm.ranking_seconds is not None) for skip, arm in arms
     )

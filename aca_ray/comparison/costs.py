@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from aca_ray.comparison.arms import ALLOCATED, SEARCHED, Arm, Group
+from aca_ray.comparison.arms import ALLOCATED, Arm, Group
 from aca_ray.comparison.groups import GroupComparison
 
 
@@ -55,12 +55,7 @@ class CostRow:
 
 def cost_rows(groups: Sequence[GroupComparison]) -> tuple[CostRow, ...]:
     """Return one row per searched arm and per arm of the main rule."""
-    rows = [
-        _cost_row(comparison.group, skip, arm)
-        for comparison in groups
-        for skip in (SEARCHED, ALLOCATED)
-        if (arm := comparison.arm(skip)) is not None
-    ]
+    rows = [_cost_row(comparison.group, skip, arm) for comparison in groups for skip, arm in comparison.arms]
     return tuple(replace(row, on_front=_on_front(row, rows)) for row in rows)
 
 

@@ -87,6 +87,11 @@ class GroupComparison:
         random = (baseline.difference for baseline in self.random_baselines)
         return tuple(each for each in (self.difference, *controls, *random) if each is not None)
 
+    @property
+    def arms(self) -> tuple[tuple[str, Arm], ...]:
+        """The searched and the allocated networks, as far as there are any, with their skip policy."""
+        return tuple((skip, arm) for skip in (SEARCHED, ALLOCATED) if (arm := self.arm(skip)) is not None)
+
     def arm(self, skip: str) -> Arm | None:
         """Return the networks of one skip policy."""
         return self.searched if skip == SEARCHED else self.allocated
@@ -137,23 +142,20 @@ def _random_group(group: Group) -> Group:
 def _random_baselines(comparison: GroupComparison, baseline: Arm | None) -> tuple[BaselineComparison, ...]:
     if baseline is None or comparison.group.method == RANDOM_SEARCH:
         return ()
-    baselines = []
-    for skip in (SEARCHED, ALLOCATED):
-        arm = comparison.arm(skip)
-        if arm is not None:
-            (fewest, most), (random_fewest, random_most) = arm.parameter_range, baseline.parameter_range
-            baselines.append(
-                BaselineComparison(
-                    skip=skip,
-                    baseline=baseline,
-                    difference=difference(arm, baseline),
-                    holm_pvalue=None,
-                    parameters=arm.parameter_range,
-                    baseline_parameters=baseline.parameter_range,
-                    bands_overlap=fewest <= random_most and random_fewest <= most,
-                )
-            )
-    return tuple(baselines)
+    return tuple(_random_baseline(skip, arm, baseline) for skip, arm in comparison.arms)
+
+
+def _random_baseline(skip: str, arm: Arm, baseline: Arm) -> BaselineComparison:
+    (fewest, most), (random_fewest, random_most) = arm.parameter_range, baseline.parameter_range
+    return BaselineComparison(
+        skip=skip,
+        baseline=baseline,
+        difference=difference(arm, baseline),
+        holm_pvalue=None,
+        parameters=arm.parameter_range,
+        baseline_parameters=baseline.parameter_range,
+        bands_overlap=fewest <= random_most and random_fewest <= most,
+    )
 
 
 Tested = TypeVar("Tested", GroupComparison, ControlComparison, BaselineComparison)

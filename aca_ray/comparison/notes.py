@@ -89,7 +89,7 @@ def _general_notes(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows
     if max(counts.values()) > 1:
         tests = ", ".join(f"{count} of {name}" for name, count in counts.items() if count)
         notes.append(f"Holm's p-values are adjusted within each family of tests: {tests}.")
-    arms = [arm for comparison in groups for arm in (comparison.searched, comparison.allocated) if arm is not None]
+    arms = [arm for comparison in groups for _, arm in comparison.arms]
     if any(arm.test_accuracy.interval == "bootstrap" for arm in arms):
         notes.append(
             f"The interval of a mean is Student's below {MIN_BOOTSTRAP_VALUES} seeds, and a bootstrap (BCa, "

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
-from aca_ray.comparison import ALLOCATED, SEARCHED, Arm, Comparison, GroupComparison, PairedDifference, SeedMean
+from aca_ray.comparison import Arm, Comparison, GroupComparison, PairedDifference, SeedMean
 from aca_ray.report.formats import (
     count,
     decimal,
@@ -52,8 +52,10 @@ Rows = Iterable[tuple[Cell, ...]]
 def blocks(comparison: Comparison) -> Iterator[tuple[str, tuple[GroupComparison, ...]]]:
     """Yield what may be read side by side: a place in words, and its groups."""
     labels = setting_labels({group.group.setting for group in comparison.groups})
-    for (space, data, setting, protocol), members in groupby(comparison.groups, key=lambda group: group.group[:4]):
-        yield ", ".join(filter(None, [f"{space} on {data}, protocol {protocol}", labels[setting]])), tuple(members)
+    for _, members in groupby(comparison.groups, key=lambda group: group.group[:4]):
+        groups = tuple(members)
+        first = groups[0].group
+        yield ", ".join(filter(None, [first.place, labels[first.setting]])), groups
 
 
 def accuracy_tables(comparison: Comparison) -> tuple[Table, ...]:
@@ -73,7 +75,7 @@ def accuracy_tables(comparison: Comparison) -> tuple[Table, ...]:
             Column("interval by", "text"),
             *map(Column, ("worst seed", "best seed (not a result)", "best epoch: mean (optimistic)")),
         ),
-        lambda group: [_arm_cells(group, name, arm) for name, arm in named_arms(group)],
+        lambda group: [_arm_cells(group, name, arm) for name, arm in group.arms],
     )
 
 
@@ -107,7 +109,7 @@ def variance_tables(comparison: Comparison) -> tuple[Table, ...]:
                 percent(arm.variance.between_sd),
                 percent(arm.variance.within_sd),
             )
-            for name, arm in named_arms(group)
+            for name, arm in group.arms
             if arm.variance is not None
         ],
     )
@@ -166,12 +168,6 @@ def random_baseline_tables(comparison: Comparison) -> tuple[Table, ...]:
             for random in group.random_baselines
         ],
     )
-
-
-def named_arms(group: GroupComparison) -> list[tuple[str, Arm]]:
-    """Return the two sides of a group that there are, with their names."""
-    arms = ((SEARCHED, group.searched), (ALLOCATED, group.allocated))
-    return [(name, arm) for name, arm in arms if arm is not None]
 
 
 def _per_block(

@@ -93,11 +93,10 @@ def epoch_plots(sweeps: Sequence[SweepRows], comparison: Comparison, looks: Mapp
 def _accuracy_panels(comparison: Comparison) -> Panels:
     panels: Panels = defaultdict(lambda: defaultdict(list))
     for group in comparison.groups:
-        title = f"{group.group.space} on {group.group.data}, protocol {group.group.protocol}"
-        for skip, arm in ((SEARCHED, group.searched), (ALLOCATED, group.allocated)):
+        for skip, arm in group.arms:
             series = Series(group.group.method, skip, group.group.setting)
-            for seed in arm.seeds if arm else ():
-                panels[title][series].append(Point(group.group.epochs, 100 * seed.test_accuracy))
+            for seed in arm.seeds:
+                panels[group.group.place][series].append(Point(group.group.epochs, 100 * seed.test_accuracy))
     return panels
 
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
-from aca_ray.comparison import ALLOCATED, SEARCHED, Arm, Comparison, SeedMean
+from aca_ray.comparison import ALLOCATED, Arm, Comparison, SeedMean
 from aca_ray.report.figures import Look, Plot, plot_of, style_axes
 
 _PANEL_WIDTH, _PANEL_HEIGHT = 5.6, 3.9  # inches
@@ -25,10 +25,8 @@ def scatter_plots(comparison: Comparison, looks: Mapping[str, Look]) -> list[Plo
     """Return accuracy against parameters, and against the seconds of an arm where they are known."""
     arms: dict[str, list[tuple[str, str, Arm]]] = defaultdict(list)
     for group in comparison.groups:
-        title = f"{group.group.space} on {group.group.data}, protocol {group.group.protocol}"
-        for skip, arm in ((SEARCHED, group.searched), (ALLOCATED, group.allocated)):
-            if arm is not None:
-                arms[title].append((group.group.method, skip, arm))
+        for skip, arm in group.arms:
+            arms[group.group.place].append((group.group.method, skip, arm))
     if not arms:
         return []
     reading = "Every point is a search seed: hollow searched, filled allocated; the cross is the mean of an arm. "

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aca_ray.comparison import ALLOCATED, SEARCHED, Arm, Comparison, GroupComparison
-from aca_ray.report.accuracy_tables import blocks, named_arms
+from aca_ray.report.accuracy_tables import blocks
 from aca_ray.report.formats import (
     clipped,
     count,
@@ -73,7 +73,7 @@ def _size_table(title: str, groups: Sequence[GroupComparison]) -> Table:
             seconds(arm.evaluation_seconds),
         )
         for group in groups
-        for name, arm in named_arms(group)
+        for name, arm in group.arms
     )
     return Table("size", title, "", (*_NAMES, Column("networks", "text"), *map(Column, names)), rows)
 
