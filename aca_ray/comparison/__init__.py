@@ -24,6 +24,7 @@ from aca_ray.comparison.rows import (
     SweepRows,
     TrialRow,
 )
+from aca_ray.comparison.settings import setting_parts
 from aca_ray.comparison.stability import StabilityRow
 from aca_ray.comparison.statistics import (
     Correlation,
@@ -79,6 +80,7 @@ __all__ = [
     "read_rows",
     "read_sweep",
     "runs_needed",
+    "setting_parts",
     "summarize",
     "variance_components",
     "write_rows",

@@ -9,7 +9,8 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from aca_ray.comparison.arms import SEARCHED, Arm
+from aca_ray.comparison.arms import Arm
+from aca_ray.comparison.costs import CostRow
 from aca_ray.comparison.groups import RANDOM_SEARCH, GroupComparison
 from aca_ray.comparison.rows import SweepRows, TrialRow
 
@@ -32,7 +33,9 @@ class ChecklistItem:
     evidence: str
 
 
-def checklist_items(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows]) -> tuple[ChecklistItem, ...]:
+def checklist_items(
+    groups: Sequence[GroupComparison], costs: Sequence[CostRow], sweeps: Sequence[SweepRows]
+) -> tuple[ChecklistItem, ...]:
     """Return every item, answered from the rows where they can answer it."""
     trials = [trial for sweep in sweeps for trial in sweep.trials]
     arms = [arm for group in groups for _, arm in group.arms]
@@ -66,7 +69,7 @@ def checklist_items(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRow
         ChecklistItem(
             "Is it said how settings were tuned, and what that took?", OPEN, "a sweep does not know what came before it"
         ),
-        _whole_time(groups),
+        _whole_time(costs),
         ChecklistItem(
             "Is the whole set-up of the experiment described?",
             YES if trials else NO,
@@ -157,14 +160,11 @@ def _tabular(groups: Sequence[GroupComparison]) -> ChecklistItem:
     )
 
 
-def _whole_time(groups: Sequence[GroupComparison]) -> ChecklistItem:
+def _whole_time(costs: Sequence[CostRow]) -> ChecklistItem:
     item = "Is the time of the whole method given, not of the search phase alone?"
-    arms = [named for group in groups for named in group.arms]
-    known = sum(
-        arm.search_seconds is not None and (skip == SEARCHED or arm.ranking_seconds is not None) for skip, arm in arms
-    )
-    evidence = f"arms whose time of search, ranking and retraining is known: {known} of {len(arms)}"
-    return ChecklistItem(item, NO if not known else YES if known == len(arms) else PARTLY, evidence)
+    known = sum(row.seconds is not None for row in costs)
+    evidence = f"arms whose time of search, ranking and retraining is known: {known} of {len(costs)}"
+    return ChecklistItem(item, NO if not known else YES if known == len(costs) else PARTLY, evidence)
 
 
 def _versions(trials: Sequence[TrialRow]) -> str:

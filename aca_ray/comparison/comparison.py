@@ -84,6 +84,7 @@ def compare(rows: SweepRows | Sequence[SweepRows], main_allocation: str, main_ra
     for row in evaluations:
         by_group[group_of(row)][rule_of(row)].append(row)
     groups = compare_groups(by_group, main_rule)
+    costs = cost_rows(groups)
     return Comparison(
         main_rule=main_rule,
         main_allocation=main_allocation,
@@ -94,9 +95,9 @@ def compare(rows: SweepRows | Sequence[SweepRows], main_allocation: str, main_ra
         stability=stability_rows(row for sweep in sweeps for row in sweep.allocations),
         refill=refill_rows(row for sweep in sweeps for row in sweep.edges),
         ranker_agreement=ranker_agreement_rows(score for sweep in sweeps for score in sweep.scores),
-        costs=cost_rows(groups),
+        costs=costs,
         provenance=provenance_rows(sweeps),
-        checklist=checklist_items(groups, sweeps),
+        checklist=checklist_items(groups, costs, sweeps),
     )
 
 

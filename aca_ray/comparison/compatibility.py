@@ -5,13 +5,12 @@ Source: ours.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from aca_ray.comparison.arms import group_of
 from aca_ray.comparison.rows import SweepRows
+from aca_ray.comparison.settings import setting_parts
 from aca_ray.errors import ConfigError
 
 _ASPECTS = ("space", "data", "setting", "protocol")
@@ -68,18 +67,10 @@ def _difference(a: Place, b: Place) -> str:
         if aspect != "setting":
             parts.append(f"{aspect} {one} against {other}")
             continue
-        flat = [dict(_flat(json.loads(setting))) for setting in (one, other)]
+        flat = [setting_parts(setting) for setting in (one, other)]
         parts += [
             f"{key} {flat[0].get(key, 'unset')} against {flat[1].get(key, 'unset')}"
             for key in sorted(flat[0].keys() | flat[1].keys())
             if flat[0].get(key) != flat[1].get(key)
         ]
     return ", ".join(parts)
-
-
-def _flat(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{path}{key}.")
-        else:
-            yield f"{path}{key}", value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 from typing import Any
 
@@ -86,7 +87,7 @@ class ExportedNetwork:
 
     def summary(self) -> str:
         """Return in words what the network is and what it costs."""
-        images, cost, genotype = self.images, self.cost(), self.genotype
+        images, cost, genotype = self.images, self.cost, self.genotype
         num_edges = len(genotype.normal.edges) + len(genotype.reduce.edges)
         refilled = "" if self.plan is None else f", {100 * self.plan.refilled_share:.1f} % of channels refilled"
         tested = "" if self.test_accuracy is None else f"; test accuracy {100 * self.test_accuracy:.2f} %"
@@ -98,14 +99,15 @@ class ExportedNetwork:
             f"{genotype.num_skips} of {num_edges} edges are skips{refilled}"
         )
 
+    @cached_property
     def cost(self) -> Cost:
-        """Return parameters and MACs, without an auxiliary tower."""
+        """Parameters and MACs, without an auxiliary tower."""
         network = self.build()
         return Cost(num_parameters(network), count_macs(network, lambda: network(self.random_images(1))))
 
     def metadata(self) -> dict[str, Any]:
         """Return what every export carries, as a JSON-ready value."""
-        images, cost = self.images, self.cost()
+        images, cost = self.images, self.cost
         return {
             "name": self.name,
             "origin": self.origin,

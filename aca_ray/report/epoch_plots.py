@@ -18,12 +18,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from aca_ray.comparison import ALLOCATED, SEARCHED, Comparison, SweepRows
-from aca_ray.report.figures import Look, Plot, plot_of, style_axes
+from aca_ray.report.figures import MANY_POINTS, PANELS_IN_A_ROW, Look, Plot, panel_figure, plot_of
 
-_PANEL_WIDTH, _PANEL_HEIGHT = 5.6, 3.6  # inches
-_MAX_COLUMNS = 2
+_PANEL = (5.6, 3.6)  # inches
 _MAX_TICKS = 12
-_MANY_POINTS = 3_000  # as vectors, more would be megabytes
 _CHARACTER_WIDTH, _HANDLE_WIDTH = 0.075, 0.6  # inches, of a legend entry
 
 
@@ -132,28 +130,21 @@ def _methods(panels: Panels) -> set[str]:
 
 def _figure(panels: Panels, looks: Mapping[str, Look], x_label: str, y_label: str, share_y: bool = False) -> Figure:
     """Return a figure with one panel per title, in their order, and one legend below all of them."""
-    num_columns = min(len(panels), _MAX_COLUMNS)
-    num_rows = -(-len(panels) // num_columns)
-    width = _PANEL_WIDTH * num_columns
     handles = _legend_handles(panels, looks)
+    width = _PANEL[0] * min(len(panels), PANELS_IN_A_ROW)
     legend_columns = _legend_columns([str(handle.get_label()) for handle in handles], width)
-    height = _PANEL_HEIGHT * num_rows + 0.3 + 0.22 * -(-len(handles) // legend_columns)
-    figure = Figure(figsize=(width, height), layout="constrained")
-    grid = list(figure.subplots(num_rows, num_columns, squeeze=False, sharey=share_y).flat)
-    for axes, (title, panel) in zip(grid, panels.items(), strict=False):
+    legend_height = 0.3 + 0.22 * -(-len(handles) // legend_columns)
+    figure, grid = panel_figure(list(panels), _PANEL, legend_height, share_y=share_y)
+    for axes, panel in zip(grid, panels.values(), strict=True):
         _draw_panel(axes, panel, looks)
-        axes.set_title(title, fontsize=10, loc="left")
         axes.set_xlabel(x_label)
-    for axes in grid[::num_columns]:
+    for axes in grid[::PANELS_IN_A_ROW]:
         axes.set_ylabel(y_label)
-    for axes in grid[len(panels) :]:
-        axes.set_visible(False)
     figure.legend(handles=handles, loc="outside lower center", ncols=legend_columns, frameon=False, fontsize=9)
     return figure
 
 
 def _draw_panel(axes: Axes, panel: dict[Series, list[Point]], looks: Mapping[str, Look]) -> None:
-    style_axes(axes)
     epochs = sorted({point.epoch for points in panel.values() for point in points})
     # All seeds of all epochs would be a carpet: of long curves, about as many epochs get points as the axis has ticks.
     dotted = set(epochs[:: -(-len(epochs) // _MAX_TICKS)]) | {epochs[-1]}
@@ -181,7 +172,7 @@ def _draw_panel(axes: Axes, panel: dict[Series, list[Point]], looks: Mapping[str
             markerfacecolor=look.color if is_allocated else "white",
             alpha=0.8,
             zorder=3,
-            rasterized=len(points) > _MANY_POINTS,
+            rasterized=len(points) > MANY_POINTS,
         )
     if len(epochs) <= _MAX_TICKS:
         axes.set_xticks(epochs)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import matplotlib as mpl
@@ -19,6 +19,8 @@ from aca_ray.report.colors import COLORS, LIGHT_GRAY
 # Five marks against seven colors: 35 combinations before one comes again.
 MARKERS = ("o", "s", "^", "D", "v")
 CSS_PIXELS_PER_INCH = 96
+PANELS_IN_A_ROW = 2
+MANY_POINTS = 3_000  # as vectors, more would be megabytes
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,30 @@ def looks_of(methods: Iterable[str]) -> dict[str, Look]:
         method: Look(COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)])
         for index, method in enumerate(sorted(set(methods)))
     }
+
+
+def panel_figure(
+    titles: Sequence[str], panel: tuple[float, float], below: float = 0.0, *, share_y: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure of up to two panels a row with their titles, and its axes in their order.
+
+    Args:
+        titles: one per panel.
+        panel: width and height of a panel, in inches.
+        below: height for what stands below the panels, in inches.
+        share_y: whether all panels have one scale.
+    """
+    num_columns = min(len(titles), PANELS_IN_A_ROW)
+    num_rows = -(-len(titles) // num_columns)
+    size = (panel[0] * num_columns, panel[1] * num_rows + below)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = list(figure.subplots(num_rows, num_columns, squeeze=False, sharey=share_y).flat)
+    for axes, title in zip(grid, titles, strict=False):
+        style_axes(axes)
+        axes.set_title(title, fontsize=10, loc="left")
+    for axes in grid[len(titles) :]:
+        axes.set_visible(False)
+    return figure, grid[: len(titles)]
 
 
 def style_axes(axes: Axes) -> None:

@@ -19,28 +19,10 @@ from aca_ray.report.plots import make_plots
 from aca_ray.report.sections import make_sections
 from aca_ray.report.summary import summary
 from aca_ray.report.table import to_latex
-from aca_ray.report.tables import write_tables
+from aca_ray.report.tables import row_files, write_tables
 from aca_ray.storage import StoragePath, write_bytes
 
 _MOST_EMBEDDED_BYTES = 100_000
-_FILES = {
-    "report.md": "this report as Markdown",
-    "comparison.csv": "every method and baseline: means, intervals, tests",
-    "comparison.parquet": "the same as Parquet",
-    "evaluations.csv": "every retrained network",
-    "evaluations.parquet": "the same as Parquet",
-    "curves.parquet": "every epoch of every search",
-    "allocations.csv": "every rule at every milestone",
-    "edges.parquet": "the kept share of every edge at every milestone",
-    "trials.parquet": "every trial: state, device, versions, resumptions",
-    "costs.csv": "the cost of every arm",
-    "correlations.csv": "supernet against retrained accuracy",
-    "stability.csv": "agreement of milestones",
-    "refill.csv": "refilled share per stage and edge, at every milestone",
-    "ranker_agreement.csv": "agreement of rankers",
-    "provenance.csv": "where the numbers come from",
-    "checklist.csv": "the checklist",
-}
 
 
 def write_report(
@@ -58,7 +40,8 @@ def write_report(
     plots = make_plots(sweeps, comparison)
     sections = make_sections(comparison, sweeps, plots)
     sentences = summary(comparison, sweeps)
-    paths = write_tables(comparison, sweeps, folder)
+    files = row_files(comparison, sweeps)
+    paths = write_tables(files, folder)
     paths += [write_bytes(folder / f"{plot.name}.svg", plot.svg) for plot in plots]
     paths += [
         write_bytes(folder / "tables" / f"{table.key}.tex", to_latex(table).encode())
@@ -81,7 +64,10 @@ def write_report(
         sections=sections,
         drawings=make_drawings(comparison, sweeps, network_of),
         notes=comparison.notes,
-        files=[(name, text, _address(folder / name)) for name, text in _FILES.items()],
+        files=[
+            ("report.md", "this report as Markdown", "report.md"),
+            *((file.name, file.content, _address(folder / file.name)) for file in files),
+        ],
         style=Markup((beside / "page.css").read_text(encoding="utf-8")),
         script=Markup((beside / "page.js").read_text(encoding="utf-8")),
         data_address=_data_address,

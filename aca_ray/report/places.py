@@ -5,10 +5,10 @@ Source: ours.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+from aca_ray.comparison import setting_parts
 from aca_ray.report.formats import words
 from aca_ray.report.table import Cell, Column, Table
 
@@ -20,11 +20,11 @@ Row = TypeVar("Row")
 
 def setting_labels(settings: Iterable[str]) -> dict[str, str]:
     """Return, per setting (canonical JSON), what tells it from the others; empty when there is but one."""
-    flat = {setting: dict(_flattened(json.loads(setting))) for setting in settings}
+    flat = {setting: setting_parts(setting) for setting in settings}
     keys = sorted({key for values in flat.values() for key in values})
     differing = [key for key in keys if len({repr(values.get(key)) for values in flat.values()}) > 1]
     return {
-        setting: ", ".join(f"{key} {values[key]}" for key in differing if key in values)
+        setting: ", ".join(f"{key} {values[key]}" for key in differing if values.get(key) is not None)
         for setting, values in flat.items()
     }
 
@@ -61,11 +61,3 @@ def table_of(
     shown = tuple((*cells(row), *place_cells(row)) for row in rows[:MOST_ROWS])
     more = "" if len(rows) <= MOST_ROWS else f"The first {MOST_ROWS} of {len(rows):,} rows; all are in {file}."
     return (Table(key, title, caption, columns + places, shown, more),)
-
-
-def _flattened(value: Any, path: str = "") -> Iterable[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for key in sorted(value):
-            yield from _flattened(value[key], f"{path}.{key}" if path else key)
-    elif value is not None:
-        yield path, value

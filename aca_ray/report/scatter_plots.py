@@ -13,10 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
 from aca_ray.comparison import ALLOCATED, Arm, Comparison, SeedMean
-from aca_ray.report.figures import Look, Plot, plot_of, style_axes
+from aca_ray.report.figures import MANY_POINTS, Look, Plot, panel_figure, plot_of
 
-_PANEL_WIDTH, _PANEL_HEIGHT = 5.6, 3.9  # inches
-_MANY_POINTS = 3_000
+_PANEL = (5.6, 3.9)  # inches
 
 Value = Callable[[SeedMean], float | None]
 
@@ -59,12 +58,8 @@ def _seconds(seed: SeedMean) -> float | None:
 def _figure(
     arms: Mapping[str, Sequence[tuple[str, str, Arm]]], looks: Mapping[str, Look], value: Value, x_label: str
 ) -> Figure:
-    num_columns = min(2, len(arms))
-    num_rows = -(-len(arms) // num_columns)
-    figure = Figure(figsize=(_PANEL_WIDTH * num_columns, _PANEL_HEIGHT * num_rows), layout="constrained")
-    grid = list(figure.subplots(num_rows, num_columns, squeeze=False).flat)
-    for axes, (title, panel) in zip(grid, arms.items(), strict=False):
-        style_axes(axes)
+    figure, grid = panel_figure(list(arms), _PANEL)
+    for axes, panel in zip(grid, arms.values(), strict=True):
         for method, skip, arm in panel:
             points = [(x, 100 * seed.test_accuracy) for seed in arm.seeds if (x := value(seed)) is not None]
             if not points:
@@ -80,20 +75,17 @@ def _figure(
                 markeredgecolor=look.color,
                 markerfacecolor=look.color if is_allocated else "white",
                 alpha=0.8,
-                rasterized=len(points) > _MANY_POINTS,
+                rasterized=len(points) > MANY_POINTS,
             )
             axes.plot(sum(xs) / len(xs), sum(ys) / len(ys), marker="P" if is_allocated else "+", color=look.color, ms=9)
-        axes.set_title(title, fontsize=10, loc="left")
         axes.set_xlabel(x_label)
         axes.xaxis.set_major_formatter(EngFormatter())
         axes.set_ylabel("test accuracy, final epoch (%)")
-    for axes in grid[len(arms) :]:
-        axes.set_visible(False)
     methods = sorted({method for panel in arms.values() for method, _, _ in panel})
     handles = [
         Line2D([], [], linestyle="none", color=looks[method].color, marker=looks[method].marker, label=method)
         for method in methods
     ]
-    columns = max(1, int(_PANEL_WIDTH * num_columns / 1.9))
+    columns = max(1, int(figure.get_figwidth() / 1.9))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
     return figure

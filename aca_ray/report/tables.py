@@ -8,7 +8,7 @@ Source: ours.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from aca_ray.comparison import (
     AllocationRow,
@@ -42,28 +42,41 @@ def to_text(comparison: Comparison) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def write_tables(comparison: Comparison, sweeps: Sequence[SweepRows], folder: StoragePath) -> list[StoragePath]:
-    """Write all rows for machines into a folder, each file whole or not at all, and return their paths."""
+class RowFile(NamedTuple):
+    """A file of rows for machines: its name, what it holds in words, the rows and their type."""
+
+    name: str
+    content: str
+    rows: Sequence[Any]
+    row_type: type[Any]
+
+
+def row_files(comparison: Comparison, sweeps: Sequence[SweepRows]) -> tuple[RowFile, ...]:
+    """Return all files of rows, in the order in which a report names them."""
 
     def of_all(name: str) -> list[Any]:
         return [row for sweep in sweeps for row in getattr(sweep, name)]
 
     compared, evaluations = comparison_rows(comparison), of_all("evaluations")
-    files: dict[str, tuple[Sequence[Any], type[Any]]] = {
-        "comparison.csv": (compared, ComparisonRow),
-        "comparison.parquet": (compared, ComparisonRow),
-        "evaluations.csv": (evaluations, EvaluationRow),
-        "evaluations.parquet": (evaluations, EvaluationRow),
-        "curves.parquet": (of_all("curves"), CurveRow),
-        "allocations.csv": (of_all("allocations"), AllocationRow),
-        "edges.parquet": (of_all("edges"), EdgeRow),
-        "trials.parquet": (of_all("trials"), TrialRow),
-        "correlations.csv": (comparison.correlations, CorrelationRow),
-        "stability.csv": (comparison.stability, StabilityRow),
-        "refill.csv": (comparison.refill, RefillRow),
-        "ranker_agreement.csv": (comparison.ranker_agreement, RankerAgreementRow),
-        "costs.csv": (comparison.costs, CostRow),
-        "provenance.csv": (comparison.provenance, ProvenanceRow),
-        "checklist.csv": (comparison.checklist, ChecklistItem),
-    }
-    return [write_rows(rows, row_type, folder / name) for name, (rows, row_type) in files.items()]
+    return (
+        RowFile("comparison.csv", "every method and baseline: means, intervals, tests", compared, ComparisonRow),
+        RowFile("comparison.parquet", "the same as Parquet", compared, ComparisonRow),
+        RowFile("evaluations.csv", "every retrained network", evaluations, EvaluationRow),
+        RowFile("evaluations.parquet", "the same as Parquet", evaluations, EvaluationRow),
+        RowFile("curves.parquet", "every epoch of every search", of_all("curves"), CurveRow),
+        RowFile("allocations.csv", "every rule at every milestone", of_all("allocations"), AllocationRow),
+        RowFile("edges.parquet", "the kept share of every edge at every milestone", of_all("edges"), EdgeRow),
+        RowFile("trials.parquet", "every trial: state, device, versions, resumptions", of_all("trials"), TrialRow),
+        RowFile("costs.csv", "the cost of every arm", comparison.costs, CostRow),
+        RowFile("correlations.csv", "supernet against retrained accuracy", comparison.correlations, CorrelationRow),
+        RowFile("stability.csv", "agreement of milestones", comparison.stability, StabilityRow),
+        RowFile("refill.csv", "refilled share per stage and edge, at every milestone", comparison.refill, RefillRow),
+        RowFile("ranker_agreement.csv", "agreement of rankers", comparison.ranker_agreement, RankerAgreementRow),
+        RowFile("provenance.csv", "where the numbers come from", comparison.provenance, ProvenanceRow),
+        RowFile("checklist.csv", "the checklist", comparison.checklist, ChecklistItem),
+    )
+
+
+def write_tables(files: Sequence[RowFile], folder: StoragePath) -> list[StoragePath]:
+    """Write rows for machines into a folder, each file whole or not at all, and return their paths."""
+    return [write_rows(file.rows, file.row_type, folder / file.name) for file in files]

@@ -21,7 +21,7 @@ from aca_ray.comparison import (
     write_rows,
 )
 from aca_ray.errors import ConfigError, StorageError
-from aca_ray.report.tables import to_text, write_tables
+from aca_ray.report.tables import row_files, to_text, write_tables
 
 if TYPE_CHECKING:
     from conftest import SweepFolder
@@ -49,7 +49,7 @@ def rows(evaluation_row: Build) -> SweepRows:
 
 def test_files_read_back_to_equal_rows(rows: SweepRows, tmp_path: Path) -> None:
     comparison = compare(rows, "sign")
-    paths = write_tables(comparison, [rows], tmp_path / "comparison")
+    paths = write_tables(row_files(comparison, [rows]), tmp_path / "comparison")
     assert [path.name for path in paths] == [
         "comparison.csv",
         "comparison.parquet",
@@ -79,7 +79,7 @@ def test_curves_and_allocations_read_back(sweep_folder: SweepFolder, tmp_path: P
     plan = {"refilled_share": 1 / 3, "kept_share": [], "parameters": 90, "macs": 1}
     sweep_folder.allocation(search, 2, {"sign": plan})
     rows = read_sweep(sweep_folder.path)
-    write_tables(compare(rows, "sign"), [rows], tmp_path)
+    write_tables(row_files(compare(rows, "sign"), [rows]), tmp_path)
     assert read_rows(tmp_path / "curves.parquet", CurveRow) == rows.curves
     assert read_rows(tmp_path / "allocations.csv", AllocationRow) == rows.allocations
 
@@ -130,7 +130,7 @@ def test_foreign_columns_are_refused(tmp_path: Path) -> None:
 def test_unwritable_folder_is_named(rows: SweepRows, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match=r"comparison\.csv: cannot be written"):
-        write_tables(compare(rows, "sign"), [rows], tmp_path / "file")
+        write_tables(row_files(compare(rows, "sign"), [rows]), tmp_path / "file")
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_rest(rows: SweepRows, tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ TEXTS = {"name", "origin", "protocol", "data", "aca_ray_version", "torch_version
 
 
 def check_metadata(found: dict[str, Any], network: ExportedNetwork) -> None:
-    images, cost = network.images, network.cost()
+    images, cost = network.images, network.cost
     expected = {
         "name": "made",
         "origin": "Made for a test",
