@@ -67,11 +67,11 @@ def row_files(comparison: Comparison, sweeps: Sequence[SweepRows]) -> tuple[RowF
         RowFile("allocations.csv", "every rule at every milestone", of_all("allocations"), AllocationRow),
         RowFile("edges.parquet", "the kept share of every edge at every milestone", of_all("edges"), EdgeRow),
         RowFile("trials.parquet", "every trial: state, device, versions, resumptions", of_all("trials"), TrialRow),
-        RowFile("costs.csv", "the cost of every arm", comparison.costs, CostRow),
         RowFile("correlations.csv", "supernet against retrained accuracy", comparison.correlations, CorrelationRow),
         RowFile("stability.csv", "agreement of milestones", comparison.stability, StabilityRow),
         RowFile("refill.csv", "refilled share per stage and edge, at every milestone", comparison.refill, RefillRow),
         RowFile("ranker_agreement.csv", "agreement of rankers", comparison.ranker_agreement, RankerAgreementRow),
+        RowFile("costs.csv", "the cost of every arm", comparison.costs, CostRow),
         RowFile("provenance.csv", "where the numbers come from", comparison.provenance, ProvenanceRow),
         RowFile("checklist.csv", "the checklist", comparison.checklist, ChecklistItem),
     )
