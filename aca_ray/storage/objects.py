@@ -130,8 +130,13 @@ class ObjectPath:
 
     def read_bytes(self) -> bytes:
         def read(store: FileSystem) -> bytes:
-            with store.open_input_file(self._location) as stream:
-                return bytes(stream.readall())
+            # Its length is asked for before its bytes: an object that grew in between would be cut off.
+            while True:
+                with store.open_input_file(self._location) as stream:
+                    content, version = bytes(stream.readall()), stream.metadata()
+                with store.open_input_file(self._location) as stream:
+                    if stream.metadata() == version:
+                        return content
 
         return self._persistently("read", read)
 

@@ -125,6 +125,26 @@ def test_folders_and_files(root: ObjectPath) -> None:
         (root / "b/one.txt").unlink()
 
 
+def test_an_object_that_is_replaced_while_it_is_read_is_read_whole(root: ObjectPath, object_store: ObjectStore) -> None:
+    path = root / "value.json"
+    values = iter([[1] * 2, [1] * 200, [1] * 100])
+    write_json(path, next(values))
+
+    def replace(number: int) -> bool:
+        if object_store.requests[-1][0] == "GET":
+            object_store.disturb("503", lambda number: False)
+            write_json(path, next(values))
+            if not written:
+                object_store.disturb("503", replace)
+            written.append(True)
+        return False
+
+    written: list[bool] = []
+    object_store.disturb("503", replace)
+    assert read_json(path) == [1] * 100
+    assert len(written) == 2
+
+
 def test_what_is_missing(root: ObjectPath) -> None:
     with pytest.raises(FileNotFoundError):
         (root / "none").read_bytes()
