@@ -65,7 +65,7 @@ class AttentionEdge(nn.Module):
         demand = self.demand
         if self.training:
             demand = attention.mean(dim=0)
-            self.demand.lerp_(demand, DEMAND_MOMENTUM)
+            self.demand.mul_(1.0 - DEMAND_MOMENTUM).add_(demand, alpha=DEMAND_MOMENTUM)
         return demand.argsort(descending=True, stable=True)[: self.candidates.channels].sort().values
 
 

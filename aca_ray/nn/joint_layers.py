@@ -67,8 +67,12 @@ def batch_norm(layers: Sequence[nn.BatchNorm2d], maps: Tensor, scales: Tensor | 
 
     # In training the batch's own statistics are left here, by a momentum of 1.
     assert first.running_mean is not None
-    start = first.running_mean.new_zeros(2, rows.shape[1])
-    mean, variance = start if training else (joined("running_mean"), joined("running_var"))
+    # Two tensors, since under torch.func.vmap nothing is left in rows of one.
+    mean, variance = (
+        [first.running_mean.new_zeros(rows.shape[1]) for _ in range(2)]
+        if training
+        else [joined("running_mean"), joined("running_var")]
+    )
     weight, bias = (joined("weight"), joined("bias")) if affine else (None, None)
     if scales is not None:
         weight = scales.repeat_interleave(maps.shape[1])
@@ -80,7 +84,8 @@ def batch_norm(layers: Sequence[nn.BatchNorm2d], maps: Tensor, scales: Tensor | 
             assert layer.running_var is not None
             assert layer.num_batches_tracked is not None
             assert layer.momentum is not None
-            layer.running_mean.lerp_(own_mean, layer.momentum)
-            layer.running_var.lerp_(own_variance, layer.momentum)
+            # Not lerp_, which torch.func.vmap does not know.
+            layer.running_mean.mul_(1.0 - layer.momentum).add_(own_mean, alpha=layer.momentum)
+            layer.running_var.mul_(1.0 - layer.momentum).add_(own_variance, alpha=layer.momentum)
             layer.num_batches_tracked.add_(1)
     return outputs.view(maps.shape) if is_small(maps) else unstacked(outputs, len(maps))

@@ -23,13 +23,17 @@ def is_small(maps: Tensor) -> bool:
 
 
 def is_channels_last(maps: Tensor) -> bool:
-    """Return whether (B, C, H, W) lie on a CPU with the channels next to one another in memory."""
-    return maps.device.type == "cpu" and maps.is_contiguous(memory_format=torch.channels_last)
+    """Return whether (B, C, H, W) are large, on a CPU, and have their channels next to one another in memory."""
+    return _keeps_channels_last(maps) and maps.is_contiguous(memory_format=torch.channels_last)
 
 
 def channels_last(images: Tensor) -> Tensor:
-    """Return (B, C, H, W), on a CPU with the channels next to one another in memory: layers keep to that."""
-    return images.contiguous(memory_format=torch.channels_last) if images.device.type == "cpu" else images
+    """Return (B, C, H, W), large ones on a CPU with the channels next to one another in memory: layers keep to that."""
+    return images.contiguous(memory_format=torch.channels_last) if _keeps_channels_last(images) else images
+
+
+def _keeps_channels_last(maps: Tensor) -> bool:
+    return maps.device.type == "cpu" and not is_small(maps)
 
 
 def laid_out(state: Tensor) -> Tensor:
@@ -77,6 +81,6 @@ def with_dense_gradient(part: Tensor) -> Tensor:
     On a CPU batch norms are eight times slower with gradients whose channels leave gaps in memory.
     """
     part = part.view_as(part)
-    if part.requires_grad and part.device.type == "cpu":
+    if part.requires_grad and _keeps_channels_last(part):
         part.register_hook(channels_last)
     return part

@@ -52,6 +52,8 @@ class FactorizedReduce(JointOperation):
 class Noise(nn.Module):
     """Ignores its input and returns fresh standard normal noise, in training and in evaluation."""
 
+    packs = False
+
     def __init__(self, stride: int) -> None:
         super().__init__()
         self.stride = stride

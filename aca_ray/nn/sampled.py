@@ -16,7 +16,7 @@ class SampledEdge(nn.Module):
     Source: Zhou et al. 2020 (PR-DARTS), official code.
     """
 
-    joins = False
+    joins = packs = False
 
     def __init__(self, names: tuple[str, ...], channels: int, stride: int) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class SampledEdgeWithScalars(nn.Module):
     Source: Dong & Yang 2019 (GDAS), official code.
     """
 
-    joins = False
+    joins = packs = False
 
     def __init__(self, names: tuple[str, ...], channels: int, stride: int) -> None:
         super().__init__()

@@ -12,6 +12,8 @@ from aca_ray.space.candidates import SKIP
 class IdentityDropout(Scheduled):
     """The identity, of which in training every element is dropped with a probability: the strength."""
 
+    packs = False
+
     def forward(self, x: Tensor) -> Tensor:
         return functional.dropout(x, self.strength, self.training)
 

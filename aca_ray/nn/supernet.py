@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from contextvars import ContextVar
+from functools import cached_property
 from typing import cast
 
 from torch import Tensor, nn
@@ -16,6 +18,9 @@ from aca_ray.nn.skeleton import SKELETONS, Cell
 from aca_ray.space.spaces import Space
 
 SupernetObserver = Callable[[int, int, EdgeObservation], None]
+
+# Returns (B, K) logits in the place of `Supernet.compute`, for passes that nobody observes; None leaves them to it.
+pass_computer: ContextVar[Callable[[Supernet, Tensor, Mixing], Tensor] | None] = ContextVar("computer", default=None)
 
 
 class Supernet(nn.Module):
@@ -48,6 +53,8 @@ class Supernet(nn.Module):
         scale: ImageScale = CIFAR_SCALE,
     ) -> None:
         super().__init__()
+        self.strength = 0.0
+        self.space = space
         skeleton = SKELETONS[space.topology.num_inputs]
         stem_channels = (scale.stem_multiplier or skeleton.stem_multiplier) * channels
         self.stem = scale.build_stem(in_channels, stem_channels)
@@ -64,6 +71,7 @@ class Supernet(nn.Module):
 
     def set_strength(self, strength: float) -> None:
         """Set the strength of everything scheduled in the edges."""
+        self.strength = strength
         for module in self.modules():
             if isinstance(module, Scheduled):
                 module.strength = strength
@@ -76,6 +84,13 @@ class Supernet(nn.Module):
             mixing: the weights of all candidates.
             observe: called with (cell index, edge index, what passed through) for every edge of every cell.
         """
+        compute = pass_computer.get()
+        if compute is None or observe is not None:
+            return self.compute(images, mixing, observe)
+        return compute(self, images, mixing)
+
+    def compute(self, images: Tensor, mixing: Mixing, observe: SupernetObserver | None = None) -> Tensor:
+        """Return what `forward` does, whoever else computes passes."""
         before, previous = self.stem(channels_last(images))
         for index, cell in enumerate(self.cells):
             assert isinstance(cell, Cell)  # what a ModuleList holds has no type

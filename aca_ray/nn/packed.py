@@ -1,0 +1,209 @@
+"""Forward passes through several supernets of one structure, computed as one pass of as many times the groups.
+
+What a network of one seed computes leaves much of a device idle: its layers are many and small. The same pass of
+several seeds costs as many calls as one, and gives each of them what it would have computed alone, but for rounding.
+
+Source: ours, on torch.func.vmap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from aca_ray.nn.maps import is_small
+from aca_ray.nn.mixing import CellMixing, Mixing
+from aca_ray.nn.supernet import Supernet, pass_computer
+
+# Names of the mixing weights among a pass's inputs, which no parameter of a module can have.
+_MIXING = ("normal operations", "normal edges", "reduce operations", "reduce edges")
+
+
+class _Anatomy:
+    """What there is in a supernet, found once.
+
+    Attributes:
+        structure: what is equal for two supernets if and only if they are the same function of parameters and inputs,
+            save for the strength of what is scheduled in them.
+        packs: whether its passes draw nothing and do the same whatever the values of their inputs are.
+    """
+
+    def __init__(self, network: Supernet) -> None:
+        named = dict(network.named_modules())
+        self._modules = tuple(named.values())
+        self._parameters = [(f"{path}.{key}", own._parameters, key) for path, own in named.items() for key in own._parameters if own._parameters[key] is not None]
+        self._buffers = [(f"{path}.{key}", own._buffers, key) for path, own in named.items() for key in own._buffers if own._buffers[key] is not None]
+        shapes = tuple(parameter.shape for parameter in network.parameters())
+        self.structure = network.space, tuple((name, type(module)) for name, module in named.items()), shapes
+        self.packs = all(getattr(module, "packs", True) for module in self._modules)
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether any module has a forward hook."""
+        return any(module._forward_hooks or module._forward_pre_hooks for module in self._modules)
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """What stands in the places of the parameters now."""
+        return {name: own[key] for name, own, key in self._parameters}
+
+    @property
+    def buffers(self) -> dict[str, Tensor]:
+        """What stands in the places of the buffers now."""
+        return {name: own[key] for name, own, key in self._buffers}
+
+
+_anatomies: WeakKeyDictionary[Supernet, _Anatomy] = WeakKeyDictionary()
+
+
+def _anatomy(network: Supernet) -> _Anatomy:
+    if network not in _anatomies:
+        _anatomies[network] = _Anatomy(network)
+    return _anatomies[network]
+
+
+def packs(network: Supernet, images: Tensor) -> bool:
+    """Return whether a pass is computed faster together with its like: everywhere but with large maps on a CPU.
+
+    A network that draws, looks at the values of mixing weights or is watched by hooks is computed alone.
+    """
+    gains = images.device.type != "cpu" or is_small(images)
+    return gains and _anatomy(network).packs and not _anatomy(network).is_watched
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A forward pass that is asked for.
+
+    Attributes:
+        network: whose structure it has.
+        images: (B, C, H, W).
+        inputs: what may have gradients, by name: parameters and mixing weights.
+        buffers: by name; updated as by the pass alone.
+        wanted: names of the inputs that want gradients.
+    """
+
+    network: Supernet
+    images: Tensor
+    inputs: Mapping[str, Tensor]
+    buffers: Mapping[str, Tensor]
+    wanted: frozenset[str]
+
+    @staticmethod
+    def through(network: Supernet, images: Tensor, mixing: Mixing) -> Pass:
+        """Return the pass that a supernet would compute now."""
+        cells = (mixing.normal, mixing.reduce)
+        tensors = [tensor for cell in cells for tensor in (cell.operations, cell.edges)]
+        weights = {name: tensor for name, tensor in zip(_MIXING, tensors, strict=True) if tensor is not None}
+        inputs = {**_anatomy(network).parameters, **weights}
+        learns = torch.is_grad_enabled()
+        wanted = frozenset(name for name, tensor in inputs.items() if learns and tensor.requires_grad)
+        return Pass(network, images, inputs, _anatomy(network).buffers, wanted)
+
+    @cached_property
+    def kind(self) -> Hashable:
+        """What is equal for two passes if and only if they can be computed together."""
+        structure, strength = _anatomy(self.network).structure, self.network.strength
+        mixing = tuple(self.inputs[name].shape if name in self.inputs else None for name in _MIXING)
+        return structure, strength, self.network.training, self.images.shape, mixing, self.wanted
+
+    def compute_alone(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return the (B, K) logits with inputs in the place of the pass's own; running statistics stay as they are."""
+        outer = pass_computer.set(None)
+        try:
+            buffers = {name: buffer.clone() for name, buffer in self.buffers.items()}
+            return self.compute(inputs, buffers, self.images)
+        finally:
+            pass_computer.reset(outer)
+
+    def compute(self, inputs: Mapping[str, Tensor], buffers: Mapping[str, Tensor], images: Tensor) -> Tensor:
+        """Return the (B, K) logits with tensors in the place of the pass's own; the buffers are updated."""
+        normal, normal_edges, reduce, reduce_edges = (inputs.get(name) for name in _MIXING)
+        assert normal is not None
+        assert reduce is not None
+        mixing = Mixing(CellMixing(normal, normal_edges), CellMixing(reduce, reduce_edges))
+        weights = {name: tensor for name, tensor in inputs.items() if name not in _MIXING}
+        logits: Tensor = functional_call(self.network, {**weights, **buffers}, (images, mixing))
+        return logits
+
+
+class Rows:
+    """Keeps what networks of one structure hold next to one another, so that it need not be put together every time.
+
+    The networks' parameters and buffers become rows of common tensors.
+    """
+
+    def __init__(self) -> None:
+        self._networks: list[Supernet] = []
+        self._tables: dict[str, Tensor] = {}
+        self._pointers: dict[str, list[int]] = {}
+
+    def hold(self, networks: Sequence[Supernet]) -> None:
+        """Lay networks out anew, unless they are those that are laid out."""
+        if len(networks) == len(self._networks) and all(map(lambda a, b: a is b, networks, self._networks)):
+            return
+        self._networks = list(networks)
+        self._tables, self._pointers = {}, {}
+        anatomies = [_anatomy(network) for network in networks]
+        held = [{**anatomy.parameters, **anatomy.buffers} for anatomy in anatomies]
+        for name in held[0]:
+            table = torch.stack([own[name].detach() for own in held])
+            for own, row in zip(held, table.unbind(), strict=True):
+                own[name].data = row
+            self._tables[name] = table
+            self._pointers[name] = [own[name].data_ptr() for own in held]
+
+    def table(self, name: str, tensors: Sequence[Tensor]) -> tuple[Tensor, bool]:
+        """Return tensors as rows of one, outside any graph, and whether they were that before."""
+        if self._pointers.get(name) == [tensor.data_ptr() for tensor in tensors]:
+            return self._tables[name].detach(), True
+        return torch.stack([tensor.detach() for tensor in tensors]), False
+
+
+class PackedPass:
+    """Passes of one kind, computed together.
+
+    Attributes:
+        logits: (B, K) of each.
+    """
+
+    def __init__(self, passes: Sequence[Pass], rows: Rows) -> None:
+        first = passes[0]
+        self._size = len(passes)
+        inputs = {name: rows.table(name, [own.inputs[name] for own in passes])[0] for name in first.inputs}
+        self._wanted = {name: inputs[name].requires_grad_() for name in inputs if name in first.wanted}
+        buffers: dict[str, Tensor] = {}
+        copied: list[str] = []
+        for name in first.buffers:
+            buffers[name], shared = rows.table(name, [own.buffers[name] for own in passes])
+            if not shared:
+                copied.append(name)
+        images = torch.stack([own.images for own in passes])
+        with torch.set_grad_enabled(bool(self._wanted)):
+            self._together: Tensor = vmap(first.compute)(inputs, buffers, images)
+        for name in copied:
+            for own, buffer in zip(passes, buffers[name].unbind(), strict=True):
+                own.buffers[name].copy_(buffer)
+        self.logits = self._together.detach().unbind()
+
+    def gradients(self, of_logits: Mapping[int, Tensor]) -> dict[int, dict[str, Tensor | None]]:
+        """Return for some of the passes the gradients of the wanted inputs, by name, None where there is none.
+
+        Args:
+            of_logits: (B, K) gradients of the logits, by number of the pass.
+        """
+        whole = torch.stack([of_logits.get(number, logits.new_zeros(logits.shape)) for number, logits in enumerate(self.logits)])
+        # Kept, since who asked may ask again; it goes with the last reference to this pass.
+        gradients = torch.autograd.grad(
+            self._together, list(self._wanted.values()), whole, retain_graph=True, allow_unused=True
+        )
+        rows = [(None,) * self._size if gradient is None else gradient.unbind() for gradient in gradients]
+        return {
+            number: {name: own[number] for name, own in zip(self._wanted, rows, strict=True)} for number in of_logits
+        }

@@ -1,0 +1,115 @@
+"""Several tasks in one process, of which one works at a time, and what all of them ask for is answered together."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+_member: ContextVar[_Member] = ContextVar("member of the lockstep")
+
+
+class Lockstep:
+    """Runs tasks, each in a thread of its own, from one question to the next.
+
+    A task works until it asks or ends; then the next one does. When all that have not ended have asked, their questions
+    are answered, and so on: which task works when does not depend on time.
+
+    Args:
+        answer: returns the answers to questions, in their order; what it raises, every task that asked raises.
+        resume: called in a task's thread before it works, with its number.
+        pause: called there when it asks or ends.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[list[Any]], Sequence[Any]],
+        resume: Callable[[int], None],
+        pause: Callable[[int], None],
+    ) -> None:
+        self._answer, self._resume, self._pause = answer, resume, pause
+
+    def run(self, tasks: Sequence[Callable[[], None]]) -> None:
+        """Run the tasks to their ends.
+
+        Raises:
+            Exception: the first that a task raised, once all have ended.
+        """
+        members = [_Member(number, task, self._resume, self._pause) for number, task in enumerate(tasks)]
+        waiting = members
+        try:
+            while waiting := [member for member in waiting if member.goes_on()]:
+                try:
+                    answers = self._answer([member.question for member in waiting])
+                except Exception as error:
+                    for member in waiting:
+                        member.error = error
+                    continue
+                for member, answer in zip(waiting, answers, strict=True):
+                    member.answer = answer
+        except BaseException as error:
+            for member in waiting:
+                member.error = error
+                member.goes_on()
+            raise
+        for member in members:
+            if member.error is not None:
+                raise member.error
+
+
+def ask(question: Any) -> Any:
+    """Return the answer to a question, from within a task; other tasks work meanwhile."""
+    return _member.get().ask(question)
+
+
+class _Member:
+    """A task and its thread; either it works, or the thread that runs the lockstep does.
+
+    Attributes:
+        question: what it asks.
+        answer: to that.
+        error: raised in its thread when it goes on, in the place of an answer; once it has ended, what it raised.
+    """
+
+    question: Any = None
+    answer: Any = None
+    error: BaseException | None = None
+
+    def __init__(
+        self, number: int, task: Callable[[], None], resume: Callable[[int], None], pause: Callable[[int], None]
+    ) -> None:
+        self._number, self._task, self._resume, self._pause = number, task, resume, pause
+        self._turns: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._asks: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        threading.Thread(target=self._work, name=f"lockstep {number}", daemon=True).start()
+
+    def goes_on(self) -> bool:
+        """Have the task work until it asks or ends; return whether it asks."""
+        self._turns.put(None)
+        return self._asks.get()
+
+    def ask(self, question: Any) -> Any:
+        self.question = question
+        self._pause(self._number)
+        self._asks.put(True)
+        self._await_turn()
+        return self.answer
+
+    def _await_turn(self) -> None:
+        self._turns.get()
+        self._resume(self._number)
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+
+    def _work(self) -> None:
+        _member.set(self)
+        try:
+            self._await_turn()
+            self._task()
+        except BaseException as error:
+            self.error = error
+        self._pause(self._number)
+        self._asks.put(False)

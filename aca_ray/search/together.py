@@ -1,0 +1,204 @@
+"""Searches in one process whose passes through their supernets are computed together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from aca_ray.nn.mixing import Mixing
+from aca_ray.nn.packed import PackedPass, Pass, Rows, packs
+from aca_ray.nn.supernet import Supernet, pass_computer
+from aca_ray.search.lockstep import Lockstep, ask
+from aca_ray.training.randomness import random_states, restore_random_states
+
+
+class Together:
+    """Runs several searches, each in a thread of its own of which one works at a time.
+
+    No search knows of the others: what it asks of its supernet, forward or backward, waits until all have asked, and
+    is then computed together with what is of the same kind. Every search has global random states of its own.
+
+    Args:
+        device: where the searches compute.
+
+    Attributes:
+        num_passes: forward passes that were asked for.
+        num_computed: forward passes that were computed for them.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.num_passes = self.num_computed = 0
+        self._device = device
+        self._states: dict[int, dict[str, Any]] = {}
+        self._rows = Rows()
+        self._seconds, self._last = 0.0, time.perf_counter()
+
+    def seconds(self) -> float:
+        """Return one search's share of the time so far, in seconds, up to the last question.
+
+        Time stands still between two questions, so that all searches see the same.
+        """
+        return self._seconds
+
+    def run(self, tasks: Sequence[Callable[[], None]]) -> None:
+        """Run a stretch of every search to its end, always in the same order.
+
+        Raises:
+            Exception: the first that a task raised, once all have ended.
+        """
+        self._last = time.perf_counter()
+        Lockstep(self._answer, self._resume, self._pause).run([_asking(task) for task in tasks])
+
+    def _resume(self, number: int) -> None:
+        if number in self._states:
+            restore_random_states(self._states[number], self._device)
+
+    def _pause(self, number: int) -> None:
+        self._states[number] = random_states(self._device)
+
+    def _answer(self, questions: Sequence[_Question]) -> list[Any]:
+        answers: list[Any] = [None] * len(questions)
+        for group in _grouped(question.kind for question in questions):
+            found = questions[group[0]].answers([questions[number] for number in group], self._rows)
+            for number, answer in zip(group, found, strict=True):
+                answers[number] = answer
+        self._count(questions)
+        return answers
+
+    def _count(self, questions: Sequence[_Question]) -> None:
+        forward = [question.kind for question in questions if isinstance(question, _Forward)]
+        alone = sum(isinstance(question, _Meeting) for question in questions)
+        self.num_passes += len(forward) + alone
+        self.num_computed += len(set(forward)) + alone
+        now = time.perf_counter()
+        self._seconds += (now - self._last) / len(questions)
+        self._last = now
+
+
+def _grouped(kinds: Iterable[Hashable]) -> list[list[int]]:
+    """Return the numbers of what is of one kind, by kind."""
+    groups: dict[Hashable, list[int]] = {}
+    for number, kind in enumerate(kinds):
+        groups.setdefault(kind, []).append(number)
+    return list(groups.values())
+
+
+class _Question(Protocol):
+    """What a search asks for; those of one kind are answered together."""
+
+    @property
+    def kind(self) -> Hashable: ...
+
+    def answers(self, group: Sequence[Any], rows: Rows) -> Sequence[Any]:
+        """Return the answers to a group of which this is the first."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Meeting:
+    """Asks for nothing but that the others come as far: before a pass that is computed alone."""
+
+    kind: Hashable = "meeting"
+
+    def answers(self, group: Sequence[_Meeting], rows: Rows) -> Sequence[None]:
+        return (None,) * len(group)
+
+
+class _Place(NamedTuple):
+    """Where a pass was computed."""
+
+    packed: PackedPass
+    number: int
+
+    @property
+    def logits(self) -> Tensor:
+        return self.packed.logits[self.number]
+
+
+@dataclass(frozen=True)
+class _Forward:
+    """Asks for a forward pass."""
+
+    own: Pass
+
+    @property
+    def kind(self) -> Hashable:
+        return self.own.kind
+
+    def answers(self, group: Sequence[_Forward], rows: Rows) -> Sequence[_Place | None]:
+        if len(group) == 1:  # it is left to whoever asked
+            return (None,)
+        rows.hold([question.own.network for question in group])
+        packed = PackedPass([question.own for question in group], rows)
+        return [_Place(packed, number) for number in range(len(group))]
+
+
+@dataclass(frozen=True)
+class _Backward:
+    """Asks for the gradients of a pass's inputs, for those of its logits."""
+
+    place: _Place
+    of_logits: Tensor
+
+    @property
+    def kind(self) -> Hashable:
+        return id(self.place.packed)
+
+    def answers(self, group: Sequence[_Backward], rows: Rows) -> Sequence[dict[str, Tensor | None]]:
+        found = self.place.packed.gradients({question.place.number: question.of_logits for question in group})
+        return [found[question.place.number] for question in group]
+
+
+def _asking(task: Callable[[], None]) -> Callable[[], None]:
+    """Return a task in whose thread supernets ask for their passes."""
+
+    def run() -> None:
+        pass_computer.set(_asked)
+        # Else torch computes gradients on a GPU in a thread that all tasks share, where none may wait.
+        with torch.autograd.set_multithreading_enabled(False):
+            task()
+
+    return run
+
+
+def _asked(network: Supernet, images: Tensor, mixing: Mixing) -> Tensor:
+    """Return the (B, K) logits of a pass, computed together with others if it can be."""
+    if not packs(network, images):
+        ask(_Meeting())
+        return network.compute(images, mixing)
+    own = Pass.through(network, images, mixing)
+    place: _Place | None = ask(_Forward(own))
+    if place is None:
+        return network.compute(images, mixing)
+    if not own.wanted:
+        return place.logits
+    logits: Tensor = _PlacedPass.apply(own, place, *own.inputs.values())  # type: ignore[no-untyped-call]
+    return logits
+
+
+class _PlacedPass(torch.autograd.Function):
+    """A pass that was computed together with others, in the graph of the search that asked for it."""
+
+    @staticmethod
+    def forward(ctx: Any, own: Pass, place: _Place, *inputs: Tensor) -> Tensor:
+        ctx.own, ctx.place = own, place
+        ctx.save_for_backward(*inputs)
+        return place.logits
+
+    @staticmethod
+    def backward(ctx: Any, of_logits: Tensor) -> tuple[Tensor | None, ...]:
+        own: Pass = ctx.own
+        if torch.is_grad_enabled():  # it will be differentiated again, which needs a graph of the search's own
+            inputs = dict(zip(own.inputs, ctx.saved_tensors, strict=True))
+            logits = own.compute_alone(inputs)
+            wanted = [inputs[name] for name in own.wanted]
+            found = torch.autograd.grad(logits, wanted, of_logits, create_graph=True, allow_unused=True)
+            gradients = dict(zip(own.wanted, found, strict=True))
+        else:
+            gradients = ask(_Backward(ctx.place, of_logits))
+        return (None, None, *(gradients.get(name) for name in own.inputs))
