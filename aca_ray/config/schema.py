@@ -239,6 +239,8 @@ class RuntimeSpec(_Frozen):
     """GPUs, or a share of one, of a trial; a trial can allocate no more than its share of the GPU's memory."""
     accelerator_type: Annotated[str, Field(min_length=1)] | None = None
     """Accelerator that a trial needs, as Ray calls it (H100, A100, ...); null takes any node."""
+    pack: Annotated[int, Field(ge=1, strict=True)] = 1
+    """Searches that differ in nothing but their seed which one process computes together; equal but for rounding."""
     max_concurrent: Annotated[int, Field(ge=1, strict=True)] | None = None
     """Trials at once; null lets the resources decide."""
     max_failures: Annotated[int, Field(ge=0, strict=True)] = 3

@@ -95,7 +95,8 @@ def read_line(order: Order) -> TrialLine:
         return TrialLine(order)
     metrics = record.rows[-1]["metrics"] if record.rows else {}
     split = "search_valid" if record.kind == "search" else "test"
-    mean_epoch = record.seconds / record.epoch if record.epoch else None
+    sharing = record.packed["searches"] if record.packed else 1
+    mean_epoch = sharing * record.seconds / record.epoch if record.epoch else None
     skips = metrics.get("arch/skip_count")
     return TrialLine(
         order,

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call, vmap
 
 from aca_ray.nn.maps import is_small
@@ -37,8 +38,8 @@ class _Anatomy:
     def __init__(self, network: Supernet) -> None:
         named = dict(network.named_modules())
         self._modules = tuple(named.values())
-        self._parameters = [(f"{path}.{key}", own._parameters, key) for path, own in named.items() for key in own._parameters if own._parameters[key] is not None]
-        self._buffers = [(f"{path}.{key}", own._buffers, key) for path, own in named.items() for key in own._buffers if own._buffers[key] is not None]
+        self._parameters = [place for path, own in named.items() for place in _places(path, own._parameters)]
+        self._buffers = [place for path, own in named.items() for place in _places(path, own._buffers)]
         shapes = tuple(parameter.shape for parameter in network.parameters())
         self.structure = network.space, tuple((name, type(module)) for name, module in named.items()), shapes
         self.packs = all(getattr(module, "packs", True) for module in self._modules)
@@ -57,6 +58,11 @@ class _Anatomy:
     def buffers(self) -> dict[str, Tensor]:
         """What stands in the places of the buffers now."""
         return {name: own[key] for name, own, key in self._buffers}
+
+
+def _places(path: str, own: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:
+    """Return full name, table and key of what stands in one of a module's tables."""
+    return [(f"{path}.{key}", own, key) for key, tensor in own.items() if tensor is not None]
 
 
 _anatomies: WeakKeyDictionary[Supernet, _Anatomy] = WeakKeyDictionary()
@@ -146,7 +152,7 @@ class Rows:
 
     def hold(self, networks: Sequence[Supernet]) -> None:
         """Lay networks out anew, unless they are those that are laid out."""
-        if len(networks) == len(self._networks) and all(map(lambda a, b: a is b, networks, self._networks)):
+        if [*map(id, networks)] == [*map(id, self._networks)]:
             return
         self._networks = list(networks)
         self._tables, self._pointers = {}, {}
@@ -198,7 +204,9 @@ class PackedPass:
         Args:
             of_logits: (B, K) gradients of the logits, by number of the pass.
         """
-        whole = torch.stack([of_logits.get(number, logits.new_zeros(logits.shape)) for number, logits in enumerate(self.logits)])
+        whole = torch.stack(
+            [of_logits.get(number, logits.new_zeros(logits.shape)) for number, logits in enumerate(self.logits)]
+        )
         # Kept, since who asked may ask again; it goes with the last reference to this pass.
         gradients = torch.autograd.grad(
             self._together, list(self._wanted.values()), whole, retain_graph=True, allow_unused=True

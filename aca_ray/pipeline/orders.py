@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from aca_ray.pipeline.evaluating import found_network, open_evaluation
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.searching import open_search
+from aca_ray.search.together import Together
 from aca_ray.storage import StoragePath, storage_path
 
 
@@ -26,9 +27,9 @@ class SearchOrder:
     folder: StoragePath
     base: Path
 
-    def open(self, device: torch.device) -> ResumableTrial:
-        """Return the trial where its folder says that it stands."""
-        return open_search(self.trial, self.folder, self.base, device)
+    def open(self, device: torch.device, together: Together | None = None) -> ResumableTrial:
+        """Return the trial where its folder says that it stands, alone or computed together with others."""
+        return open_search(self.trial, self.folder, self.base, device, together)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready value for `order_from_json`."""
@@ -50,8 +51,8 @@ class EvaluationOrder:
     search: SearchTrial
     search_folder: StoragePath
 
-    def open(self, device: torch.device) -> ResumableTrial:
-        """Return the trial where its folder says that it stands."""
+    def open(self, device: torch.device, together: Together | None = None) -> ResumableTrial:
+        """Return the trial where its folder says that it stands; a retraining is always alone."""
         genotype, plan = found_network(self.trial, self.search, self.search_folder)
         return open_evaluation(self.trial, genotype, plan, self.folder, self.base, device)
 
@@ -104,6 +105,15 @@ def search_orders(sweep: Sweep) -> tuple[SearchOrder, ...]:
     return tuple(
         SearchOrder(trial, sweep.folder.search(trial), sweep.base) for trial in search_trials(sweep.spec.experiment)
     )
+
+
+def packed_orders(orders: Sequence[Order], size: int) -> list[tuple[Order, ...]]:
+    """Return orders in groups that one process carries out: at most `size` searches that differ just in their seed."""
+    groups: dict[object, list[Order]] = {}
+    for order in orders:
+        alike = replace(order.trial, seed=0) if isinstance(order, SearchOrder) else order.trial
+        groups.setdefault(alike.fingerprint, []).append(order)
+    return [tuple(group[start : start + size]) for group in groups.values() for start in range(0, len(group), size)]
 
 
 def evaluation_orders(sweep: Sweep, search: SearchOrder) -> tuple[EvaluationOrder, ...]:

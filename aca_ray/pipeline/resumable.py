@@ -35,6 +35,8 @@ class ResumableTrial:
         milestones: epochs whose checkpoints are kept for good, the last among them.
         describe: returns the record's fields that change with every epoch (genotype, mixing weights).
         result: returns what came out, given the record's rows, once all epochs are done.
+        clock: returns the seconds that the trial has had so far, counted from any moment.
+        num_sharing: how many trials share the time of their process, this one among them.
         patience_seconds: for how long a write that fails is tried again.
     """
 
@@ -47,12 +49,15 @@ class ResumableTrial:
         milestones: tuple[int, ...],
         describe: Callable[[], Mapping[str, Any]],
         result: Callable[[list[dict[str, Any]]], Mapping[str, Any]],
+        clock: Callable[[], float] = time.perf_counter,
+        num_sharing: int = 1,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self.folder = folder
         self.record = record
         self.patience_seconds = patience_seconds
-        self._loop = EpochLoop(work, record.num_epochs)
+        self._num_sharing = num_sharing
+        self._loop = EpochLoop(work, record.num_epochs, clock)
         self._milestones, self._describe, self._result = milestones, describe, result
         self._checkpoints = CheckpointFolder(folder / "checkpoints", record.fingerprint)
         existing = TrialRecord.read(folder)
@@ -106,9 +111,11 @@ class ResumableTrial:
             self._finish()
             return None
         before = self._loop.seconds
-        report = self._loop.advance(min(slice_seconds, self._cadence.seconds_left))
+        # What a preemption loses is counted in time that passes, of which the trial has only its share.
+        sharing = self._num_sharing
+        report = self._loop.advance(min(slice_seconds, self._cadence.seconds_left) / sharing)
         so_far = self._loop.seconds if report is None else report.metrics["time/epoch_seconds"]
-        due = self._cadence.worked(so_far - before, so_far, epoch_ended=report is not None)
+        due = self._cadence.worked(sharing * (so_far - before), sharing * so_far, epoch_ended=report is not None)
         if report is not None:
             self._note(report)
         if report is not None and report.epoch in self._milestones:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from aca_ray.methods.registry import find_method
 from aca_ray.pipeline.datasets import describe_data, search_data
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.search.search import Search
+from aca_ray.search.together import Together
 from aca_ray.space import Space, find_space, without_skip
 from aca_ray.storage import StoragePath, TrialRecord
 
@@ -40,7 +42,9 @@ def build_search(trial: SearchTrial, data: SearchData, device: torch.device) -> 
     )
 
 
-def open_search(trial: SearchTrial, folder: StoragePath, base: Path, device: torch.device) -> ResumableTrial:
+def open_search(
+    trial: SearchTrial, folder: StoragePath, base: Path, device: torch.device, together: Together | None = None
+) -> ResumableTrial:
     """Return the search of a trial where its folder says that it stands.
 
     Args:
@@ -48,6 +52,7 @@ def open_search(trial: SearchTrial, folder: StoragePath, base: Path, device: tor
         folder: of the trial.
         base: folder that relative data paths are relative to.
         device: where to compute.
+        together: what computes it together with others, or None where it is alone.
     """
     data = search_data(trial.data, base)
     search = build_search(trial, data, device)
@@ -57,7 +62,8 @@ def open_search(trial: SearchTrial, folder: StoragePath, base: Path, device: tor
         kinds = search.space.cell_types
         alphas: dict[str, Any] = {kind: mixing.cell(kind).operations.tolist() for kind in kinds}
         alphas["candidates"] = {kind: search.space.candidates(kind) for kind in kinds}
-        return {"genotype": search.genotype().to_json(), "alphas": alphas}
+        packed = None if together is None else together.counts()
+        return {"genotype": search.genotype().to_json(), "alphas": alphas, "packed": packed}
 
     def result(rows: list[dict[str, Any]]) -> Mapping[str, Any]:
         genotype = search.genotype()
@@ -70,4 +76,13 @@ def open_search(trial: SearchTrial, folder: StoragePath, base: Path, device: tor
         num_epochs=trial.epochs,
         data_info=describe_data(data.info, len(data.train) + len(data.valid)),
     )
-    return ResumableTrial(folder, record, search, milestones=trial.milestones, describe=describe, result=result)
+    return ResumableTrial(
+        folder,
+        record,
+        search,
+        milestones=trial.milestones,
+        describe=describe,
+        result=result,
+        clock=time.perf_counter if together is None else together.seconds,
+        num_sharing=1 if together is None else together.num_searches,
+    )

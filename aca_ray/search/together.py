@@ -25,15 +25,13 @@ class Together:
 
     Args:
         device: where the searches compute.
-
-    Attributes:
-        num_passes: forward passes that were asked for.
-        num_computed: forward passes that were computed for them.
+        num_searches: how many they are.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self.num_passes = self.num_computed = 0
+    def __init__(self, device: torch.device, num_searches: int) -> None:
+        self.num_searches = num_searches
         self._device = device
+        self._num_passes = self._num_computed = 0
         self._states: dict[int, dict[str, Any]] = {}
         self._rows = Rows()
         self._seconds, self._last = 0.0, time.perf_counter()
@@ -44,6 +42,10 @@ class Together:
         Time stands still between two questions, so that all searches see the same.
         """
         return self._seconds
+
+    def counts(self) -> dict[str, int]:
+        """Return how many searches there are, forward passes asked for, and forward passes computed for these."""
+        return {"searches": self.num_searches, "passes": self._num_passes, "computed": self._num_computed}
 
     def run(self, tasks: Sequence[Callable[[], None]]) -> None:
         """Run a stretch of every search to its end, always in the same order.
@@ -73,8 +75,8 @@ class Together:
     def _count(self, questions: Sequence[_Question]) -> None:
         forward = [question.kind for question in questions if isinstance(question, _Forward)]
         alone = sum(isinstance(question, _Meeting) for question in questions)
-        self.num_passes += len(forward) + alone
-        self.num_computed += len(set(forward)) + alone
+        self._num_passes += len(forward) + alone
+        self._num_computed += len(set(forward)) + alone
         now = time.perf_counter()
         self._seconds += (now - self._last) / len(questions)
         self._last = now
@@ -177,7 +179,7 @@ def _asked(network: Supernet, images: Tensor, mixing: Mixing) -> Tensor:
         return network.compute(images, mixing)
     if not own.wanted:
         return place.logits
-    logits: Tensor = _PlacedPass.apply(own, place, *own.inputs.values())  # type: ignore[no-untyped-call]
+    logits: Tensor = _PlacedPass.apply(own, place, *own.inputs.values())
     return logits
 
 

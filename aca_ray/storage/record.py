@@ -43,7 +43,9 @@ class TrialRecord:
         device: where it ran.
         process: host and process id that ran it last.
         threads: torch threads it ran with; on a CPU their number can change the last bits of a result.
-        seconds: time spent in finished epochs.
+        seconds: time spent in finished epochs; of a process that computes several trials together, the trial's share.
+        packed: of a search that is computed together with others, {"searches", "passes", "computed"}: how many they
+            are, how many forward passes all of them have asked for, and how many were computed for these; else None.
         checkpointing: how often checkpoints are written and what they have cost, up to the last but one: the fields of
             the pipeline's `Cadence`; None before.
         data_info: name, digest, source and size of the data, and what is to be known of its images.
@@ -67,6 +69,7 @@ class TrialRecord:
     process: str = ""
     threads: int = 1
     seconds: float = 0.0
+    packed: Mapping[str, int] | None = None
     checkpointing: Mapping[str, Any] | None = None
     data_info: Mapping[str, Any] | None = None
     environment: Mapping[str, Any] | None = None

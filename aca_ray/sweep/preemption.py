@@ -27,7 +27,7 @@ class Preemption(FIFOScheduler):
 
     Args:
         max_failures: how often a trial is taken up again after its process died on a node that lives.
-        give_up: called with the order, as JSON, of a trial whose process died once more than that.
+        give_up: called with the orders, as JSON, of a trial whose process died once more than that.
     """
 
     def __init__(self, max_failures: int, give_up: Callable[[str], None]) -> None:
@@ -62,7 +62,7 @@ class Preemption(FIFOScheduler):
         for trial, failures in self._failures.items():
             if failures > self._max_failures and trial.status == Trial.PENDING:
                 tune_controller.stop_trial(trial)
-                self._give_up(trial.config["order"])
+                self._give_up(trial.config["orders"])
         return super().choose_trial_to_run(tune_controller)
 
     def _count_deaths(self) -> None:

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from aca_ray.comparison import Comparison, comparison_rows
 from aca_ray.display import LiveView
 from aca_ray.errors import SweepError
+from aca_ray.pipeline.assignment import record_failure
 from aca_ray.pipeline.comparing import compare_sweeps
 from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.manifest import Sweep
@@ -25,6 +26,7 @@ from aca_ray.pipeline.orders import (
     allocation_of,
     evaluation_orders,
     order_from_json,
+    packed_orders,
     ranking_of,
     rules_of,
     search_orders,
@@ -32,7 +34,7 @@ from aca_ray.pipeline.orders import (
 from aca_ray.pipeline.ranking_orders import RankingOrder
 from aca_ray.storage import StoragePath, TrialRecord, storage_path
 from aca_ray.storage.lock import exclusive
-from aca_ray.sweep.actor import TrialActor, record_failure
+from aca_ray.sweep.actor import TrialActor
 from aca_ray.sweep.cluster import cluster_address, ray_session, tune
 from aca_ray.sweep.comparing import Comparisons
 from aca_ray.sweep.nodes import live_nodes, require_shared
@@ -205,7 +207,9 @@ class _Driver:
         runtime = self.runtime
         config = {
             # As text: of everything else Tune makes copies of all orders for every order.
-            "order": tune.grid_search([json.dumps(order.to_json()) for order in todo]),
+            "orders": tune.grid_search(
+                [json.dumps([order.to_json() for order in group]) for group in packed_orders(todo, runtime.pack)]
+            ),
             "threads": runtime.cpus_per_trial,
             "gpus": runtime.gpus_per_trial,
         }
@@ -238,13 +242,14 @@ class _Driver:
                 verbose=0,
             )
 
-    def _give_up(self, order: str) -> None:
+    def _give_up(self, orders: str) -> None:
         tries = self.runtime.max_failures + 1
         error = f"its process died at {tries} of {tries} tries, its node did not (out of memory? a crash in a library?)"
-        given_up = order_from_json(json.loads(order))
-        record_failure(given_up, error)
-        self.view.update(given_up.folder)
-        self.reporter.trial(given_up.folder)
+        for order in map(order_from_json, json.loads(orders)):
+            if _state(order) != "finished":
+                record_failure(order, error)
+                self.view.update(order.folder)
+                self.reporter.trial(order.folder)
 
     def _search_changed(self, folder: StoragePath) -> None:
         self.reporter.trial(folder)
@@ -308,20 +313,25 @@ class _Watch(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        self._changed(storage_path(result["folder"]))
+        self._tell(self._changed, map(storage_path, result["folders"]))
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._died(_folder(trial))
+        self._tell(self._died, _folders(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._changed(_folder(trial))
+        self._tell(self._changed, _folders(trial))
+
+    @staticmethod
+    def _tell(of: Callable[[StoragePath], None], folders: Iterable[StoragePath]) -> None:
+        for folder in folders:
+            of(folder)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self._turn()
 
 
-def _folder(trial: Any) -> StoragePath:
-    return storage_path(json.loads(trial.config["order"])["folder"])
+def _folders(trial: Any) -> Iterator[StoragePath]:
+    return (storage_path(order["folder"]) for order in json.loads(trial.config["orders"]))
 
 
 def _state(order: Order) -> str | None:

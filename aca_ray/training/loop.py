@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -58,15 +59,21 @@ class EpochWork(Protocol):
 class EpochLoop:
     """Runs work for a number of epochs in slices of any length.
 
+    Args:
+        work: what is done.
+        num_epochs: how many epochs of it.
+        clock: returns the seconds that the work has had so far, counted from any moment.
+
     Attributes:
         epoch: number of finished epochs.
         step: number of finished steps of the epoch under way.
         seconds: time spent in them.
     """
 
-    def __init__(self, work: EpochWork, num_epochs: int) -> None:
+    def __init__(self, work: EpochWork, num_epochs: int, clock: Callable[[], float] = time.perf_counter) -> None:
         self.work = work
         self.num_epochs = num_epochs
+        self._clock = clock
         self.epoch = 0
         self.step = 0
         self.seconds = 0.0
@@ -82,17 +89,17 @@ class EpochLoop:
         Raises:
             TrialError: a measured value is not finite, which means that training diverged.
         """
-        start = time.perf_counter()
+        start = self._clock()
         if self.step == 0:
             self.work.begin_epoch(self.epoch)
         while not self.work.is_over(self.epoch, self.step):
             self.work.step(self.epoch, self.step)
             self.step += 1
-            if time.perf_counter() - start >= slice_seconds and not self.work.is_over(self.epoch, self.step):
-                self.seconds += time.perf_counter() - start
+            if self._clock() - start >= slice_seconds and not self.work.is_over(self.epoch, self.step):
+                self.seconds += self._clock() - start
                 return None
         metrics = self.work.end_epoch(self.epoch)
-        seconds = self.seconds + time.perf_counter() - start
+        seconds = self.seconds + self._clock() - start
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise TrialError(
