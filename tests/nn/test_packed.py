@@ -1,0 +1,166 @@
+"""Passes that are computed together, against the same passes alone, in float64."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from aca_ray.nn import CellMixing, Mixing, Supernet, maps
+from aca_ray.nn.attention import attended_channels
+from aca_ray.nn.auxiliary import AuxiliarySkipEdge
+from aca_ray.nn.edges import EdgeBuilder, FullEdge, partial_channels
+from aca_ray.nn.packed import PackedPass, Pass, Rows, packs
+from aca_ray.nn.ranked_partial import ranked_partial_channels
+from aca_ray.nn.sampled import SampledEdge
+from aca_ray.space import SPACES, Space
+
+EDGES = {
+    "full": FullEdge,
+    "partial": partial_channels(2),
+    "auxiliary": AuxiliarySkipEdge,
+    "attention": attended_channels(2),
+    "ranked": ranked_partial_channels(2),
+}
+
+
+def network(space: Space, build_edge: EdgeBuilder, seed: int) -> Supernet:
+    torch.manual_seed(seed)
+    found = Supernet(space, channels=4, num_cells=3, num_classes=3, build_edge=build_edge).double()
+    found.set_strength(0.5)
+    return found
+
+
+def a_pass(space: Space, build_edge: EdgeBuilder, seed: int, *, side: int = 8) -> Pass:
+    """Return a pass that wants the gradients of all its inputs."""
+    supernet = network(space, build_edge, seed)
+    weights = []
+    for kind in ("normal", "reduce"):
+        edges = space.candidates(kind) if kind in space.cell_types else ()  # type: ignore[arg-type]
+        shape = (len(edges), max(map(len, edges), default=0))
+        weights.append(torch.rand(shape, dtype=torch.float64).requires_grad_())
+    mixing = Mixing(CellMixing(weights[0]), CellMixing(weights[1]))
+    images = torch.randn(4, 3, side, side, dtype=torch.float64)
+    return Pass.through(supernet, images, mixing)
+
+
+def gradients(own: Pass, logits: Tensor) -> dict[str, Tensor | None]:
+    names = sorted(own.wanted)
+    found = torch.autograd.grad(logits, [own.inputs[name] for name in names], 2 * logits.detach(), allow_unused=True)
+    return dict(zip(names, found, strict=True))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("kind", EDGES)
+def test_edges(kind: str, training: bool) -> None:
+    check(SPACES["darts"], EDGES[kind], training)
+
+
+@pytest.mark.parametrize("name", ["darts_without_none", "s1", "s3", "nasbench201"])
+def test_spaces(name: str) -> None:
+    check(SPACES[name], FullEdge, training=True)
+
+
+def check(space: Space, build_edge: EdgeBuilder, training: bool) -> None:
+    passes = [a_pass(space, build_edge, seed) for seed in range(3)]
+    for own in passes:
+        own.network.train(training)
+    alone = [a_pass(space, build_edge, seed) for seed in range(3)]
+    expected = []
+    for own in alone:
+        own.network.train(training)
+        logits = own.compute(own.inputs, own.buffers, own.images)
+        expected.append((logits.detach(), gradients(own, logits)))
+    packed = PackedPass(passes, Rows())
+    found = packed.gradients({number: 2 * packed.logits[number] for number in range(3)})
+    for number, (logits, of_inputs) in enumerate(expected):
+        torch.testing.assert_close(packed.logits[number], logits, rtol=1e-9, atol=1e-9)
+        for name, gradient in of_inputs.items():
+            own_gradient = found[number][name]
+            assert (own_gradient is None) == (gradient is None), name
+            if gradient is not None:
+                torch.testing.assert_close(own_gradient, gradient, rtol=1e-7, atol=1e-9)
+        for name, buffer in alone[number].buffers.items():
+            torch.testing.assert_close(passes[number].buffers[name], buffer, rtol=1e-9, atol=1e-9)
+
+
+def test_as_on_a_device_without_layouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU no map is small or channels-last: every layer is called, and with 16x16 images here, too."""
+    for module in [module for name, module in sys.modules.items() if name.startswith("aca_ray.nn")]:
+        if hasattr(module, "is_small"):
+            monkeypatch.setattr(module, "is_small", lambda maps: False)
+    monkeypatch.setattr(maps, "_keeps_channels_last", lambda maps: False)
+    monkeypatch.setattr("aca_ray.nn.cell.joint_outputs", lambda edges, *rest, **also: [None] * len(edges))
+    check(SPACES["darts"], FullEdge, training=True)
+
+
+def test_some_of_the_gradients_and_again() -> None:
+    passes = [a_pass(SPACES["s1"], FullEdge, seed) for seed in range(3)]
+    packed = PackedPass(passes, Rows())
+    all_of_them = packed.gradients({number: packed.logits[number] for number in range(3)})
+    some = packed.gradients({2: packed.logits[2]})
+    assert list(some) == [2]
+    for name, gradient in some[2].items():
+        expected = all_of_them[2][name]
+        assert (gradient is None) == (expected is None)
+        if gradient is not None:
+            torch.testing.assert_close(gradient, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_what_rows_hold_stays_the_networks_own() -> None:
+    networks = [network(SPACES["s1"], FullEdge, seed) for seed in range(3)]
+    before = [{name: tensor.clone() for name, tensor in own.state_dict().items()} for own in networks]
+    parameters = [list(own.parameters()) for own in networks]
+    rows = Rows()
+    for held in (networks, networks[:2], networks):
+        rows.hold(held)
+    for own, state, known in zip(networks, before, parameters, strict=True):
+        assert all(torch.equal(tensor, state[name]) for name, tensor in own.state_dict().items())
+        assert all(one is other for one, other in zip(own.parameters(), known, strict=True))
+    with torch.no_grad():
+        networks[1].stem[0].weight.zero_()
+    table, shared = rows.table("stem.0.weight", [own.stem[0].weight for own in networks])
+    assert shared
+    assert not table[1].any()
+    assert table[0].any()
+    _, shared = rows.table("stem.0.weight", [own.stem[0].weight + 0 for own in networks])
+    assert not shared
+
+
+def test_kinds_tell_apart_what_is_not_the_same_function() -> None:
+    def kind(space: str = "s1", edge: EdgeBuilder = FullEdge, strength: float = 0.5, **also: int) -> object:
+        own = a_pass(SPACES[space], edge, 0, **also)
+        own.network.set_strength(strength)
+        return own.kind
+
+    assert kind() == kind()
+    others = [
+        kind("s2"),
+        kind("s3"),
+        kind(edge=partial_channels(2)),
+        kind(edge=AuxiliarySkipEdge),
+        kind(strength=0.25),
+        kind(side=4),
+    ]
+    assert len({kind(), *others}) == 1 + len(others)
+    own = a_pass(SPACES["s1"], FullEdge, 0)
+    own.network.eval()
+    assert own.kind != kind()
+    with torch.no_grad():
+        unwanted = kind()
+    assert unwanted != kind()
+
+
+def test_what_is_computed_alone() -> None:
+    small, large = torch.zeros(2, 3, 8, 8), torch.zeros(2, 3, 32, 32)
+    assert packs(network(SPACES["s1"], FullEdge, 0), small)
+    assert not packs(network(SPACES["s1"], FullEdge, 0), large)  # on a CPU nothing is gained
+    assert not packs(network(SPACES["s1"], SampledEdge, 0), small)
+    assert not packs(network(SPACES["s4"], FullEdge, 0), small)  # has noise
+    watched = network(SPACES["s1"], FullEdge, 0)
+    handle = next(m for m in watched.modules() if isinstance(m, nn.Conv2d)).register_forward_hook(lambda *_: None)
+    assert not packs(watched, small)
+    handle.remove()
+    assert packs(watched, small)

@@ -1,0 +1,124 @@
+"""What one process carries out: trials alone, and searches that are computed together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from aca_ray.config import SearchTrial
+from aca_ray.pipeline.assignment import Assignment
+from aca_ray.pipeline.layout import milestone_path
+from aca_ray.pipeline.orders import SearchOrder, packed_orders
+from aca_ray.pipeline.resumable import ResumableTrial
+from aca_ray.storage import TrialRecord, read_checkpoint, write_json
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def make_orders(make_trial: Callable[..., SearchTrial]) -> Callable[[Path], list[SearchOrder]]:
+    """Return a maker of orders for searches of two seeds below a folder."""
+    return lambda base: [SearchOrder(make_trial(seed=seed), base / str(seed), base) for seed in (0, 1)]
+
+
+def carry_out(orders: list[SearchOrder], seconds: float = 60.0) -> None:
+    assignment = Assignment(orders, CPU)
+    while not assignment.over:
+        assignment.advance(seconds)
+
+
+def record_of(order: SearchOrder) -> TrialRecord:
+    record = TrialRecord.read(order.folder)
+    assert record is not None
+    return record
+
+
+def weights(order: SearchOrder) -> dict[str, Tensor]:
+    _, state = read_checkpoint(milestone_path(order.folder, 2))
+    found: dict[str, Tensor] = state["work"]["network"]
+    return found
+
+
+def assert_equal_but_for_rounding(order: SearchOrder, alone: ResumableTrial) -> None:
+    record = record_of(order)
+    assert record.genotype == alone.record.genotype
+    _, state = read_checkpoint(milestone_path(alone.folder, 2))
+    for name, tensor in weights(order).items():
+        torch.testing.assert_close(tensor, state["work"]["network"][name], rtol=1e-3, atol=1e-3)
+
+
+def test_two_searches_are_those_of_two_processes(
+    make_orders: Callable[[Path], list[SearchOrder]],
+    start: Callable[[SearchTrial, Path], ResumableTrial],
+    finish: Callable[[ResumableTrial], ResumableTrial],
+    tmp_path: Path,
+) -> None:
+    orders = make_orders(tmp_path / "together")
+    carry_out(orders)
+    for order in orders:
+        record = record_of(order)
+        assert record.state == "finished"
+        assert record.milestones == [1, 2]
+        assert [row["epoch"] for row in record.rows] == [1, 2]
+        assert record.packed is not None
+        assert record.packed["searches"] == 2
+        assert record.packed["computed"] == record.packed["passes"] / 2
+        assert_equal_but_for_rounding(order, finish(start(order.trial, tmp_path / "alone" / str(order.trial.seed))))
+    assert record_of(orders[0]).fingerprint != record_of(orders[1]).fingerprint
+    # Of the time that passed, each had half.
+    times = [[row["metrics"]["time/epoch_seconds"] for row in record_of(order).rows] for order in orders]
+    assert times[0] == times[1]
+
+
+def test_what_is_saved_goes_on_elsewhere(
+    make_orders: Callable[[Path], list[SearchOrder]],
+    start: Callable[[SearchTrial, Path], ResumableTrial],
+    finish: Callable[[ResumableTrial], ResumableTrial],
+    tmp_path: Path,
+) -> None:
+    orders = make_orders(tmp_path / "together")
+    assignment = Assignment(orders, CPU)
+    assignment.advance(1e-9)  # one step
+    assignment.save()
+    assert [record_of(order).epoch for order in orders] == [0, 0]
+    carry_out(orders)
+    for order in orders:
+        assert record_of(order).resumes == 1
+        assert_equal_but_for_rounding(order, finish(start(order.trial, tmp_path / "alone" / str(order.trial.seed))))
+
+
+def test_one_that_fails_leaves_the_others_alone(
+    make_orders: Callable[[Path], list[SearchOrder]], tmp_path: Path
+) -> None:
+    first, second = make_orders(tmp_path)
+    write_json(first.folder / "record.json", {**record_elsewhere(second, tmp_path), "fingerprint": "f" * 64})
+    carry_out([first, second])
+    assert record_of(first).state == "failed"
+    assert "holds trial ffff" in (record_of(first).error or "")
+    assert record_of(second).state == "finished"
+
+
+def record_elsewhere(order: SearchOrder, base: Path) -> dict[str, Any]:
+    """Return the record of a search as JSON, run in a folder of its own."""
+    elsewhere = SearchOrder(order.trial, base / "elsewhere", base)
+    carry_out([elsewhere])
+    record = record_of(elsewhere)
+    assert record.packed is None
+    return record.to_json()
+
+
+def test_orders_are_packed_by_what_is_equal_but_the_seed(make_trial: Callable[..., SearchTrial]) -> None:
+    def order(seed: int, epochs: int) -> SearchOrder:
+        trial = make_trial(seed=seed, epochs=epochs, milestones=(epochs,))
+        return SearchOrder(trial, Path("folder"), Path("base"))
+
+    orders = [order(seed, epochs) for epochs in (2, 4) for seed in range(5)]
+    groups = packed_orders(orders, 2)
+    assert [[own.trial.seed for own in group] for group in groups] == [[0, 1], [2, 3], [4]] * 2
+    assert [{own.trial.epochs for own in group} for group in groups] == [{2}] * 3 + [{4}] * 3
+    assert packed_orders(orders, 1) == [(own,) for own in orders]

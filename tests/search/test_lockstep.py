@@ -1,0 +1,98 @@
+"""Tasks that take turns, and whose questions are answered together."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from aca_ray.search.lockstep import Lockstep, ask
+
+
+class Told:
+    """Answers with the sum of all questions, and remembers who did what."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.rounds: list[list[int]] = []
+
+    def answer(self, questions: Sequence[int]) -> list[int]:
+        self.rounds.append(list(questions))
+        return [sum(questions)] * len(questions)
+
+    def run(self, tasks: Sequence[Callable[[], None]]) -> None:
+        Lockstep(
+            self.answer, lambda number: self.log.append(f"+{number}"), lambda number: self.log.append(f"-{number}")
+        ).run(tasks)
+
+
+def test_questions_are_answered_together_in_the_order_of_the_tasks() -> None:
+    told, answers = Told(), {}
+
+    def task(number: int, times: int) -> Callable[[], None]:
+        def run() -> None:
+            answers[number] = [ask(number) for _ in range(times)]
+
+        return run
+
+    told.run([task(1, 2), task(10, 0), task(100, 3)])
+    assert told.rounds == [[1, 100], [1, 100], [100]]
+    assert answers == {1: [101, 101], 10: [], 100: [101, 101, 100]}
+    assert told.log == ["+0", "-0", "+1", "-1", "+2", "-2", "+0", "-0", "+2", "-2", "+0", "-0", "+2", "-2", "+2", "-2"]
+
+
+def test_what_a_task_raises_leaves_the_others_alone() -> None:
+    told, done = Told(), []
+
+    def fails() -> None:
+        ask(1)
+        raise ValueError("mine")
+
+    def works() -> None:
+        done.extend(ask(2) for _ in range(3))
+
+    with pytest.raises(ValueError, match="mine"):
+        told.run([fails, works])
+    assert done == [3, 2, 2]
+
+
+def test_what_answering_raises_every_task_raises() -> None:
+    caught: list[str] = []
+
+    def answer(questions: list[Any]) -> list[Any]:
+        raise MemoryError("no room")
+
+    def task() -> None:
+        try:
+            ask(1)
+        except MemoryError as error:
+            caught.append(str(error))
+
+    Lockstep(answer, lambda number: None, lambda number: None).run([task, task])
+    assert caught == ["no room"] * 2
+
+
+def test_an_interrupt_ends_the_tasks_and_their_threads() -> None:
+    ended: list[str] = []
+
+    def answer(questions: list[Any]) -> list[Any]:
+        raise KeyboardInterrupt
+
+    def task() -> None:
+        try:
+            ask(1)
+        finally:
+            ended.append("ended")
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        Lockstep(answer, lambda number: None, lambda number: None).run([task, task])
+    assert ended == ["ended"] * 2
+    assert threading.active_count() == before
+
+
+def test_who_does_not_take_part_cannot_ask() -> None:
+    with pytest.raises(LookupError):
+        ask(1)
