@@ -1,4 +1,4 @@
-"""What a search step costs: the supernet over a plain one, methods over one another, peak memory, ranking.
+"""What a search step costs: the supernet over a plain one, packed seeds, methods over one another, memory, ranking.
 
 A step is an architecture and a weight update on random images. Whatever a row compares runs in turns in one process;
 ratios are those of the medians. The plain supernet is the tests' oracle, with a module per candidate and edge. Needs
@@ -32,12 +32,14 @@ from aca_ray.methods.moment import Moment
 from aca_ray.methods.registry import find_method
 from aca_ray.methods.views import ArchStep
 from aca_ray.nn import Mixing, Supernet
+from aca_ray.search.together import Together
 from aca_ray.space import SPACES
 
 REFERENCE = Path(__file__).resolve().parents[2] / "tests" / "nn" / "reference_supernet.py"
 SPACE = SPACES["darts"]
 MOMENT = Moment(epoch=0, num_epochs=50)
 RANKED_BATCHES, RANKED_STEPS = 10, 30
+NUM_PACKED = 4
 
 
 class Size(NamedTuple):
@@ -198,6 +200,18 @@ def main() -> None:
         "| at most 1.0 |",
         flush=True,
     )
+    for size, where in ((QUICKSTART, ", the quickstart's size"), (PAPER, "")):
+        steppers = [Stepper("darts", size, device) for _ in range(NUM_PACKED)]
+        together = Together(device, NUM_PACKED)
+        actions = {
+            "packed": lambda together=together, steppers=steppers: together.run([own.step for own in steppers]),
+            "one": steppers[0].step,
+        }
+        times = measure(actions, options.repeats, device)
+        row(f"{NUM_PACKED} packed seeds over 1{where}", "at most 1.5 (GPU), 3 (CPU)", times["packed"], times["one"])
+        counts = together.counts()
+        print(f"<!-- {counts['passes']} passes, {counts['computed']} computed -->", flush=True)
+    del steppers, together, actions
     first, second, partial = (Stepper(name, PAPER, device) for name in ("darts", "darts_second_order", "pc_darts"))
     actions = {"first": first.step, "second": second.step, "partial": partial.step, "ranking": first.rank}
     times = measure(actions, options.repeats, device)
@@ -212,7 +226,6 @@ def main() -> None:
     if options.device == "cpu":
         print("| search step on a GPU, exact fp32, plain over batched | not measured | | | at least 5 |")
     print("| 50-epoch search on an H200 | not measured | | | at most 15 min |")
-    print("| 4 packed seeds over 1 | not measured | | | at most 1.5 (GPU), 3 (CPU) |", flush=True)
 
 
 if __name__ == "__main__":
