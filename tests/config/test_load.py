@@ -132,6 +132,7 @@ AT_LEAST = "input should be greater than or equal to"
             "",
             "runtime.accelerator_type: string should have at least 1 character, found ''",
         ),
+        ("runtime__pack", 0, f"runtime.pack: {AT_LEAST} 1, found 0"),
         ("runtime__max_concurrent", 0, f"runtime.max_concurrent: {AT_LEAST} 1, found 0"),
         ("runtime__max_failures", -1, f"runtime.max_failures: {AT_LEAST} 0, found -1"),
         ("runtime__address", 1, "runtime.address: input should be a valid string, found 1"),

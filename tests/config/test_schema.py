@@ -23,7 +23,7 @@ def test_defaults(parse_changed: Callable[..., SweepSpec]) -> None:
     assert (experiment.evaluation.retrain_seeds, experiment.evaluation.controls) == ((0,), ())
     assert (runtime.storage, runtime.tracking, runtime.address) == ("results", None, None)
     assert (runtime.cpus_per_trial, runtime.gpus_per_trial) == (1, 0)
-    assert (runtime.max_concurrent, runtime.max_failures) == (None, 3)
+    assert (runtime.pack, runtime.max_concurrent, runtime.max_failures) == (1, None, 3)
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,7 @@ RUNTIME_CHANGES: dict[str, Any] = {
     "cpus_per_trial": 2,
     "gpus_per_trial": 0.5,
     "accelerator_type": "H100",
+    "pack": 2,
     "max_concurrent": 1,
     "max_failures": 0,
     "address": "auto",
