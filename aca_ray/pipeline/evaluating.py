@@ -57,11 +57,13 @@ def open_evaluation(
     data = evaluation_data(trial.data, base)
     protocol: Protocol = find_protocol(trial.protocol)
     work: Retraining | LookedUp
+    milestones: tuple[int, ...] = ()
     if isinstance(trial, EvaluationTrial) and trial.table is not None:
         work, num_epochs = LookedUp(genotype, read_benchmark(trial.table, base), trial.table["path"]), 1
     else:
         work = Retraining(genotype, plan, data, protocol, seed=trial.retrain_seed, device=device)
         num_epochs = protocol.epochs
+        milestones = (num_epochs,)
     write_json(folder / "network.json", network_json(genotype, plan))
     cost = retrained_cost(genotype, plan, protocol, data.info)
 
@@ -85,7 +87,7 @@ def open_evaluation(
         genotype=genotype.to_json(),
         data_info=describe_data(data.info, len(data.train)),
     )
-    return ResumableTrial(folder, record, work, milestones=(num_epochs,), describe=dict, result=result)
+    return ResumableTrial(folder, record, work, milestones=milestones, describe=dict, result=result)
 
 
 def read_benchmark(table: Mapping[str, str], base: Path) -> dict[str, float]:

@@ -32,7 +32,8 @@ class ResumableTrial:
         folder: of the trial.
         record: a fresh record, used where the folder holds no checkpoint.
         work: what is done.
-        milestones: epochs whose checkpoints are kept for good, the last among them.
+        milestones: epochs whose checkpoints are kept for good, the last among them; none where the result is all that
+            there is to keep.
         describe: returns the record's fields that change with every epoch (genotype, mixing weights).
         result: returns what came out, given the record's rows, once all epochs are done.
         clock: returns the seconds that the trial has had so far, counted from any moment.
@@ -121,7 +122,7 @@ class ResumableTrial:
         if report is not None and report.epoch in self._milestones:
             path = milestone_path(self.folder, report.epoch)
             self._save(lambda: write_checkpoint(path, self._header(), self._loop.state_dict()))
-        elif due:
+        elif due and not self._loop.finished:
             self.save()
         if self._loop.finished:
             self._finish()

@@ -7,7 +7,7 @@ of anything that a kill could undo. Epochs since then are not in it yet.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from aca_ray.errors import StorageError
@@ -75,8 +75,8 @@ class TrialRecord:
     environment: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON-ready value."""
-        return {"schema": SCHEMA, "version": VERSION, **asdict(self)}
+        """Return a JSON-ready value, which shares what it holds with the record."""
+        return {"schema": SCHEMA, "version": VERSION, **vars(self)}
 
     def write(self, folder: StoragePath) -> None:
         """Write the record into a trial's folder, atomically."""

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from aca_ray.pipeline.comparing import compare_sweeps
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.sweep.cluster import ray
 
@@ -19,6 +18,8 @@ _SHORTEST_SECONDS = 120.0
 
 def _compare(sweep: Sweep) -> float:
     """Write a sweep's comparison and return the seconds that it took."""
+    from aca_ray.pipeline.comparing import compare_sweeps
+
     start = time.perf_counter()
     compare_sweeps([sweep], sweep.folder.comparison)
     return time.perf_counter() - start

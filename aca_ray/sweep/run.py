@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -9,13 +10,11 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aca_ray.comparison import Comparison, comparison_rows
 from aca_ray.display import LiveView
 from aca_ray.errors import SweepError
 from aca_ray.pipeline.assignment import record_failure
-from aca_ray.pipeline.comparing import compare_sweeps
 from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.pipeline.orders import (
@@ -42,6 +41,9 @@ from aca_ray.sweep.preemption import Preemption
 from aca_ray.sweep.ranking import RankingTasks
 from aca_ray.sweep.reporter import Reporter
 from aca_ray.sweep.resources import accelerator, check_resources, trial_bundle
+
+if TYPE_CHECKING:
+    from aca_ray.comparison import Comparison
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +109,7 @@ def drive_sweep(sweep: Sweep, address: str | None, view: LiveView) -> SweepOutco
                 f"{sweep.spec.name}`, or stop it first"
             )
         reporter = Reporter(sweep, allocation_of(sweep))
+        gc.freeze()  # torch and Ray are no garbage: each look through them, two for MLflow's import, takes 0.2 s
         try:
             with ray_session(address) as resources:
                 check_resources(sweep.spec.runtime, resources)
@@ -122,6 +125,7 @@ def drive_sweep(sweep: Sweep, address: str | None, view: LiveView) -> SweepOutco
         finally:
             view.close()
             tracked = reporter.stop()
+            gc.unfreeze()
         return SweepOutcome(comparison, driver.interrupt.requested, tuple(driver.failures), tracked)
 
 
@@ -177,6 +181,9 @@ class _Driver:
 
     def compare(self) -> Comparison | None:
         """Return the comparison of what is finished, if anything is, and have it logged."""
+        # Here, so that the first trials need not wait for the libraries of statistics and plots.
+        from aca_ray.pipeline.comparing import compare_sweeps
+
         self._note_failures()
         done = any(
             isinstance(order, EvaluationOrder) and _state(order) == "finished" for order in all_orders(self.sweep)
@@ -341,6 +348,8 @@ def _state(order: Order) -> str | None:
 
 def _metrics(comparison: Comparison) -> dict[str, float]:
     """Return the comparison's numbers for the sweep's own run, one metric per group and number."""
+    from aca_ray.comparison import comparison_rows
+
     metrics: dict[str, float] = {}
     for row in comparison_rows(comparison):
         if row.baseline != "searched":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -37,9 +38,9 @@ class Artifacts:
             else:
                 self.upload(entry, folder)
 
-    def write(self, text: str, name: str) -> None:
-        """Upload a text as a file of the run's artifacts."""
-        with TemporaryDirectory() as folder:
-            file = Path(folder, name)
-            file.write_text(text, encoding="utf-8")
-            self._repository.log_artifact(str(file))
+    def write(self, files: Mapping[str, bytes]) -> None:
+        """Upload contents, by name, as files of the run's artifacts, all in one call."""
+        with TemporaryDirectory(prefix="aca_ray-") as folder:
+            for name, content in files.items():
+                Path(folder, name).write_bytes(content)
+            self._repository.log_artifacts(folder)

@@ -73,14 +73,14 @@ def _flatten(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]
 
 
 def dataset_input(record: Record) -> DatasetInput | None:
-    """Return the data set of a trial as an MLflow input, without reading the data; None if the record names none.
+    """Return the data set of a trial as an MLflow input, without reading the data; None if the trial trains on none.
 
     ``record["data_info"]`` (name, digest, source, num_images) describes the data as they were read; without it
     the digest is that of the trial's data settings.
     """
     settings = record["trial"].get("data")
     info = record.get("data_info")
-    if not settings and not info:
+    if record["trial"].get("table") or not (settings or info):
         return None
     if not info:
         text = json.dumps(settings, sort_keys=True)

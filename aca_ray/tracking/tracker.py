@@ -219,7 +219,7 @@ class Tracker:
         # Logged params can't change, and MLflow refuses a batch that tries.
         new = {name: value for name, value in params(spec).items() if name not in parent.data.params}
         self._client.log_batch(run_id, params=_params(new), tags=[RunTag(MLFLOW_RUN_NOTE, description)])
-        Artifacts(parent, self._store.uri).write(spec_text, "spec.yaml")
+        Artifacts(parent, self._store.uri).write({"spec.yaml": spec_text.encode()})
         self._client.update_run(run_id, status="RUNNING")
 
     def _child(self, record: Record) -> _Child:
@@ -279,15 +279,14 @@ class Tracker:
 
     def _upload_results(self, child: _Child, record: Record, folder: StoragePath) -> None:
         """Upload the files of a finished trial."""
-        for name in TRIAL_FILES:
-            if (folder / name).is_file():
-                child.artifacts.upload(folder / name)
+        files = {name: (folder / name).read_bytes() for name in TRIAL_FILES if (folder / name).is_file()}
         if record.get("genotype"):
-            child.artifacts.write(json.dumps(record["genotype"], indent=1), "genotype.json")
+            files["genotype.json"] = json.dumps(record["genotype"], indent=1).encode()
+        child.artifacts.write(files)
 
     def _upload_error(self, child: _Child, text: str) -> dict[str, str]:
         """Keep a traceback as error.txt and return the tag with its last line, which names the error."""
-        child.artifacts.write(text, "error.txt")
+        child.artifacts.write({"error.txt": text.encode()})
         return {_ERROR: text.strip().splitlines()[-1]}
 
     def _sync_allocation(self, search_record: Record, folder: StoragePath, epoch: int, main_rule: str) -> None:

@@ -68,6 +68,7 @@ def test_what_a_search_finds_is_looked_up(spec: SweepSpec, tmp_path: Path, monke
         table[architecture_string(Genotype.from_json(record.genotype))]
     )
     assert record.num_epochs == 1
+    assert {path.name for path in order.folder.iterdir()} == {"network.json", "record.json"}  # nothing to go on from
 
 
 def test_a_missing_table_is_found_before_anything_starts(spec: SweepSpec, tmp_path: Path) -> None:

@@ -46,3 +46,10 @@ def test_data_set_follows_the_settings_or_the_data(search_record: Callable[..., 
     assert known is not None
     assert (known.dataset.name, known.dataset.digest, known.dataset.source_type) == ("cifar10", "ab" * 18, "http")
     assert json.loads(known.dataset.profile or "") == {"num_images": 60000}
+
+
+def test_what_is_looked_up_in_a_table_has_no_data_set(evaluation_record: Callable[..., Any]) -> None:
+    retrained = evaluation_record()
+    assert dataset_input(retrained) is not None
+    table = {"path": "table.csv", "architecture": "architecture", "accuracy": "test_accuracy"}
+    assert dataset_input({**retrained, "trial": {**retrained["trial"], "table": table}}) is None
