@@ -12,9 +12,17 @@ from aca_ray.nn import CellMixing, Mixing, Supernet, candidate_mask
 from aca_ray.nn.attention import attended_channels
 from aca_ray.nn.auxiliary import AuxiliarySkipEdge
 from aca_ray.nn.drop_path import DropPathEdge
-from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, FullEdge, partial_channels, shuffle_channels
+from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, FullEdge, partial_channels
 from aca_ray.nn.joint import JointOperation
-from aca_ray.nn.maps import as_maps, as_states, channels_last, concatenate_channels, laid_out, unstacked
+from aca_ray.nn.maps import (
+    as_maps,
+    as_states,
+    channels_last,
+    concatenate_channels,
+    laid_out,
+    shuffle_channels,
+    unstacked,
+)
 from aca_ray.nn.ranked_partial import ranked_partial_channels
 from aca_ray.nn.sampled import SampledEdge, SampledEdgeWithScalars
 from aca_ray.nn.skip_dropout import skip_dropout
