@@ -43,6 +43,7 @@ class AttentionEdge(nn.Module):
     """
 
     joins = False
+    groups = 1
     demand: Tensor
 
     def __init__(self, names: tuple[str, ...], channels: int, stride: int, share: int) -> None:

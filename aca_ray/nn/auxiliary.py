@@ -20,6 +20,7 @@ class AuxiliarySkipEdge(Scheduled):
     """
 
     joins = True
+    groups = 1
 
     def __init__(self, names: tuple[str, ...], channels: int, stride: int) -> None:
         super().__init__()

@@ -7,10 +7,10 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, SearchEdge
+from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, SearchEdge, plus
 from aca_ray.nn.joint import JointOutputs
 from aca_ray.nn.joint_edges import joint_outputs
-from aca_ray.nn.maps import concatenate_channels, laid_out
+from aca_ray.nn.maps import concatenate_channels, laid_out, part, shuffle_channels
 from aca_ray.nn.mixing import CellMixing
 from aca_ray.nn.skeleton import SKELETONS, Cell, Site
 from aca_ray.space.spaces import Space
@@ -53,11 +53,10 @@ class SearchCell(Cell):
                 source = states[self.topology.edges[index].source]
                 watch = None if observe is None else (lambda seen, index=index: observe(index, seen))
                 term = self.edges[index](source, mixing.operations[index], watch, joint[index])
-                if edge_scales is not None:
-                    term = term * edge_scales[index]
-                total = term if total is None else total + term
+                total = plus(total, term, None if edge_scales is None else edge_scales[index])
             if total is not None:  # the first states are the cell's inputs and have no incoming edges
-                states.append(laid_out(total))
+                groups = cast(SearchEdge, self.edges[incoming[0]]).groups
+                states.append(shuffle_channels(laid_out(total), groups))
             joint.update(self._join(outgoing, states, mixing, observed=observe is not None))
         return concatenate_channels([states[node] for node in self.topology.output_nodes])
 
@@ -69,6 +68,6 @@ class SearchCell(Cell):
         if not edges or not all(edge.joins for edge in edges):
             return dict.fromkeys(outgoing)
         candidates = [edge.candidates for edge in edges]
-        state = states[self.topology.edges[outgoing[0]].source][:, : candidates[0].channels]
-        found = joint_outputs(candidates, state, mixing.operations[list(outgoing)], observed=observed)
+        state = part(states[self.topology.edges[outgoing[0]].source], channels=slice(candidates[0].channels))
+        found = joint_outputs(candidates, laid_out(state), mixing.operations[list(outgoing)], observed=observed)
         return dict(zip(outgoing, found, strict=True))

@@ -28,6 +28,7 @@ class DropPathEdge(Scheduled):
     """
 
     joins = True
+    groups = 1
     packs = False
 
     def __init__(self, names: tuple[str, ...], channels: int, stride: int) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from aca_ray.nn.joint import JointOutputs
-from aca_ray.nn.maps import is_channels_last, with_dense_gradient
+from aca_ray.nn.maps import concatenate_channels, part
 from aca_ray.nn.operations import build_candidate
 from aca_ray.space.candidates import NONE
 
@@ -38,10 +38,13 @@ class SearchEdge(Protocol):
         candidates: the operations whose channels are ranked.
         joins: whether the candidates read just the first `candidates.channels` channels of the state, all of them in
             every forward pass, so that they may be computed together with those of other edges.
+        groups: of how many groups of channels a node shuffles the sum of its edges' outputs, which is the sum of the
+            shuffled outputs; 1 leaves every channel in its place.
     """
 
     candidates: CandidateSum
     joins: bool
+    groups: int
 
     def __call__(
         self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
@@ -108,6 +111,7 @@ class FullEdge(nn.Module):
     """All channels pass through all candidates. Source: Liu et al. 2019 (DARTS), equation 2."""
 
     joins = True
+    groups = 1
 
     def __init__(self, names: tuple[str, ...], channels: int, stride: int) -> None:
         super().__init__()
@@ -120,7 +124,7 @@ class FullEdge(nn.Module):
 
 
 class PartialChannelEdge(nn.Module):
-    """The first C/k channels pass through the candidates, the others bypass them; then all are shuffled.
+    """The first C/k channels pass through the candidates, the others bypass them; the node shuffles all of them.
 
     The bypass is the identity at stride 1 and a 2x2 max pooling at stride 2. The channels that pass are always the
     first ones: the shuffle, not a draw, is what rotates them.
@@ -132,16 +136,15 @@ class PartialChannelEdge(nn.Module):
 
     def __init__(self, names: tuple[str, ...], channels: int, stride: int, share: int) -> None:
         super().__init__()
-        self.share = share
+        self.groups = share
         self.candidates, self.bypass = candidates_and_bypass(names, channels, stride, share)
 
     def forward(
         self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
     ) -> Tensor:
-        passing = x.shape[1] // self.share
-        mixed = self.candidates(x[:, :passing], weights, observe, joint)
-        joined = torch.cat((with_dense_gradient(mixed), self.bypass(x[:, passing:])), dim=1)
-        return shuffle_channels(joined, self.share)
+        passing = self.candidates.channels
+        mixed = self.candidates(part(x, channels=slice(passing)), weights, observe, joint)
+        return concatenate_channels([mixed, self.bypass(part(x, channels=slice(passing, None)))])
 
 
 def candidates_and_bypass(
@@ -151,13 +154,6 @@ def candidates_and_bypass(
     if channels % share:
         raise ValueError(f"partial channels: {channels} channels must be divisible by {share}")
     return CandidateSum(names, channels // share, stride), nn.Identity() if stride == 1 else nn.MaxPool2d(2, 2)
-
-
-def shuffle_channels(x: Tensor, groups: int) -> Tensor:
-    """Return (B, C, H, W) with its channels, seen as a (groups, C/groups) table, read column by column."""
-    if is_channels_last(x):
-        return x.permute(0, 2, 3, 1).unflatten(3, (groups, -1)).transpose(3, 4).flatten(3).permute(0, 3, 1, 2)
-    return x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
 
 
 def partial_channels(share: int) -> EdgeBuilder:

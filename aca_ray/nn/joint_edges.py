@@ -107,22 +107,31 @@ def _by_scaled_norms(
 ) -> list[JointOutputs | None]:
     """Mix what large maps become by batch norms that scale by the mixing weights, and sums.
 
-    Candidates of few channels are computed several at once; what does not depend on an edge's weights, once.
+    Candidates of few channels are computed, and their scaled outputs added up, for several edges at once; what does not
+    depend on an edge's weights is computed once.
     """
     reader = _Reader(state)
     per_vector = max(1, VECTOR // state.shape[1])
     factors = [row.unbind() for row in weights.unbind()]
     outputs: list[dict[str, Tensor]] = [{} for _ in weights]
     sums: list[Tensor | None] = [None] * len(weights)
+    scaled: dict[tuple[int, ...], Tensor] = {}
     groups = _grouped(members, lambda own: (own.name, 0 if own.operation.is_constant else own.edge // per_vector))
     for group in groups:
         own_factors = [factors[member.edge][member.column] for member in group]
-        is_scaled = not observed and not group[0].operation.is_constant
-        found = as_states(reader.run(group, torch.stack(own_factors) if is_scaled else None))
-        for place, (member, factor) in enumerate(zip(group, own_factors, strict=True)):
-            output = outputs[member.edge][member.name] = found[place % len(found)]
-            sums[member.edge] = plus(sums[member.edge], output, None if is_scaled else factor)
+        if observed or group[0].operation.is_constant:
+            found = as_states(reader.run(group))
+            for place, (member, factor) in enumerate(zip(group, own_factors, strict=True)):
+                output = outputs[member.edge][member.name] = found[place % len(found)]
+                sums[member.edge] = plus(sums[member.edge], output, factor)
+        else:
+            edges = tuple(member.edge for member in group)
+            scaled[edges] = plus(scaled.get(edges), reader.run(group, torch.stack(own_factors)), None)
+    for edges, total in scaled.items():
+        for edge, own in zip(edges, as_states(total), strict=True):
+            sums[edge] = plus(sums[edge], own, None)
+    names = [frozenset(member.name for member in members if member.edge == edge) for edge in range(len(weights))]
     return [
-        None if total is None else JointOutputs(frozenset(own), total, own if observed else {})
-        for own, total in zip(outputs, sums, strict=True)
+        None if total is None else JointOutputs(own, total, seen if observed else {})
+        for own, total, seen in zip(names, sums, outputs, strict=True)
     ]

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+_ALL = slice(None)
 LARGEST_SMALL = 64  # positions; measured: on 16x16 dense matrices lose to convolution kernels
 
 
@@ -75,12 +76,31 @@ def concatenate_channels(states: Sequence[Tensor]) -> Tensor:
     return torch.cat([with_dense_gradient(state) for state in states], dim=1)
 
 
-def with_dense_gradient(part: Tensor) -> Tensor:
+def shuffle_channels(state: Tensor, groups: int) -> Tensor:
+    """Return (B, C, H, W) with its channels, seen as a (groups, C/groups) table, read column by column."""
+    if groups == 1:
+        return state
+    if is_small(state):
+        return as_state(as_maps(state)[0].unflatten(0, (groups, -1)).transpose(0, 1).flatten(0, 1))
+    return torch.channel_shuffle(state, groups)
+
+
+def part(state: Tensor, *, channels: slice = _ALL, positions: slice = _ALL) -> Tensor:
+    """Return some channels, rows and as many columns of (B, C, H, W), the same memory; gradients lie as states do."""
+    # Sliced in the order of memory, since the gradient of a slice is laid out in the order of the axes.
+    if is_small(state):
+        return as_state(as_maps(state)[0][channels, positions, positions])
+    if is_channels_last(state):
+        return state.permute(0, 2, 3, 1)[:, positions, positions, channels].permute(0, 3, 1, 2)
+    return state[:, channels, positions, positions]
+
+
+def with_dense_gradient(state: Tensor) -> Tensor:
     """Return (B, C, H, W) unchanged; its gradient, where it is a part of a larger map, is copied out of that's.
 
     On a CPU batch norms are eight times slower with gradients whose channels leave gaps in memory.
     """
-    part = part.view_as(part)
-    if part.requires_grad and _keeps_channels_last(part):
-        part.register_hook(channels_last)
-    return part
+    state = state.view_as(state)
+    if state.requires_grad and _keeps_channels_last(state):
+        state.register_hook(channels_last)
+    return state

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from aca_ray.nn.depthwise import DepthwiseConv2d
 from aca_ray.nn.joint import JointOperation, JointSequence
 from aca_ray.nn.joint_layers import batch_norm, concatenate, depthwise, every_second, pointwise, pool
+from aca_ray.nn.maps import part
 from aca_ray.space.candidates import NONE, PLAIN, SKIP
 
 
@@ -45,7 +46,7 @@ class FactorizedReduce(JointOperation):
         x = torch.relu(x)
         outputs = self.first(x)
         if self.second is not None:
-            outputs = torch.cat((outputs, self.second(x[:, :, 1:, 1:])), dim=1)
+            outputs = torch.cat((outputs, self.second(part(x, positions=slice(1, None)))), dim=1)
         return self.norm(outputs)
 
 
@@ -106,6 +107,20 @@ class NormedPool(JointSequence):
         return batch_norm(norms, pool(pools[0], maps), scales)
 
 
+class Skip(JointOperation, nn.Identity):
+    """The identity."""
+
+    is_constant = True
+    reads_positive = False
+
+    @staticmethod
+    def run_together(operations: Sequence[Skip], maps: Tensor, scales: Tensor | None = None) -> Tensor:
+        return maps
+
+    def run_alone(self, x: Tensor) -> Tensor:
+        return x
+
+
 def relu_conv_norm(in_channels: int, out_channels: int, *, affine: bool) -> Projection:
     """Return ReLU, 1x1 convolution, batch norm: the preprocessing of a cell's input."""
     return Projection(
@@ -151,7 +166,7 @@ def _average(channels: int, stride: int, affine: bool) -> nn.Module:
 
 
 def _skip(channels: int, stride: int, affine: bool) -> nn.Module:
-    return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine=affine)
+    return Skip() if stride == 1 else FactorizedReduce(channels, channels, affine=affine)
 
 
 OPERATIONS: dict[str, Callable[[int, int, bool], nn.Module]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from aca_ray.nn.edges import EdgeBuilder, Observer, candidates_and_bypass, shuffle_channels
+from aca_ray.nn.edges import EdgeBuilder, Observer, candidates_and_bypass
 from aca_ray.nn.joint import JointOutputs
 from aca_ray.nn.maps import laid_out
 
@@ -26,7 +26,7 @@ class RankedPartialEdge(nn.Module):
 
     def __init__(self, names: tuple[str, ...], channels: int, stride: int, share: int) -> None:
         super().__init__()
-        self.share = share
+        self.groups = share
         self.candidates, self.bypass = candidates_and_bypass(names, channels, stride, share)
         self.register_buffer("passing", torch.arange(channels // share))
 
@@ -34,7 +34,7 @@ class RankedPartialEdge(nn.Module):
         self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
     ) -> Tensor:
         mixed = self.candidates(laid_out(x.index_select(1, self.passing)), weights, observe)
-        return shuffle_channels(self.bypass(x).index_copy(1, self.passing, mixed), self.share)
+        return self.bypass(x).index_copy(1, self.passing, mixed)
 
 
 def ranked_partial_channels(share: int) -> EdgeBuilder:

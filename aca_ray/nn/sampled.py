@@ -17,6 +17,7 @@ class SampledEdge(nn.Module):
     """
 
     joins = packs = False
+    groups = 1
 
     def __init__(self, names: tuple[str, ...], channels: int, stride: int) -> None:
         super().__init__()
@@ -47,6 +48,7 @@ class SampledEdgeWithScalars(nn.Module):
     """
 
     joins = packs = False
+    groups = 1
 
     def __init__(self, names: tuple[str, ...], channels: int, stride: int) -> None:
         super().__init__()

@@ -12,9 +12,18 @@ from aca_ray.nn import CellMixing, Mixing, Supernet, candidate_mask
 from aca_ray.nn.attention import attended_channels
 from aca_ray.nn.auxiliary import AuxiliarySkipEdge
 from aca_ray.nn.drop_path import DropPathEdge
-from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, FullEdge, partial_channels, shuffle_channels
+from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, FullEdge, partial_channels
 from aca_ray.nn.joint import JointOperation
-from aca_ray.nn.maps import as_maps, as_states, channels_last, concatenate_channels, laid_out, unstacked
+from aca_ray.nn.maps import (
+    as_maps,
+    as_states,
+    channels_last,
+    concatenate_channels,
+    laid_out,
+    part,
+    shuffle_channels,
+    unstacked,
+)
 from aca_ray.nn.ranked_partial import ranked_partial_channels
 from aca_ray.nn.sampled import SampledEdge, SampledEdgeWithScalars
 from aca_ray.nn.skip_dropout import skip_dropout
@@ -176,12 +185,27 @@ def test_layouts() -> None:
     assert shuffle_channels(large, 2).is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize("side", [10, 4])
+def test_parts_of_a_state_give_it_gradients_that_lie_as_it_does(side: int) -> None:
+    state = laid_out(torch.randn(2, 6, side, side)).requires_grad_()
+    inner = state * 2
+    seen: list[Tensor] = []
+    inner.register_hook(seen.append)
+    first, shifted = part(inner, channels=slice(2)), part(inner, positions=slice(1, None))
+    assert torch.equal(first, inner[:, :2])
+    assert torch.equal(shifted, inner[:, :, 1:, 1:])
+    first.square().sum().backward()
+    assert seen[0].stride() == state.stride()
+    assert torch.equal(seen[0][:, :2], 2 * inner[:, :2])
+    assert not seen[0][:, 2:].any()
+
+
 def test_parts_of_a_concatenation_get_dense_gradients() -> None:
     parts = [channels_last(torch.randn(2, 4, 10, 10)).requires_grad_() for _ in range(2)]
-    inner = [part * 2 for part in parts]
+    inner = [own * 2 for own in parts]
     seen: list[Tensor] = []
-    for part in inner:
-        part.register_hook(seen.append)
+    for own in inner:
+        own.register_hook(seen.append)
     concatenate_channels(inner).square().sum().backward()
     assert all(gradient.is_contiguous(memory_format=torch.channels_last) for gradient in seen)
     torch.testing.assert_close(parts[0].grad, 8 * parts[0].detach())

@@ -93,7 +93,8 @@ def test_as_on_a_device_without_layouts(monkeypatch: pytest.MonkeyPatch) -> None
             monkeypatch.setattr(module, "is_small", lambda maps: False)
     monkeypatch.setattr(maps, "_keeps_channels_last", lambda maps: False)
     monkeypatch.setattr("aca_ray.nn.cell.joint_outputs", lambda edges, *rest, **also: [None] * len(edges))
-    check(SPACES["darts"], FullEdge, training=True)
+    for kind in ("full", "partial"):
+        check(SPACES["darts"], EDGES[kind], training=True)
 
 
 def test_some_of_the_gradients_and_again() -> None:

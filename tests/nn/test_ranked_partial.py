@@ -26,8 +26,8 @@ def test_the_passing_channels_are_computed_in_their_places() -> None:
     channels = torch.arange(8.0).view(1, 8, 1, 1).expand(2, 8, 4, 4)
     seen: list[EdgeObservation] = []
     output = edge(channels, torch.tensor([0.0, 10.0]), seen.append)
-    # Shuffled as 0, 2, 4, 6, 1, 3, 5, 7; channels 3 and 6 times 10.
-    assert output[1, :, 3, 3].tolist() == [0, 2, 4, 60, 1, 30, 5, 7]
+    assert output[1, :, 3, 3].tolist() == [0, 1, 2, 30, 4, 5, 60, 7]
+    assert edge.groups == 4  # which the node shuffles
     assert torch.equal(seen[0].input, channels[:, [3, 6]])
 
 
