@@ -24,17 +24,13 @@ def is_small(maps: Tensor) -> bool:
 
 
 def is_channels_last(maps: Tensor) -> bool:
-    """Return whether (B, C, H, W) are large, on a CPU, and have their channels next to one another in memory."""
-    return _keeps_channels_last(maps) and maps.is_contiguous(memory_format=torch.channels_last)
+    """Return whether (B, C, H, W) lie on a CPU with the channels next to one another in memory."""
+    return maps.device.type == "cpu" and maps.is_contiguous(memory_format=torch.channels_last)
 
 
 def channels_last(images: Tensor) -> Tensor:
-    """Return (B, C, H, W), large ones on a CPU with the channels next to one another in memory: layers keep to that."""
-    return images.contiguous(memory_format=torch.channels_last) if _keeps_channels_last(images) else images
-
-
-def _keeps_channels_last(maps: Tensor) -> bool:
-    return maps.device.type == "cpu" and not is_small(maps)
+    """Return (B, C, H, W), on a CPU with the channels next to one another in memory: layers keep to that."""
+    return images.contiguous(memory_format=torch.channels_last) if images.device.type == "cpu" else images
 
 
 def laid_out(state: Tensor) -> Tensor:
@@ -101,6 +97,6 @@ def with_dense_gradient(state: Tensor) -> Tensor:
     On a CPU batch norms are eight times slower with gradients whose channels leave gaps in memory.
     """
     state = state.view_as(state)
-    if state.requires_grad and _keeps_channels_last(state):
+    if state.requires_grad and state.device.type == "cpu" and not is_small(state):
         state.register_hook(channels_last)
     return state

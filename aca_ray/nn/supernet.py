@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from aca_ray.nn.cell import SearchCell
 from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, FullEdge, Scheduled
 from aca_ray.nn.image_scale import CIFAR_SCALE, ImageScale
-from aca_ray.nn.maps import channels_last
+from aca_ray.nn.maps import laid_out
 from aca_ray.nn.mixing import Mixing
 from aca_ray.nn.skeleton import SKELETONS, Cell
 from aca_ray.space.spaces import Space
@@ -90,7 +90,7 @@ class Supernet(nn.Module):
 
     def compute(self, images: Tensor, mixing: Mixing, observe: SupernetObserver | None = None) -> Tensor:
         """Return what `forward` does, whoever else computes passes."""
-        before, previous = self.stem(channels_last(images))
+        before, previous = self.stem(laid_out(images))
         for index, cell in enumerate(self.cells):
             assert isinstance(cell, Cell)  # what a ModuleList holds has no type
             watch = None if observe is None else (lambda edge, seen, index=index: observe(index, edge, seen))

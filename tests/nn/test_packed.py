@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from aca_ray.nn import CellMixing, Mixing, Supernet, maps
+from aca_ray.nn import CellMixing, Mixing, Supernet
 from aca_ray.nn.attention import attended_channels
 from aca_ray.nn.auxiliary import AuxiliarySkipEdge
 from aca_ray.nn.edges import EdgeBuilder, FullEdge, partial_channels
@@ -91,7 +91,10 @@ def test_as_on_a_device_without_layouts(monkeypatch: pytest.MonkeyPatch) -> None
     for module in [module for name, module in sys.modules.items() if name.startswith("aca_ray.nn")]:
         if hasattr(module, "is_small"):
             monkeypatch.setattr(module, "is_small", lambda maps: False)
-    monkeypatch.setattr(maps, "_keeps_channels_last", lambda maps: False)
+        if hasattr(module, "channels_last"):
+            monkeypatch.setattr(module, "channels_last", lambda images: images)
+        if hasattr(module, "is_channels_last"):
+            monkeypatch.setattr(module, "is_channels_last", lambda maps: False)
     monkeypatch.setattr("aca_ray.nn.cell.joint_outputs", lambda edges, *rest, **also: [None] * len(edges))
     for kind in ("full", "partial"):
         check(SPACES["darts"], EDGES[kind], training=True)
