@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -254,7 +253,7 @@ class Search:
                     self.network(images, self.method.settled_mixing(self.space, self.parameters, moment)), labels
                 ),
                 recipe=self.method.recipe,
-                snapshot=lambda: copy.deepcopy(self._trained_state()),
+                snapshot=lambda: _copied(self._trained_state()),
             )
         )
         if isinstance(verdict, Stop):
@@ -322,8 +321,8 @@ class Search:
         self.network.load_state_dict(state["network"])
         self._set_architecture(state["architecture"])
         # Copies, since an optimizer goes on with the tensors that it is given.
-        self.weight_optimizer.load_state_dict(copy.deepcopy(state["weight_optimizer"]))
-        self.arch_optimizer.load_state_dict(copy.deepcopy(state["arch_optimizer"]))
+        self.weight_optimizer.load_state_dict(_copied(state["weight_optimizer"]))
+        self.arch_optimizer.load_state_dict(_copied(state["arch_optimizer"]))
         if self._pruner is not None:
             self._pruner.load_state_dict(state["pruner"])
             self._make_batches()
@@ -385,3 +384,14 @@ class Search:
     def _report(self, split: Split, position: int, logits: Tensor, labels: Tensor) -> None:
         if self._pruner is not None:
             self._pruner.record(split, self.batches[split].rows(position), logits.detach(), labels)
+
+
+def _copied(state: Any) -> Any:
+    """Return nested dicts, lists and tuples with copies of their tensors, and of no memory that lies around these."""
+    if isinstance(state, Tensor):
+        return state.detach().clone()
+    if isinstance(state, Mapping):
+        return {key: _copied(value) for key, value in state.items()}
+    if isinstance(state, list | tuple):
+        return type(state)(_copied(value) for value in state)
+    return state

@@ -55,10 +55,10 @@ def gradients(own: Pass, logits: Tensor) -> dict[str, Tensor | None]:
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("kind", EDGES)
 def test_edges(kind: str, training: bool) -> None:
-    check(SPACES["darts"], EDGES[kind], training)
+    check(SPACES["s1"], EDGES[kind], training)
 
 
-@pytest.mark.parametrize("name", ["darts_without_none", "s1", "s3", "nasbench201"])
+@pytest.mark.parametrize("name", ["darts", "s3", "nasbench201"])
 def test_spaces(name: str) -> None:
     check(SPACES[name], FullEdge, training=True)
 
@@ -97,7 +97,7 @@ def test_as_on_a_device_without_layouts(monkeypatch: pytest.MonkeyPatch) -> None
             monkeypatch.setattr(module, "is_channels_last", lambda maps: False)
     monkeypatch.setattr("aca_ray.nn.cell.joint_outputs", lambda edges, *rest, **also: [None] * len(edges))
     for kind in ("full", "partial"):
-        check(SPACES["darts"], EDGES[kind], training=True)
+        check(SPACES["s1"], EDGES[kind], training=True)
 
 
 def test_some_of_the_gradients_and_again() -> None:

@@ -86,13 +86,13 @@ def test_every_method(build_search: BuildSearch, method: SearchMethod, space: Sp
 
 
 def test_whole_searches_and_how_many_passes_they_take(build_search: BuildSearch) -> None:
-    method, space = find_method("darts"), SPACES["darts"]
-    expected = [EpochLoop(build_search(method, space, seed=seed), 2) for seed in SEEDS]
+    method, space = find_method("darts"), SPACES["s2"]
+    expected = [EpochLoop(build_search(method, space, num_cells=3, seed=seed), 2) for seed in SEEDS]
     reports = [[loop.advance() for _ in range(2)] for loop in expected]
     found: dict[int, list[Any]] = {}
 
     def task(seed: int) -> None:
-        loop = EpochLoop(build_search(method, space, seed=seed), 2)
+        loop = EpochLoop(build_search(method, space, num_cells=3, seed=seed), 2)
         found[seed] = [loop.advance(), loop.advance(), loop.work]
 
     # 2 epochs of 2 steps of 2 passes, and after each the 2 batches of search_valid.
