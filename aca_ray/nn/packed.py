@@ -30,8 +30,8 @@ class _Anatomy:
     """What there is in a supernet, found once.
 
     Attributes:
-        structure: what is equal for two supernets if and only if they are the same function of parameters and inputs,
-            save for the strength of what is scheduled in them.
+        structure: a number that two supernets have in common if and only if they are the same function of parameters
+            and inputs, save for the strength of what is scheduled in them.
         packs: whether its passes draw nothing and do the same whatever the values of their inputs are.
     """
 
@@ -41,7 +41,8 @@ class _Anatomy:
         self._parameters = [place for path, own in named.items() for place in _places(path, own._parameters)]
         self._buffers = [place for path, own in named.items() for place in _places(path, own._buffers)]
         shapes = tuple(parameter.shape for parameter in network.parameters())
-        self.structure = network.space, tuple((name, type(module)) for name, module in named.items()), shapes
+        whole = network.space, tuple((name, type(module)) for name, module in named.items()), shapes
+        self.structure = _structures.setdefault(whole, len(_structures))
         self.packs = all(getattr(module, "packs", True) for module in self._modules)
 
     @property
@@ -65,6 +66,7 @@ def _places(path: str, own: dict[str, Any]) -> list[tuple[str, dict[str, Any], s
     return [(f"{path}.{key}", own, key) for key, tensor in own.items() if tensor is not None]
 
 
+_structures: dict[Hashable, int] = {}
 _anatomies: WeakKeyDictionary[Supernet, _Anatomy] = WeakKeyDictionary()
 
 
@@ -75,12 +77,12 @@ def _anatomy(network: Supernet) -> _Anatomy:
 
 
 def packs(network: Supernet, images: Tensor) -> bool:
-    """Return whether a pass is computed faster together with its like: everywhere but with large maps on a CPU.
+    """Return whether a pass may be computed together with its like: everywhere but with large maps on a CPU.
 
     A network that draws, looks at the values of mixing weights or is watched by hooks is computed alone.
     """
-    gains = images.device.type != "cpu" or is_small(images)
-    return gains and _anatomy(network).packs and not _anatomy(network).is_watched
+    may = images.device.type != "cpu" or is_small(images)
+    return may and _anatomy(network).packs and not _anatomy(network).is_watched
 
 
 @dataclass(frozen=True)
@@ -181,22 +183,30 @@ class PackedPass:
 
     def __init__(self, passes: Sequence[Pass], rows: Rows) -> None:
         first = passes[0]
-        self._size = len(passes)
-        inputs = {name: rows.table(name, [own.inputs[name] for own in passes])[0] for name in first.inputs}
+        self._left = set(range(len(passes)))
+        if len(passes) == 1:
+            inputs, buffers = {name: tensor.detach() for name, tensor in first.inputs.items()}, dict(first.buffers)
+            copied: list[str] = []
+        else:
+            inputs = {name: rows.table(name, [own.inputs[name] for own in passes])[0] for name in first.inputs}
+            tables = {name: rows.table(name, [own.buffers[name] for own in passes]) for name in first.buffers}
+            buffers = {name: table for name, (table, _) in tables.items()}
+            copied = [name for name, (_, shared) in tables.items() if not shared]
         self._wanted = {name: inputs[name].requires_grad_() for name in inputs if name in first.wanted}
-        buffers: dict[str, Tensor] = {}
-        copied: list[str] = []
-        for name in first.buffers:
-            buffers[name], shared = rows.table(name, [own.buffers[name] for own in passes])
-            if not shared:
-                copied.append(name)
-        images = torch.stack([own.images for own in passes])
         with torch.set_grad_enabled(bool(self._wanted)):
-            self._together: Tensor = vmap(first.compute)(inputs, buffers, images)
+            if len(passes) == 1:
+                self._together = first.compute(inputs, buffers, first.images)[None]
+            else:
+                images = torch.stack([own.images for own in passes])
+                self._together = vmap(first.compute)(inputs, buffers, images)
         for name in copied:
             for own, buffer in zip(passes, buffers[name].unbind(), strict=True):
                 own.buffers[name].copy_(buffer)
         self.logits = self._together.detach().unbind()
+
+    def has_graph(self, number: int) -> bool:
+        """Return whether the gradients of one of the passes can be asked for: once."""
+        return number in self._left
 
     def gradients(self, of_logits: Mapping[int, Tensor]) -> dict[int, dict[str, Tensor | None]]:
         """Return for some of the passes the gradients of the wanted inputs, by name, None where there is none.
@@ -204,14 +214,16 @@ class PackedPass:
         Args:
             of_logits: (B, K) gradients of the logits, by number of the pass.
         """
-        whole = torch.stack(
-            [of_logits.get(number, logits.new_zeros(logits.shape)) for number, logits in enumerate(self.logits)]
-        )
-        # Kept, since who asked may ask again; it goes with the last reference to this pass.
+        self._left -= of_logits.keys()
+        size = len(self.logits)
+        whole = torch.stack([of_logits.get(number, torch.zeros_like(own)) for number, own in enumerate(self.logits)])
         gradients = torch.autograd.grad(
-            self._together, list(self._wanted.values()), whole, retain_graph=True, allow_unused=True
+            self._together, list(self._wanted.values()), whole, retain_graph=bool(self._left), allow_unused=True
         )
-        rows = [(None,) * self._size if gradient is None else gradient.unbind() for gradient in gradients]
+        if size == 1:
+            rows: list[tuple[Tensor | None, ...]] = [(gradient,) for gradient in gradients]
+        else:
+            rows = [(None,) * size if gradient is None else gradient.unbind() for gradient in gradients]
         return {
             number: {name: own[number] for name, own in zip(self._wanted, rows, strict=True)} for number in of_logits
         }

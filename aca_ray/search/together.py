@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -54,7 +55,9 @@ class Together:
             Exception: the first that a task raised, once all have ended.
         """
         self._last = time.perf_counter()
-        Lockstep(self._answer, self._resume, self._pause).run([_asking(task) for task in tasks])
+        Lockstep(self._answer, self._resume, self._pause).run(
+            [_asking(task, number) for number, task in enumerate(tasks)]
+        )
 
     def _resume(self, number: int) -> None:
         if number in self._states:
@@ -66,7 +69,12 @@ class Together:
     def _answer(self, questions: Sequence[_Question]) -> list[Any]:
         answers: list[Any] = [None] * len(questions)
         for group in _grouped(question.kind for question in questions):
-            found = questions[group[0]].answers([questions[number] for number in group], self._rows)
+            first = questions[group[0]]
+            if len(group) == 1:  # it may draw
+                self._resume(first.search)
+            found = first.answers([questions[number] for number in group], self._rows)
+            if len(group) == 1:
+                self._pause(first.search)
             for number, answer in zip(group, found, strict=True):
                 answers[number] = answer
         self._count(questions)
@@ -74,9 +82,8 @@ class Together:
 
     def _count(self, questions: Sequence[_Question]) -> None:
         forward = [question.kind for question in questions if isinstance(question, _Forward)]
-        alone = sum(isinstance(question, _Meeting) for question in questions)
-        self._num_passes += len(forward) + alone
-        self._num_computed += len(set(forward)) + alone
+        self._num_passes += len(forward)
+        self._num_computed += len(set(forward))
         now = time.perf_counter()
         self._seconds += (now - self._last) / len(questions)
         self._last = now
@@ -96,19 +103,12 @@ class _Question(Protocol):
     @property
     def kind(self) -> Hashable: ...
 
+    @property
+    def search(self) -> int: ...
+
     def answers(self, group: Sequence[Any], rows: Rows) -> Sequence[Any]:
         """Return the answers to a group of which this is the first."""
         ...
-
-
-@dataclass(frozen=True)
-class _Meeting:
-    """Asks for nothing but that the others come as far: before a pass that is computed alone."""
-
-    kind: Hashable = "meeting"
-
-    def answers(self, group: Sequence[_Meeting], rows: Rows) -> Sequence[None]:
-        return (None,) * len(group)
 
 
 class _Place(NamedTuple):
@@ -124,18 +124,15 @@ class _Place(NamedTuple):
 
 @dataclass(frozen=True)
 class _Forward:
-    """Asks for a forward pass."""
+    """Asks for a forward pass of a search, for which it does not matter who computes it."""
 
     own: Pass
+    search: int
+    kind: Hashable
 
-    @property
-    def kind(self) -> Hashable:
-        return self.own.kind
-
-    def answers(self, group: Sequence[_Forward], rows: Rows) -> Sequence[_Place | None]:
-        if len(group) == 1:  # it is left to whoever asked
-            return (None,)
-        rows.hold([question.own.network for question in group])
+    def answers(self, group: Sequence[_Forward], rows: Rows) -> Sequence[_Place]:
+        if len(group) > 1:
+            rows.hold([question.own.network for question in group])
         packed = PackedPass([question.own for question in group], rows)
         return [_Place(packed, number) for number in range(len(group))]
 
@@ -146,6 +143,7 @@ class _Backward:
 
     place: _Place
     of_logits: Tensor
+    search: int
 
     @property
     def kind(self) -> Hashable:
@@ -156,10 +154,14 @@ class _Backward:
         return [found[question.place.number] for question in group]
 
 
-def _asking(task: Callable[[], None]) -> Callable[[], None]:
+_search: ContextVar[int] = ContextVar("number of the search")
+
+
+def _asking(task: Callable[[], None], number: int) -> Callable[[], None]:
     """Return a task in whose thread supernets ask for their passes."""
 
     def run() -> None:
+        _search.set(number)
         pass_computer.set(_asked)
         # Else torch computes gradients on a GPU in a thread that all tasks share, where none may wait.
         with torch.autograd.set_multithreading_enabled(False):
@@ -169,14 +171,13 @@ def _asking(task: Callable[[], None]) -> Callable[[], None]:
 
 
 def _asked(network: Supernet, images: Tensor, mixing: Mixing) -> Tensor:
-    """Return the (B, K) logits of a pass, computed together with others if it can be."""
-    if not packs(network, images):
-        ask(_Meeting())
-        return network.compute(images, mixing)
-    own = Pass.through(network, images, mixing)
-    place: _Place | None = ask(_Forward(own))
-    if place is None:
-        return network.compute(images, mixing)
+    """Return the (B, K) logits of a pass, computed together with others if it can be.
+
+    Also what is computed alone is computed in the thread that runs the lockstep: memory that other threads have freed
+    would stay with them.
+    """
+    own, number = Pass.through(network, images, mixing), _search.get()
+    place: _Place = ask(_Forward(own, number, own.kind if packs(network, images) else ("alone", number)))
     if not own.wanted:
         return place.logits
     logits: Tensor = _PlacedPass.apply(own, place, *own.inputs.values())
@@ -195,12 +196,15 @@ class _PlacedPass(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, of_logits: Tensor) -> tuple[Tensor | None, ...]:
         own: Pass = ctx.own
-        if torch.is_grad_enabled():  # it will be differentiated again, which needs a graph of the search's own
+        place: _Place = ctx.place
+        again = torch.is_grad_enabled()  # whether the gradients will be differentiated
+        if again or not place.packed.has_graph(place.number):
             inputs = dict(zip(own.inputs, ctx.saved_tensors, strict=True))
-            logits = own.compute_alone(inputs)
+            with torch.enable_grad():
+                logits = own.compute_alone(inputs)
             wanted = [inputs[name] for name in own.wanted]
-            found = torch.autograd.grad(logits, wanted, of_logits, create_graph=True, allow_unused=True)
+            found = torch.autograd.grad(logits, wanted, of_logits, create_graph=again, allow_unused=True)
             gradients = dict(zip(own.wanted, found, strict=True))
         else:
-            gradients = ask(_Backward(ctx.place, of_logits))
+            gradients = ask(_Backward(place, of_logits, _search.get()))
         return (None, None, *(gradients.get(name) for name in own.inputs))

@@ -100,17 +100,35 @@ def test_as_on_a_device_without_layouts(monkeypatch: pytest.MonkeyPatch) -> None
         check(SPACES["s1"], EDGES[kind], training=True)
 
 
-def test_some_of_the_gradients_and_again() -> None:
-    passes = [a_pass(SPACES["s1"], FullEdge, seed) for seed in range(3)]
-    packed = PackedPass(passes, Rows())
-    all_of_them = packed.gradients({number: packed.logits[number] for number in range(3)})
-    some = packed.gradients({2: packed.logits[2]})
-    assert list(some) == [2]
-    for name, gradient in some[2].items():
-        expected = all_of_them[2][name]
-        assert (gradient is None) == (expected is None)
-        if gradient is not None:
-            torch.testing.assert_close(gradient, expected, rtol=1e-9, atol=1e-12)
+def test_gradients_of_some_passes_come_before_those_of_others() -> None:
+    def packed() -> PackedPass:
+        return PackedPass([a_pass(SPACES["s1"], FullEdge, seed) for seed in range(3)], Rows())
+
+    at_once, one_by_one = packed(), packed()
+    expected = at_once.gradients({number: at_once.logits[number] for number in range(3)})
+    assert not any(at_once.has_graph(number) for number in range(3))
+    found = one_by_one.gradients({2: one_by_one.logits[2]})
+    assert [one_by_one.has_graph(number) for number in range(3)] == [True, True, False]
+    found |= one_by_one.gradients({number: one_by_one.logits[number] for number in range(2)})
+    for number, of_inputs in expected.items():
+        for name, gradient in of_inputs.items():
+            own = found[number][name]
+            assert (own is None) == (gradient is None)
+            if gradient is not None:
+                torch.testing.assert_close(own, gradient, rtol=1e-9, atol=1e-12)
+
+
+def test_one_pass_is_computed_as_it_is() -> None:
+    own, other = (a_pass(SPACES["s4"], FullEdge, 0) for _ in range(2))  # has noise
+    torch.manual_seed(1)
+    packed = PackedPass([own], Rows())
+    torch.manual_seed(1)
+    logits = other.compute(other.inputs, other.buffers, other.images)
+    assert torch.equal(packed.logits[0], logits)
+    (found,) = packed.gradients({0: 2 * packed.logits[0]}).values()
+    for name, gradient in gradients(other, logits).items():
+        assert gradient is None or torch.equal(found[name], gradient)  # type: ignore[arg-type]
+    assert all(torch.equal(buffer, other.buffers[name]) for name, buffer in own.buffers.items())
 
 
 def test_what_rows_hold_stays_the_networks_own() -> None:
