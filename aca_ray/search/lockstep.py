@@ -15,10 +15,12 @@ class Lockstep:
     """Runs tasks, each in a thread of its own, from one question to the next.
 
     A task works until it asks or ends; then the next one does. When all that have not ended have asked, their questions
-    are answered, and so on: which task works when does not depend on time.
+    are answered, and so on: which task works when does not depend on time. Where nothing is gained by waiting for the
+    others, a question is answered at once.
 
     Args:
         answer: returns the answers to questions, in their order; what it raises, every task that asked raises.
+        waits: whether a question waits for those of others.
         resume: called in a task's thread before it works, with its number.
         pause: called there when it asks or ends.
     """
@@ -26,10 +28,11 @@ class Lockstep:
     def __init__(
         self,
         answer: Callable[[list[Any]], Sequence[Any]],
+        waits: Callable[[Any], bool],
         resume: Callable[[int], None],
         pause: Callable[[int], None],
     ) -> None:
-        self._answer, self._resume, self._pause = answer, resume, pause
+        self._answer, self._waits, self._resume, self._pause = answer, waits, resume, pause
 
     def run(self, tasks: Sequence[Callable[[], None]]) -> None:
         """Run the tasks to their ends.
@@ -40,15 +43,8 @@ class Lockstep:
         members = [_Member(number, task, self._resume, self._pause) for number, task in enumerate(tasks)]
         waiting = members
         try:
-            while waiting := [member for member in waiting if member.goes_on()]:
-                try:
-                    answers = self._answer([member.question for member in waiting])
-                except Exception as error:
-                    for member in waiting:
-                        member.error = error
-                    continue
-                for member, answer in zip(waiting, answers, strict=True):
-                    member.answer = answer
+            while waiting := [member for member in waiting if self._works(member)]:
+                self._tell(waiting)
         except BaseException as error:
             for member in waiting:
                 member.error = error
@@ -57,6 +53,25 @@ class Lockstep:
         for member in members:
             if member.error is not None:
                 raise member.error
+
+    def _works(self, member: _Member) -> bool:
+        """Have a task work until its question waits or it ends; return whether it asks."""
+        while member.goes_on():
+            if self._waits(member.question):
+                return True
+            self._tell([member])
+        return False
+
+    def _tell(self, members: Sequence[_Member]) -> None:
+        """Answer the questions of tasks."""
+        try:
+            answers = self._answer([member.question for member in members])
+        except Exception as error:
+            for member in members:
+                member.error = error
+            return
+        for member, answer in zip(members, answers, strict=True):
+            member.answer = answer
 
 
 def ask(question: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ class Together:
     """Runs several searches, each in a thread of its own of which one works at a time.
 
     No search knows of the others: what it asks of its supernet, forward or backward, waits until all have asked, and
-    is then computed together with what is of the same kind. Every search has global random states of its own.
+    is then computed together with what is of the same kind; what has to be computed alone is computed at once. Every
+    search has global random states of its own.
 
     Args:
         device: where the searches compute.
@@ -35,14 +37,15 @@ class Together:
         self._num_passes = self._num_computed = 0
         self._states: dict[int, dict[str, Any]] = {}
         self._rows = Rows()
-        self._seconds, self._last = 0.0, time.perf_counter()
+        self._seconds: dict[int, float] = defaultdict(float)
+        self._last = time.perf_counter()
 
     def seconds(self) -> float:
-        """Return one search's share of the time so far, in seconds, up to the last question.
+        """Return the asking search's share of the time so far, in seconds, up to its last question.
 
-        Time stands still between two questions, so that all searches see the same.
+        Time stands still between two questions, so that searches that are computed together see the same.
         """
-        return self._seconds
+        return self._seconds[_search.get()]
 
     def counts(self) -> dict[str, int]:
         """Return how many searches there are, forward passes asked for, and forward passes computed for these."""
@@ -55,7 +58,7 @@ class Together:
             Exception: the first that a task raised, once all have ended.
         """
         self._last = time.perf_counter()
-        Lockstep(self._answer, self._resume, self._pause).run(
+        Lockstep(self._answer, lambda question: question.waits, self._resume, self._pause).run(
             [_asking(task, number) for number, task in enumerate(tasks)]
         )
 
@@ -85,7 +88,8 @@ class Together:
         self._num_passes += len(forward)
         self._num_computed += len(set(forward))
         now = time.perf_counter()
-        self._seconds += (now - self._last) / len(questions)
+        for question in questions:
+            self._seconds[question.search] += (now - self._last) / len(questions)
         self._last = now
 
 
@@ -106,16 +110,20 @@ class _Question(Protocol):
     @property
     def search(self) -> int: ...
 
+    @property
+    def waits(self) -> bool: ...
+
     def answers(self, group: Sequence[Any], rows: Rows) -> Sequence[Any]:
         """Return the answers to a group of which this is the first."""
         ...
 
 
 class _Place(NamedTuple):
-    """Where a pass was computed."""
+    """Where a pass was computed, and whether it waited for others."""
 
     packed: PackedPass
     number: int
+    waited: bool
 
     @property
     def logits(self) -> Tensor:
@@ -128,13 +136,17 @@ class _Forward:
 
     own: Pass
     search: int
-    kind: Hashable
+    waits: bool
+
+    @property
+    def kind(self) -> Hashable:
+        return self.own.kind
 
     def answers(self, group: Sequence[_Forward], rows: Rows) -> Sequence[_Place]:
         if len(group) > 1:
             rows.hold([question.own.network for question in group])
         packed = PackedPass([question.own for question in group], rows)
-        return [_Place(packed, number) for number in range(len(group))]
+        return [_Place(packed, number, self.waits) for number in range(len(group))]
 
 
 @dataclass(frozen=True)
@@ -148,6 +160,10 @@ class _Backward:
     @property
     def kind(self) -> Hashable:
         return id(self.place.packed)
+
+    @property
+    def waits(self) -> bool:
+        return self.place.waited
 
     def answers(self, group: Sequence[_Backward], rows: Rows) -> Sequence[dict[str, Tensor | None]]:
         found = self.place.packed.gradients({question.place.number: question.of_logits for question in group})
@@ -176,8 +192,8 @@ def _asked(network: Supernet, images: Tensor, mixing: Mixing) -> Tensor:
     Also what is computed alone is computed in the thread that runs the lockstep: memory that other threads have freed
     would stay with them.
     """
-    own, number = Pass.through(network, images, mixing), _search.get()
-    place: _Place = ask(_Forward(own, number, own.kind if packs(network, images) else ("alone", number)))
+    own = Pass.through(network, images, mixing)
+    place: _Place = ask(_Forward(own, _search.get(), packs(network, images)))
     if not own.wanted:
         return place.logits
     logits: Tensor = _PlacedPass.apply(own, place, *own.inputs.values())

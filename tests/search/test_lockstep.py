@@ -24,7 +24,10 @@ class Told:
 
     def run(self, tasks: Sequence[Callable[[], None]]) -> None:
         Lockstep(
-            self.answer, lambda number: self.log.append(f"+{number}"), lambda number: self.log.append(f"-{number}")
+            self.answer,
+            lambda question: question < 1000,
+            lambda number: self.log.append(f"+{number}"),
+            lambda number: self.log.append(f"-{number}"),
         ).run(tasks)
 
 
@@ -41,6 +44,20 @@ def test_questions_are_answered_together_in_the_order_of_the_tasks() -> None:
     assert told.rounds == [[1, 100], [1, 100], [100]]
     assert answers == {1: [101, 101], 10: [], 100: [101, 101, 100]}
     assert told.log == ["+0", "-0", "+1", "-1", "+2", "-2", "+0", "-0", "+2", "-2", "+0", "-0", "+2", "-2", "+2", "-2"]
+
+
+def test_a_question_that_does_not_wait_is_answered_at_once() -> None:
+    told, answers = Told(), {}
+
+    def task(number: int) -> Callable[[], None]:
+        def run() -> None:
+            answers[number] = [ask(number) for _ in range(2)]
+
+        return run
+
+    told.run([task(1), task(1000), task(10)])
+    assert told.rounds == [[1000], [1000], [1, 10], [1, 10]]
+    assert answers == {1: [11, 11], 1000: [1000, 1000], 10: [11, 11]}
 
 
 def test_what_a_task_raises_leaves_the_others_alone() -> None:
@@ -70,7 +87,7 @@ def test_what_answering_raises_every_task_raises() -> None:
         except MemoryError as error:
             caught.append(str(error))
 
-    Lockstep(answer, lambda number: None, lambda number: None).run([task, task])
+    Lockstep(answer, lambda question: True, lambda number: None, lambda number: None).run([task, task])
     assert caught == ["no room"] * 2
 
 
@@ -88,7 +105,7 @@ def test_an_interrupt_ends_the_tasks_and_their_threads() -> None:
 
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        Lockstep(answer, lambda number: None, lambda number: None).run([task, task])
+        Lockstep(answer, lambda question: True, lambda number: None, lambda number: None).run([task, task])
     assert ended == ["ended"] * 2
     assert threading.active_count() == before
 
