@@ -207,7 +207,7 @@ class _PlacedPass(torch.autograd.Function):
     def forward(ctx: Any, own: Pass, place: _Place, *inputs: Tensor) -> Tensor:
         ctx.own, ctx.place = own, place
         ctx.save_for_backward(*inputs)
-        return place.logits
+        return place.logits.detach()  # a tensor of its own, since this node becomes part of what is returned
 
     @staticmethod
     def backward(ctx: Any, of_logits: Tensor) -> tuple[Tensor | None, ...]:
