@@ -46,9 +46,10 @@ class Lockstep:
             while waiting := [member for member in waiting if self._works(member)]:
                 self._tell(waiting)
         except BaseException as error:
-            for member in waiting:
-                member.error = error
-                member.goes_on()
+            for member in members:
+                if not member.ended:
+                    member.error = error
+                    member.goes_on()
             raise
         for member in members:
             if member.error is not None:
@@ -86,11 +87,13 @@ class _Member:
         question: what it asks.
         answer: to that.
         error: raised in its thread when it goes on, in the place of an answer; once it has ended, what it raised.
+        ended: whether it has.
     """
 
     question: Any = None
     answer: Any = None
     error: BaseException | None = None
+    ended = False
 
     def __init__(
         self, number: int, task: Callable[[], None], resume: Callable[[int], None], pause: Callable[[int], None]
@@ -98,12 +101,16 @@ class _Member:
         self._number, self._task, self._resume, self._pause = number, task, resume, pause
         self._turns: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._asks: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        threading.Thread(target=self._work, name=f"lockstep {number}", daemon=True).start()
+        self._thread = threading.Thread(target=self._work, name=f"lockstep {number}", daemon=True)
+        self._thread.start()
 
     def goes_on(self) -> bool:
         """Have the task work until it asks or ends; return whether it asks."""
         self._turns.put(None)
-        return self._asks.get()
+        asks = self._asks.get()
+        if not asks:
+            self._thread.join()
+        return asks
 
     def ask(self, question: Any) -> Any:
         self.question = question
@@ -127,4 +134,5 @@ class _Member:
         except BaseException as error:
             self.error = error
         self._pause(self._number)
+        self.ended = True
         self._asks.put(False)

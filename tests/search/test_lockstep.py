@@ -110,6 +110,20 @@ def test_an_interrupt_ends_the_tasks_and_their_threads() -> None:
     assert threading.active_count() == before
 
 
+def test_an_interrupt_while_others_have_ended_or_not_begun() -> None:
+    done: list[str] = []
+
+    def answer(questions: list[Any]) -> list[Any]:
+        raise KeyboardInterrupt
+
+    tasks = [lambda: done.append("first"), lambda: ask(1), lambda: done.append("last")]
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        Lockstep(answer, lambda question: False, lambda number: None, lambda number: None).run(tasks)
+    assert done == ["first"]
+    assert threading.active_count() == before
+
+
 def test_who_does_not_take_part_cannot_ask() -> None:
     with pytest.raises(LookupError):
         ask(1)
