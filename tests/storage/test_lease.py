@@ -14,13 +14,15 @@ import pytest
 from aca_ray.storage import ObjectPath, lock, objects, storage_path
 from aca_ray.storage.lock import exclusive, is_held
 
+pytestmark = pytest.mark.timeout(60)
+
 if TYPE_CHECKING:
     from conftest import ObjectStore
 
 HOLDER = """
 import sys
 from aca_ray.storage import lock, storage_path
-lock.RENEW_SECONDS, lock.LOOK_SECONDS = 0.2, 0.1
+lock.RENEW_SECONDS, lock.LOOK_SECONDS = 1.0, 0.1
 try:
     with lock.exclusive(storage_path(sys.argv[1]), wait=False) as free:
         print(free, flush=True)
