@@ -113,7 +113,7 @@ def test_the_second_stage_keeps_the_best_four_and_all_that_was_learned_of_them(b
         weight = search.network.get_parameter(name)
         assert torch.equal(search.weight_optimizer.state[weight]["momentum_buffer"], buffer)
     edges = [module for module in search.network.modules() if isinstance(module, PartialChannelEdge)]
-    assert {edge.share for edge in edges} == {4}
+    assert {edge.groups for edge in edges} == {4}
     assert search.weight_optimizer.param_groups[0]["lr"] == pytest.approx(0.05)  # the cosine goes on: half way
 
 
