@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from conftest import ObjectStore
 
 HOLDER = """
-import sys
+import signal, sys
 from aca_ray.storage import lock, storage_path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell has what it starts in the background ignore
 lock.RENEW_SECONDS, lock.LOOK_SECONDS = 1.0, 0.1
 try:
     with lock.exclusive(storage_path(sys.argv[1]), wait=False) as free:
