@@ -26,6 +26,16 @@ def make_orders(make_trial: Callable[..., SearchTrial]) -> Callable[[Path], list
     return lambda base: [SearchOrder(make_trial(seed=seed), base / str(seed), base) for seed in (0, 1)]
 
 
+@pytest.fixture
+def run_alone(
+    start: Callable[[SearchTrial, Path], ResumableTrial],
+    finish: Callable[[ResumableTrial], ResumableTrial],
+    tmp_path: Path,
+) -> Callable[[SearchOrder], ResumableTrial]:
+    """Return a function that runs the search of an order alone, in a folder of its own, to its end."""
+    return lambda order: finish(start(order.trial, tmp_path / "alone" / str(order.trial.seed)))
+
+
 def carry_out(orders: list[SearchOrder], seconds: float = 60.0) -> None:
     assignment = Assignment(orders, CPU)
     while not assignment.over:
@@ -54,8 +64,7 @@ def assert_equal_but_for_rounding(order: SearchOrder, alone: ResumableTrial) -> 
 
 def test_two_searches_are_those_of_two_processes(
     make_orders: Callable[[Path], list[SearchOrder]],
-    start: Callable[[SearchTrial, Path], ResumableTrial],
-    finish: Callable[[ResumableTrial], ResumableTrial],
+    run_alone: Callable[[SearchOrder], ResumableTrial],
     tmp_path: Path,
 ) -> None:
     orders = make_orders(tmp_path / "together")
@@ -68,7 +77,7 @@ def test_two_searches_are_those_of_two_processes(
         assert record.packed is not None
         assert record.packed["searches"] == 2
         assert record.packed["computed"] == record.packed["passes"] / 2
-        assert_equal_but_for_rounding(order, finish(start(order.trial, tmp_path / "alone" / str(order.trial.seed))))
+        assert_equal_but_for_rounding(order, run_alone(order))
     assert record_of(orders[0]).fingerprint != record_of(orders[1]).fingerprint
     # Of the time that passed, each had half.
     times = [[row["metrics"]["time/epoch_seconds"] for row in record_of(order).rows] for order in orders]
@@ -77,8 +86,7 @@ def test_two_searches_are_those_of_two_processes(
 
 def test_what_is_saved_goes_on_elsewhere(
     make_orders: Callable[[Path], list[SearchOrder]],
-    start: Callable[[SearchTrial, Path], ResumableTrial],
-    finish: Callable[[ResumableTrial], ResumableTrial],
+    run_alone: Callable[[SearchOrder], ResumableTrial],
     tmp_path: Path,
 ) -> None:
     orders = make_orders(tmp_path / "together")
@@ -89,7 +97,7 @@ def test_what_is_saved_goes_on_elsewhere(
     carry_out(orders)
     for order in orders:
         assert record_of(order).resumes == 1
-        assert_equal_but_for_rounding(order, finish(start(order.trial, tmp_path / "alone" / str(order.trial.seed))))
+        assert_equal_but_for_rounding(order, run_alone(order))
 
 
 def test_one_that_fails_leaves_the_others_alone(
