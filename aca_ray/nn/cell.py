@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, SearchEdge, plus
@@ -46,22 +47,23 @@ class SearchCell(Cell):
     ) -> Tensor:
         states = self.inputs(before, previous)
         edge_scales = None if mixing.edges is None else mixing.edges.unbind()
+        rows = mixing.operations.unbind()
         joint: dict[int, JointOutputs | None] = {}
         for incoming, outgoing in zip(self.incoming, self.outgoing, strict=True):
             total: Tensor | None = None
             for index in incoming:
                 source = states[self.topology.edges[index].source]
                 watch = None if observe is None else (lambda seen, index=index: observe(index, seen))
-                term = self.edges[index](source, mixing.operations[index], watch, joint[index])
+                term = self.edges[index](source, rows[index], watch, joint[index])
                 total = plus(total, term, None if edge_scales is None else edge_scales[index])
             if total is not None:  # the first states are the cell's inputs and have no incoming edges
                 groups = cast(SearchEdge, self.edges[incoming[0]]).groups
                 states.append(shuffle_channels(laid_out(total), groups))
-            joint.update(self._join(outgoing, states, mixing, observed=observe is not None))
+            joint.update(self._join(outgoing, states, rows, observed=observe is not None))
         return concatenate_channels([states[node] for node in self.topology.output_nodes])
 
     def _join(
-        self, outgoing: tuple[int, ...], states: list[Tensor], mixing: CellMixing, *, observed: bool
+        self, outgoing: tuple[int, ...], states: list[Tensor], rows: Sequence[Tensor], *, observed: bool
     ) -> dict[int, JointOutputs | None]:
         """Return what edges that leave one state compute together, by edge."""
         edges = [cast(SearchEdge, self.edges[index]) for index in outgoing]
@@ -69,5 +71,7 @@ class SearchCell(Cell):
             return dict.fromkeys(outgoing)
         candidates = [edge.candidates for edge in edges]
         state = part(states[self.topology.edges[outgoing[0]].source], channels=slice(candidates[0].channels))
-        found = joint_outputs(candidates, laid_out(state), mixing.operations[list(outgoing)], observed=observed)
+        # Not an index, which would be copied to the device.
+        weights = torch.stack([rows[index] for index in outgoing])
+        found = joint_outputs(candidates, laid_out(state), weights, observed=observed)
         return dict(zip(outgoing, found, strict=True))

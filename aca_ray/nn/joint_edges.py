@@ -1,4 +1,4 @@
-"""The candidates of all edges that leave one state, computed together on a CPU.
+"""The candidates of all edges that leave one state, computed together.
 
 Source: ours.
 """
@@ -6,6 +6,8 @@ Source: ours.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import cached_property
+from itertools import groupby
 from typing import NamedTuple
 
 import torch
@@ -14,13 +16,13 @@ from torch import Tensor
 from aca_ray.nn.edges import CandidateSum, plus
 from aca_ray.nn.joint import JointOperation, JointOutputs
 from aca_ray.nn.large_maps import VECTOR
-from aca_ray.nn.maps import as_maps, as_state, as_states, is_small
+from aca_ray.nn.maps import as_maps, as_state, as_states, is_small, on_cpu, stacked, unstacked
 
 
 def joint_outputs(
     edges: Sequence[CandidateSum], state: Tensor, weights: Tensor, *, observed: bool
 ) -> list[JointOutputs | None]:
-    """Return for each of E edges what is computed together: nothing on other devices or where layers are watched.
+    """Return for each of E edges what is computed together: nothing where layers are watched.
 
     Args:
         edges: the candidates of edges with equal channels and strides.
@@ -28,7 +30,7 @@ def joint_outputs(
         weights: (E, O) their mixing weights.
         observed: whether the outputs of single candidates are asked for.
     """
-    members = list(_joint_members(edges)) if state.device.type == "cpu" else []
+    members = list(_joint_members(edges))
     if not members:
         return [None] * len(edges)
     return (_by_one_product if is_small(state) else _by_scaled_norms)(members, state, weights, observed)
@@ -105,33 +107,75 @@ def _by_one_product(
 def _by_scaled_norms(
     members: Sequence[_Member], state: Tensor, weights: Tensor, observed: bool
 ) -> list[JointOutputs | None]:
-    """Mix what large maps become by batch norms that scale by the mixing weights, and sums.
+    """Mix what other maps become by batch norms that scale by the mixing weights, and sums.
 
-    Candidates of few channels are computed, and their scaled outputs added up, for several edges at once; what does not
-    depend on an edge's weights is computed once.
+    On a CPU, candidates of few channels are computed, and their scaled outputs added up, for several edges at once, and
+    elsewhere all that are of one group; what does not depend on an edge's weights is computed once.
     """
-    reader = _Reader(state)
-    per_vector = max(1, VECTOR // state.shape[1])
-    factors = [row.unbind() for row in weights.unbind()]
+    reader, factors = _Reader(state), _Factors(weights)
     outputs: list[dict[str, Tensor]] = [{} for _ in weights]
     sums: list[Tensor | None] = [None] * len(weights)
     scaled: dict[tuple[int, ...], Tensor] = {}
-    groups = _grouped(members, lambda own: (own.name, 0 if own.operation.is_constant else own.edge // per_vector))
-    for group in groups:
-        own_factors = [factors[member.edge][member.column] for member in group]
-        if observed or group[0].operation.is_constant:
+    for group in _grouped(members, _by_vectors(state) if on_cpu(state) else lambda own: own.operation.group):
+        is_constant = group[0].operation.is_constant
+        if observed or (is_constant and on_cpu(state)):
             found = as_states(reader.run(group))
-            for place, (member, factor) in enumerate(zip(group, own_factors, strict=True)):
+            for place, member in enumerate(group):
                 output = outputs[member.edge][member.name] = found[place % len(found)]
-                sums[member.edge] = plus(sums[member.edge], output, factor)
-        else:
+                sums[member.edge] = plus(sums[member.edge], output, factors.of_one(member))
+        elif is_constant:
             edges = tuple(member.edge for member in group)
-            scaled[edges] = plus(scaled.get(edges), reader.run(group, torch.stack(own_factors)), None)
+            scaled[edges] = plus(scaled.get(edges), reader.run(group), factors.of(group)[:, *[None] * 4])
+        else:
+            for edges, own in _sums_of_names(group, reader.run(group, factors.of(group))):
+                scaled[edges] = plus(scaled.get(edges), own, None)
     for edges, total in scaled.items():
-        for edge, own in zip(edges, as_states(total), strict=True):
-            sums[edge] = plus(sums[edge], own, None)
+        for edge, term in zip(edges, as_states(total), strict=True):
+            sums[edge] = plus(sums[edge], term, None)
     names = [frozenset(member.name for member in members if member.edge == edge) for edge in range(len(weights))]
     return [
         None if total is None else JointOutputs(own, total, seen if observed else {})
         for own, total, seen in zip(names, sums, outputs, strict=True)
     ]
+
+
+class _Factors:
+    """The (E, O) mixing weights of edges, taken apart in few calls."""
+
+    def __init__(self, weights: Tensor) -> None:
+        self._num_edges = len(weights)
+        self._columns = weights.unbind(dim=1)
+
+    @cached_property
+    def _scalars(self) -> list[tuple[Tensor, ...]]:
+        return [column.unbind() for column in self._columns]
+
+    def of_one(self, member: _Member) -> Tensor:
+        """Return the weight of a candidate, a scalar."""
+        return self._scalars[member.column][member.edge]
+
+    def of(self, group: Sequence[_Member]) -> Tensor:
+        """Return the (N,) weights of N candidates, ordered by name and edge."""
+        columns = list(dict.fromkeys(member.column for member in group))
+        whole = [(edge, column) for column in columns for edge in range(self._num_edges)]
+        if [(member.edge, member.column) for member in group] != whole:
+            return torch.stack([self.of_one(member) for member in group])
+        return (
+            torch.cat([self._columns[column] for column in columns]) if len(columns) > 1 else self._columns[columns[0]]
+        )
+
+
+def _by_vectors(state: Tensor) -> Callable[[_Member], Hashable]:
+    """Return what is equal for candidates of one name that together fill a vector."""
+    per_vector = max(1, VECTOR // state.shape[1])
+    return lambda own: (own.name, 0 if own.operation.is_constant else own.edge // per_vector)
+
+
+def _sums_of_names(group: Sequence[_Member], maps: Tensor) -> Iterator[tuple[tuple[int, ...], Tensor]]:
+    """Yield sums over candidates of different names, (E', C, H, W, B) of as many edges, and which edges these are."""
+    of_names = [tuple(member.edge for member in own) for _, own in groupby(group, lambda member: member.name)]
+    if len(of_names) > 1 and len(set(of_names)) == 1:
+        # Summed in the order of memory, since sums are laid out in the order of the axes.
+        maps = unstacked(stacked(maps).unflatten(1, (len(of_names), -1)).sum(dim=1), len(of_names[0]))
+        of_names = of_names[:1]
+    yield from zip(of_names, maps.split([len(edges) for edges in of_names]), strict=True)

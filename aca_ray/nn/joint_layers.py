@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aca_ray.nn import large_maps, small_maps
-from aca_ray.nn.maps import as_maps, as_state, is_small, stacked, unstacked
+from aca_ray.nn import grouped_maps, large_maps, small_maps
+from aca_ray.nn.maps import as_maps, as_state, is_small, on_cpu, stacked, unstacked
+from aca_ray.nn.running_statistics import BatchStatistics, record
 
 
 def depthwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
-    """Return the depthwise convolutions (N, C, H', W', B) of (1 or N, C, H, W, B), on large maps all of one geometry.
+    """Return the depthwise convolutions (N, C, H', W', B) of (1 or N, C, H, W, B).
 
     Height and width must be divisible by the stride, and the padding must keep them otherwise.
+
+    Args:
+        layers: of one stride and dilation; on large maps on a CPU also of one kernel.
+        maps: what they read.
     """
-    return (small_maps if is_small(maps) else large_maps).depthwise(layers, maps)
+    found: Tensor = _layers_on(maps).depthwise(layers, maps)
+    return found
 
 
 def pointwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
     """Return the 1x1 convolutions (N, C', H, W, B), of stride 1 whatever theirs is, of (1 or N, C, H, W, B)."""
-    return (small_maps if is_small(maps) else large_maps).pointwise(layers, maps)
+    found: Tensor = _layers_on(maps).pointwise(layers, maps)
+    return found
+
+
+def _layers_on(maps: Tensor) -> ModuleType:
+    """Return what computes the layers of such maps fastest."""
+    if not on_cpu(maps):
+        return grouped_maps
+    return small_maps if is_small(maps) else large_maps
 
 
 def every_second(maps: Tensor, first: int) -> Tensor:
@@ -78,14 +93,6 @@ def batch_norm(layers: Sequence[nn.BatchNorm2d], maps: Tensor, scales: Tensor | 
         weight = scales.repeat_interleave(maps.shape[1])
     outputs = functional.batch_norm(rows, mean, variance, weight, bias, training, momentum=1.0, eps=first.eps)
     if training:
-        means, variances = (s.view(maps.shape[:2]).expand(len(layers), -1).unbind() for s in (mean, variance))
-        for layer, own_mean, own_variance in zip(layers, means, variances, strict=True):
-            assert layer.running_mean is not None
-            assert layer.running_var is not None
-            assert layer.num_batches_tracked is not None
-            assert layer.momentum is not None
-            # Not lerp_, which torch.func.vmap does not know.
-            layer.running_mean.mul_(1.0 - layer.momentum).add_(own_mean, alpha=layer.momentum)
-            layer.running_var.mul_(1.0 - layer.momentum).add_(own_variance, alpha=layer.momentum)
-            layer.num_batches_tracked.add_(1)
+        means, variances = (own.view(maps.shape[:2]).expand(len(layers), -1).unbind() for own in (mean, variance))
+        record([BatchStatistics(*own) for own in zip(layers, means, variances, strict=True)])
     return outputs.view(maps.shape) if is_small(maps) else unstacked(outputs, len(maps))

@@ -1,6 +1,7 @@
-"""How feature maps lie in memory on a CPU, where that decides how fast they are computed.
+"""How feature maps lie in memory; on a CPU that decides how fast they are computed.
 
-States are (B, C, H, W). Small ones have their images next to one another in memory, all others their channels. What
+States are (B, C, H, W). On a CPU small ones have their images next to one another in memory, all others their channels;
+on other devices they lie as torch has them. What
 several operations compute at once are maps: (N, C, H, W, B) tensors of N operations; N is 1 for as long as all see the
 same.
 
@@ -18,19 +19,24 @@ _ALL = slice(None)
 LARGEST_SMALL = 64  # positions; measured: on 16x16 dense matrices lose to convolution kernels
 
 
+def on_cpu(maps: Tensor) -> bool:
+    """Return whether work takes the time, and how maps lie decides how long; elsewhere the number of calls does."""
+    return maps.device.type == "cpu"
+
+
 def is_small(maps: Tensor) -> bool:
     """Return whether (B, C, H, W) or (N, C, H, W, B) are fastest as in `small_maps`."""
-    return maps.device.type == "cpu" and maps.shape[2] * maps.shape[3] <= LARGEST_SMALL
+    return on_cpu(maps) and maps.shape[2] * maps.shape[3] <= LARGEST_SMALL
 
 
 def is_channels_last(maps: Tensor) -> bool:
     """Return whether (B, C, H, W) lie on a CPU with the channels next to one another in memory."""
-    return maps.device.type == "cpu" and maps.is_contiguous(memory_format=torch.channels_last)
+    return on_cpu(maps) and maps.is_contiguous(memory_format=torch.channels_last)
 
 
 def channels_last(images: Tensor) -> Tensor:
     """Return (B, C, H, W), on a CPU with the channels next to one another in memory: layers keep to that."""
-    return images.contiguous(memory_format=torch.channels_last) if images.device.type == "cpu" else images
+    return images.contiguous(memory_format=torch.channels_last) if on_cpu(images) else images
 
 
 def laid_out(state: Tensor) -> Tensor:
@@ -97,6 +103,6 @@ def with_dense_gradient(state: Tensor) -> Tensor:
     On a CPU batch norms are eight times slower with gradients whose channels leave gaps in memory.
     """
     state = state.view_as(state)
-    if state.requires_grad and state.device.type == "cpu" and not is_small(state):
+    if state.requires_grad and on_cpu(state) and not is_small(state):
         state.register_hook(channels_last)
     return state

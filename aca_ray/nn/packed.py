@@ -15,15 +15,17 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from aca_ray.nn.maps import is_small
+from aca_ray.nn.maps import is_small, on_cpu
 from aca_ray.nn.mixing import CellMixing, Mixing
+from aca_ray.nn.running_statistics import BatchStatistics, Buffers, gathered, update
 from aca_ray.nn.supernet import Supernet, pass_computer
 
 # Names of the mixing weights among a pass's inputs, which no parameter of a module can have.
 _MIXING = ("normal operations", "normal edges", "reduce operations", "reduce edges")
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 class _Anatomy:
@@ -38,12 +40,17 @@ class _Anatomy:
     def __init__(self, network: Supernet) -> None:
         named = dict(network.named_modules())
         self._modules = tuple(named.values())
+        self._paths = {id(module): path for path, module in named.items()}
         self._parameters = [place for path, own in named.items() for place in _places(path, own._parameters)]
         self._buffers = [place for path, own in named.items() for place in _places(path, own._buffers)]
         shapes = tuple(parameter.shape for parameter in network.parameters())
         whole = network.space, tuple((name, type(module)) for name, module in named.items()), shapes
         self.structure = _structures.setdefault(whole, len(_structures))
         self.packs = all(getattr(module, "packs", True) for module in self._modules)
+
+    def path_of(self, module: nn.Module) -> str:
+        """Return the name of a module of the supernet."""
+        return self._paths[id(module)]
 
     @property
     def is_watched(self) -> bool:
@@ -81,7 +88,7 @@ def packs(network: Supernet, images: Tensor) -> bool:
 
     A network that draws, looks at the values of mixing weights or is watched by hooks is computed alone.
     """
-    may = images.device.type != "cpu" or is_small(images)
+    may = not on_cpu(images) or is_small(images)
     return may and _anatomy(network).packs and not _anatomy(network).is_watched
 
 
@@ -174,6 +181,32 @@ class Rows:
         return torch.stack([tensor.detach() for tensor in tensors]), False
 
 
+def _computed_together(
+    first: Pass, inputs: Mapping[str, Tensor], buffers: Mapping[str, Tensor], images: Tensor
+) -> Tensor:
+    """Return the (S, B, K) logits of S passes of one kind whose inputs and buffers are rows; the buffers are updated.
+
+    Running statistics are updated outside of vmap, which does not know of what updates many tensors in one call.
+    """
+    norms: list[nn.BatchNorm2d] = []
+
+    def compute(inputs: Mapping[str, Tensor], buffers: Mapping[str, Tensor], images: Tensor) -> Any:
+        with gathered() as found:
+            logits = first.compute(inputs, buffers, images)
+        norms.extend(own.norm for own in found)
+        return logits, [own.mean for own in found], [own.variance for own in found]
+
+    def buffers_of(norm: nn.BatchNorm2d) -> Buffers:
+        path = _anatomy(first.network).path_of(norm)
+        mean, variance, count = (buffers[f"{path}.{name}"] for name in _STATISTICS)
+        return mean, variance, count
+
+    logits: Tensor
+    logits, means, variances = vmap(compute)(inputs, buffers, images)
+    update([BatchStatistics(*own) for own in zip(norms, means, variances, strict=True)], buffers_of)
+    return logits
+
+
 class PackedPass:
     """Passes of one kind, computed together.
 
@@ -198,7 +231,7 @@ class PackedPass:
                 self._together = first.compute(inputs, buffers, first.images)[None]
             else:
                 images = torch.stack([own.images for own in passes])
-                self._together = vmap(first.compute)(inputs, buffers, images)
+                self._together = _computed_together(first, inputs, buffers, images)
         for name in copied:
             for own, buffer in zip(passes, buffers[name].unbind(), strict=True):
                 own.buffers[name].copy_(buffer)

@@ -13,6 +13,7 @@ from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, FullEdge, Scheduled
 from aca_ray.nn.image_scale import CIFAR_SCALE, ImageScale
 from aca_ray.nn.maps import laid_out
 from aca_ray.nn.mixing import Mixing
+from aca_ray.nn.running_statistics import updated_at_the_end
 from aca_ray.nn.skeleton import SKELETONS, Cell
 from aca_ray.space.spaces import Space
 
@@ -90,9 +91,10 @@ class Supernet(nn.Module):
 
     def compute(self, images: Tensor, mixing: Mixing, observe: SupernetObserver | None = None) -> Tensor:
         """Return what `forward` does, whoever else computes passes."""
-        before, previous = self.stem(laid_out(images))
-        for index, cell in enumerate(self.cells):
-            assert isinstance(cell, Cell)  # what a ModuleList holds has no type
-            watch = None if observe is None else (lambda edge, seen, index=index: observe(index, edge, seen))
-            before, previous = previous, cell(before, previous, mixing.cell(cell.cell_type), watch)
-        return self.classifier(self.head(previous).mean(dim=(2, 3)))
+        with updated_at_the_end():
+            before, previous = self.stem(laid_out(images))
+            for index, cell in enumerate(self.cells):
+                assert isinstance(cell, Cell)  # what a ModuleList holds has no type
+                watch = None if observe is None else (lambda edge, seen, index=index: observe(index, edge, seen))
+                before, previous = previous, cell(before, previous, mixing.cell(cell.cell_type), watch)
+            return self.classifier(self.head(previous).mean(dim=(2, 3)))

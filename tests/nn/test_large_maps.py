@@ -82,6 +82,7 @@ def assert_equal(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
         )
 
 
+@pytest.mark.usefixtures("where")
 @pytest.mark.parametrize(
     ("edge", "training"), [*((edge, True) for edge in BUILDERS), ("full", False), ("partial", False)]
 )
@@ -94,6 +95,7 @@ def test_every_edge_is_what_its_layers_are(edge: str, training: bool) -> None:
     assert_equal(passed(network, images, weights), passed(plain, images, weights))
 
 
+@pytest.mark.usefixtures("where")
 @pytest.mark.parametrize("space", ["s1", "s2", "s3", "s4", "nasbench201"])
 def test_every_space_is_what_its_layers_are(space: str) -> None:
     network = supernet(SPACES[space])
@@ -102,6 +104,7 @@ def test_every_space_is_what_its_layers_are(space: str) -> None:
     assert_equal(passed(network, images, weights), passed(plain, images, weights))
 
 
+@pytest.mark.usefixtures("where")
 @pytest.mark.parametrize("channels", [8, 16, 48])  # of which 2, 4 and 12 pass: several at once, or one by one
 def test_any_number_of_passing_channels(channels: int) -> None:
     network = supernet(SPACES["darts"], "partial", channels)
@@ -110,6 +113,7 @@ def test_any_number_of_passing_channels(channels: int) -> None:
     assert_equal(passed(network, images, weights), passed(plain, images, weights))
 
 
+@pytest.mark.usefixtures("where")
 def test_observing_changes_nothing() -> None:
     network = supernet(SPACES["darts"], "partial").eval()
     images = torch.randn(2, 3, 12, 12, dtype=torch.float64)
@@ -127,6 +131,7 @@ def test_observing_changes_nothing() -> None:
         torch.testing.assert_close(found.mixed, expected.mixed)
 
 
+@pytest.mark.usefixtures("where")
 def test_curvature_in_the_mixing_weights() -> None:
     network = supernet(SPACES["s3"], channels=2)
     images, weights = torch.randn(2, 3, 12, 12, dtype=torch.float64), random_weights(SPACES["s3"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -86,18 +84,16 @@ def check(space: Space, build_edge: EdgeBuilder, training: bool) -> None:
             torch.testing.assert_close(passes[number].buffers[name], buffer, rtol=1e-9, atol=1e-9)
 
 
-def test_as_on_a_device_without_layouts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a GPU no map is small or channels-last: every layer is called, and with 16x16 images here, too."""
-    for module in [module for name, module in sys.modules.items() if name.startswith("aca_ray.nn")]:
-        if hasattr(module, "is_small"):
-            monkeypatch.setattr(module, "is_small", lambda maps: False)
-        if hasattr(module, "channels_last"):
-            monkeypatch.setattr(module, "channels_last", lambda images: images)
-        if hasattr(module, "is_channels_last"):
-            monkeypatch.setattr(module, "is_channels_last", lambda maps: False)
-    monkeypatch.setattr("aca_ray.nn.cell.joint_outputs", lambda edges, *rest, **also: [None] * len(edges))
-    for kind in ("full", "partial"):
-        check(SPACES["s1"], EDGES[kind], training=True)
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize("kind", EDGES)
+def test_edges_on_other_devices(kind: str) -> None:
+    check(SPACES["s1"], EDGES[kind], training=True)
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize("name", ["darts", "nasbench201"])
+def test_spaces_on_other_devices(name: str) -> None:
+    check(SPACES[name], FullEdge, training=True)
 
 
 def test_gradients_of_some_passes_come_before_those_of_others() -> None:

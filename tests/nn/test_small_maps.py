@@ -75,6 +75,7 @@ def worst(found: dict[str, Tensor], expected: dict[str, Tensor]) -> float:
     )
 
 
+@pytest.mark.usefixtures("where")
 @pytest.mark.parametrize(
     ("space", "share", "size", "channels", "num_cells"),
     [

@@ -1,0 +1,41 @@
+"""Layers on devices where calls cost more than work, the same layer of several operations in one call.
+
+Maps are (N, C, H, W, B) tensors as in `small_maps`, in memory a batch of images whose N*C channels are those of all
+operations: the same layer of several operations is one grouped convolution.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from aca_ray.nn.maps import stacked, unstacked
+
+
+def depthwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
+    """Return the depthwise convolutions (N, C, H', W', B), of one stride and dilation, of (1 or N, C, H, W, B).
+
+    Smaller kernels are computed as the largest, with zeros around them.
+    """
+    stride, dilation = layers[0].stride[0], layers[0].dilation[0]
+    size = max(layer.kernel_size[0] for layer in layers)
+    kernels: list[Tensor] = []
+    for kernel, group in groupby(layers, lambda layer: layer.kernel_size[0]):
+        own = [layer.weight for layer in group]
+        kernels += own if kernel == size else [functional.pad(torch.cat(own), [(size - kernel) // 2] * 4)]
+    weight = torch.cat(kernels)
+    x = stacked(maps.expand(len(layers), *maps.shape[1:]))
+    padding = dilation * (size - 1) // 2
+    return unstacked(functional.conv2d(x, weight, None, stride, padding, dilation, groups=len(weight)), len(layers))
+
+
+def pointwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
+    """Return the 1x1 convolutions (N, C', H, W, B), of stride 1 whatever theirs is, of (1 or N, C, H, W, B)."""
+    weight = torch.cat([layer.weight for layer in layers])
+    return unstacked(functional.conv2d(stacked(maps), weight, groups=len(maps)), len(layers))
