@@ -22,6 +22,7 @@ from aca_ray.search.search import Search
 from aca_ray.space import Space
 
 BuildSearch = Callable[..., Search]
+CPU = torch.device("cpu")
 
 
 def striped_images(num_images: int, seed: int) -> ImageSet:
@@ -62,7 +63,15 @@ def search_data() -> SearchData:
 def build_search(search_data: SearchData) -> BuildSearch:
     """Return a function that builds a search with two steps per epoch."""
 
-    def build(method: SearchMethod, space: Space, *, num_epochs: int = 2, num_cells: int = 5, seed: int = 3) -> Search:
+    def build(
+        method: SearchMethod,
+        space: Space,
+        *,
+        num_epochs: int = 2,
+        num_cells: int = 5,
+        seed: int = 3,
+        device: torch.device = CPU,
+    ) -> Search:
         return Search(
             method,
             space,
@@ -71,7 +80,7 @@ def build_search(search_data: SearchData) -> BuildSearch:
             num_cells=num_cells,
             num_epochs=num_epochs,
             seed=seed,
-            device=torch.device("cpu"),
+            device=device,
             batch_size=8,
         )
 

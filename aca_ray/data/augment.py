@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from aca_ray.data.image_set import DataInfo
+from aca_ray.transfer import to_device
 
 
 def normalize(images: Tensor, info: DataInfo) -> Tensor:
@@ -21,8 +22,8 @@ def normalize(images: Tensor, info: DataInfo) -> Tensor:
         images: (N, C, H, W) uint8.
         info: gives mean and deviation of the C channels.
     """
-    mean = torch.tensor(info.mean, device=images.device).mul_(255).view(-1, 1, 1)
-    std = torch.tensor(info.std, device=images.device).mul_(255).view(-1, 1, 1)
+    mean = to_device(torch.tensor(info.mean).mul_(255), images.device).view(-1, 1, 1)
+    std = to_device(torch.tensor(info.std).mul_(255), images.device).view(-1, 1, 1)
     return images.to(torch.float32).sub(mean).div_(std)
 
 
@@ -39,7 +40,7 @@ def random_crop(images: Tensor, padding: int, generator: torch.Generator) -> Ten
     if padding == 0:
         return images
     num_images, channels, height, width = images.shape
-    offsets = torch.randint(2 * padding + 1, (2, num_images), generator=generator).to(images.device)
+    offsets = to_device(torch.randint(2 * padding + 1, (2, num_images), generator=generator), images.device)
     rows = offsets[0].view(-1, 1, 1) + torch.arange(height, device=images.device).view(1, -1, 1)
     columns = offsets[1].view(-1, 1, 1) + torch.arange(width, device=images.device).view(1, 1, -1)
     padded = pad(images, [padding] * 4)
@@ -54,7 +55,7 @@ def random_flip(images: Tensor, generator: torch.Generator) -> Tensor:
         images: (N, C, H, W) of any type.
         generator: on the CPU; gives N bits, 1 meaning mirrored.
     """
-    flipped = torch.randint(2, (len(images),), generator=generator).bool().to(images.device)
+    flipped = to_device(torch.randint(2, (len(images),), generator=generator).bool(), images.device)
     return torch.where(flipped.view(-1, 1, 1, 1), images.flip(3), images)
 
 
@@ -73,7 +74,7 @@ def cutout(images: Tensor, length: int, generator: torch.Generator) -> Tensor:
     center_columns = torch.randint(width, (num_images,), generator=generator)
     rows = _within(center_rows, length // 2, height).view(num_images, 1, height, 1)
     columns = _within(center_columns, length // 2, width).view(num_images, 1, 1, width)
-    return images.masked_fill((rows & columns).to(images.device), 0.0)
+    return images.masked_fill(to_device(rows & columns, images.device), 0.0)
 
 
 def cutout_some(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
@@ -90,7 +91,7 @@ def cutout_some(images: Tensor, probability: float, generator: torch.Generator) 
         return images
     chosen = torch.rand(len(images), generator=generator) < probability
     return torch.where(
-        chosen.to(images.device).view(-1, 1, 1, 1), cutout(images, images.shape[2] // 2, generator), images
+        to_device(chosen, images.device).view(-1, 1, 1, 1), cutout(images, images.shape[2] // 2, generator), images
     )
 
 

@@ -11,6 +11,7 @@ from aca_ray.data.augment import Augmentation, normalize
 from aca_ray.data.image_set import DataInfo, Images
 from aca_ray.data.seeds import cpu_generator
 from aca_ray.errors import ConfigError
+from aca_ray.transfer import to_device
 
 
 class Batches:
@@ -101,7 +102,7 @@ class Batches:
                 order = torch.randperm(len(self._images), generator=generator)
             else:
                 order = torch.arange(len(self._images))
-            self._order, self._order_pass = order.to(self._images.labels.device), pass_index
+            self._order, self._order_pass = to_device(order, self._images.labels.device), pass_index
         return self._order
 
 
@@ -126,7 +127,7 @@ def evaluation_batches(
     all_rows = torch.arange(len(image_set), device=image_set.labels.device)
     for start in range(0, len(image_set), batch_size):
         pixels, labels = image_set.take(all_rows[start : start + batch_size], None)
-        yield normalize(pixels.to(device), info), labels.to(device)
+        yield normalize(to_device(pixels, device), info), to_device(labels, device)
 
 
 def _check_batch_size(batch_size: int) -> None:

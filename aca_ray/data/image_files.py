@@ -13,6 +13,7 @@ from torch import Tensor
 from aca_ray.data.image_decoding import open_image
 from aca_ray.data.image_views import VIEW_SIZE, ViewDraws, draw_views, evaluation_view, training_view
 from aca_ray.errors import DataError
+from aca_ray.transfer import to_device
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ class ImageFiles:
         draws = [None] * len(rows) if generator is None else draw_views(len(rows), generator)
         with ThreadPoolExecutor(torch.get_num_threads()) as threads:
             pixels = list(threads.map(self._view, rows.tolist(), draws))
-        images = torch.stack(pixels).to(self.device).permute(0, 3, 1, 2).contiguous()
-        return images, self.labels[rows].to(self.device)
+        images = to_device(torch.stack(pixels), self.device).permute(0, 3, 1, 2).contiguous()
+        return images, to_device(self.labels[rows], self.device)
 
     def _view(self, row: int, draws: ViewDraws | None) -> Tensor:
         """Return (224, 224, 3) uint8."""

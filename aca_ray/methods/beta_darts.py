@@ -13,6 +13,7 @@ from aca_ray.methods.core import Penalty, SearchMethod
 from aca_ray.methods.settings import Bounds
 from aca_ray.methods.views import ArchState
 from aca_ray.nn.mixing import candidate_mask
+from aca_ray.transfer import to_device
 
 SCHEDULE_EPOCHS = 100  # official code: whatever the search's length
 
@@ -29,7 +30,7 @@ def beta_decay(scale: float) -> Penalty:
         total = next(iter(state.parameters.values())).new_zeros(())
         for cell_type in state.space.cell_types:
             alpha = state.parameters[f"alpha_{cell_type}"]
-            mask = candidate_mask(state.space, cell_type).to(alpha.device)
+            mask = to_device(candidate_mask(state.space, cell_type), alpha.device)
             total = total + alpha.masked_fill(~mask, -torch.inf).logsumexp(dim=1).mean()
         return scale * state.moment.epoch / SCHEDULE_EPOCHS * total
 

@@ -49,6 +49,7 @@ from aca_ray.nn.mixing import CellMixing, Mixing, candidate_mask
 from aca_ray.space.genotype import Genotype
 from aca_ray.space.spaces import Space
 from aca_ray.space.topology import CellType, Topology
+from aca_ray.transfer import to_device
 
 INITIAL_STD = 1e-3  # Liu et al. 2019, official code
 FEWEST_CELLS = 3
@@ -191,7 +192,7 @@ class SearchMethod:
             if kind not in space.cell_types:
                 return CellMixing(torch.zeros(0, 0))
             alpha = parameters[f"alpha_{kind}"]
-            operations = relax(alpha, candidate_mask(space, kind).to(alpha.device), moment)
+            operations = relax(alpha, to_device(candidate_mask(space, kind), alpha.device), moment)
             if self.relax_edges is None:
                 return CellMixing(operations)
             return CellMixing(operations, self.relax_edges(parameters[f"beta_{kind}"], space.topology))

@@ -19,6 +19,7 @@ from aca_ray.nn.mixing import Mixing, candidate_mask
 from aca_ray.space.genotype import Genotype
 from aca_ray.space.spaces import Space
 from aca_ray.space.topology import CellType
+from aca_ray.transfer import to_device
 
 
 def sigmoid_operations(alpha: Tensor, mask: Tensor, moment: Moment) -> Tensor:
@@ -29,6 +30,12 @@ def sigmoid_operations(alpha: Tensor, mask: Tensor, moment: Moment) -> Tensor:
     return alpha.sigmoid().masked_fill(~mask, 0.0)
 
 
+def _of_candidates(weights: Tensor, space: Space, kind: CellType) -> Tensor:
+    """Return the entries of (E, O) weights that stand for a candidate, one after the other."""
+    places = candidate_mask(space, kind).flatten().nonzero().squeeze(1)
+    return weights.flatten().index_select(0, to_device(places, weights.device))
+
+
 def zero_one_loss(weight: float) -> Penalty:
     """Return the penalty -weight * mean (s - 0.5)^2 over the mixing weights s of all real candidates of both cells.
 
@@ -37,7 +44,7 @@ def zero_one_loss(weight: float) -> Penalty:
 
     def penalty(state: ArchState) -> Tensor:
         space = state.space
-        values = [state.mixing.cell(kind).operations[candidate_mask(space, kind)] for kind in space.cell_types]
+        values = [_of_candidates(state.mixing.cell(kind).operations, space, kind) for kind in space.cell_types]
         return -weight * (torch.cat(values) - 0.5).square().mean()
 
     return penalty

@@ -28,7 +28,7 @@ def temperature(moment: Moment) -> float:
 def hard_gumbel_softmax(alpha: Tensor, mask: Tensor, moment: Moment) -> Tensor:
     """Return one drawn candidate per edge: exactly one-hot rows with the gradient of the relaxed draw.
 
-    A draw with an infinite or undefined entry is repeated.
+    An exponential variate of 0 counts as the smallest normal number; the official code repeats the whole draw.
 
     Args:
         alpha: (E, O) logits.
@@ -37,16 +37,10 @@ def hard_gumbel_softmax(alpha: Tensor, mask: Tensor, moment: Moment) -> Tensor:
 
     Source: Dong & Yang 2019 (GDAS), and its official code.
     """
-    gumbel = _gumbel_like(alpha)
-    while not bool(gumbel.isfinite().all()):
-        gumbel = _gumbel_like(alpha)
+    gumbel = -torch.empty_like(alpha).exponential_().clamp_min(torch.finfo(alpha.dtype).tiny).log()
     relaxed = masked_softmax((alpha + gumbel) / temperature(moment), mask)
     drawn = torch.zeros_like(relaxed).scatter(1, relaxed.argmax(dim=1, keepdim=True), 1.0)
     return drawn + (relaxed - relaxed.detach())  # the difference is exactly 0, so that the rows stay one-hot
-
-
-def _gumbel_like(alpha: Tensor) -> Tensor:
-    return -torch.empty_like(alpha).exponential_().log()
 
 
 METHOD = SearchMethod(

@@ -20,6 +20,7 @@ from aca_ray.nn.sampled import SampledEdge
 from aca_ray.space.candidates import NONE, PARAMETRIC, SKIP
 from aca_ray.space.spaces import Space
 from aca_ray.space.topology import CellType
+from aca_ray.transfer import to_device
 
 # All from the official code.
 OPEN_GATES = 2
@@ -81,7 +82,7 @@ def _open_mean(state: ArchState, cell_type: CellType, group: str, dim: int | Non
     """Return the mean of P(gate > 0) over a group's open gates, 0 without any, and their number."""
     probabilities = open_probability(state.parameters[f"alpha_{cell_type}"], temperature(state.moment))
     is_open = state.mixing.cell(cell_type).operations.detach() != 0.0
-    counted = is_open & _members(state.space, cell_type, group).to(is_open.device)
+    counted = is_open & to_device(_members(state.space, cell_type, group), is_open.device)
     counts = counted.sum(dim=dim)
     return (probabilities * counted).sum(dim=dim) / counts.clamp(min=1), counts
 

@@ -36,6 +36,7 @@ class SearchCell(Cell):
             )
             for names, edge in zip(space.candidates(self.cell_type), self.topology.edges, strict=True)
         )
+        self.reads_values = any(getattr(edge, "reads_values", False) for edge in self.edges)
         nodes = range(self.topology.num_inputs + self.topology.num_nodes)
         self.incoming = tuple(self.topology.incoming(node) for node in nodes)
         self.outgoing = tuple(
@@ -48,13 +49,15 @@ class SearchCell(Cell):
         states = self.inputs(before, previous)
         edge_scales = None if mixing.edges is None else mixing.edges.unbind()
         rows = mixing.operations.unbind()
+        values = mixing.values if self.reads_values else None
         joint: dict[int, JointOutputs | None] = {}
         for incoming, outgoing in zip(self.incoming, self.outgoing, strict=True):
             total: Tensor | None = None
             for index in incoming:
                 source = states[self.topology.edges[index].source]
                 watch = None if observe is None else (lambda seen, index=index: observe(index, seen))
-                term = self.edges[index](source, rows[index], watch, joint[index])
+                ready = {"joint": joint[index]} if values is None else {"values": values[index]}
+                term = self.edges[index](source, rows[index], watch, **ready)
                 total = plus(total, term, None if edge_scales is None else edge_scales[index])
             if total is not None:  # the first states are the cell's inputs and have no incoming edges
                 groups = cast(SearchEdge, self.edges[incoming[0]]).groups

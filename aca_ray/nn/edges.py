@@ -34,6 +34,9 @@ Observer = Callable[[EdgeObservation], None]
 class SearchEdge(Protocol):
     """A module that computes an edge.
 
+    One that looks at the values of its weights says `reads_values = True`, and is called with the (O,) numbers as
+    `values` in the place of `joint`, so that the device is waited for once in a pass and not at every edge.
+
     Attributes:
         candidates: the operations whose channels are ranked.
         joins: whether the candidates read just the first `candidates.channels` channels of the state, all of them in

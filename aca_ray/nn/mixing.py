@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -17,13 +18,18 @@ class CellMixing:
 
     Attributes:
         operations: (E, O) weight of every candidate on every edge, in column order; entries beyond an edge's own number
-        of
-            candidates are not read.
+            of candidates are not read.
         edges: (E,) weight of every edge in the sum of its target node, or None for a plain sum.
     """
 
     operations: Tensor
     edges: Tensor | None = None
+
+    @cached_property
+    def values(self) -> list[list[float]]:
+        """The operations' weights as numbers; to ask for them waits for the device, once."""
+        found: list[list[float]] = self.operations.tolist()
+        return found
 
     def detach(self) -> CellMixing:
         """Return the same weights outside the autograd graph."""

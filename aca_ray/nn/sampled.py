@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from aca_ray.nn.edges import CandidateSum, EdgeObservation, Observer
-from aca_ray.nn.joint import JointOutputs
 
 
 class SampledEdge(nn.Module):
@@ -17,6 +18,7 @@ class SampledEdge(nn.Module):
     """
 
     joins = packs = False
+    reads_values = True
     groups = 1
 
     def __init__(self, names: tuple[str, ...], channels: int, stride: int) -> None:
@@ -24,9 +26,9 @@ class SampledEdge(nn.Module):
         self.candidates = CandidateSum(names, channels, stride)
 
     def forward(
-        self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
+        self, x: Tensor, weights: Tensor, observe: Observer | None = None, *, values: Sequence[float] | None = None
     ) -> Tensor:
-        values, columns = weights.tolist(), self.candidates.columns
+        values, columns = weights.tolist() if values is None else values, self.candidates.columns
         outputs = {
             name: operation(x)
             for name, operation in self.candidates.operations.items()
@@ -48,6 +50,7 @@ class SampledEdgeWithScalars(nn.Module):
     """
 
     joins = packs = False
+    reads_values = True
     groups = 1
 
     def __init__(self, names: tuple[str, ...], channels: int, stride: int) -> None:
@@ -60,6 +63,6 @@ class SampledEdgeWithScalars(nn.Module):
         return self.sampled.candidates
 
     def forward(
-        self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
+        self, x: Tensor, weights: Tensor, observe: Observer | None = None, *, values: Sequence[float] | None = None
     ) -> Tensor:
-        return self.sampled(x, weights, observe) + weights.where(weights == 0.0, 0.0).sum()
+        return self.sampled(x, weights, observe, values=values) + weights.where(weights == 0.0, 0.0).sum()

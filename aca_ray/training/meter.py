@@ -19,7 +19,7 @@ class Meter:
         """Add a batch with its mean loss."""
         num_images = len(labels)
         correct = (logits.detach().argmax(dim=1) == labels).sum()
-        batch = torch.stack((loss.detach().double() * num_images, correct.double(), correct.new_tensor(num_images)))
+        batch = torch.stack((loss.detach().double() * num_images, correct.double(), correct.new_full((), num_images)))
         self.sums += batch
 
     def read(self) -> tuple[float, float]:

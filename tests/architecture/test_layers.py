@@ -22,13 +22,14 @@ ROOT = Path(aca_ray.__file__).parent
 # Adding to a row is a decision about the architecture.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "transfer": set(),
     "space": {"errors"},
     "storage": {"errors", "space"},
     "config": {"errors", "space"},
     "nn": {"errors", "space"},
-    "data": {"errors"},
+    "data": {"errors", "transfer"},
     "training": {"errors"},
-    "methods": {"errors", "space", "nn", "training"},
+    "methods": {"errors", "transfer", "space", "nn", "training"},
     "search": {"errors", "space", "nn", "data", "training", "methods"},
     "channels": {"errors", "space", "storage", "nn", "data"},
     "evaluation": {"errors", "space", "nn", "data", "training"},

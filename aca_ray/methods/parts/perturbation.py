@@ -87,9 +87,9 @@ def worst_neighbor(radius: Callable[[Moment], float]) -> Callable[[WeightStep], 
                 near = raised.clamp(start[kind] - eps, start[kind] + eps)
                 rows[kind] = onto_simplex(near, start[kind] > 0.0)
         with torch.no_grad():
-            is_worse = bool(loss(rows) >= loss(start))
+            is_worse = loss(rows) >= loss(start)
         step.network.train()
-        return _with(center, rows) if is_worse else center
+        return _with(center, {kind: torch.where(is_worse, row, start[kind]) for kind, row in rows.items()})
 
     return weight_mixing
 
