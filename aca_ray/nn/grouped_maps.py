@@ -9,13 +9,13 @@ Source: ours.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from aca_ray.nn.maps import stacked, unstacked
+from aca_ray.nn.runs import runs
 
 
 def depthwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
@@ -26,7 +26,7 @@ def depthwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
     stride, dilation = layers[0].stride[0], layers[0].dilation[0]
     size = max(layer.kernel_size[0] for layer in layers)
     kernels: list[Tensor] = []
-    for kernel, group in groupby(layers, lambda layer: layer.kernel_size[0]):
+    for kernel, group in runs(layers, lambda layer: layer.kernel_size[0]):
         own = [layer.weight for layer in group]
         kernels += own if kernel == size else [functional.pad(torch.cat(own), [(size - kernel) // 2] * 4)]
     weight = torch.cat(kernels)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cached_property
-from itertools import groupby
 from typing import NamedTuple
 
 import torch
@@ -17,6 +16,7 @@ from aca_ray.nn.edges import CandidateSum, plus
 from aca_ray.nn.joint import JointOperation, JointOutputs
 from aca_ray.nn.large_maps import VECTOR
 from aca_ray.nn.maps import as_maps, as_state, as_states, is_small, on_cpu, stacked, unstacked
+from aca_ray.nn.runs import runs
 
 
 def joint_outputs(
@@ -171,11 +171,11 @@ def _by_vectors(state: Tensor) -> Callable[[_Member], Hashable]:
     return lambda own: (own.name, 0 if own.operation.is_constant else own.edge // per_vector)
 
 
-def _sums_of_names(group: Sequence[_Member], maps: Tensor) -> Iterator[tuple[tuple[int, ...], Tensor]]:
-    """Yield sums over candidates of different names, (E', C, H, W, B) of as many edges, and which edges these are."""
-    of_names = [tuple(member.edge for member in own) for _, own in groupby(group, lambda member: member.name)]
+def _sums_of_names(group: Sequence[_Member], maps: Tensor) -> list[tuple[tuple[int, ...], Tensor]]:
+    """Return sums over candidates of different names, (E', C, H, W, B) of as many edges, and which edges these are."""
+    of_names = [tuple(member.edge for member in own) for _, own in runs(group, lambda member: member.name)]
     if len(of_names) > 1 and len(set(of_names)) == 1:
         # Summed in the order of memory, since sums are laid out in the order of the axes.
         maps = unstacked(stacked(maps).unflatten(1, (len(of_names), -1)).sum(dim=1), len(of_names[0]))
         of_names = of_names[:1]
-    yield from zip(of_names, maps.split([len(edges) for edges in of_names]), strict=True)
+    return list(zip(of_names, maps.split([len(edges) for edges in of_names]), strict=True))

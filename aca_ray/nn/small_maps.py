@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from itertools import groupby
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from aca_ray.nn.runs import runs
 
 
 def depthwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
@@ -33,7 +34,7 @@ def depthwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
         [
             torch.stack([layer.weight.flatten(1) for layer in group], dim=axis)
             @ _placement(*geometry, height, width, maps.dtype)
-            for geometry, group in groupby(layers, _geometry)
+            for geometry, group in runs(layers, _geometry)
         ],
         dim=axis,
     ).view(num_maps * channels, -1, height * width)
