@@ -71,6 +71,7 @@ def build_search(search_data: SearchData) -> BuildSearch:
         num_cells: int = 5,
         seed: int = 3,
         device: torch.device = CPU,
+        precision: torch.dtype = torch.float32,
     ) -> Search:
         return Search(
             method,
@@ -82,6 +83,7 @@ def build_search(search_data: SearchData) -> BuildSearch:
             seed=seed,
             device=device,
             batch_size=8,
+            precision=precision,
         )
 
     return build

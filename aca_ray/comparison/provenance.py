@@ -51,6 +51,8 @@ def _facts(trials: Sequence[TrialRow]) -> Iterable[tuple[str, str]]:
         yield f"splits of {data}", _splits(own)
     yield "search seeds", _numbers(trial.seed for trial in searches)
     yield "retraining seeds", _numbers(trial.retrain_seed for trial in retrainings)
+    if searches:
+        yield "precision of searches", _shared(trial.precision for trial in searches)
     yield "devices", _shared(trial.device for trial in trials)
     yield "hosts", _shared(trial.host for trial in trials)
     yield "threads", _shared(trial.threads for trial in trials)

@@ -115,6 +115,8 @@ class _Reading:
         setting = {"batch_size": trial.values.get("batch_size"), **_data_and_network(trial)}
         if trial.values.get("data_pruning") is not None:
             setting["data_pruning"] = trial.text("data_pruning")
+        if trial.values.get("precision") is not None:
+            setting["precision"] = trial.text("precision")
         search = record.text("fingerprint")
         common: dict[str, Any] = {
             "sweep": self.sweep,
@@ -300,6 +302,7 @@ def _trial_row(sweep: str, record: Fields) -> TrialRow:
         seed=trial.integer("seed"),
         retrain_seed=trial.optional_integer("retrain_seed"),
         num_epochs=record.optional_integer("num_epochs"),
+        precision=(trial.optional_text("precision") or "float32") if record.text("kind") == "search" else None,
         device=_device(record),
         host=(record.optional_text("process") or "").rpartition(":")[0] or None,
         threads=record.optional_integer("threads"),

@@ -191,6 +191,7 @@ class TrialRow:
         retrain_seed: None for a search; so is protocol.
         epochs: number of search epochs behind it.
         num_epochs: number of epochs of the trial itself.
+        precision: of a search's passes, `float32` or `bfloat16`; None for a retraining.
         device: name of the processor or GPU; None where unknown, as all below.
         host: the machine that ran it last.
         threads: torch threads.
@@ -213,6 +214,7 @@ class TrialRow:
     seed: int
     retrain_seed: int | None
     num_epochs: int | None
+    precision: str | None
     device: str | None
     host: str | None
     threads: int | None

@@ -25,6 +25,7 @@ from pydantic import (
 from aca_ray.errors import unknown_name
 
 Skip = Literal["searched", "allocated"]
+Precision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,8 @@ class ExperimentSpec(_Frozen):
     network: NetworkSpec = NetworkSpec()
     batch_size: Annotated[int, Field(ge=2, strict=True)] | None = None
     """Images per search step; null takes each method's own."""
+    precision: Precision = "float32"
+    """Of the supernet's passes while it is searched (bfloat16 by autocast); all that is kept or follows is float32."""
     data_pruning: PrunerName | None = None
     """Leaves images out of every search while it runs; null uses all."""
     ranking: RankerName | None = None

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from aca_ray.config.fingerprint import SHORT_DIGITS, fingerprint
-from aca_ray.config.schema import ExperimentSpec, Skip
+from aca_ray.config.schema import ExperimentSpec, Precision, Skip
 
 FINGERPRINT_VERSION = 1  # raised whenever the same trial would give another result
 
@@ -52,6 +52,7 @@ class SearchTrial(_Identified):
         batch_size: images per step, or None for the method's own.
         milestones: epochs, ascending, whose checkpoints are kept and compared; the last is the final epoch.
         data_pruning: name of what leaves images out, or None to use all.
+        precision: of the supernet's passes.
     """
 
     kind: ClassVar[Kind] = "search"
@@ -66,11 +67,14 @@ class SearchTrial(_Identified):
     batch_size: int | None
     milestones: tuple[int, ...]
     data_pruning: str | None = None
+    precision: Precision = "float32"
 
     def to_json(self) -> dict[str, Any]:
         value = {**asdict(self), "data": dict(self.data), "milestones": list(self.milestones)}
         if self.data_pruning is None:
             del value["data_pruning"]
+        if self.precision == "float32":
+            del value["precision"]
         return value
 
     @staticmethod
@@ -125,7 +129,7 @@ class EvaluationTrial(_Identified):
         table: Mapping[str, str] | None = None,
     ) -> EvaluationTrial:
         """Return the evaluation of a search's result."""
-        own = {"batch_size", "milestones", "data_pruning"}
+        own = {"batch_size", "milestones", "data_pruning", "precision"}
         shared = {f.name: getattr(search, f.name) for f in fields(search) if f.name not in own}
         return EvaluationTrial(
             search=search.fingerprint,
@@ -182,6 +186,7 @@ def search_trials(experiment: ExperimentSpec) -> tuple[SearchTrial, ...]:
             batch_size=experiment.batch_size,
             milestones=tuple(budget for budget in budgets if budget <= epochs),
             data_pruning=experiment.data_pruning,
+            precision=experiment.precision,
         )
         for epochs, method, space, data, seed, skip in itertools.product(
             reversed(budgets), experiment.methods, experiment.spaces, experiment.data, experiment.seeds, experiment.skip

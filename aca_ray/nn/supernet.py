@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from aca_ray.nn.cell import SearchCell
@@ -37,6 +38,8 @@ class Supernet(nn.Module):
         num_classes: width of the last layer.
         in_channels: channels of the images.
         scale: stem for images of about their size.
+        precision: torch.float32 leaves passes in the precision of the weights; torch.bfloat16 runs them under autocast,
+            and weights, statistics and logits stay float32. No part of the state.
 
     Source: Liu et al. 2019 (DARTS), section 3.1.1, and Dong & Yang 2020 (NAS-Bench-201), and their official codes.
     """
@@ -51,8 +54,10 @@ class Supernet(nn.Module):
         in_channels: int = 3,
         build_edge: EdgeBuilder = FullEdge,
         scale: ImageScale = CIFAR_SCALE,
+        precision: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
+        self.precision = precision
         self.strength = 0.0
         self.space = space
         skeleton = SKELETONS[space.topology.num_inputs]
@@ -68,6 +73,11 @@ class Supernet(nn.Module):
         out_channels = cast(Cell, self.cells[-1]).out_channels
         self.head = skeleton.head(out_channels)
         self.classifier = nn.Linear(out_channels, num_classes)
+
+    @property
+    def packs(self) -> bool:
+        """Whether passes can be computed together: torch.func.vmap has batch norms of one precision alone."""
+        return self.precision == torch.float32
 
     def set_strength(self, strength: float) -> None:
         """Set the strength of everything scheduled in the edges."""
@@ -91,6 +101,13 @@ class Supernet(nn.Module):
 
     def compute(self, images: Tensor, mixing: Mixing, observe: SupernetObserver | None = None) -> Tensor:
         """Return what `forward` does, whoever else computes passes."""
+        if self.precision == torch.float32:
+            return self._logits(images, mixing, observe)
+        with torch.autocast(images.device.type, self.precision):
+            logits = self._logits(images, mixing, observe)
+        return logits.float()
+
+    def _logits(self, images: Tensor, mixing: Mixing, observe: SupernetObserver | None) -> Tensor:
         with updated_at_the_end():
             before, previous = self.stem(laid_out(images))
             for index, cell in enumerate(self.cells):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,8 @@ def allocate_milestone(
     start = time.perf_counter()
     trial = SearchTrial.from_json(header["trial"])
     data = search_data(trial.data, base)
-    search = build_search(trial, data, device)
+    # What is computed after a search is exact, whatever the search was.
+    search = build_search(replace(trial, precision="float32"), data, device)
     search.load_state_dict(state["work"])
     mixing, genotype = search.mixing(), search.genotype()
     scores = rank_channels(

@@ -41,7 +41,10 @@ class Sweep:
 
 def experiment_fingerprint(spec: SweepSpec) -> str:
     """Return the identity of what a spec asks for, wherever it runs."""
-    return fingerprint({"kind": "sweep", "experiment": spec.experiment.model_dump(mode="json")})
+    experiment = spec.experiment.model_dump(mode="json")
+    if experiment["precision"] == "float32":  # all there was when the first sweeps got theirs
+        del experiment["precision"]
+    return fingerprint({"kind": "sweep", "experiment": experiment})
 
 
 def storage_folder(spec: SweepSpec) -> StoragePath:

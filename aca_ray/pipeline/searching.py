@@ -38,6 +38,7 @@ def build_search(trial: SearchTrial, data: SearchData, device: torch.device) -> 
         seed=trial.seed,
         device=device,
         batch_size=trial.batch_size,
+        precision=getattr(torch, trial.precision),
         pruner=None if trial.data_pruning is None else DATA_PRUNERS[trial.data_pruning](data),
     )
 

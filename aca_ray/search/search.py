@@ -65,6 +65,7 @@ class Search:
         seed: decides initial weights, architecture parameters, data order and augmentation.
         device: where everything lives.
         batch_size: images per step, or None for the method's own.
+        precision: of the supernet's passes, whoever asks for them; all else is float32.
         pruner: decides which images are still used; None uses all.
 
     Attributes:
@@ -89,11 +90,13 @@ class Search:
         seed: int,
         device: torch.device,
         batch_size: int | None = None,
+        precision: torch.dtype = torch.float32,
         pruner: DataPruner | None = None,
     ) -> None:
         self.method, self.space, self.data, self.device = method, space, data, device
         self.num_epochs, self.batch_size = num_epochs, batch_size or method.recipe.batch_size
         self._seed, self._channels, self._num_cells, self._pruner = seed, channels, num_cells, pruner
+        self._precision = precision
         self._stages = method.stages(space)
         self._stages_begun = self.clock = self._step = self._epoch = 0
         self._make_batches()
@@ -339,6 +342,7 @@ class Search:
             in_channels=info.channels,
             build_edge=self.method.edge_builder(space, stage),
             scale=scale_of_images(info.height, info.width),
+            precision=self._precision,
         ).to(self.device)
 
     def _set_architecture(self, values: Mapping[str, Tensor]) -> None:

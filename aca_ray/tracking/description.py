@@ -46,6 +46,9 @@ def run_tags(record: Record) -> dict[str, str]:
     if trial.get("data_pruning") is not None:
         tags["aca.data_pruning"] = trial["data_pruning"]
         group.append(trial["data_pruning"])
+    if trial.get("precision") is not None:
+        tags["aca.precision"] = trial["precision"]
+        group.append(trial["precision"])
     if record["kind"] == "evaluation":
         tags |= {
             "aca.search": trial["search"],

@@ -46,6 +46,17 @@ def test_sweeps_that_share_something_are_compared(evaluation_row: Build) -> None
     assert [group.group.protocol for group in comparison.groups] == ["long", "tiny"]
 
 
+def test_searches_in_bfloat16_are_never_pooled_with_others(sweep_folder: SweepFolder) -> None:
+    for seed, precision in enumerate((*[{}] * 3, *[{"precision": "bfloat16"}] * 2)):
+        sweep_folder.evaluation(sweep_folder.search(seed=seed, **precision), 0.9, seed=seed)
+    comparison = compare(read_sweep(sweep_folder.path), "sign")
+    assert len(comparison.groups) == 2
+    (note,) = (note for note in comparison.notes if "not pooled, because the settings differ: " in note)
+    assert '"precision":"bfloat16"' in note
+    facts = {row.topic: row.value for row in comparison.provenance}
+    assert facts["precision of searches"] == "differs: float32 (3 trials), bfloat16 (2 trials)"
+
+
 def test_a_third_sweep_that_shares_nothing_is_named(evaluation_row: Build) -> None:
     sweeps = [_sweep(evaluation_row(0.8, seed=index, sweep=f"s{index}")) for index in range(2)]
     with pytest.raises(ConfigError) as caught:

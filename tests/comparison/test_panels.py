@@ -160,6 +160,7 @@ def test_provenance_names_what_differs(sweep_folder: SweepFolder) -> None:
     assert facts["data digits"] == f'source sklearn; digest {"d" * 64}; options {{"valid_share":0.5}}'
     assert "training images in searches (search_train and search_valid): 1437" in facts["splits of digits"]
     assert (facts["search seeds"], facts["retraining seeds"]) == ("0", "0, 1")
+    assert facts["precision of searches"] == "float32"
     assert facts["devices"] == "differs: GPU A (2 trials), CPU X (1 trials)"
     assert (facts["hosts"], facts["threads"]) == ("node1", "differs: 1 (2 trials), 4 (1 trials)")
     assert "trials differ in 2 kinds of devices and thread counts" in facts["determinism"]

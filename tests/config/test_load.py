@@ -94,6 +94,12 @@ AT_LEAST = "input should be greater than or equal to"
         ("experiment__network", {"cell": 5}, "experiment.network.cell: unknown key 'cell'. Did you mean cells?"),
         ("experiment__batch_size", 1, f"experiment.batch_size: {AT_LEAST} 2, found 1"),
         ("experiment__batch_size", 8.5, "experiment.batch_size: input should be a valid integer"),
+        (
+            "experiment__precision",
+            "float16",
+            "experiment.precision: input should be 'float32' or 'bfloat16', found 'float16'",
+        ),
+        ("experiment__precision", None, "experiment.precision: input should be 'float32' or 'bfloat16', found None"),
         ("experiment__ranking", "tailor", "experiment.ranking: unknown ranker 'tailor'. Did you mean taylor?"),
         (
             "experiment__allocation",

@@ -18,6 +18,7 @@ def test_defaults(parse_changed: Callable[..., SweepSpec]) -> None:
     assert experiment.skip == ("searched", "allocated")
     assert experiment.spaces == ("darts",)
     assert (experiment.network.channels, experiment.network.cells) == (16, 8)
+    assert experiment.precision == "float32"
     assert (experiment.batch_size, experiment.ranking, experiment.allocation) == (None, None, None)
     assert experiment.evaluation.protocol == "cifar"
     assert (experiment.evaluation.retrain_seeds, experiment.evaluation.controls) == ((0,), ())

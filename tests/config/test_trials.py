@@ -45,11 +45,23 @@ PINNED = {
     "evaluation": "27b65b20045b43f121dc1f181f18e7f1dbefcac925077a9973b50ea49e7385fd",
     "retraining": "11bc92e632d3a92f7250467f1623891e2a2d8a869890b6f06b0008ebb9120b8a",
 }
+PINNED_SWEEP = "38fd782901502d298e568b8553d5134464efe0e6a98fde7cc16044f0827fcdba"
+PINNED_SEARCHES = [
+    "64d1f9b68c3420b243ac050dd795010413ca054563c1abe469a638f790219817",
+    "c4f7bd9023e2f4c3ddfa9d5c66dac016e6da14ed32ad559ac40448da89162dbb",
+]
 
 
 def test_fingerprints_of_yesterday() -> None:
     found = {"search": SEARCH, "evaluation": EVALUATION, "retraining": RETRAINING}
     assert {name: trial.fingerprint for name, trial in found.items()} == PINNED
+
+
+@pytest.mark.parametrize("written", [{}, {"experiment__precision": "float32"}], ids=["left out", "float32"])
+def test_sweep_of_yesterday(parse_changed: Callable[..., SweepSpec], written: dict[str, Any]) -> None:
+    spec = parse_changed(**written)
+    assert experiment_fingerprint(spec) == PINNED_SWEEP
+    assert [trial.fingerprint for trial in search_trials(spec.experiment)] == PINNED_SEARCHES
 
 
 def test_fingerprint_is_the_hash_of_the_canonical_text() -> None:
@@ -81,6 +93,7 @@ OTHER: dict[str, Any] = {
     "batch_size": 16,
     "milestones": (8,),
     "data_pruning": "bdp",
+    "precision": "bfloat16",
     "search": "f" * 64,
     "protocol": "cifar",
     "retrain_seed": 2,
@@ -123,6 +136,7 @@ EXPERIMENT_CHANGES: dict[str, Any] = {
     "network": {"channels": 4},
     "network__cells": 5,
     "batch_size": 32,
+    "precision": "bfloat16",
     "ranking": "fisher",
     "allocation": "otsu",
     "evaluation": {"protocol": "small"},

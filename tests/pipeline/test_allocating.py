@@ -18,7 +18,7 @@ from aca_ray.pipeline.allocating import allocate_milestone
 from aca_ray.pipeline.layout import milestone_path, plan_path
 from aca_ray.pipeline.ranking_orders import ranking_orders
 from aca_ray.space import ChannelPlan, Genotype
-from aca_ray.storage import read_json, write_checkpoint
+from aca_ray.storage import read_checkpoint, read_json, write_checkpoint
 
 Allocate = Callable[..., dict[str, Any]]
 RULES = ("sign", "uniform", "all")
@@ -105,6 +105,18 @@ def test_bit_for_bit_the_same_elsewhere(folder: Path, allocate: Allocate, tmp_pa
     expected = read_json(folder / "allocation.json")
     del summary["seconds"], expected["seconds"]
     assert json.loads(json.dumps(summary)) == expected
+
+
+def test_a_search_in_bfloat16_is_ranked_in_float32(
+    folder: Path, searched: Path, allocate: Allocate, tmp_path: Path
+) -> None:
+    header, state = read_checkpoint(milestone_path(searched, 2))
+    rounded = {**header, "trial": {**header["trial"], "precision": "bfloat16"}}
+    path = tmp_path / "rounded.ckpt"
+    write_checkpoint(path, rounded, state)
+    allocate(tmp_path / "out", checkpoint=path)
+    found, expected = (ChannelScores.read_parquet(of / "scores.parquet") for of in (tmp_path / "out", folder))
+    assert found == expected
 
 
 def test_interrupted_before_the_summary_it_is_answered_anew(folder: Path, allocate: Allocate, tmp_path: Path) -> None:

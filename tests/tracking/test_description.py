@@ -26,6 +26,8 @@ def test_groups_join_all_but_the_seeds(
     record = search_record(0)
     pruned = run_tags({**record, "trial": {**record["trial"], "data_pruning": "bdp"}})
     assert (pruned["aca.data_pruning"], pruned["aca.group"]) == ("bdp", f"{groups[0]}/bdp")
+    rounded = run_tags({**record, "trial": {**record["trial"], "precision": "bfloat16"}})
+    assert (rounded["aca.precision"], rounded["aca.group"]) == ("bfloat16", f"{groups[0]}/bfloat16")
 
 
 def test_params_are_flat_text() -> None:

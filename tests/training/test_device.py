@@ -15,6 +15,19 @@ def test_without_a_grant_there_is_no_gpu() -> None:
     assert select_device(False) == torch.device("cpu")
 
 
+def test_nothing_computes_in_tf32_on_a_gpu() -> None:
+    backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [backend.allow_tf32 for backend in backends]
+    try:
+        for backend in backends:
+            backend.allow_tf32 = True
+        select_device(1)
+        assert not any(backend.allow_tf32 for backend in backends)
+    finally:
+        for backend, allowed in zip(backends, before, strict=True):
+            backend.allow_tf32 = allowed
+
+
 @needs_gpu
 def test_a_share_of_a_gpu_is_a_share_of_its_memory() -> None:
     total = torch.cuda.get_device_properties(0).total_memory
