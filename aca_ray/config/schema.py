@@ -112,6 +112,12 @@ def _storage(value: str, info: ValidationInfo) -> str:
     return value
 
 
+def _pack(value: Any) -> Any:
+    if value == "auto" or (type(value) is int and value >= 1):
+        return value
+    raise ProblemError([f"{PLACE}: must be an integer of at least 1, or auto; found {value!r}"])
+
+
 MethodLabel = Annotated[str, BeforeValidator(_method)]
 SpaceName = Annotated[str, AfterValidator(_known("space"))]
 RankerName = Annotated[str, AfterValidator(_known("ranker"))]
@@ -242,8 +248,11 @@ class RuntimeSpec(_Frozen):
     """GPUs, or a share of one, of a trial; a trial can allocate no more than its share of the GPU's memory."""
     accelerator_type: Annotated[str, Field(min_length=1)] | None = None
     """Accelerator that a trial needs, as Ray calls it (H100, A100, ...); null takes any node."""
-    pack: Annotated[int, Field(ge=1, strict=True)] = 1
-    """Searches that differ in nothing but their seed which one process computes together; equal but for rounding."""
+    pack: Annotated[int | Literal["auto"], BeforeValidator(_pack)] = 1
+    """Searches that differ in nothing but their seed which one process computes together; equal but for rounding.
+
+    `auto` takes as many as fit into the trial's GPU, or its share, by a measurement; on a CPU one.
+    """
     max_concurrent: Annotated[int, Field(ge=1, strict=True)] | None = None
     """Trials at once; null lets the resources decide."""
     max_failures: Annotated[int, Field(ge=0, strict=True)] = 3

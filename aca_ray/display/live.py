@@ -52,7 +52,10 @@ class LiveView:
 
     def note(self, folder: StoragePath, text: str) -> None:
         """Say something about a trial that stays on the screen."""
-        line = f"{self._lines[folder].order.trial.short}: {text}"
+        self.say(f"{self._lines[folder].order.trial.short}: {text}")
+
+    def say(self, line: str) -> None:
+        """Say something that stays on the screen."""
         if self._in_place:
             up = _UP.format(self._drawn) if self._drawn else ""
             self._stream.write(f"{up}\r{_CLEAR_DOWN}{line}\n")

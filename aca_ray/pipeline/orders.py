@@ -107,13 +107,22 @@ def search_orders(sweep: Sweep) -> tuple[SearchOrder, ...]:
     )
 
 
-def packed_orders(orders: Sequence[Order], size: int) -> list[tuple[Order, ...]]:
-    """Return orders in groups that one process carries out: at most `size` searches that differ just in their seed."""
-    groups: dict[object, list[Order]] = {}
+def alike_orders(orders: Sequence[Order]) -> list[list[Order]]:
+    """Return orders in groups of searches that differ just in their seed; a retraining is a group of its own."""
+    groups: dict[str, list[Order]] = {}
     for order in orders:
         alike = replace(order.trial, seed=0) if isinstance(order, SearchOrder) else order.trial
         groups.setdefault(alike.fingerprint, []).append(order)
-    return [tuple(group[start : start + size]) for group in groups.values() for start in range(0, len(group), size)]
+    return list(groups.values())
+
+
+def packed_orders(groups: Sequence[Sequence[Order]], sizes: Sequence[int]) -> list[tuple[Order, ...]]:
+    """Return orders in groups that one process carries out: at most so many, by alike group."""
+    return [
+        tuple(group[start : start + size])
+        for group, size in zip(groups, sizes, strict=True)
+        for start in range(0, len(group), size)
+    ]
 
 
 def evaluation_orders(sweep: Sweep, search: SearchOrder) -> tuple[EvaluationOrder, ...]:

@@ -21,6 +21,7 @@ from aca_ray.pipeline.orders import (
     EvaluationOrder,
     Order,
     SearchOrder,
+    alike_orders,
     all_orders,
     allocation_of,
     evaluation_orders,
@@ -37,6 +38,7 @@ from aca_ray.sweep.actor import TrialActor
 from aca_ray.sweep.cluster import cluster_address, ray_session, tune
 from aca_ray.sweep.comparing import Comparisons
 from aca_ray.sweep.nodes import live_nodes, require_shared
+from aca_ray.sweep.packing import automatic_sizes
 from aca_ray.sweep.preemption import Preemption
 from aca_ray.sweep.ranking import RankingTasks
 from aca_ray.sweep.reporter import Reporter
@@ -215,7 +217,7 @@ class _Driver:
         config = {
             # As text: of everything else Tune makes copies of all orders for every order.
             "orders": tune.grid_search(
-                [json.dumps([order.to_json() for order in group]) for group in packed_orders(todo, runtime.pack)]
+                [json.dumps([order.to_json() for order in group]) for group in self._packed(todo)]
             ),
             "threads": runtime.cpus_per_trial,
             "gpus": runtime.gpus_per_trial,
@@ -248,6 +250,12 @@ class _Driver:
                 callbacks=[_Watch(saw, died, turn)],
                 verbose=0,
             )
+
+    def _packed(self, orders: Sequence[Order]) -> list[tuple[Order, ...]]:
+        """Return orders in groups that one process carries out."""
+        groups, pack = alike_orders(orders), self.runtime.pack
+        sizes = [pack] * len(groups) if isinstance(pack, int) else automatic_sizes(groups, self.runtime, self.view.say)
+        return packed_orders(groups, sizes)
 
     def _give_up(self, orders: str) -> None:
         tries = self.runtime.max_failures + 1

@@ -1,6 +1,6 @@
 """What searching and retraining share: the resumable epoch loop, its meters, schedules and random states."""
 
-from aca_ray.training.device import device_name, peak_memory_bytes, select_device
+from aca_ray.training.device import device_name, free_gpu_bytes, peak_memory_bytes, select_device
 from aca_ray.training.loop import EpochLoop, EpochReport, EpochWork
 from aca_ray.training.meter import Meter, evaluate_network
 from aca_ray.training.schedule import cosine, set_learning_rate
@@ -13,6 +13,7 @@ __all__ = [
     "cosine",
     "device_name",
     "evaluate_network",
+    "free_gpu_bytes",
     "peak_memory_bytes",
     "select_device",
     "set_learning_rate",

@@ -42,6 +42,12 @@ def device_name(device: torch.device) -> str:
     return found[1] if found else platform.processor() or platform.machine()
 
 
+def free_gpu_bytes() -> int:
+    """Return what this process, which has allocated nothing so far, can allocate on its GPU, or on its share of one."""
+    free, total = torch.cuda.mem_get_info()
+    return min(free, int(total * torch.cuda.get_per_process_memory_fraction()))
+
+
 def peak_memory_bytes(device: torch.device) -> int:
     """Return the most memory used so far: allocated on a GPU, resident in the process on a CPU."""
     if device.type == "cuda":

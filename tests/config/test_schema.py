@@ -60,8 +60,10 @@ def test_a_spec_cannot_be_changed(parse_changed: Callable[..., SweepSpec]) -> No
         spec.experiment.batch_size = 8  # type: ignore[misc]
 
 
-def test_json_round_trip(parse_changed: Callable[..., SweepSpec]) -> None:
-    spec = parse_changed(experiment__network={"channels": 4}, runtime__max_concurrent=2)
+@pytest.mark.parametrize("pack", [4, "auto"])
+def test_json_round_trip(parse_changed: Callable[..., SweepSpec], pack: int | str) -> None:
+    spec = parse_changed(experiment__network={"channels": 4}, runtime__max_concurrent=2, runtime__pack=pack)
+    assert spec.runtime.pack == pack
     assert SweepSpec.model_validate(spec.model_dump(mode="json")) == spec
 
 

@@ -116,6 +116,22 @@ def test_fits_the_terminal(
         assert (f"... and {hidden} more" in terminal.lines()) == (hidden > 0)
 
 
+def test_what_is_said_stays_above_the_table(make_orders: MakeOrders, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("LINES", "40")
+    orders = make_orders(2)
+    stream, terminal = io.StringIO(), Terminal(120, 40)
+    view = LiveView(stream, in_place=True)
+    view.open(orders)
+    view.say("before the table")
+    view.note(orders[0].folder, "its process died")
+    view.close()
+    terminal.feed(stream.getvalue())
+    lines = terminal.lines()
+    assert lines[:2] == ["before the table", f"{orders[0].trial.short}: its process died"]
+    assert sum("trial" in line and "kind" in line for line in lines) == 1
+
+
 def test_what_runs_is_shown_first(
     make_orders: MakeOrders, write_record: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
+
+from aca_ray.config import RuntimeSpec, SearchTrial
+from aca_ray.pipeline.orders import SearchOrder, alike_orders
+from aca_ray.sweep.cluster import ray
+from aca_ray.sweep.packing import automatic_sizes
 
 if TYPE_CHECKING:
     from conftest import SweepProcess
@@ -51,3 +59,54 @@ def test_packed_searches_are_the_same_searches(process: SweepProcess, undisturbe
     assert both["genotype"] == alone["genotype"]
     for row, expected in zip(both["rows"], alone["rows"], strict=True):
         assert row["metrics"]["search_valid/loss"] == pytest.approx(expected["metrics"]["search_valid/loss"], rel=1e-2)
+
+
+@pytest.fixture
+def ray_that_hands_out_a_gpu() -> Iterator[None]:
+    """Connect to a Ray that was told of a GPU, whether there is one or not."""
+    ray.init(address="local", num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def said_of_three_seeds(folder: Path) -> tuple[list[int], list[str]]:
+    """Return what `pack: auto` comes to for three seeds of one search, and what it said."""
+    orders = [
+        SearchOrder(
+            SearchTrial(
+                method="darts",
+                skip="searched",
+                space="s2",
+                seed=seed,
+                epochs=1,
+                data={"name": "digits", "max_train_images": 64, "max_test_images": 8},
+                network={"channels": 4, "cells": 3},
+                batch_size=16,
+                milestones=(1,),
+            ),
+            folder / str(seed),
+            folder,
+        )
+        for seed in range(3)
+    ]
+    said: list[str] = []
+    sizes = automatic_sizes(alike_orders(orders), RuntimeSpec(pack="auto", gpus_per_trial=1), said.append)
+    assert said[0] == "runtime.pack: auto measures the memory of 1 kinds of searches, two steps of each"
+    return sizes, said[1:]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_what_cannot_be_measured_is_not_packed(ray_that_hands_out_a_gpu: None, tmp_path: Path) -> None:
+    sizes, (line,) = said_of_three_seeds(tmp_path)
+    assert sizes == [1]
+    assert line.startswith(
+        "runtime.pack: auto is 1 for darts searched s2 digits e1: measuring the memory of two failed ("
+    )
+    assert line.count("CUDA") + line.count("NVIDIA")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_as_many_as_fit_are_packed(ray_that_hands_out_a_gpu: None, tmp_path: Path) -> None:
+    sizes, (line,) = said_of_three_seeds(tmp_path)
+    assert sizes == [3]  # tiny ones
+    assert line.startswith("runtime.pack: auto is 3 for darts searched s2 digits e1: of ")

@@ -13,7 +13,7 @@ from torch import Tensor
 from aca_ray.config import SearchTrial
 from aca_ray.pipeline.assignment import Assignment
 from aca_ray.pipeline.layout import milestone_path
-from aca_ray.pipeline.orders import SearchOrder, packed_orders
+from aca_ray.pipeline.orders import SearchOrder, alike_orders, packed_orders
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.storage import TrialRecord, read_checkpoint, write_json
 
@@ -100,6 +100,27 @@ def test_what_is_saved_goes_on_elsewhere(
         assert_equal_but_for_rounding(order, run_alone(order))
 
 
+@pytest.mark.parametrize("packed_first", [True, False])
+def test_what_is_saved_goes_on_in_another_pack(
+    make_orders: Callable[[Path], list[SearchOrder]],
+    run_alone: Callable[[SearchOrder], ResumableTrial],
+    tmp_path: Path,
+    packed_first: bool,
+) -> None:
+    orders = make_orders(tmp_path / "together")
+    packs = ([orders], [[order] for order in orders])
+    before, after = packs if packed_first else packs[::-1]
+    for pack in before:
+        assignment = Assignment(pack, CPU)
+        assignment.advance(1e-9)
+        assignment.save()
+    for pack in after:
+        carry_out(pack)
+    for order in orders:
+        assert (record_of(order).resumes, record_of(order).state) == (1, "finished")
+        assert_equal_but_for_rounding(order, run_alone(order))
+
+
 def test_one_that_fails_leaves_the_others_alone(
     make_orders: Callable[[Path], list[SearchOrder]], tmp_path: Path
 ) -> None:
@@ -126,7 +147,11 @@ def test_orders_are_packed_by_what_is_equal_but_the_seed(make_trial: Callable[..
         return SearchOrder(trial, Path("folder"), Path("base"))
 
     orders = [order(seed, epochs) for epochs in (2, 4) for seed in range(5)]
-    groups = packed_orders(orders, 2)
-    assert [[own.trial.seed for own in group] for group in groups] == [[0, 1], [2, 3], [4]] * 2
-    assert [{own.trial.epochs for own in group} for group in groups] == [{2}] * 3 + [{4}] * 3
-    assert packed_orders(orders, 1) == [(own,) for own in orders]
+    alike = alike_orders(orders)
+    assert alike == [orders[:5], orders[5:]]
+    groups = packed_orders(alike, [2, 3])
+    assert [[own.trial.seed for own in group] for group in groups] == [[0, 1], [2, 3], [4], [0, 1, 2], [3, 4]]
+    assert [{own.trial.epochs for own in group} for group in groups] == [{2}] * 3 + [{4}] * 2
+    assert packed_orders(alike, [1, 1]) == [(own,) for own in orders]
+    rounded = SearchOrder(make_trial(precision="bfloat16", epochs=2, milestones=(2,)), Path("folder"), Path("base"))
+    assert len(alike_orders([*orders, rounded])) == 3

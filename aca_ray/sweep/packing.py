@@ -1,0 +1,80 @@
+"""How many searches one process takes where `runtime.pack` is auto."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from aca_ray.config import RuntimeSpec
+from aca_ray.pipeline.fitting import searches_that_fit
+from aca_ray.pipeline.orders import Order, SearchOrder
+from aca_ray.pipeline.pack_memory import PackMemory, measure_pack
+from aca_ray.sweep.cluster import ray
+from aca_ray.sweep.resources import accelerator
+from aca_ray.training import free_gpu_bytes, select_device
+
+_GIB = 2**30
+
+
+def automatic_sizes(groups: Sequence[Sequence[Order]], runtime: RuntimeSpec, say: Callable[[str], None]) -> list[int]:
+    """Return how many of each group one process takes, and say why.
+
+    On a CPU that is one. Where trials own GPUs every group is measured, by a task that reserves what a trial does. One
+    that can't be measured is not packed, and the sweep goes on: packing changes nothing but speed.
+
+    Args:
+        groups: searches that differ in nothing but their seed; what is alone in its group is not asked about.
+        runtime: what a trial reserves.
+        say: tells whoever watches the sweep.
+    """
+    pairs = [[order for order in group if isinstance(order, SearchOrder)][:2] for group in groups]
+    num_kinds = sum(len(pair) == 2 for pair in pairs)
+    if num_kinds and not runtime.gpus_per_trial:
+        say("runtime.pack: auto is 1: on a CPU searches that are computed together gain nothing")
+    if not (num_kinds and runtime.gpus_per_trial):
+        return [1] * len(groups)
+    say(f"runtime.pack: auto measures the memory of {num_kinds} kinds of searches, two steps of each")
+    # The process ends with its call, so that no memory of the GPU stays with it.
+    task = ray.remote(
+        max_calls=1,
+        max_retries=0,
+        num_cpus=runtime.cpus_per_trial,
+        num_gpus=runtime.gpus_per_trial,
+        resources=accelerator(runtime),
+    )(_measure)
+    refs = [
+        task.remote(pair, runtime.cpus_per_trial, runtime.gpus_per_trial) if len(pair) == 2 else None for pair in pairs
+    ]
+    return [1 if ref is None else _size(group, ref, say) for group, ref in zip(groups, refs, strict=True)]
+
+
+def _measure(orders: Sequence[SearchOrder], threads: int, gpus: float) -> tuple[int, PackMemory | None]:
+    """Return the bytes that a trial of this process can take of its GPU, and what was measured."""
+    torch.set_num_threads(threads)
+    device = select_device(gpus)
+    return free_gpu_bytes(), measure_pack(orders, device)
+
+
+def _size(group: Sequence[Order], ref: Any, say: Callable[[str], None]) -> int:
+    try:
+        free_bytes, memory = ray.get(ref)
+    except Exception as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[-1]
+        return _said(1, group, f"measuring the memory of two failed ({reason})", say)
+    if memory is None:
+        return _said(1, group, "their passes can't be computed together", say)
+    fit = searches_that_fit(free_bytes, memory.one_bytes, memory.further_bytes)
+    reason = (
+        f"of {free_bytes / _GIB:.1f} GiB free one search takes {memory.one_bytes / _GIB:.2f}, every further one "
+        f"{memory.further_bytes / _GIB:.2f}: {fit} fit, {len(group)} there are"
+    )
+    return _said(min(fit, len(group)), group, reason, say)
+
+
+def _said(size: int, group: Sequence[Order], reason: str, say: Callable[[str], None]) -> int:
+    trial = group[0].trial
+    kind = f"{trial.method} {trial.skip} {trial.space} {trial.data['name']} e{trial.epochs}"
+    say(f"runtime.pack: auto is {size} for {kind}: {reason}")
+    return size
