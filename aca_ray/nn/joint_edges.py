@@ -174,8 +174,12 @@ def _by_vectors(state: Tensor) -> Callable[[_Member], Hashable]:
 def _sums_of_names(group: Sequence[_Member], maps: Tensor) -> list[tuple[tuple[int, ...], Tensor]]:
     """Return sums over candidates of different names, (E', C, H, W, B) of as many edges, and which edges these are."""
     of_names = [tuple(member.edge for member in own) for _, own in runs(group, lambda member: member.name)]
-    if len(of_names) > 1 and len(set(of_names)) == 1:
-        # Summed in the order of memory, since sums are laid out in the order of the axes.
-        maps = unstacked(stacked(maps).unflatten(1, (len(of_names), -1)).sum(dim=1), len(of_names[0]))
-        of_names = of_names[:1]
-    return list(zip(of_names, maps.split([len(edges) for edges in of_names]), strict=True))
+    if len(of_names) == 1:
+        return [(of_names[0], maps)]
+    # Summed and split in the order of memory, since sums and gradients are laid out in the order of the axes.
+    rows = stacked(maps)
+    if len(set(of_names)) == 1:
+        total = rows.unflatten(1, (len(of_names), -1)).sum(dim=1)
+        return [(of_names[0], unstacked(total, len(of_names[0])))]
+    parts = rows.split([len(edges) * maps.shape[1] for edges in of_names], dim=1)
+    return [(edges, unstacked(own, len(edges))) for edges, own in zip(of_names, parts, strict=True)]

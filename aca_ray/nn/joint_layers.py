@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aca_ray.nn import grouped_maps, large_maps, small_maps
+from aca_ray.nn import grouped_maps, large_maps, small_maps, wide_norm
 from aca_ray.nn.maps import as_maps, as_state, is_small, on_cpu, stacked, unstacked
 from aca_ray.nn.running_statistics import BatchStatistics, record
 
@@ -91,7 +91,10 @@ def batch_norm(layers: Sequence[nn.BatchNorm2d], maps: Tensor, scales: Tensor | 
     weight, bias = (joined("weight"), joined("bias")) if affine else (None, None)
     if scales is not None:
         weight = scales.repeat_interleave(maps.shape[1])
-    outputs = functional.batch_norm(rows, mean, variance, weight, bias, training, momentum=1.0, eps=first.eps)
+    if training and not affine and not is_small(maps) and wide_norm.is_faster(rows):
+        outputs, mean, variance = wide_norm.wide_norm(rows, weight, first.eps)
+    else:
+        outputs = functional.batch_norm(rows, mean, variance, weight, bias, training, momentum=1.0, eps=first.eps)
     if training:
         means, variances = (own.view(maps.shape[:2]).expand(len(layers), -1).unbind() for own in (mean, variance))
         record([BatchStatistics(*own) for own in zip(layers, means, variances, strict=True)])
