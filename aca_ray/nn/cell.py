@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, SearchEdge, plus
+from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, PartialChannelEdge, SearchEdge, plus
 from aca_ray.nn.joint import JointOutputs
 from aca_ray.nn.joint_edges import joint_outputs
 from aca_ray.nn.maps import concatenate_channels, laid_out, part, shuffle_channels
@@ -17,6 +17,23 @@ from aca_ray.nn.skeleton import SKELETONS, Cell, Site
 from aca_ray.space.spaces import Space
 
 CellObserver = Callable[[int, EdgeObservation], None]
+
+
+class _Node:
+    """The sum of a node's incoming edges, in parts of the channels that are added up apart and put together once."""
+
+    def __init__(self) -> None:
+        self._parts: tuple[Tensor | None, ...] = ()
+
+    def add(self, parts: tuple[Tensor, ...], scale: Tensor | None) -> None:
+        """Add an edge's output, times a scale unless that is None."""
+        sums = self._parts or (None,) * len(parts)
+        self._parts = tuple(plus(own, part, scale) for own, part in zip(sums, parts, strict=True))
+
+    def state(self) -> Tensor:
+        """Return the whole sum."""
+        parts = [own for own in self._parts if own is not None]
+        return laid_out(parts[0]) if len(parts) == 1 else concatenate_channels(parts)
 
 
 class SearchCell(Cell):
@@ -51,17 +68,24 @@ class SearchCell(Cell):
         rows = mixing.operations.unbind()
         values = mixing.values if self.reads_values else None
         joint: dict[int, JointOutputs | None] = {}
+        bypassed: dict[int, Tensor] = {}
         for incoming, outgoing in zip(self.incoming, self.outgoing, strict=True):
-            total: Tensor | None = None
+            node = _Node()
             for index in incoming:
-                source = states[self.topology.edges[index].source]
+                edge, source = self.edges[index], self.topology.edges[index].source
                 watch = None if observe is None else (lambda seen, index=index: observe(index, seen))
                 ready = {"joint": joint[index]} if values is None else {"values": values[index]}
-                term = self.edges[index](source, rows[index], watch, **ready)
-                total = plus(total, term, None if edge_scales is None else edge_scales[index])
-            if total is not None:  # the first states are the cell's inputs and have no incoming edges
+                parts: tuple[Tensor, ...]
+                if isinstance(edge, PartialChannelEdge):
+                    if source not in bypassed:
+                        bypassed[source] = edge.bypassed(states[source])
+                    parts = (edge.mixed(states[source], rows[index], watch, **ready), bypassed[source])
+                else:
+                    parts = (edge(states[source], rows[index], watch, **ready),)
+                node.add(parts, None if edge_scales is None else edge_scales[index])
+            if incoming:  # the first states are the cell's inputs
                 groups = cast(SearchEdge, self.edges[incoming[0]]).groups
-                states.append(shuffle_channels(laid_out(total), groups))
+                states.append(shuffle_channels(node.state(), groups))
             joint.update(self._join(outgoing, states, rows, observed=observe is not None))
         return concatenate_channels([states[node] for node in self.topology.output_nodes])
 

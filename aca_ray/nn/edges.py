@@ -129,6 +129,8 @@ class FullEdge(nn.Module):
 class PartialChannelEdge(nn.Module):
     """The first C/k channels pass through the candidates, the others bypass them; the node shuffles all of them.
 
+    A node may add up both parts of its edges apart, and put them together once.
+
     The bypass is the identity at stride 1 and a 2x2 max pooling at stride 2. The channels that pass are always the
     first ones: the shuffle, not a draw, is what rotates them.
 
@@ -145,9 +147,17 @@ class PartialChannelEdge(nn.Module):
     def forward(
         self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
     ) -> Tensor:
-        passing = self.candidates.channels
-        mixed = self.candidates(part(x, channels=slice(passing)), weights, observe, joint)
-        return concatenate_channels([mixed, self.bypass(part(x, channels=slice(passing, None)))])
+        return concatenate_channels([self.mixed(x, weights, observe, joint), self.bypassed(x)])
+
+    def mixed(
+        self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
+    ) -> Tensor:
+        """Return the (B, C/k, H', W') output of the channels that pass."""
+        return self.candidates(part(x, channels=slice(self.candidates.channels)), weights, observe, joint)
+
+    def bypassed(self, x: Tensor) -> Tensor:
+        """Return the (B, C - C/k, H', W') output of the others, which no weight of the edge has a part in."""
+        return self.bypass(part(x, channels=slice(self.candidates.channels, None)))
 
 
 def candidates_and_bypass(

@@ -166,9 +166,9 @@ class _Factors:
 
 
 def _by_vectors(state: Tensor) -> Callable[[_Member], Hashable]:
-    """Return what is equal for candidates of one name that together fill a vector."""
-    per_vector = max(1, VECTOR // state.shape[1])
-    return lambda own: (own.name, 0 if own.operation.is_constant else own.edge // per_vector)
+    """Return what is equal for candidates of one name that run together: as many as fill two vectors, or a full one."""
+    together = 1 if state.shape[1] >= VECTOR else 2 * VECTOR // state.shape[1]  # measured
+    return lambda own: (own.name, 0 if own.operation.is_constant else own.edge // together)
 
 
 def _sums_of_names(group: Sequence[_Member], maps: Tensor) -> list[tuple[tuple[int, ...], Tensor]]:

@@ -70,9 +70,11 @@ class _WideNorm(torch.autograd.Function):
         x, weight, mean, inverse = ctx.saved_tensors
         if torch.is_grad_enabled():  # the gradients will be differentiated
             normed = functional.batch_norm(x, None, None, weight, None, training=True, eps=ctx.eps)
-            inputs = [own for own, wanted in zip((x, weight), ctx.needs_input_grad, strict=False) if wanted]
-            found = iter(torch.autograd.grad(normed, inputs, gradient, create_graph=True))
-            return *(next(found) if wanted else None for wanted in ctx.needs_input_grad[:2]), None
+            of_x, of_weight = (
+                torch.autograd.grad(normed, own, gradient, create_graph=True)[0] if wanted else None
+                for own, wanted in zip((x, weight), ctx.needs_input_grad[:2], strict=True)
+            )
+            return of_x, of_weight, None
         rows = _Rows(x)
         of_y = rows.of(gradient.contiguous(memory_format=torch.channels_last))
         centered = rows.of(x) - rows.spread(mean)
