@@ -5,17 +5,23 @@ ratios are those of the medians. The plain supernet is the tests' oracle, with a
 torch and the repository, nothing else:
 
     PYTHONPATH=<repository> python experiments/benchmarks/search_step.py [--device cuda] [--repeats 5]
+
+With `--search EPOCHS` it times a whole `darts` search instead, on random images of CIFAR-10's number and size:
+
+    PYTHONPATH=<repository> python experiments/benchmarks/search_step.py --search 50 --device cuda
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import multiprocessing
 import os
 import statistics
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -24,14 +30,18 @@ from typing import Any, NamedTuple
 import torch
 from machine import machine
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from aca_ray.channels import DEFAULT_RANKING, rank_channels
+from aca_ray.data import DataInfo, ImageSet, SearchData
 from aca_ray.methods.core import SearchMethod
 from aca_ray.methods.loss import batch_loss
 from aca_ray.methods.moment import Moment
+from aca_ray.methods.parts.fixed_weights import logits_at_fixed_weights
 from aca_ray.methods.registry import find_method
 from aca_ray.methods.views import ArchStep
 from aca_ray.nn import Mixing, Supernet
+from aca_ray.search.search import Search
 from aca_ray.search.together import Together
 from aca_ray.space import SPACES
 
@@ -66,14 +76,22 @@ def load_reference() -> ModuleType:
 class Stepper:
     """A search of nothing but steps on two fixed batches."""
 
-    def __init__(self, name: str, size: Size, device: torch.device, *, plain: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        size: Size,
+        device: torch.device,
+        *,
+        plain: bool = False,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
         torch.manual_seed(0)
         self.method: SearchMethod = find_method(name)
         sizes: dict[str, Any] = {"channels": size.channels, "num_cells": size.num_cells, "num_classes": 10}
         self.network: Any = (
             load_reference().ReferenceSupernet(SPACE, **sizes)
             if plain
-            else Supernet(SPACE, **sizes, build_edge=self.method.build_edge)
+            else Supernet(SPACE, **sizes, build_edge=self.method.build_edge, precision=precision)
         ).to(device)
         initial = self.method.initial_parameters(SPACE, torch.Generator().manual_seed(0))
         self.parameters = {name: nn.Parameter(value.detach().to(device)) for name, value in initial.items()}
@@ -118,6 +136,93 @@ class Stepper:
         rank_channels(self.network, mixing, SPACE, genotype, batches, DEFAULT_RANKING, seed=0)
 
 
+class Calls(TorchDispatchMode):
+    """Counts the operations that a device is given."""
+
+    # Views, and what only allocates.
+    FREE = ("view", "_unsafe_view", "permute", "expand", "select", "slice", "detach", "t", "transpose", "unsqueeze")
+    FREE += (
+        "squeeze",
+        "split",
+        "split_with_sizes",
+        "unbind",
+        "alias",
+        "as_strided",
+        "empty",
+        "empty_like",
+        "new_empty",
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = function.overloadpacket.__name__
+        if name not in self.FREE:
+            self.counts[name] += 1
+        return function(*args, **(kwargs or {}))
+
+
+def num_calls(name: str, *, plain: bool) -> int:
+    """Return how many operations the two passes of a step, forward and backward, give a device that is no CPU.
+
+    Torch's `meta` device stands for it, so no GPU is needed. What optimizers and clipping do is not counted: on a GPU
+    they are a few calls for all tensors.
+    """
+    stepper = Stepper(name, PAPER, torch.device("meta"), plain=plain)
+    network, (images, labels) = stepper.network, stepper.batches[0]
+    with Calls() as calls:
+        mixing = stepper.method.mixing(SPACE, stepper.parameters, MOMENT)
+        loss = batch_loss(logits_at_fixed_weights(network, images, mixing), labels)
+        torch.autograd.grad(loss, list(stepper.parameters.values()))
+        loss = batch_loss(network(images, mixing.detach()), labels)
+        torch.autograd.grad(loss, list(network.parameters()), allow_unused=True)
+    return calls.counts.total()
+
+
+def whole_search(num_epochs: int, num_images: int, precision: torch.dtype, device: torch.device) -> float:
+    """Return the seconds of a `darts` search, evaluation on search_valid after every epoch and all."""
+    generator = torch.Generator().manual_seed(0)
+
+    def images() -> ImageSet:
+        pixels = torch.randint(256, (num_images, 3, 32, 32), dtype=torch.uint8, generator=generator)
+        return ImageSet(pixels, torch.randint(10, (num_images,), generator=generator))
+
+    info = DataInfo(
+        name="random",
+        num_classes=10,
+        class_names=(),
+        channels=3,
+        height=32,
+        width=32,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.25, 0.25),
+        flip=True,
+        digest="",
+        source="",
+    )
+    start = time.perf_counter()
+    search = Search(
+        find_method("darts"),
+        SPACE,
+        SearchData(info, images(), images()),
+        channels=PAPER.channels,
+        num_cells=PAPER.num_cells,
+        num_epochs=num_epochs,
+        seed=0,
+        device=device,
+        precision=precision,
+    )
+    for epoch in range(num_epochs):
+        index = 0
+        while not search.is_over(epoch, index):
+            search.step(epoch, index)
+            index += 1
+        print(f"epoch {epoch}: {search.end_epoch(epoch)['search_train/loss']:.3f}", flush=True)
+    return time.perf_counter() - start
+
+
 def seconds(action: Callable[[], None], device: torch.device) -> float:
     """Return how long an action and what it leaves to the device take."""
     start = time.perf_counter()
@@ -131,6 +236,33 @@ def measure(actions: dict[str, Callable[[], None]], repeats: int, device: torch.
     """Return the seconds of every action, each in turn, after one round that is not counted."""
     rounds = [{name: seconds(action, device) for name, action in actions.items()} for _ in range(repeats + 1)]
     return {name: [own[name] for own in rounds[1:]] for name in actions}
+
+
+def seconds_beside(size: Size, repeats: int) -> list[float]:
+    """Return the seconds of two steps of one search while a second process does the same, one CPU thread each.
+
+    So four searches take where trials are given a core each and none is packed.
+    """
+    context = multiprocessing.get_context("spawn")
+    barrier, times = context.Barrier(2), context.Queue()
+    processes = [context.Process(target=_step_beside, args=(size, repeats, barrier, times)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    found = [times.get() for _ in processes]
+    for process in processes:
+        process.join()
+    return [max(own) for own in zip(*found, strict=True)]
+
+
+def _step_beside(size: Size, repeats: int, barrier: Any, times: Any) -> None:
+    torch.set_num_threads(1)
+    stepper = Stepper("darts", size, torch.device("cpu"))
+    stepper.step()
+    found = []
+    for _ in range(repeats):
+        barrier.wait()
+        found.append(sum(seconds(stepper.step, torch.device("cpu")) for _ in range(2)))
+    times.put(found)
 
 
 def shown(times: list[float]) -> str:
@@ -174,6 +306,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--search", type=int, metavar="EPOCHS", help="time a whole search instead")
+    parser.add_argument("--images", type=int, default=25_000, help="of either split of that search")
+    parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"), help="of that search")
     parser.add_argument("--peak-of", choices=("plain", "batched"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     device = torch.device(options.device)
@@ -181,6 +316,11 @@ def main() -> None:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # exact float32
     if options.peak_of:
         print_own_peak(options.peak_of == "plain")
+        return
+    if options.search:
+        print(f"{machine()}; device {device}, {options.precision}, n = 1\n", flush=True)
+        found = whole_search(options.search, options.images, getattr(torch, options.precision), device)
+        print(f"{options.search} epochs of 2 x {options.images:,} images: {found:.1f} s")
         return
     print(f"{machine()}; device {device}, 2 CPU threads, n = {options.repeats}, load {os.getloadavg()[0]:.1f}\n")
     print("| what | seconds: median (min to max) | over seconds | ratio | target |\n|---|---|---|---|---|", flush=True)
@@ -194,6 +334,17 @@ def main() -> None:
         times = measure({str(plain): own.step for plain, own in pair.items()}, options.repeats, device)
         row(f"search step {name}{where}", target, times["True"], times["False"])
     del pair
+    calls = {plain: num_calls("darts", plain=plain) for plain in (True, False)}
+    print(
+        f"| calls of both passes of a step where the device is no CPU, plain over batched | {calls[True]} "
+        f"| {calls[False]} | {calls[True] / calls[False]:.2f} | - |",
+        flush=True,
+    )
+    if options.device == "cuda":
+        precise, rough = (Stepper("darts", PAPER, device, precision=own) for own in (torch.float32, torch.bfloat16))
+        times = measure({"float32": precise.step, "bfloat16": rough.step}, options.repeats, device)
+        row("search step, bfloat16 over float32", "-", times["bfloat16"], times["float32"])
+        del precise, rough
     batched, plain = (peak_mebibytes(plain, device) for plain in (False, True))
     print(
         f"| peak memory, batched over plain | {batched:.0f} MiB | {plain:.0f} MiB | {batched / plain:.2f} "
@@ -209,6 +360,9 @@ def main() -> None:
         }
         times = measure(actions, options.repeats, device)
         row(f"{NUM_PACKED} packed seeds over 1{where}", "at most 1.5 (GPU), 3 (CPU)", times["packed"], times["one"])
+        if options.device == "cpu":
+            beside = seconds_beside(size, options.repeats)
+            row(f"4 seeds, unpacked, two at a time on one thread each, over 1{where}", "-", beside, times["one"])
         counts = together.counts()
         print(f"<!-- {counts['passes']} passes, {counts['computed']} computed -->", flush=True)
     del steppers, together, actions
