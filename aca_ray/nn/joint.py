@@ -1,4 +1,4 @@
-"""Operations that run together with their like on a CPU."""
+"""Operations that run together with their like."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aca_ray.nn.maps import as_maps, as_state, is_small
 
 
 class JointOperation(nn.Module):
-    """An operation that on a CPU computes maps together with others of its group, and alone just small ones at once.
+    """An operation that computes maps together with others of its group, and alone just small ones at once.
 
     Attributes:
         is_constant: whether operations of a group are equal but for their running statistics.
@@ -34,7 +34,7 @@ class JointOperation(nn.Module):
 
         Args:
             operations: in training mode all or none; their running statistics are updated as by running alone; on large
-                maps all of one name.
+                maps on a CPU all of one name.
             maps: (1, C, H, W, B) what every operation reads, behind its ReLU if one comes first.
             scales: (N,) factors of the outputs of operations without affine part; None for 1.
         """

@@ -82,9 +82,9 @@ def batch_norm(layers: Sequence[nn.BatchNorm2d], maps: Tensor, scales: Tensor | 
 
     # In training the batch's own statistics are left here, by a momentum of 1.
     assert first.running_mean is not None
-    # Two tensors, since under torch.func.vmap nothing is left in rows of one.
+    # Two tensors, since under torch.func.vmap nothing is left in rows of one; of the maps' kind, for vmap as well.
     mean, variance = (
-        [first.running_mean.new_zeros(rows.shape[1]) for _ in range(2)]
+        [rows.new_zeros(rows.shape[1], dtype=first.running_mean.dtype) for _ in range(2)]
         if training
         else [joined("running_mean"), joined("running_var")]
     )
@@ -96,6 +96,6 @@ def batch_norm(layers: Sequence[nn.BatchNorm2d], maps: Tensor, scales: Tensor | 
     else:
         outputs = functional.batch_norm(rows, mean, variance, weight, bias, training, momentum=1.0, eps=first.eps)
     if training:
-        means, variances = (own.view(maps.shape[:2]).expand(len(layers), -1).unbind() for own in (mean, variance))
-        record([BatchStatistics(*own) for own in zip(layers, means, variances, strict=True)])
+        means, variances = (own.view(maps.shape[:2]) for own in (mean, variance))
+        record(BatchStatistics(layers, means, variances))
     return outputs.view(maps.shape) if is_small(maps) else unstacked(outputs, len(maps))

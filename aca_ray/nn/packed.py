@@ -74,6 +74,7 @@ def _places(path: str, own: dict[str, Any]) -> list[tuple[str, dict[str, Any], s
 
 
 _structures: dict[Hashable, int] = {}
+_updated_outside: dict[Hashable, frozenset[str]] = {}  # names of buffers, by kind of pass
 _anatomies: WeakKeyDictionary[Supernet, _Anatomy] = WeakKeyDictionary()
 
 
@@ -126,7 +127,8 @@ class Pass:
         """What is equal for two passes if and only if they can be computed together."""
         structure, strength = _anatomy(self.network).structure, self.network.strength
         mixing = tuple(self.inputs[name].shape if name in self.inputs else None for name in _MIXING)
-        return structure, strength, self.network.training, self.images.shape, mixing, self.wanted
+        images = self.images.device, on_cpu(self.images), self.images.shape
+        return structure, strength, self.network.training, images, mixing, self.wanted
 
     def compute_alone(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return the (B, K) logits with inputs in the place of the pass's own; running statistics stay as they are."""
@@ -144,7 +146,7 @@ class Pass:
         assert reduce is not None
         mixing = Mixing(CellMixing(normal, normal_edges), CellMixing(reduce, reduce_edges))
         weights = {name: tensor for name, tensor in inputs.items() if name not in _MIXING}
-        logits: Tensor = functional_call(self.network, {**weights, **buffers}, (images, mixing))
+        logits: Tensor = functional_call(self.network, {**weights, **buffers}, (images, mixing), tie_weights=False)
         return logits
 
 
@@ -186,23 +188,29 @@ def _computed_together(
 ) -> Tensor:
     """Return the (S, B, K) logits of S passes of one kind whose inputs and buffers are rows; the buffers are updated.
 
-    Running statistics are updated outside of vmap, which does not know of what updates many tensors in one call.
+    Running statistics are updated outside of vmap, which does not know of what updates many tensors in one call. Once a
+    pass of a kind has shown which these are, the passes of that kind do without them: to take in thousands of tensors
+    costs more than to compute on small ones.
     """
-    norms: list[nn.BatchNorm2d] = []
+    norms: list[Sequence[nn.BatchNorm2d]] = []
+    anatomy, outside = _anatomy(first.network), _updated_outside.get(first.kind, frozenset())
 
     def compute(inputs: Mapping[str, Tensor], buffers: Mapping[str, Tensor], images: Tensor) -> Any:
         with gathered() as found:
             logits = first.compute(inputs, buffers, images)
-        norms.extend(own.norm for own in found)
-        return logits, [own.mean for own in found], [own.variance for own in found]
+        norms.extend(own.norms for own in found)
+        return logits, [own.means for own in found], [own.variances for own in found]
 
     def buffers_of(norm: nn.BatchNorm2d) -> Buffers:
-        path = _anatomy(first.network).path_of(norm)
-        mean, variance, count = (buffers[f"{path}.{name}"] for name in _STATISTICS)
+        mean, variance, count = (buffers[f"{anatomy.path_of(norm)}.{name}"] for name in _STATISTICS)
         return mean, variance, count
 
     logits: Tensor
-    logits, means, variances = vmap(compute)(inputs, buffers, images)
+    inside = {name: buffer for name, buffer in buffers.items() if name not in outside}
+    logits, means, variances = vmap(compute)(inputs, inside, images)
+    _updated_outside[first.kind] = frozenset(
+        f"{anatomy.path_of(norm)}.{name}" for own in norms for norm in own for name in _STATISTICS
+    )
     update([BatchStatistics(*own) for own in zip(norms, means, variances, strict=True)], buffers_of)
     return logits
 

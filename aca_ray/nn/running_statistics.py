@@ -17,17 +17,21 @@ from torch import Tensor, nn
 
 
 class BatchStatistics(NamedTuple):
-    """What a batch norm saw in a pass.
+    """What batch norms that are computed together saw in a pass.
 
     Attributes:
-        norm: the layer.
-        mean: (C,) of the batch.
-        variance: (C,) unbiased.
+        norms: N layers of one momentum.
+        means: (N, C) of the batch, or (1, C) if all saw the same; of several networks with a first axis for them.
+        variances: unbiased, likewise.
     """
 
-    norm: nn.BatchNorm2d
-    mean: Tensor
-    variance: Tensor
+    norms: Sequence[nn.BatchNorm2d]
+    means: Tensor
+    variances: Tensor
+
+    def rows(self, table: Tensor) -> tuple[Tensor, ...]:
+        """Return what is every layer's of means or variances."""
+        return table.unbind(dim=-2) * (len(self.norms) // table.shape[-2])
 
 
 Buffers = tuple[Tensor, Tensor, Tensor]
@@ -57,13 +61,13 @@ def updated_at_the_end() -> Iterator[None]:
     update(found)
 
 
-def record(statistics: Sequence[BatchStatistics]) -> None:
+def record(statistics: BatchStatistics) -> None:
     """Update running statistics now, or when those of the pass are."""
     found = _gathering.get()
     if found is None:
-        update(statistics)
+        update([statistics])
     else:
-        found.extend(statistics)
+        found.append(statistics)
 
 
 def update(
@@ -72,19 +76,23 @@ def update(
     """Move running statistics to those of a batch by the layers' momentum, and count it, in a handful of calls.
 
     Args:
-        statistics: of layers, or of several networks' layers with a first axis for the networks.
+        statistics: of all layers.
         buffers_of: returns what stands for a layer's running mean, its running variance and its counter; None takes
             the layer's own.
     """
     by_momentum: dict[float | None, list[BatchStatistics]] = {}
     for own in statistics:
-        by_momentum.setdefault(own.norm.momentum, []).append(own)
+        by_momentum.setdefault(own.norms[0].momentum, []).append(own)
     for momentum, group in by_momentum.items():
         assert momentum is not None
-        means, variances, counts = zip(*[(buffers_of or _own_buffers)(own.norm) for own in group], strict=True)
+        means, variances, counts = zip(
+            *[(buffers_of or _own_buffers)(n) for own in group for n in own.norms], strict=True
+        )
         running = [*means, *variances]
+        batch = [row for own in group for row in own.rows(own.means)]
+        batch += [row for own in group for row in own.rows(own.variances)]
         torch._foreach_mul_(running, 1.0 - momentum)
-        torch._foreach_add_(running, [own.mean for own in group] + [own.variance for own in group], alpha=momentum)
+        torch._foreach_add_(running, batch, alpha=momentum)
         torch._foreach_add_(counts, 1)
 
 

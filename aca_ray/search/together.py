@@ -34,6 +34,7 @@ class Together:
     def __init__(self, device: torch.device, num_searches: int) -> None:
         self.num_searches = num_searches
         self._device = device
+        self._num_threads = torch.get_num_threads()
         self._num_passes = self._num_computed = 0
         self._states: dict[int, dict[str, Any]] = {}
         self._rows = Rows()
@@ -58,9 +59,11 @@ class Together:
             Exception: the first that a task raised, once all have ended.
         """
         self._last = time.perf_counter()
-        Lockstep(self._answer, lambda question: question.waits, self._resume, self._pause).run(
-            [_asking(task, number) for number, task in enumerate(tasks)]
-        )
+        steps = Lockstep(self._answer, lambda question: question.waits, self._resume, self._pause)
+        try:
+            steps.run([_asking(task, number) for number, task in enumerate(tasks)])
+        finally:
+            torch.set_num_threads(self._num_threads)
 
     def _resume(self, number: int) -> None:
         if number in self._states:
@@ -70,6 +73,7 @@ class Together:
         self._states[number] = random_states(self._device)
 
     def _answer(self, questions: Sequence[_Question]) -> list[Any]:
+        torch.set_num_threads(self._num_threads)  # the searches' threads set theirs for all that are new
         answers: list[Any] = [None] * len(questions)
         for group in _grouped(question.kind for question in questions):
             first = questions[group[0]]
@@ -179,6 +183,9 @@ def _asking(task: Callable[[], None], number: int) -> Callable[[], None]:
     def run() -> None:
         _search.set(number)
         pass_computer.set(_asked)
+        # Every thread that computes in parallel has helpers of its own, and with more helpers than cores none of them
+        # stays awake for what comes next: passes took 1.6 times as long.
+        torch.set_num_threads(1)
         # Else torch computes gradients on a GPU in a thread that all tasks share, where none may wait.
         with torch.autograd.set_multithreading_enabled(False):
             task()
