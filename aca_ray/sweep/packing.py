@@ -32,7 +32,7 @@ def automatic_sizes(groups: Sequence[Sequence[Order]], runtime: RuntimeSpec, say
     pairs = [[order for order in group if isinstance(order, SearchOrder)][:2] for group in groups]
     num_kinds = sum(len(pair) == 2 for pair in pairs)
     if num_kinds and not runtime.gpus_per_trial:
-        say("runtime.pack: auto is 1: on a CPU searches that are computed together gain nothing")
+        say("runtime.pack: auto is 1: on a CPU a core for every search is faster")
     if not (num_kinds and runtime.gpus_per_trial):
         return [1] * len(groups)
     say(f"runtime.pack: auto measures the memory of {num_kinds} kinds of searches, two steps of each")

@@ -174,7 +174,7 @@ def test_kinds_tell_apart_what_is_not_the_same_function() -> None:
 def test_what_is_computed_alone() -> None:
     small, large = torch.zeros(2, 3, 8, 8), torch.zeros(2, 3, 32, 32)
     assert packs(network(SPACES["s1"], FullEdge, 0), small)
-    assert not packs(network(SPACES["s1"], FullEdge, 0), large)  # on a CPU nothing is gained
+    assert not packs(network(SPACES["s1"], FullEdge, 0), large)  # on a CPU
     assert not packs(network(SPACES["s1"], SampledEdge, 0), small)
     assert not packs(network(SPACES["s4"], FullEdge, 0), small)  # has noise
     watched = network(SPACES["s1"], FullEdge, 0)

@@ -171,3 +171,22 @@ def test_time_is_shared_and_stands_still_between_two_questions(build_search: Bui
     together.run([partial(task, seed) for seed in SEEDS])
     assert seen[3] == seen[4]
     assert 0 < seen[3][0] < seen[3][1]
+
+
+def test_passes_have_all_threads_and_the_searches_own_work_has_one(build_search: BuildSearch) -> None:
+    seen: dict[str, set[int]] = {"pass": set(), "search": set()}
+
+    def task() -> None:
+        search = build_search(find_method("darts"), SPACES["s2"], num_cells=3)
+        search.network.stem[0].register_forward_hook(lambda *_: seen["pass"].add(torch.get_num_threads()))
+        search.step(0, 0)
+        seen["search"].add(torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        run_together([task, task])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert seen == {"pass": {2}, "search": {1}}
