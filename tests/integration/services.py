@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -20,16 +21,25 @@ from typing import ClassVar
 
 import pytest
 
+PORTS = range(20_000, 32_000)  # below those that a system gives to whoever asks for any
+
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of 127.0.0.1 that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+    """Return ports of 127.0.0.1 that nobody listens on.
+
+    None that a process gets by asking for any: Ray's servers share ports with whoever has them already, and a driver
+    whose port another cluster took would lose its actors.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        (port,) = random.sample(PORTS, 1)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found += [] if port in found else [port]
+    return found
 
 
 @dataclass
