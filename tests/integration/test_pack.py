@@ -64,9 +64,14 @@ def test_packed_searches_are_the_same_searches(process: SweepProcess, undisturbe
 @pytest.fixture
 def ray_that_hands_out_a_gpu() -> Iterator[None]:
     """Connect to a Ray that was told of a GPU, whether there is one or not."""
-    ray.init(address="local", num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
+    environment = dict(os.environ)  # which Ray changes, and the processes of later tests inherit
+    try:
+        ray.init(address="local", num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False)
+        yield
+    finally:
+        ray.shutdown()
+        os.environ.clear()
+        os.environ.update(environment)
 
 
 def said_of_three_seeds(folder: Path) -> tuple[list[int], list[str]]:
