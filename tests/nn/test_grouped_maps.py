@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from reference_supernet import ReferenceSupernet
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -17,12 +16,6 @@ from aca_ray.nn.depthwise import DepthwiseConv2d
 from aca_ray.nn.grouped_maps import depthwise, pointwise
 from aca_ray.nn.maps import as_maps, as_states
 from aca_ray.space import SPACES
-
-_spec = importlib.util.spec_from_file_location("reference_supernet", Path(__file__).with_name("reference_supernet.py"))
-assert _spec is not None
-assert _spec.loader is not None
-reference = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(reference)
 
 
 class Calls(TorchDispatchMode):
@@ -47,7 +40,7 @@ def calls(build: Any) -> Counter[str]:
 
 
 def test_a_pass_makes_few_calls() -> None:
-    found, plain = calls(Supernet), calls(reference.ReferenceSupernet)
+    found, plain = calls(Supernet), calls(ReferenceSupernet)
     for name in ("convolution", "convolution_backward"):
         assert 4 * found[name] < plain[name]
     for name in ("native_batch_norm", "max_pool2d_with_indices", "avg_pool2d", "relu"):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
+from reference_supernet import ReferenceSupernet
 from torch import Tensor, nn
 
 from aca_ray.nn import CellMixing, DerivedNetwork, Mixing, Supernet
@@ -16,12 +14,6 @@ from aca_ray.nn.joint import JointOperation
 from aca_ray.nn.maps import is_small
 from aca_ray.nn.operations import build_candidate, build_operation
 from aca_ray.space import PUBLISHED, SPACES, Space
-
-_spec = importlib.util.spec_from_file_location("reference_supernet", Path(__file__).with_name("reference_supernet.py"))
-assert _spec is not None
-assert _spec.loader is not None
-reference = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(reference)
 
 NAMES = ("max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
 
@@ -35,7 +27,7 @@ def one_thread() -> None:
 def pair(space: Space, share: int, dtype: torch.dtype, channels: int, num_cells: int) -> tuple[Supernet, nn.Module]:
     sizes = {"channels": channels, "num_cells": num_cells, "num_classes": 5}
     product = Supernet(space, **sizes, build_edge=FullEdge if share == 1 else partial_channels(share)).to(dtype)
-    plain = reference.ReferenceSupernet(space, **sizes, share=share).to(dtype)
+    plain = ReferenceSupernet(space, **sizes, share=share).to(dtype)
     assert list(product.state_dict()) == list(plain.state_dict())
     plain.load_state_dict(product.state_dict())
     return product, plain
