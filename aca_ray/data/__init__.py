@@ -10,7 +10,7 @@ from aca_ray.data.augment import (
     random_flip,
     standard_augmentation,
 )
-from aca_ray.data.batches import Batches, evaluation_batches
+from aca_ray.data.batches import Batches, Draw, evaluation_batches
 from aca_ray.data.datasets import (
     SOURCES,
     EvaluationData,
@@ -34,6 +34,7 @@ __all__ = [
     "Batches",
     "DataInfo",
     "DataPruner",
+    "Draw",
     "EvaluationData",
     "ImageFacts",
     "ImageSet",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -13,13 +13,17 @@ from aca_ray.data.seeds import cpu_generator
 from aca_ray.errors import ConfigError
 from aca_ray.transfer import to_device
 
+Draw = Callable[[int, int, torch.Generator], Tensor]
+"""From (number of images N, batch size B, CPU generator of the batch) to the batch's rows, int64 in 0..N-1."""
+
 
 class Batches:
-    """An endless sequence of training batches, passing over the images again and again.
+    """An endless sequence of training batches.
 
     `batch(index)` is a pure function of the images, the batch size, the augmentation, the seed and the index: batches
-    can be asked for in any order, and twice. Every pass holds every image exactly once, in an order of its own; its
-    last batch is smaller when the batch size does not divide the number of images.
+    can be asked for in any order, and twice. Without a `draw`, the sequence passes over the images again and again:
+    every pass holds every image exactly once, in an order of its own, and its last batch is smaller when the batch
+    size does not divide the number of images. With one, every batch is drawn on its own.
 
     Two sequences over different splits should get different seeds (`derive_seed(seed, "search_valid")`), else their
     augmentations draw alike.
@@ -33,7 +37,7 @@ class Batches:
         augmentation: Augmentation,
         seed: int,
         device: torch.device | str,
-        shuffle: bool = True,
+        draw: Draw | None = None,
     ) -> None:
         """Move the images, as uint8 where they are in memory, to the device.
 
@@ -44,7 +48,7 @@ class Batches:
             augmentation: applied to every batch.
             seed: names the sequence.
             device: where the batches are wanted.
-            shuffle: False keeps the order of the rows in every pass.
+            draw: draws the rows of a batch; None passes over the images.
 
         Raises:
             ConfigError: the batch size is below 1, or there are no images.
@@ -57,7 +61,7 @@ class Batches:
         self._batch_size = batch_size
         self._augmentation = augmentation
         self._seed = seed
-        self._shuffle = shuffle
+        self._draw = draw
         # The permutation of the pass asked for last; a cache, so it changes nothing that can be observed.
         self._order_pass = -1
         self._order = torch.empty(0, dtype=torch.int64)
@@ -74,7 +78,8 @@ class Batches:
         """Return batch number `index` of the sequence.
 
         Args:
-            index: at least 0; batch `index % batches_per_pass` of pass `index // batches_per_pass`.
+            index: at least 0; in a sequence of passes, batch `index % batches_per_pass` of pass
+                `index // batches_per_pass`.
 
         Returns:
             (B, C, H, W) float32 images, augmented and normalized, and (B,) int64 labels, both on the device.
@@ -91,17 +96,17 @@ class Batches:
         """Return the rows, (B,) int64 on the labels' device, of the images in batch number `index`; see `batch`."""
         if index < 0:
             raise ConfigError(f"batches: index must be at least 0, found {index}")
+        if self._draw is not None:
+            rows = self._draw(len(self._images), self._batch_size, cpu_generator("draw", self._seed, index))
+            return to_device(rows, self._images.labels.device)
         pass_index, position = divmod(index, self.batches_per_pass)
         return self._pass_order(pass_index)[position * self._batch_size : (position + 1) * self._batch_size]
 
     def _pass_order(self, pass_index: int) -> Tensor:
         """Return the rows in the order of a pass, (N,) int64 on the labels' device."""
         if pass_index != self._order_pass:
-            if self._shuffle:
-                generator = cpu_generator("permutation", self._seed, pass_index)
-                order = torch.randperm(len(self._images), generator=generator)
-            else:
-                order = torch.arange(len(self._images))
+            generator = cpu_generator("permutation", self._seed, pass_index)
+            order = torch.randperm(len(self._images), generator=generator)
             self._order, self._order_pass = to_device(order, self._images.labels.device), pass_index
         return self._order
 

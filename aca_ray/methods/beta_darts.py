@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from aca_ray.methods import darts
-from aca_ray.methods.core import Penalty, SearchMethod
+from aca_ray.methods.core import Penalty, SearchMethod, attached_mixing
 from aca_ray.methods.settings import Bounds
 from aca_ray.methods.views import ArchState
 from aca_ray.nn.mixing import candidate_mask
@@ -49,6 +49,7 @@ def build(*, scale: Annotated[float, Bounds(0.0, 1000.0)] = 50.0) -> SearchMetho
         ),
         changes="a regularizer on the logits, growing with the epochs",
         penalties=(beta_decay(scale),),
+        one_input=lambda method: replace(method, weight_mixing=attached_mixing),
     )
 
 

@@ -10,6 +10,7 @@ The search loop asks the parts and never reads the method's name.
 | build_edge | what does one edge compute from its candidates? |
 | edge_strength | how strong is now what is scheduled inside the edges? |
 | cutout | which share of the training images is now cut out? |
+| draw_train, draw_valid | which images of search_train and search_valid does a step see? (None: the next of a pass) |
 | arch_gradient | what is the gradient of the architecture parameters? |
 | weight_mixing | which mixing weights does the weight step see? |
 | penalties | what is added to the architecture loss? |
@@ -18,6 +19,7 @@ The search loop asks the parts and never reads the method's name.
 | stages | of which stages does the search consist, and with what does each begin? |
 | monitor | does the search go on after an epoch? |
 | derive | which genotype do the settled mixing weights stand for? |
+| one_input | what does the official code change on cells of one input (NAS-Bench-201)? |
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from aca_ray.methods.moment import Moment
 from aca_ray.methods.parts.derivation import every_edge
 from aca_ray.methods.parts.freeze import after_share_of_stage
 from aca_ray.methods.parts.learning_rate import cosine_over_search
+from aca_ray.methods.parts.sampling import fresh_batch
 from aca_ray.methods.recipe import Recipe
 from aca_ray.methods.views import (
     ArchitectureParameters,
@@ -60,6 +63,8 @@ EdgeRelaxation = Callable[[Tensor, Topology], Tensor]
 WeightMixing = Callable[[WeightStep], Mixing]
 Penalty = Callable[[ArchState], Tensor]
 Derivation = Callable[[Mixing, Space], Genotype]
+# From (number of images N, batch size B, CPU generator) to the rows of a batch, int64 in 0..N-1.
+Draw = Callable[[int, int, torch.Generator], Tensor]
 Update = Literal["architecture", "weights"]
 
 
@@ -107,6 +112,22 @@ def drawn_mixing(step: WeightStep) -> Mixing:
     return step.mixing().detach()
 
 
+def attached_mixing(step: WeightStep) -> Mixing:
+    """Return the same as `drawn_mixing` inside the autograd graph.
+
+    The bound on the gradient's norm then counts the gradient of the architecture parameters too.
+
+    Source: Ye et al. 2022 (beta-DARTS) and Chen et al. 2021 (DrNAS), official codes on NAS-Bench-201, where the
+    network's parameters include the architecture's.
+    """
+    return step.mixing()
+
+
+def unchanged(method: SearchMethod) -> SearchMethod:
+    """Return the method as it is."""
+    return method
+
+
 def never(moment: Moment) -> float:
     """Return 0: nothing is scheduled."""
     return 0.0
@@ -129,7 +150,10 @@ class SearchMethod:
         build_edge: what an edge computes.
         edge_strength: strength of the edges' scheduled modules in an epoch.
         cutout: probability, in [0, 1], that a training image has a square of half its side cut out in an epoch.
-        weight_mixing: the mixing weights, outside the autograd graph, of the weight step.
+        draw_train: draws the batch of search_train of a step; None passes over the images.
+        draw_valid: draws the batch of search_valid of a step; None passes over the images.
+        weight_mixing: the mixing weights of the weight step; inside the autograd graph, their gradient counts in the
+            bound on the gradient's norm.
         penalties: each maps the architecture in a forward pass to a scalar.
         learning_rate: of the weights in an epoch.
         architecture_moves: whether the architecture parameters are updated in an epoch.
@@ -140,6 +164,7 @@ class SearchMethod:
         channel_divisor: the supernet's channels must be divisible by it.
         only_spaces: names of the spaces that it is defined on; None for all.
         recipe: the paper's optimizer settings.
+        one_input: returns the method as its official code searches cells of one input; see `on`.
     """
 
     name: str
@@ -154,6 +179,8 @@ class SearchMethod:
     build_edge: EdgeBuilder = FullEdge
     edge_strength: Callable[[Moment], float] = never
     cutout: Callable[[Moment], float] = never
+    draw_train: Draw | None = None
+    draw_valid: Draw | None = fresh_batch
     weight_mixing: WeightMixing = drawn_mixing
     penalties: tuple[Penalty, ...] = ()
     learning_rate: Callable[[Recipe, Moment], float] = cosine_over_search
@@ -165,6 +192,11 @@ class SearchMethod:
     channel_divisor: int = 1
     only_spaces: frozenset[str] | None = None
     recipe: Recipe = Recipe()
+    one_input: Callable[[SearchMethod], SearchMethod] = unchanged
+
+    def on(self, space: Space) -> SearchMethod:
+        """Return the method as its official code searches a space."""
+        return self.one_input(self) if space.topology.num_inputs == 1 else self
 
     def initial_parameters(self, space: Space, generator: torch.Generator) -> ArchitectureParameters:
         """Return fresh architecture parameters: alpha (E, O) per cell type, beta (E,) where edges are weighted."""

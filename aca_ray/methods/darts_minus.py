@@ -29,6 +29,7 @@ def build(*, strength: Annotated[float, Bounds(0.0, 10.0)] = 1.0) -> SearchMetho
         changes="an auxiliary skip on every edge, fading linearly",
         build_edge=AuxiliarySkipEdge,
         edge_strength=fading,
+        draw_valid=None,
     )
 
 

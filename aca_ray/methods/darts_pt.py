@@ -13,6 +13,7 @@ from aca_ray.methods.parts.decisions import Decision, decide_inputs, decide_oper
 from aca_ray.methods.parts.derivation import KEPT_PER_NODE
 from aca_ray.methods.parts.learning_rate import tenth_after_first_stage
 from aca_ray.methods.parts.narrowing import with_candidates
+from aca_ray.methods.parts.sampling import fresh_batch
 from aca_ray.methods.views import StageStart, StageView
 from aca_ray.nn.transfer import same_names
 from aca_ray.space.spaces import EdgeCandidates, Space
@@ -80,6 +81,7 @@ METHOD = replace(
         "cells of two inputs; both phases scale with the budget"
     ),
     changes="after the search edges are decided one by one, by the supernet's accuracy without a candidate",
+    draw_train=fresh_batch,
     learning_rate=tenth_after_first_stage,
     stages=stages,
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import lcm
 
-from aca_ray.methods.core import SearchMethod, Stage
+from aca_ray.methods.core import SearchMethod, Stage, attached_mixing, one_stage
 from aca_ray.methods.parts.arch_gradient import first_order
 from aca_ray.methods.parts.derivation import top_two
 from aca_ray.methods.parts.dirichlet import dirichlet_operations
+from aca_ray.methods.parts.learning_rate import cosine_over_search, cosine_reset_by_stages
 from aca_ray.methods.parts.narrowing import keep_strongest
 from aca_ray.methods.parts.relaxation import softmax_operations
 from aca_ray.methods.recipe import Recipe
@@ -35,15 +37,29 @@ def prune_and_widen(view: StageView) -> StageStart:
 
 
 def stages(space: Space) -> tuple[Stage, ...]:
-    """Return two stages of partial channels; on cells of one input a single one of all channels.
+    """Return two stages of partial channels.
 
-    Source: Chen et al. 2021 (DrNAS), sections 4.1 and 4.3 (there without progressive learning), and its official code.
+    Source: Chen et al. 2021 (DrNAS), section 4.1, and its official code.
     """
-    if space.topology.num_inputs == 1:
-        return (Stage(epochs=100, build_edge=FullEdge),)
     return (
         Stage(epochs=25),
         Stage(epochs=25, begin=prune_and_widen, build_edge=partial_channels(SECOND_SHARE)),
+    )
+
+
+def on_one_input(method: SearchMethod) -> SearchMethod:
+    """Return DrNAS as it searches NAS-Bench-201: one stage of all channels, with the optimizers' settings of DARTS.
+
+    Source: Chen et al. 2021 (DrNAS), section 4.3 (there without progressive learning), and its official code.
+    """
+    return replace(
+        method,
+        build_edge=FullEdge,
+        stages=one_stage,
+        learning_rate=cosine_over_search,
+        channel_divisor=1,
+        weight_mixing=attached_mixing,
+        recipe=Recipe(),
     )
 
 
@@ -52,8 +68,8 @@ METHOD = SearchMethod(
     title="DrNAS",
     source=(
         "Chen et al. 2021, arXiv 2006.10355, and its official code: exact, with its default regularizer; measured "
-        "with softmax(alpha) instead of a draw; stages and freezes scale with the budget; on nasbench201 with the "
-        "optimizers' settings of the DARTS space"
+        "with softmax(alpha) instead of a draw; widening copies the same channels in all layers of an edge (there "
+        "each layer draws its own); stages and freezes scale with the budget"
     ),
     changes="drawn mixing weights (Dirichlet); 1/6, then 1/4 of the channels, of the 4 best candidates",
     relax_operations=dirichlet_operations,
@@ -61,7 +77,9 @@ METHOD = SearchMethod(
     build_edge=partial_channels(FIRST_SHARE),
     arch_gradient=first_order,
     derive=top_two,
+    learning_rate=cosine_reset_by_stages,
     stages=stages,
     channel_divisor=lcm(FIRST_SHARE, SECOND_SHARE),
     recipe=Recipe(weight_lr=0.1, weight_lr_min=0.0, arch_lr=6e-4, arch_start=10 / 25),
+    one_input=on_one_input,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -10,9 +12,10 @@ from aca_ray.methods.moment import Moment
 from aca_ray.methods.parts.arch_gradient import first_order
 from aca_ray.methods.parts.derivation import top_two_pairs
 from aca_ray.methods.parts.relaxation import masked_softmax, softmax_operations
+from aca_ray.methods.parts.sampling import independent_images
 from aca_ray.methods.parts.schedule import linear
 from aca_ray.methods.recipe import Recipe
-from aca_ray.nn.sampled import SampledEdgeWithScalars
+from aca_ray.nn.sampled import SampledEdge, SampledEdgeWithScalars
 
 FIRST_TEMPERATURE, LAST_TEMPERATURE = 10.0, 0.1  # official code
 
@@ -43,22 +46,31 @@ def hard_gumbel_softmax(alpha: Tensor, mask: Tensor, moment: Moment) -> Tensor:
     return drawn + (relaxed - relaxed.detach())  # the difference is exactly 0, so that the rows stay one-hot
 
 
+def on_one_input(method: SearchMethod) -> SearchMethod:
+    """Return GDAS as it searches NAS-Bench-201: batches of 64, and a gradient for candidates that were not drawn.
+
+    Source: Dong & Yang 2020 (NAS-Bench-201), official code.
+    """
+    return replace(method, build_edge=SampledEdgeWithScalars, recipe=replace(method.recipe, batch_size=64))
+
+
 METHOD = SearchMethod(
     name="gdas",
     title="GDAS",
     source=(
-        "Dong & Yang 2019, arXiv 1910.04465, and its official code in the space of DARTS; the batch is 256 in all "
-        "spaces (64 on NAS-Bench-201 there), the bound on the weights' gradient does not count the architecture's, "
-        "operations that a step does not draw rest (no weight decay, no momentum), batch norms keep running "
+        "Dong & Yang 2019, arXiv 1910.04465, and its official code (AutoDL-Projects); the bound on the weights' "
+        "gradient does not count the architecture's, batches of search_valid are always full, batch norms keep running "
         "statistics, and no batch norm and ReLU follow the last cell of the DARTS skeleton; "
         "its macro (N = 2) is a network of 6 cells"
     ),
     changes="one operation per edge drawn by a hard Gumbel softmax, weights updated before the architecture",
     relax_operations=hard_gumbel_softmax,
     settle_operations=softmax_operations,
-    build_edge=SampledEdgeWithScalars,
+    build_edge=SampledEdge,
+    draw_valid=independent_images,
     arch_gradient=first_order,
     derive=top_two_pairs,
     updates=("weights", "architecture"),
     recipe=Recipe(batch_size=256, nesterov=True, weight_decay=5e-4),
+    one_input=on_one_input,
 )

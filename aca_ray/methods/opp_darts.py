@@ -15,12 +15,12 @@ from aca_ray.methods.parts.learning_rate import restarted_cosine
 from aca_ray.methods.parts.narrowing import with_candidates
 from aca_ray.methods.views import StageStart, StageView
 from aca_ray.nn.mixing import CellMixing, Mixing, candidate_mask
-from aca_ray.nn.transfer import same_candidates, same_names
+from aca_ray.nn.transfer import Transfer, same_candidates, same_names
 from aca_ray.space.candidates import PARAMETRIC, SKIP
 from aca_ray.space.spaces import EdgeCandidates, Space
 from aca_ray.space.topology import CellType
 
-STAGE_EPOCHS = (2, 2, 2, 2, 2, 2, 38)  # of 8 candidates the first one joins at epoch 0, the last two at 12
+STAGE_EPOCHS = (2, 2, 2, 2, 2, 2, 2, 36)  # of 8 candidates the first one joins at epoch 0, the skip at 14
 
 
 def uniform(space: Space, names: EdgeCandidates) -> Space:
@@ -47,6 +47,8 @@ def hardest(
 ) -> tuple[EdgeCandidates, dict[str, Tensor]]:
     """Return the choice with which the loss on search_train is largest, the first of equals, and its network's state.
 
+    The loss is the mean over batches; every choice is measured on a pass of its own, augmented and shuffled.
+
     Args:
         view: the search at the start of the stage.
         choices: candidates of all edges.
@@ -60,37 +62,41 @@ def hardest(
         space = uniform(view.space, names)
         network, mixing = view.build(space), extended_mixing(view, space)
         network.load_state_dict(same_names(trained, network.state_dict()))
-        losses = [batch_loss(network(images, mixing), labels) * len(labels) for images, labels in view.train_batches()]
-        return float(torch.stack(losses).sum()), names, network.state_dict()
+        losses = [batch_loss(network(images, mixing), labels) for images, labels in view.train_batches()]
+        return float(torch.stack(losses).mean()), names, network.state_dict()
 
     _, names, state = max(map(measured, choices), key=lambda measurement: measurement[0])  # max keeps the first
     return names, state
 
 
 def stages(space: Space) -> tuple[Stage, ...]:
-    """Return a stage per operation that joins; the skip joins right after the last other one.
+    """Return a stage per operation that joins; the skip joins a stage after the last other one.
+
+    In the official code it joins then, and not together with the last one, because it waits for an epoch beyond
+    `add_op_epoch * candidate_op`.
 
     Source: Zhu et al. 2023 (OPP-DARTS), official code.
     """
     whole = space.normal[0]
     pool = [name for name in whole if name != SKIP]
 
-    def grown(view: StageView, choices: Iterable[EdgeCandidates], trained: Mapping[str, Tensor]) -> StageStart:
+    def grown(names: EdgeCandidates, weights: Transfer) -> StageStart:
+        return StageStart(uniform(space, names), weights=weights, keep_architecture=True)
+
+    def measured(view: StageView, choices: Iterable[EdgeCandidates], trained: Mapping[str, Tensor]) -> StageStart:
         names, state = hardest(view, choices, trained)
-        if len(names) == len(pool):
-            names += tuple(name for name in whole if name == SKIP)
-        return StageStart(
-            uniform(space, names), weights=lambda old, new: same_names(state, new), keep_architecture=True
-        )
+        return grown(names, lambda old, new: same_names(state, new))
 
     def first(view: StageView) -> StageStart:
-        return grown(view, [(name,) for name in pool if name in PARAMETRIC], {})
+        return measured(view, [(name,) for name in pool if name in PARAMETRIC], {})
 
     def grow(view: StageView) -> StageStart:
         present = view.space.normal[0]
         choices = [(*present, name) for name in pool if name not in present]
         if choices:
-            return grown(view, choices, view.network.state_dict())
+            return measured(view, choices, view.network.state_dict())
+        if len(present) < len(whole):
+            return grown((*present, SKIP), same_names)
         return StageStart(view.space, same_names, keep_momentum=True, keep_architecture=True, keep_moments=True)
 
     return tuple(Stage(epochs, begin=grow if number else first) for number, epochs in enumerate(STAGE_EPOCHS))
@@ -102,7 +108,8 @@ METHOD = replace(
     title="OPP-DARTS",
     source=(
         "Zhu et al. 2023, arXiv 2302.05632, and its official code; candidates are compared with the whole network in "
-        "training mode (there the old cells are left in evaluation mode); growth scales with the budget"
+        "training mode (there the old cells are left in evaluation mode); growth scales with the budget; the learning "
+        "rate restarts whether a candidate is left to join or not"
     ),
     changes="candidates join one by one, the one with the largest training loss next",
     learning_rate=restarted_cosine(STAGE_EPOCHS),

@@ -78,6 +78,7 @@ def build(*, max_skips: Annotated[int, Bounds(0, 8)] = 2) -> SearchMethod:
         relax_operations=softmax_operations,
         build_edge=skip_dropout,
         edge_strength=dropout,
+        draw_valid=None,
         arch_gradient=first_order,
         derive=partial(top_two_with_few_skips, max_skips=max_skips),
         learning_rate=cosine_over_stage,

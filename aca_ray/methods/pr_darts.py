@@ -13,11 +13,12 @@ from aca_ray.methods.parts.arch_gradient import first_order
 from aca_ray.methods.parts.derivation import top_two_pairs
 from aca_ray.methods.parts.hard_concrete import open_probability, open_strongest
 from aca_ray.methods.parts.relaxation import softmax_operations
+from aca_ray.methods.parts.sampling import independent_images
 from aca_ray.methods.parts.schedule import linear
 from aca_ray.methods.recipe import Recipe
 from aca_ray.methods.views import ArchState
 from aca_ray.nn.sampled import SampledEdge
-from aca_ray.space.candidates import NONE, PARAMETRIC, SKIP
+from aca_ray.space.candidates import CANDIDATES, NONE, PARAMETRIC, SKIP
 from aca_ray.space.spaces import Space
 from aca_ray.space.topology import CellType
 from aca_ray.transfer import to_device
@@ -27,6 +28,11 @@ OPEN_GATES = 2
 DROP_PROBABILITY = 0.4
 FIRST_TEMPERATURE, LAST_TEMPERATURE = 1.0, 0.1
 THRESHOLD = 0.2
+GROUPS = {
+    "skip": frozenset({SKIP}),
+    "convolution": PARAMETRIC | {NONE},
+    "pooling": frozenset(name for name in CANDIDATES if name.endswith("pool_3x3")),
+}
 GROUP_SCALES = {"skip": 0.01, "convolution": 0.005, "pooling": 0.005}
 PATH_SCALE = 0.005
 
@@ -51,13 +57,13 @@ def group_penalty(state: ArchState) -> Tensor:
     """Return what the open gates of a group cost where they are open with more than THRESHOLD on average.
 
     The sum over groups of scale * [S - 0.2]+, S the mean over cell types of the mean of P(gate > 0) over the group's
-    gates that the forward pass opened; 0 without any.
+    gates that the forward pass opened; 0 without any. The group of the convolutions includes `none`.
 
     Source: Zhou et al. 2020 (PR-DARTS), official code; that `noise` is in no group is ours.
     """
     costs = []
     for group, scale in GROUP_SCALES.items():
-        means = [_open_mean(state, cell_type, group, dim=None)[0] for cell_type in state.space.cell_types]
+        means = [_open_mean(state, cell_type, GROUPS[group], dim=None)[0] for cell_type in state.space.cell_types]
         costs.append(scale * (torch.stack(means).mean() - THRESHOLD).relu())
     return torch.stack(costs).sum()
 
@@ -73,13 +79,13 @@ def path_penalty(state: ArchState) -> Tensor:
     products = []
     for cell_type in state.space.cell_types:
         chain = [index for index, (source, target) in enumerate(state.space.topology.edges) if target == source + 1]
-        means, counts = (value[chain] for value in _open_mean(state, cell_type, "convolution", dim=1))
+        means, counts = (value[chain] for value in _open_mean(state, cell_type, PARAMETRIC, dim=1))
         products.append(means.where(counts > 0, 1.0).prod() * (counts > 0).any())
     return -PATH_SCALE * torch.stack(products).mean()
 
 
-def _open_mean(state: ArchState, cell_type: CellType, group: str, dim: int | None) -> tuple[Tensor, Tensor]:
-    """Return the mean of P(gate > 0) over a group's open gates, 0 without any, and their number."""
+def _open_mean(state: ArchState, cell_type: CellType, group: frozenset[str], dim: int | None) -> tuple[Tensor, Tensor]:
+    """Return the mean of P(gate > 0) over the open gates of a group's operations, 0 without any, and their number."""
     probabilities = open_probability(state.parameters[f"alpha_{cell_type}"], temperature(state.moment))
     is_open = state.mixing.cell(cell_type).operations.detach() != 0.0
     counted = is_open & to_device(_members(state.space, cell_type, group), is_open.device)
@@ -88,19 +94,11 @@ def _open_mean(state: ArchState, cell_type: CellType, group: str, dim: int | Non
 
 
 @cache
-def _members(space: Space, cell_type: CellType, group: str) -> Tensor:
+def _members(space: Space, cell_type: CellType, group: frozenset[str]) -> Tensor:
     """Return the (E, O) table of which candidates belong to a group."""
     edges = space.candidates(cell_type)
     width = max(map(len, edges))
-    return torch.tensor([[_group(name) == group for name in names] + [False] * (width - len(names)) for names in edges])
-
-
-def _group(operation: str) -> str | None:
-    if operation == SKIP:
-        return "skip"
-    if operation == NONE or operation in PARAMETRIC:
-        return "convolution"
-    return "pooling" if operation.endswith("pool_3x3") else None
+    return torch.tensor([[name in group for name in names] + [False] * (width - len(names)) for names in edges])
 
 
 METHOD = SearchMethod(
@@ -108,14 +106,14 @@ METHOD = SearchMethod(
     title="PR-DARTS",
     source=(
         "Zhou et al. 2020, arXiv 2006.16537, and its official code; the bound on the weights' gradient does not count "
-        "the architecture's, operations that a step does not draw rest (no weight decay, no momentum), batch norms "
-        "keep running statistics, and no batch norm and ReLU follow the last cell of the DARTS skeleton; "
-        "its macro (N = 2) is a network of 6 cells"
+        "the architecture's, batches of search_valid are always full, batch norms keep running statistics, and no "
+        "batch norm and ReLU follow the last cell of the DARTS skeleton; its macro (N = 2) is a network of 6 cells"
     ),
     changes="two operations per edge drawn by hard-concrete gates, penalties on skips and shallow paths, weights first",
     relax_operations=two_gates,
     settle_operations=softmax_operations,
     build_edge=SampledEdge,
+    draw_valid=independent_images,
     arch_gradient=first_order,
     derive=top_two_pairs,
     penalties=(group_penalty, path_penalty),

@@ -92,7 +92,7 @@ class StageView:
         moment: first epoch of the new stage.
         generator: for the stage's draws.
         build: returns a fresh supernet of the new stage over a space, in training mode.
-        train_batches, valid_batches: return every image of a split once, without augmentation.
+        train_batches, valid_batches: return every image of a split once, augmented, and shuffled anew by every call.
     """
 
     network: Supernet
@@ -133,7 +133,7 @@ class EpochView:
         moment: of the epoch that ended.
         parameters: the architecture parameters by name.
         genotype: what they stand for.
-        valid_loss: returns the loss on the epoch's last batch of search_valid, differentiable in the parameters.
+        valid_loss: returns the loss on the last step's batch of search_valid, differentiable in the parameters.
         recipe: the optimizers' settings.
         snapshot: returns a copy of the search's whole state.
     """

@@ -33,11 +33,12 @@ class ChannelAttention(nn.Module):
 
 
 class AttentionEdge(nn.Module):
-    """The C/k channels with the largest attention pass through the candidates; all channels stay in their places.
+    """The C/k channels with the largest attention pass through the candidates, in the order of their attention.
 
-    Every channel is first multiplied by its attention. One choice holds for the whole batch: that by the sum over its
-    images while training, and by a running mean of it in evaluation, where images must not see one another. The others
-    bypass the candidates as they are at stride 1 and through a 2x2 max pooling at stride 2.
+    Every channel is first multiplied by its attention. One choice holds for the whole batch: by the sum over its images
+    while training, and by a running mean of it in evaluation, where images must not see one another. The other channels
+    bypass the candidates as they are at stride 1 and through a 2x2 max pooling at stride 2. In the output all channels
+    are in their places.
 
     Source: Xue & Qin 2022 (ADARTS), official code; the running mean is ours.
     """
@@ -62,12 +63,12 @@ class AttentionEdge(nn.Module):
         return self.bypass(x).index_copy(1, passing, mixed)
 
     def _passing(self, attention: Tensor) -> Tensor:
-        """Return the (C/k,) ascending channels that pass through the candidates."""
+        """Return the (C/k,) channels that pass through the candidates, that with the largest attention first."""
         demand = self.demand
         if self.training:
             demand = attention.mean(dim=0)
             self.demand.mul_(1.0 - DEMAND_MOMENTUM).add_(demand, alpha=DEMAND_MOMENTUM)
-        return demand.argsort(descending=True, stable=True)[: self.candidates.channels].sort().values
+        return demand.argsort(descending=True, stable=True)[: self.candidates.channels]
 
 
 def attended_channels(share: int) -> EdgeBuilder:

@@ -62,10 +62,16 @@ EdgeBuilder = Callable[[tuple[str, ...], int, int], nn.Module]
 class CandidateSum(nn.Module):
     """The sum of the candidates' outputs, each times its mixing weight; `none` is never computed."""
 
-    def __init__(self, names: tuple[str, ...], channels: int, stride: int) -> None:
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        channels: int,
+        stride: int,
+        build: Callable[[str, int, int], nn.Module] = build_candidate,
+    ) -> None:
         super().__init__()
         self.columns = {name: column for column, name in enumerate(names) if name != NONE}
-        self.operations = nn.ModuleDict({name: build_candidate(name, channels, stride) for name in self.columns})
+        self.operations = nn.ModuleDict({name: build(name, channels, stride) for name in self.columns})
         self.channels = channels
         self.stride = stride
 

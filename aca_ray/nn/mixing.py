@@ -47,6 +47,12 @@ class Mixing:
         """Return the weights of one cell type."""
         return self.normal if cell_type == "normal" else self.reduce
 
+    @property
+    def attached(self) -> bool:
+        """Whether any weight is inside the autograd graph."""
+        tables = (table for cell in (self.normal, self.reduce) for table in (cell.operations, cell.edges))
+        return any(table is not None and table.requires_grad for table in tables)
+
     def detach(self) -> Mixing:
         """Return the same weights outside the autograd graph."""
         return Mixing(self.normal.detach(), self.reduce.detach())

@@ -196,12 +196,20 @@ def build_candidate(name: str, channels: int, stride: int) -> nn.Module:
 
     Source: DARTS' official code.
     """
-    if name == NONE:
-        raise ValueError("'none' is never built: a zero adds nothing to an edge's sum")
-    module = OPERATIONS[name](channels, stride, False)
+    module = build_plain_candidate(name, channels, stride)
     if name.endswith("pool_3x3") and not name.startswith(PLAIN):
         return NormedPool(module, nn.BatchNorm2d(channels, affine=False))
     return module
+
+
+def build_plain_candidate(name: str, channels: int, stride: int) -> nn.Module:
+    """Return an operation with batch norms without affine part, and none behind pooling.
+
+    Source: Dong & Yang 2019 (GDAS) and Zhou et al. 2020 (PR-DARTS), official codes.
+    """
+    if name == NONE:
+        raise ValueError("'none' is never built: a zero adds nothing to an edge's sum")
+    return OPERATIONS[name](channels, stride, False)
 
 
 def last_full_convolution(module: nn.Module) -> nn.Conv2d | None:

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from aca_ray.nn.edges import CandidateSum, EdgeObservation, Observer
+from aca_ray.nn.operations import build_plain_candidate
 
 
 class SampledEdge(nn.Module):
     """All channels pass through the candidates whose mixing weight is not 0; the others are not computed.
 
-    An observed pass computes all of them. Without a candidate the output is zeros.
+    An observed pass computes all of them. Without a candidate the output is zeros. No batch norm follows a pooling.
 
-    Source: Zhou et al. 2020 (PR-DARTS), official code.
+    Source: Dong & Yang 2019 (GDAS) and Zhou et al. 2020 (PR-DARTS), official codes.
     """
 
     joins = packs = False
@@ -23,7 +24,7 @@ class SampledEdge(nn.Module):
 
     def __init__(self, names: tuple[str, ...], channels: int, stride: int) -> None:
         super().__init__()
-        self.candidates = CandidateSum(names, channels, stride)
+        self.candidates = CandidateSum(names, channels, stride, build_plain_candidate)
 
     def forward(
         self, x: Tensor, weights: Tensor, observe: Observer | None = None, *, values: Sequence[float] | None = None
@@ -46,7 +47,7 @@ class SampledEdgeWithScalars(nn.Module):
     They change nothing in the output, but give the candidates that were not drawn a gradient: as if their outputs were
     all ones.
 
-    Source: Dong & Yang 2019 (GDAS), official code.
+    Source: Dong & Yang 2020 (NAS-Bench-201), official code of GDAS there.
     """
 
     joins = packs = False

@@ -15,6 +15,7 @@ from aca_ray.nn import Cost, supernet_cost
 from aca_ray.pipeline.datasets import search_data
 from aca_ray.pipeline.evaluating import read_benchmark
 from aca_ray.pipeline.searching import search_space
+from aca_ray.space import find_space
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
     searches = []
     for trial in search_trials(experiment):
         info = by_data[str(dict(trial.data))]
-        method, space = find_method(trial.method), search_space(trial)
+        space = search_space(trial)
+        method = find_method(trial.method).on(space)
         cost = cost_once(
             space,
             method.edge_builder(space, stage=0),
@@ -92,10 +94,10 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
 def _method_problems(name: str, place: str, experiment: ExperimentSpec) -> list[str]:
     """Return what of an experiment a method cannot do."""
     method, channels, problems = find_method(name), experiment.network.channels, []
-    if channels % method.channel_divisor:
+    divisor = max(method.on(find_space(space)).channel_divisor for space in experiment.spaces)
+    if channels % divisor:
         problems.append(
-            f"experiment.network.channels: must be divisible by {method.channel_divisor} for {place} ({name}), "
-            f"found {channels}"
+            f"experiment.network.channels: must be divisible by {divisor} for {place} ({name}), found {channels}"
         )
     for index, space in enumerate(experiment.spaces):
         if method.only_spaces is not None and space not in method.only_spaces:

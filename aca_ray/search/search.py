@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from aca_ray.data import (
     SPLITS,
     Batches,
     DataPruner,
+    Draw,
     Images,
     SearchData,
     Split,
@@ -52,11 +54,14 @@ from aca_ray.training.schedule import set_learning_rate
 class Search:
     """A bilevel search: every step updates the architecture on search_valid and the weights on search_train.
 
+    An epoch has as many steps as one pass over search_train takes; the method says which images of either split a step
+    sees.
+
     The search has a clock of its own, since a method may take it back or end it early: an epoch of the trial lasts
     until the clock shows its end, and is empty when the search is over before the trial's budget is.
 
     Args:
-        method: the parts.
+        method: the parts; what its official code changes for the space is applied here.
         space: candidates of every edge at the beginning.
         data: the two splits; the test split is not in it.
         channels: channels of the supernet's first cells.
@@ -93,7 +98,8 @@ class Search:
         precision: torch.dtype = torch.float32,
         pruner: DataPruner | None = None,
     ) -> None:
-        self.method, self.space, self.data, self.device = method, space, data, device
+        self.method = method = method.on(space)
+        self.space, self.data, self.device = space, data, device
         self.num_epochs, self.batch_size = num_epochs, batch_size or method.recipe.batch_size
         self._seed, self._channels, self._num_cells, self._pruner = seed, channels, num_cells, pruner
         self._precision = precision
@@ -109,7 +115,7 @@ class Search:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Number of steps that pass once over the images of search_train in use."""
+        """Number of steps of an epoch: those that pass once over the images of search_train in use take."""
         return self.batches["search_train"].batches_per_pass
 
     @property
@@ -178,6 +184,7 @@ class Search:
         if begin is None:
             return
         generator = torch.Generator().manual_seed(derive_seed(self._seed, "stage", number))
+        passes = count()
         start = begin(
             StageView(
                 network=old_network,
@@ -187,8 +194,8 @@ class Search:
                 moment=moment,
                 generator=generator,
                 build=lambda space: self._build(space).train(),
-                train_batches=lambda: self._all_images("search_train"),
-                valid_batches=lambda: self._all_images("search_valid"),
+                train_batches=lambda: self._shuffled_pass("search_train", number, next(passes)),
+                valid_batches=lambda: self._shuffled_pass("search_valid", number, next(passes)),
             )
         )
         self.space, self.network = start.space, self._build(start.space)
@@ -234,12 +241,26 @@ class Search:
         )
         logits = self.network(images, mixing)
         loss = batch_loss(logits, labels)
+        bounded = list(self.network.parameters())
         self.weight_optimizer.zero_grad()
+        if mixing.attached:
+            bounded += self.parameters.values()
+            self.arch_optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.method.recipe.clip_norm)
+        nn.utils.clip_grad_norm_(bounded, self.method.recipe.clip_norm)
+        self._decay_unused_weights()
         self.weight_optimizer.step()
         self.train_meter.add(loss, logits, labels)
         self._report("search_train", position, logits, labels)
+
+    def _decay_unused_weights(self) -> None:
+        """Give a zero gradient to weights that this step did not use and an earlier one did.
+
+        SGD then applies weight decay and momentum to them, as in the official codes, which fill gradients with zeros.
+        """
+        for weight in self.network.parameters():
+            if weight.grad is None and self.weight_optimizer.state.get(weight, {}).get("momentum_buffer") is not None:
+                weight.grad = torch.zeros_like(weight)
 
     def _leave_epoch(self, valid: Batch) -> None:
         moment = self.moment
@@ -364,14 +385,20 @@ class Search:
 
     def _make_batches(self) -> None:
         """Go on with endless batches of the images in use."""
-        augmentation = standard_augmentation(self.data.info)
+        draws = {"search_train": self.method.draw_train, "search_valid": self.method.draw_valid}
+        since = () if self._pruner is None or not self._pruner.since else (self._pruner.since,)
+        self.batches: dict[Split, Batches] = {
+            split: self._augmented(split, derive_seed(self._seed, split, *since), draws[split]) for split in SPLITS
+        }
 
-        def batches(split: Split) -> Batches:
-            since = 0 if self._pruner is None else self._pruner.since
-            seed = derive_seed(self._seed, split, since) if since else derive_seed(self._seed, split)
-            return Batches(self._images(split), self.data.info, self.batch_size, augmentation, seed, self.device)
+    def _augmented(self, split: Split, seed: int, draw: Draw | None) -> Batches:
+        info = self.data.info
+        return Batches(self._images(split), info, self.batch_size, standard_augmentation(info), seed, self.device, draw)
 
-        self.batches: dict[Split, Batches] = {split: batches(split) for split in SPLITS}
+    def _shuffled_pass(self, split: Split, *parts: int) -> Iterator[Batch]:
+        """Return all images of a split in use once, augmented, in an order that the parts decide."""
+        batches = self._augmented(split, derive_seed(self._seed, split, "stage", *parts), None)
+        return map(batches.batch, range(batches.batches_per_pass))
 
     def _images(self, split: Split) -> Images:
         images = self.data.train if split == "search_train" else self.data.valid

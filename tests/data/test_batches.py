@@ -36,6 +36,10 @@ def make(numbered, make_info):
     return build
 
 
+def first_rows(num_images, batch_size, generator):
+    return torch.arange(batch_size)
+
+
 def test_every_pass_holds_every_image_once(make):
     batches = make()
     assert batches.batches_per_pass == 5
@@ -62,7 +66,7 @@ def test_batch_is_a_pure_function_of_seed_and_index(make):
 
 def test_seed_changes_order_and_augmentation(make):
     assert not torch.equal(make(seed=1).batch(0)[1], make(seed=2).batch(0)[1])
-    first, second = make(seed=1, shuffle=False).batch(0), make(seed=2, shuffle=False).batch(0)
+    first, second = make(seed=1, draw=first_rows).batch(0), make(seed=2, draw=first_rows).batch(0)
     assert torch.equal(first[1], second[1])
     assert not torch.equal(first[0], second[0])
 
@@ -82,9 +86,17 @@ def test_images_and_labels_stay_together(make, numbered, make_info):
     assert torch.equal(images, normalize(numbered.images[labels], make_info()))
 
 
-def test_without_shuffle_rows_keep_their_order(make):
-    batches = make(shuffle=False)
-    assert torch.cat([batches.batch(index)[1] for index in range(5, 10)]).tolist() == list(range(23))
+def test_drawn_batches_are_pure_functions_of_seed_and_index_too(make):
+    def draw(num_images, batch_size, generator):
+        return torch.randint(num_images, (batch_size,), generator=generator)
+
+    batches = make(draw=draw)
+    labels = [batches.batch(index)[1].tolist() for index in range(10)]
+    assert len(set(map(tuple, labels))) == 10
+    again = make(draw=draw)
+    assert [again.batch(index)[1].tolist() for index in reversed(range(10))] == labels[::-1]
+    assert make(seed=2, draw=draw).batch(0)[1].tolist() != labels[0]
+    assert batches.rows(3).tolist() == labels[3]
 
 
 def test_a_large_batch_is_the_whole_pass(make):

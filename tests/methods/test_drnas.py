@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
 
-from aca_ray.methods.moment import Moment
+from aca_ray.methods.moment import Moment, moment_at
 from aca_ray.methods.parts.dirichlet import dirichlet_operations
+from aca_ray.methods.recipe import Recipe
 from aca_ray.methods.registry import find_method
 from aca_ray.nn.edges import FullEdge, PartialChannelEdge
 from aca_ray.search.search import Search
@@ -114,7 +116,20 @@ def test_the_second_stage_keeps_the_best_four_and_all_that_was_learned_of_them(b
         assert torch.equal(search.weight_optimizer.state[weight]["momentum_buffer"], buffer)
     edges = [module for module in search.network.modules() if isinstance(module, PartialChannelEdge)]
     assert {edge.groups for edge in edges} == {4}
-    assert search.weight_optimizer.param_groups[0]["lr"] == pytest.approx(0.05)  # the cosine goes on: half way
+    assert search.weight_optimizer.param_groups[0]["lr"] == pytest.approx(0.1)  # set back by the new optimizer
+
+
+def test_the_learning_rate_starts_anew_with_the_second_stage_and_falls_from_there() -> None:
+    """The official scheduler in its recursive form: lr(e + 1) = lr(e) c(e + 1) / c(e), c(e) = 1 + cos(pi e / 50)."""
+    lengths = [stage.epochs for stage in DRNAS.stages(SPACES["darts"])]
+    lr = 0.1
+    for epoch in range(50):
+        if epoch == 25:
+            lr = 0.1
+        assert DRNAS.learning_rate(DRNAS.recipe, moment_at(epoch, 50, lengths)) == pytest.approx(lr)
+        if epoch in (26, 30, 40):
+            assert lr == pytest.approx({26: 0.0937, 30: 0.0691, 40: 0.0191}[epoch], abs=5e-5)  # printed by it
+        lr *= (1 + math.cos(math.pi * (epoch + 1) / 50)) / (1 + math.cos(math.pi * epoch / 50))
 
 
 @pytest.mark.parametrize(("epoch", "moves"), [(9, False), (10, True), (24, True), (25, False), (34, False), (35, True)])
@@ -129,5 +144,8 @@ def test_the_first_ten_epochs_of_both_stages_are_frozen(build_search: BuildSearc
 
 def test_cells_of_one_input_are_searched_whole_and_in_one_stage(build_search: BuildSearch) -> None:
     search = build_search(DRNAS, SPACES["nasbench201"], num_cells=5)
-    assert len(DRNAS.stages(search.space)) == 1
+    method = DRNAS.on(search.space)
+    assert len(method.stages(search.space)) == 1
+    assert method.recipe == Recipe()  # official code: 0.025 to 0.001, 3e-4 for Adam, nothing frozen
+    assert method.channel_divisor == 1
     assert all(isinstance(edge, FullEdge) for edge in search.network.cells[0].edges)

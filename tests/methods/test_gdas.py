@@ -7,11 +7,15 @@ from itertools import pairwise
 
 import pytest
 import torch
+from torch import Tensor
 
 from aca_ray.methods.gdas import METHOD, hard_gumbel_softmax, temperature
 from aca_ray.methods.moment import Moment
+from aca_ray.nn import CellMixing, Mixing
 from aca_ray.search.search import Search
 from aca_ray.space import SPACES
+
+BuildSearch = Callable[..., Search]
 
 MASK = torch.tensor([[True, True, True], [True, True, False], [True, False, False]])
 
@@ -65,7 +69,7 @@ def test_a_variate_of_zero_is_drawn_like_any_small_one(monkeypatch: pytest.Monke
     assert weights.tolist() == [[0.0, 1.0, 0.0]]
 
 
-def test_a_pass_draws_once_per_cell_type_and_measuring_never(build_search: Callable[..., Search]) -> None:
+def test_a_pass_draws_once_per_cell_type_and_measuring_never(build_search: BuildSearch) -> None:
     search = build_search(METHOD, SPACES["darts"], num_cells=3)
     state = torch.get_rng_state()
     settled = search.mixing()
@@ -76,11 +80,56 @@ def test_a_pass_draws_once_per_cell_type_and_measuring_never(build_search: Calla
     assert not torch.equal(one.normal.operations, one.reduce.operations)
 
 
-def test_every_logit_gets_a_gradient_though_one_operation_per_edge_is_computed(
-    build_search: Callable[..., Search],
-) -> None:
-    search = build_search(METHOD, SPACES["darts"], num_cells=3)
-    search.step(0, 0)
-    for parameter in search.parameters.values():
-        assert parameter.grad is not None
-        assert bool((parameter.grad != 0).all())
+def gradients_of_drawn_weights(search: Search) -> tuple[Tensor, Tensor]:
+    """Return the drawn mixing weights of the normal cell, and the gradient of a loss in them."""
+    drawn = METHOD.mixing(search.space, search.parameters, search.moment).detach()
+    table = drawn.normal.operations.clone().requires_grad_()
+    images, labels = search.batches["search_valid"].batch(0)
+    logits = search.network(images, Mixing(CellMixing(table), drawn.reduce))
+    (gradient,) = torch.autograd.grad(torch.nn.functional.cross_entropy(logits, labels), table)
+    return drawn.normal.operations, gradient
+
+
+def test_candidates_that_were_not_drawn_get_a_gradient_on_nasbench201_alone(build_search: BuildSearch) -> None:
+    """In the DARTS spaces the official mixed operation returns the drawn candidate times its weight, and no more."""
+    weights, gradient = gradients_of_drawn_weights(build_search(METHOD, SPACES["darts"], num_cells=3))
+    assert bool((gradient[weights == 0.0] == 0.0).all())
+    assert bool((gradient[weights == 1.0] != 0.0).any())
+    weights, gradient = gradients_of_drawn_weights(build_search(METHOD, SPACES["nasbench201"], num_cells=3))
+    assert bool((gradient[weights == 0.0] != 0.0).all())
+
+
+def test_the_batch_is_256_in_the_spaces_of_darts_and_64_on_nasbench201() -> None:
+    assert METHOD.on(SPACES["darts"]).recipe.batch_size == 256
+    assert METHOD.on(SPACES["nasbench201"]).recipe.batch_size == 64
+
+
+def test_pooling_has_no_batch_norm(build_search: BuildSearch) -> None:
+    network = build_search(METHOD, SPACES["darts"], num_cells=3).network
+    pools = [module for name, module in network.named_modules() if name.endswith("pool_3x3")]
+    assert len(pools) == 3 * 14 * 2
+    assert all(isinstance(pool, torch.nn.MaxPool2d | torch.nn.AvgPool2d) for pool in pools)
+
+
+def test_weights_that_a_step_does_not_use_keep_their_momentum_and_decay(build_search: BuildSearch) -> None:
+    """v = mu v + wd w; w -= lr (wd w + mu v) with Nesterov, from the second step in which SGD knows a weight."""
+    search = build_search(METHOD, SPACES["darts"], num_epochs=50, num_cells=3)
+    optimizer, checked = search.weight_optimizer, 0
+    for index in range(6):
+        before = {weight: weight.detach().clone() for weight in search.network.parameters()}
+        buffers = {
+            weight: state["momentum_buffer"].clone()
+            for weight, state in optimizer.state.items()
+            if state.get("momentum_buffer") is not None
+        }
+        search.step(0, index % 2)
+        search.clock, search._step = 0, 0
+        for weight, buffer in buffers.items():
+            if not bool(weight.grad.any()):
+                velocity = 0.9 * buffer + 5e-4 * before[weight]
+                expected = before[weight] - 0.025 * (5e-4 * before[weight] + 0.9 * velocity)
+                assert torch.allclose(weight, expected, atol=1e-7)
+                checked += 1
+        unknown = [weight for weight in before if weight not in buffers and weight.grad is None]
+        assert all(torch.equal(weight, before[weight]) for weight in unknown)
+    assert checked > 10

@@ -36,9 +36,9 @@ def growth(search: Search) -> Iterator[tuple[int, tuple[str, ...]]]:
 @pytest.mark.parametrize(
     ("space", "num_candidates"),
     [
-        (SPACES["darts"], [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 8, 8]),
-        (SPACES["darts_without_none"], [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 7, 7, 7, 7]),
-        (without_skip(SPACES["darts"]), [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7]),
+        (SPACES["darts"], [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 8, 8]),
+        (SPACES["darts_without_none"], [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 7, 7]),
+        (without_skip(SPACES["darts"]), [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 7, 7]),
     ],
     ids=lambda value: value.name if isinstance(value, Space) else "",
 )
@@ -163,9 +163,12 @@ def test_the_learning_rate_restarts_where_it_is() -> None:
     start, lr_now = 0, 0.025
     for epoch in range(50):
         value = 0.001 + 0.5 * (lr_now - 0.001) * (1 + math.cos(math.pi * (epoch - start) / (50 - start)))
-        if epoch in (2, 4, 6, 8, 10, 12):
+        if epoch in (2, 4, 6, 8, 10, 12, 14):
             start, lr_now = epoch, value
         assert lr(moment_at(epoch, 50, STAGE_EPOCHS)) == pytest.approx(value)
+    # Printed by the official main.
+    for epoch, official in ((15, 0.024093), (20, 0.022587), (30, 0.014577)):
+        assert lr(moment_at(epoch, 50, STAGE_EPOCHS)) == pytest.approx(official, abs=5e-7)
     plain = [0.001 + 0.012 * (1 + math.cos(math.pi * epoch / 50)) for epoch in range(50)]
     assert lr(moment_at(2, 50, STAGE_EPOCHS)) == pytest.approx(plain[2])
     assert lr(moment_at(30, 50, STAGE_EPOCHS)) > 1.05 * plain[30]

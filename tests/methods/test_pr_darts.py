@@ -111,7 +111,7 @@ def expected_penalties(state: ArchState) -> tuple[float, float]:
                     for group, members in GROUPS.items():
                         if name in members:
                             found[group].append(probability)
-                    if name in GROUPS["conv"]:
+                    if name in GROUPS["conv"] and name != "none":  # official code: columns 2 to 5
                         convolutions.append(probability)
             source, target = state.space.topology.edges[edge]
             if target - source == 1 and convolutions:

@@ -1,4 +1,4 @@
-"""R-DARTS: stronger weight decay; drop path on the edges and cutout that grow."""
+"""R-DARTS: stronger weight decay; drop path on the edges, and cutout."""
 
 from __future__ import annotations
 
@@ -51,13 +51,27 @@ def test_the_weight_decay_reaches_sgd(build_search: BuildSearch, weight_decay: f
     assert same(found, after_epochs(plain, 1)) == (weight_decay == 3e-4)
 
 
-@pytest.mark.parametrize(("drop_path", "last"), [(0.4, 0.4), (0.6, 0.6), (0.0, 0.0)])
-def test_drop_path_and_cutout_grow_linearly_to_the_last_epoch(drop_path: float, last: float) -> None:
-    method = r_darts_dp.build(drop_path=drop_path)
+@pytest.mark.parametrize("drop_path", [0.4, 0.6, 0.0])
+@pytest.mark.parametrize("growing", [0, 1])
+def test_drop_path_grows_and_cutout_does_so_on_request(drop_path: float, growing: int) -> None:
+    method = r_darts_dp.build(drop_path=drop_path, growing_cutout=growing)
     for epoch in (0, 7, 24, 49):
-        assert method.edge_strength(Moment(epoch, 50)) == pytest.approx(last * epoch / 49)
-        assert method.cutout(Moment(epoch, 50)) == pytest.approx(epoch / 49 if drop_path else 0.0)
+        assert method.edge_strength(Moment(epoch, 50)) == pytest.approx(drop_path * epoch / 49)
+        cutout = epoch / 49 if growing else 1.0
+        assert method.cutout(Moment(epoch, 50)) == pytest.approx(cutout if drop_path else 0.0)
     assert r_darts_dp.METHOD.edge_strength(Moment(49, 50)) == 0.4
+
+
+def test_every_image_of_both_splits_is_cut_out_from_the_first_epoch(build_search: BuildSearch) -> None:
+    """As in the official code, whose growing probability is never read: 400 of 400 images at 0."""
+    for growing, share in ((0, 1.0), (1, 0.0)):
+        search = build_search(r_darts_dp.build(growing_cutout=growing), SPACE, num_epochs=50, num_cells=3)
+        for split in ("search_train", "search_valid"):
+            images, _ = search._batch(split, 0, search.moment)
+            plain, _ = search.batches[split].batch(0)
+            changed = (images != plain).flatten(1).any(dim=1)
+            assert float(changed.float().mean()) == share
+            assert bool((images[images != plain] == 0).all())
 
 
 def test_a_search_sets_the_strength_of_every_edge(build_search: BuildSearch) -> None:
@@ -76,7 +90,9 @@ def test_without_drop_path_it_is_second_order_darts(build_search: BuildSearch) -
     for start in (0, 1):
         plain = outcome(darts_second_order.METHOD, start)
         assert same(outcome(r_darts_dp.build(drop_path=0.0), start), plain)
-        assert same(outcome(r_darts_dp.METHOD, start), plain) == (start == 0)  # nothing is dropped in the first epoch
+        assert not same(outcome(r_darts_dp.METHOD, start), plain)
+        # With cutout that grows, nothing is dropped or cut out in the first epoch.
+        assert same(outcome(r_darts_dp.build(growing_cutout=1), start), plain) == (start == 0)
 
 
 def pair_of_edges(strength: float) -> tuple[FullEdge, DropPathEdge]:

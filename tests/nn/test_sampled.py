@@ -20,11 +20,26 @@ def one_hot(index: int) -> Tensor:
 @BOTH
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("weights", [*torch.eye(4), torch.tensor([0.0, 1.0, 0.0, 1.0]), torch.rand(4) + 0.1])
-def test_the_output_is_that_of_a_full_edge(build_edge: EdgeBuilder, stride: int, weights: Tensor) -> None:
+def test_the_output_is_that_of_a_full_edge_with_plain_pooling(
+    build_edge: EdgeBuilder, stride: int, weights: Tensor
+) -> None:
     edge, full = build_edge(NAMES, 4, stride), FullEdge(NAMES, 4, stride)
+    full.candidates.operations["max_pool_3x3"] = nn.MaxPool2d(3, stride, padding=1)
     full.candidates.load_state_dict(edge.candidates.state_dict())
     images = torch.randn(2, 4, 12, 12)
     assert torch.equal(edge(images, weights), full(images, weights))
+
+
+@BOTH
+@pytest.mark.parametrize("pooling", ["max_pool_3x3", "avg_pool_3x3"])
+def test_no_batch_norm_follows_a_pooling(build_edge: EdgeBuilder, pooling: str) -> None:
+    images = 3.0 + torch.randn(2, 4, 8, 8)
+    maximum = pooling.startswith("max")
+    found = build_edge((pooling,), 4, 1)(images, torch.ones(1))
+    for row, column in ((0, 0), (3, 5), (7, 7)):
+        window = images[:, :, max(0, row - 1) : row + 2, max(0, column - 1) : column + 2].flatten(2)
+        expected = window.amax(dim=2) if maximum else window.mean(dim=2)
+        assert torch.allclose(found[:, :, row, column], expected, atol=1e-6)
 
 
 @BOTH
@@ -38,7 +53,7 @@ def test_what_was_not_drawn_is_not_computed(build_edge: EdgeBuilder) -> None:
         for module in operation.modules()
         if isinstance(module, nn.BatchNorm2d)
     }
-    assert seen == {"max_pool_3x3": 1, "dil_conv_3x3": 1}
+    assert seen == {"dil_conv_3x3": 1}
     edge(torch.randn(2, 4, 8, 8), one_hot(3)).sum().backward()
     assert all(parameter.grad is not None for parameter in edge.candidates.operations["dil_conv_3x3"].parameters())
     edge.zero_grad()

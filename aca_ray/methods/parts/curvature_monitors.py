@@ -32,6 +32,10 @@ class CurvatureMonitor:
 
     Args:
         factor: by which the mean of a window must exceed that of an earlier one to be a rise.
+
+    Attributes:
+        curvatures: all measurements in the order in which they were made.
+        kept: what is kept of an epoch, by the number of the measurement that is due after it.
     """
 
     def __init__(self, factor: float = RISE) -> None:
@@ -45,20 +49,22 @@ class CurvatureMonitor:
         last_epoch = view.moment.num_epochs - 1
         if view.moment.epoch % interval or view.moment.epoch == last_epoch:  # the source does not act after the last
             return None
-        number = len(self.curvatures)
+        number = view.moment.epoch // interval
         self.curvatures.append(
             largest_curvature(view.valid_loss(), tuple(view.parameters.values()), view.recipe.arch_weight_decay)
         )
         began = number - BEGINNING
-        if began in self.kept and self._mean(number) > self.factor * self._mean(number - DELTA):
+        if began in self.kept and self._mean(0) > self.factor * self._mean(DELTA):
             return self.verdict(began)
         self.kept.pop(began, None)
         if number >= FIRST_BEGINNING and view.moment.epoch + BEGINNING * interval < last_epoch:
             self.kept[number] = self.keep(view)
         return None
 
-    def _mean(self, number: int) -> float:
-        return fmean(self.curvatures[number + 1 - WINDOW : number + 1])
+    def _mean(self, ago: int) -> float:
+        """Return the mean of the window that ended a number of measurements ago."""
+        end = len(self.curvatures) - ago
+        return fmean(self.curvatures[end - WINDOW : end])
 
     def keep(self, view: EpochView) -> dict[str, Any]:
         """Return what is needed of an epoch in case a rise began at it."""
@@ -93,6 +99,8 @@ class StopBeforeRise(CurvatureMonitor):
 class GoBackBeforeRise(CurvatureMonitor):
     """Takes the search back to the end of the epoch that a rise began at, to go on with a larger weight decay.
 
+    The measurements before a return stay in the history, so that the first windows after it reach back beyond it.
+
     Args:
         weight_decays: of SGD after the first rise, the second, and so on; no rise is looked for after the last.
         factor: by which the mean of a window must exceed that of an earlier one to be a rise.
@@ -114,7 +122,6 @@ class GoBackBeforeRise(CurvatureMonitor):
     def verdict(self, began: int) -> Verdict:
         snapshot, weight_decay = self.kept[began], self.weight_decays[self.num_rises]
         self.num_rises += 1
-        self.curvatures = self.curvatures[: began + 1]
         self.kept = {began: snapshot} if self.num_rises < len(self.weight_decays) else {}
         return GoBack(snapshot, weight_decay)
 

@@ -70,6 +70,8 @@ def decide_inputs(view: StageView, mixing: Mixing, cell_type: CellType) -> dict[
 def num_correct(view: StageView, mixing: Mixing) -> int:
     """Return how many images of search_valid the supernet, in training mode, classifies correctly.
 
+    Images are augmented and shuffled anew for every candidate, as for training.
+
     Source: Wang et al. 2021 (DARTS-PT), official code.
     """
     return sum(
