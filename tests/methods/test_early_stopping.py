@@ -108,35 +108,82 @@ def test_the_rule_scales_with_the_budget(num_epochs: int, interval: int, expecte
     assert len(monitor.curvatures) == len(range(0, num_epochs - 1, interval))
 
 
-@pytest.mark.parametrize("make", [StopBeforeRise, lambda: GoBackBeforeRise((0.1, 0.2))])
-def test_no_more_is_kept_than_can_be_needed(make: Callable[[], StopBeforeRise | GoBackBeforeRise]) -> None:
+@pytest.mark.parametrize(
+    ("make", "reach"),
+    [
+        (StopBeforeRise, 0),
+        (lambda: GoBackBeforeRise((0.1,)), 0),
+        # After a return to epoch 24, say, the search may return once more to any epoch from 14 on.
+        (lambda: GoBackBeforeRise((0.1, 0.2)), 10),
+    ],
+)
+def test_no_more_is_kept_than_can_be_needed(make: Callable[[], StopBeforeRise | GoBackBeforeRise], reach: int) -> None:
     monitor = make()
     for epoch in range(50):
         monitor.after_epoch(view(epoch, 50))
-        needed = {began for began in range(10, 49, 2) if began <= epoch < began + 12 < 49}
+        needed = {began for began in range(10, 37, 2) if began <= epoch < began + 12 + reach}
         assert {2 * number for number in monitor.kept} == needed
 
 
-def test_going_back_twice_and_never_again() -> None:
-    monitor = GoBackBeforeRise((3e-3, 3e-2))
-    epoch, seen = 0, []
+def returns(curvature: Callable[[int, int], float]) -> list[tuple[int, int, float]]:
+    """Return every return of DARTS-ADA: after which epoch, to the end of which, with which weight decay.
+
+    The argument gives the curvature after an epoch, the second or later time that the search sees it.
+    """
+    monitor, epoch, found = GoBackBeforeRise((3e-3, 3e-2)), 0, []
     while epoch < 50:
-        verdict = monitor.after_epoch(view(epoch, 50, 1.2**epoch))
+        verdict = monitor.after_epoch(view(epoch, 50, curvature(epoch, len(found))))
         if isinstance(verdict, GoBack):
-            seen.append((epoch, verdict.snapshot["epoch"], verdict.weight_decay))
+            found.append((epoch, verdict.snapshot["epoch"], verdict.weight_decay))
             epoch = verdict.snapshot["epoch"]
-            assert len(monitor.curvatures) == 6  # epochs 0, 2, ..., 10
         epoch += 1
-    assert seen == [(22, 10, 3e-3), (22, 10, 3e-2)]
+    return found
+
+
+def the_official_returns(curvature: Callable[[int, int], float]) -> list[tuple[int, int, float]]:
+    """The control flow of the official code: one list of measurements, which a return does not shorten."""
+    measured, averages, found = [], [], []
+    epoch, weight_decay = 0, 3e-4
+    while epoch < 50:
+        if epoch % 2 == 0 or epoch == 49:
+            measured.append(curvature(epoch, len(found)))
+            if len(measured) >= 5:
+                averages.append(sum(measured[-5:]) / 5)
+            began = epoch - 12
+            if began >= 10 and epoch != 49 and len(found) < 2 and averages[-1] / averages[-5] > 1.3:
+                weight_decay *= 10
+                found.append((epoch, began, pytest.approx(weight_decay)))
+                epoch = began
+        epoch += 1
+    return found
+
+
+@pytest.mark.parametrize(("growth", "second"), [(1.04, 28), (1.06, 26), (1.2, 24)])
+def test_with_growing_curvature_the_second_return_waits_for_the_measurements_before_the_first(
+    growth: float, second: int
+) -> None:
+    expected = [(22, 10, 3e-3), (second, second - 12, 3e-2)]
+    assert returns(lambda epoch, num_returns: growth**epoch) == expected
+    assert the_official_returns(lambda epoch, num_returns: growth**epoch) == expected
+
+
+def test_random_curvatures_return_as_the_official_code_does() -> None:
+    counts = []
+    for seed in range(200):
+        steps = torch.randn(3, 50, generator=torch.Generator().manual_seed(seed)) * 0.12 + 0.02
+        table = steps.cumsum(1).exp().tolist()
+        found = returns(lambda epoch, num_returns, table=table: table[num_returns][epoch])
+        assert found == the_official_returns(lambda epoch, num_returns, table=table: table[num_returns][epoch])
+        counts.append(len(found))
+    assert set(counts) == {0, 1, 2}
+
+
+def test_nothing_is_kept_once_no_return_is_left() -> None:
+    monitor, epoch = GoBackBeforeRise((3e-3, 3e-2)), 0
+    while monitor.num_rises < 2:
+        verdict = monitor.after_epoch(view(epoch, 50, 1.2**epoch))
+        epoch = verdict.snapshot["epoch"] + 1 if isinstance(verdict, GoBack) else epoch + 1
     assert not monitor.kept
-
-
-def test_after_going_back_only_measurements_of_the_new_course_count() -> None:
-    monitor = GoBackBeforeRise((3e-3, 3e-2))
-    for epoch in range(23):
-        verdict = monitor.after_epoch(view(epoch, 50, 1.0 if epoch <= 10 else 2.0))
-    assert isinstance(verdict, GoBack)
-    assert all(monitor.after_epoch(view(epoch, 50, 1.0)) is None for epoch in range(11, 50))
 
 
 def test_the_settings_of_darts_ada_are_the_papers() -> None:

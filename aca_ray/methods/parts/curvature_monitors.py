@@ -56,10 +56,15 @@ class CurvatureMonitor:
         began = number - BEGINNING
         if began in self.kept and self._mean(0) > self.factor * self._mean(DELTA):
             return self.verdict(began)
-        self.kept.pop(began, None)
+        self.kept.pop(began - self.reach, None)
         if number >= FIRST_BEGINNING and view.moment.epoch + BEGINNING * interval < last_epoch:
             self.kept[number] = self.keep(view)
         return None
+
+    @property
+    def reach(self) -> int:
+        """For how many further measurements an epoch is kept after none has shown that a rise began at it."""
+        return 0
 
     def _mean(self, ago: int) -> float:
         """Return the mean of the window that ended a number of measurements ago."""
@@ -116,13 +121,19 @@ class GoBackBeforeRise(CurvatureMonitor):
     def after_epoch(self, view: EpochView) -> Verdict:
         return super().after_epoch(view) if self.num_rises < len(self.weight_decays) else None
 
+    @property
+    def reach(self) -> int:
+        # A search that has gone back to measurement m looks next for a rise that began at m + 1 - BEGINNING.
+        return BEGINNING - 1 if self.num_rises + 1 < len(self.weight_decays) else 0
+
     def keep(self, view: EpochView) -> dict[str, Any]:
         return view.snapshot()
 
     def verdict(self, began: int) -> Verdict:
         snapshot, weight_decay = self.kept[began], self.weight_decays[self.num_rises]
         self.num_rises += 1
-        self.kept = {began: snapshot} if self.num_rises < len(self.weight_decays) else {}
+        more = self.num_rises < len(self.weight_decays)
+        self.kept = {number: kept for number, kept in self.kept.items() if more and number <= began}
         return GoBack(snapshot, weight_decay)
 
     def state_dict(self) -> dict[str, Any]:
