@@ -62,7 +62,7 @@ def hardest(
         space = uniform(view.space, names)
         network, mixing = view.build(space), extended_mixing(view, space)
         network.load_state_dict(same_names(trained, network.state_dict()))
-        losses = [batch_loss(network(images, mixing), labels) for images, labels in view.train_batches()]
+        losses = [batch_loss(network(images, mixing), labels) for images, labels in view.augmented_train_batches()]
         return float(torch.stack(losses).mean()), names, network.state_dict()
 
     _, names, state = max(map(measured, choices), key=lambda measurement: measurement[0])  # max keeps the first

@@ -92,7 +92,9 @@ class StageView:
         moment: first epoch of the new stage.
         generator: for the stage's draws.
         build: returns a fresh supernet of the new stage over a space, in training mode.
-        train_batches, valid_batches: return every image of a split once, augmented, and shuffled anew by every call.
+        train_batches: returns every image of search_train once, in order and without augmentation.
+        augmented_train_batches, augmented_valid_batches: return every image of a split once, augmented, and shuffled
+            anew by every call.
     """
 
     network: Supernet
@@ -103,7 +105,8 @@ class StageView:
     generator: torch.Generator
     build: Callable[[Space], Supernet]
     train_batches: Callable[[], Iterable[Batch]]
-    valid_batches: Callable[[], Iterable[Batch]]
+    augmented_train_batches: Callable[[], Iterable[Batch]]
+    augmented_valid_batches: Callable[[], Iterable[Batch]]
 
 
 @dataclass(frozen=True)

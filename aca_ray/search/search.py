@@ -194,8 +194,9 @@ class Search:
                 moment=moment,
                 generator=generator,
                 build=lambda space: self._build(space).train(),
-                train_batches=lambda: self._shuffled_pass("search_train", number, next(passes)),
-                valid_batches=lambda: self._shuffled_pass("search_valid", number, next(passes)),
+                train_batches=lambda: self._all_images("search_train"),
+                augmented_train_batches=lambda: self._augmented_pass("search_train", number, next(passes)),
+                augmented_valid_batches=lambda: self._augmented_pass("search_valid", number, next(passes)),
             )
         )
         self.space, self.network = start.space, self._build(start.space)
@@ -395,7 +396,7 @@ class Search:
         info = self.data.info
         return Batches(self._images(split), info, self.batch_size, standard_augmentation(info), seed, self.device, draw)
 
-    def _shuffled_pass(self, split: Split, *parts: int) -> Iterator[Batch]:
+    def _augmented_pass(self, split: Split, *parts: int) -> Iterator[Batch]:
         """Return all images of a split in use once, augmented, in an order that the parts decide."""
         batches = self._augmented(split, derive_seed(self._seed, split, "stage", *parts), None)
         return map(batches.batch, range(batches.batches_per_pass))

@@ -51,7 +51,8 @@ def view(space: Space, mixing: Mixing, network: Any, seed: int = 0) -> StageView
         generator=torch.Generator().manual_seed(seed),
         build=lambda space: network,
         train_batches=images,
-        valid_batches=images,
+        augmented_train_batches=images,
+        augmented_valid_batches=images,
     )
 
 

@@ -88,7 +88,8 @@ def view_of(search: Search, nets: list[Supernet]) -> StageView:
         generator=torch.Generator(),
         build=build,
         train_batches=batches,
-        valid_batches=batches,
+        augmented_train_batches=batches,
+        augmented_valid_batches=batches,
     )
 
 

@@ -125,7 +125,8 @@ def test_passes_before_a_stage_are_augmented_and_shuffled_anew_every_time(
     seen: list[list[Batch]] = []
 
     def begin(view: StageView) -> StageStart:
-        seen.extend([list(view.valid_batches()), list(view.valid_batches()), list(view.train_batches())])
+        valid, train = view.augmented_valid_batches, view.augmented_train_batches
+        seen.extend([list(valid()), list(valid()), list(train())])
         return StageStart(view.space, same_names, keep_architecture=True)
 
     method = replace(darts.METHOD, stages=lambda space: (Stage(1), Stage(1, begin=begin)))

@@ -75,7 +75,8 @@ def num_correct(view: StageView, mixing: Mixing) -> int:
     Source: Wang et al. 2021 (DARTS-PT), official code.
     """
     return sum(
-        int((view.network(images, mixing).argmax(dim=1) == labels).sum()) for images, labels in view.valid_batches()
+        int((view.network(images, mixing).argmax(dim=1) == labels).sum())
+        for images, labels in view.augmented_valid_batches()
     )
 
 
