@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from aca_ray.data import ImageFacts
 from aca_ray.errors import ConfigError, unknown_name
+from aca_ray.nn.derived import Dropped
 from aca_ray.nn.image_scale import CIFAR_SCALE, IMAGENET_SCALE, ImageScale
-from aca_ray.training.schedule import Schedule, cosine_to_zero, exponential, warmed_up_linear
+from aca_ray.training.schedule import Schedule, cosine_to_zero, exponential, warmed_up_cosine, warmed_up_linear
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Protocol:
         label_smoothing: share of every training label that is spread over all classes.
         auxiliary_weight: weight of the auxiliary tower's loss, 0 for no tower.
         drop_path: drop-path probability that the linear ramp from 0 would reach after the last epoch.
+        dropped: whether drop path acts on every operation but identities, or on the sum of every node's inputs.
         cutout: whether training images are augmented with cutout of half their side.
         scale: stem and auxiliary tower.
     """
@@ -50,6 +52,7 @@ class Protocol:
     label_smoothing: float = 0.0
     auxiliary_weight: float = 0.0
     drop_path: float = 0.0
+    dropped: Dropped = "operations"
     cutout: bool = False
     scale: ImageScale = CIFAR_SCALE
 
@@ -94,6 +97,41 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
         replace(
             CIFAR, name="cifar_drnas", source="Chen et al. 2021 (DrNAS), official code", batch_size=64, drop_path=0.3
+        ),
+        replace(
+            CIFAR,
+            name="cifar_fair_darts",
+            source="Chu et al. 2020 (FairDARTS), official code: drop path on the sum of every node's inputs",
+            dropped="nodes",
+        ),
+        replace(
+            CIFAR,
+            name="cifar_gdas",
+            source=(
+                "Dong & Yang 2019 (GDAS), official code (AutoDL-Projects): 300 epochs, the first 5 a linear warm-up "
+                "(there step by step, here epoch by epoch), Nesterov momentum, no bound on the gradient"
+            ),
+            epochs=300,
+            batch_size=256,
+            schedule=warmed_up_cosine,
+            nesterov=True,
+            weight_decay=5e-4,
+            clip_norm=math.inf,
+        ),
+        replace(
+            CIFAR,
+            name="cifar_pr_darts",
+            source="Zhou et al. 2020 (PR-DARTS), official code: no auxiliary tower",
+            batch_size=128,
+            drop_path=0.3,
+            auxiliary_weight=0.0,
+        ),
+        replace(
+            CIFAR,
+            name="cifar_sp_darts",
+            source="Zhang & Ding 2023 (SP-DARTS), official code: 2000 epochs",
+            epochs=2000,
+            batch_size=128,
         ),
         replace(
             CIFAR,

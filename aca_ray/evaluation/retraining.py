@@ -75,7 +75,7 @@ class Retraining:
         """Set learning rate and drop path of a 0-based epoch and start to measure."""
         protocol = self.protocol
         set_learning_rate(self.optimizer, protocol.schedule(protocol.lr, epoch, protocol.epochs))
-        self.network.set_drop_path(protocol.drop_path * epoch / protocol.epochs)
+        self.network.set_drop_path(protocol.drop_path * epoch / protocol.epochs, protocol.dropped)
         self.train_meter = Meter(self.device)
         self.network.train()
 

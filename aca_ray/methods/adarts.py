@@ -12,9 +12,10 @@ METHOD = replace(
     pc_darts.METHOD,
     name="adarts",
     title="ADARTS",
-    source=(
-        "Xue & Qin 2022, arXiv 2208.00791, and its official code; in evaluation the channels are chosen by a running "
-        "mean of the attention, not by the batch (ours); the freeze of the first 15 of 80 epochs scales with the budget"
+    source="Xue & Qin 2022, arXiv 2208.00791, and its official code",
+    differs=(
+        "in evaluation the channels are chosen by a running mean of the attention, not by the batch; the cosine "
+        "of the learning rate begins at epoch 0 (there one epoch ahead with PyTorch 1.1 and later)"
     ),
     changes="as PC-DARTS, but the 1/4 of the channels with most attention is searched, and none is shuffled",
     build_edge=attended_channels(pc_darts.CHANNEL_SHARE),

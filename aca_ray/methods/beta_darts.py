@@ -43,9 +43,10 @@ def build(*, scale: Annotated[float, Bounds(0.0, 1000.0)] = 50.0) -> SearchMetho
         darts.METHOD,
         name="beta_darts",
         title="beta-DARTS",
-        source=(
-            "Ye et al. 2022, arXiv 2203.01665, and its official code: exact with one cell type, our reading with two "
-            "(the cells' terms are added); as in the code the weight grows by 0.5 per epoch at any budget"
+        source="Ye et al. 2022, arXiv 2203.01665, and its official code",
+        differs=(
+            "with two cell types, the cells' terms are added (our reading); the cosine of the learning rate "
+            "begins at epoch 0 (there one epoch ahead with PyTorch 1.1 and later)"
         ),
         changes="a regularizer on the logits, growing with the epochs",
         penalties=(beta_decay(scale),),

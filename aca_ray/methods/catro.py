@@ -64,9 +64,10 @@ METHOD = replace(
     pc_darts.METHOD,
     name="catro",
     title="PC-DARTS with CATRO",
-    source=(
-        "our reading of Hu et al. 2021, arXiv 2110.10921 (no code), put into PC-DARTS (Xu et al. 2020) by us: when its "
-        "architecture begins to move, after 15 of 50 epochs, the channels of every edge are ranked once by trace ratio"
+    source="Hu et al. 2021, arXiv 2110.10921, and Xu et al. 2020 (PC-DARTS)",
+    differs=(
+        "our reading (no code, and only its abstract was at hand): when the architecture of PC-DARTS begins to "
+        "move, after 15 of 50 epochs, the channels of every edge are ranked once by trace ratio"
     ),
     changes="as PC-DARTS, but the 1/4 of the channels that separates the classes best is searched",
     build_edge=ranked_partial_channels(pc_darts.CHANNEL_SHARE),

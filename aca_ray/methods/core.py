@@ -140,7 +140,9 @@ class SearchMethod:
     Attributes:
         name: registry name, as in the paper, snake case.
         title: the name as printed.
-        source: the paper, and how exact this implementation is.
+        source: the paper, and the official code where there is one.
+        differs: how this implementation differs from the source, beyond schedules that scale with the budget; empty
+            where it does not.
         changes: what it changes against first-order DARTS, one phrase.
         relax_operations: ((E, O) logits, (E, O) mask of real candidates, moment) to (E, O) mixing weights.
         derive: settled mixing weights and space to the genotype, in spaces whose nodes keep some of their edges.
@@ -170,6 +172,7 @@ class SearchMethod:
     name: str
     title: str
     source: str
+    differs: str
     changes: str
     relax_operations: OperationRelaxation
     derive: Derivation

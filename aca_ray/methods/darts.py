@@ -10,7 +10,8 @@ from aca_ray.methods.parts.relaxation import softmax_operations
 METHOD = SearchMethod(
     name="darts",
     title="DARTS (1st order)",
-    source="Liu et al. 2019, arXiv 1806.09055, and its official code: exact",
+    source="Liu et al. 2019, arXiv 1806.09055, and its official code",
+    differs="",
     changes="the baseline",
     relax_operations=softmax_operations,
     arch_gradient=first_order,

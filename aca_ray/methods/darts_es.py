@@ -20,10 +20,8 @@ def build(*, factor: Annotated[float, Bounds(1.0, 10.0)] = RISE) -> SearchMethod
         darts_second_order.METHOD,
         name="darts_es",
         title="DARTS-ES",
-        source=(
-            "Zela et al. 2020, arXiv 1909.09656, and its official code: exact; the 2 epochs between measurements "
-            "scale with the budget, down to 1"
-        ),
+        source="Zela et al. 2020, arXiv 1909.09656, and its official code",
+        differs="",
         changes="second-order gradient, stops before the validation loss gets sharp in the architecture",
         monitor=lambda: StopBeforeRise(factor),
     )

@@ -22,10 +22,8 @@ def build(*, strength: Annotated[float, Bounds(0.0, 10.0)] = 1.0) -> SearchMetho
         darts.METHOD,
         name="darts_minus",
         title="DARTS-",
-        source=(
-            "Chu et al. 2021, arXiv 2009.01027, and its official code: exact; "
-            "the linear decay over 50 epochs scales with the budget"
-        ),
+        source="Chu et al. 2021, arXiv 2009.01027, and its official code",
+        differs="",
         changes="an auxiliary skip on every edge, fading linearly",
         build_edge=AuxiliarySkipEdge,
         edge_strength=fading,

@@ -22,9 +22,10 @@ def build(*, skip_limit: Annotated[int, Bounds(1, 8)] = 2) -> SearchMethod:
         darts.METHOD,
         name="darts_plus",
         title="DARTS+",
-        source=(
-            "Liang et al. 2019, arXiv 1909.06035, no official code: our reading of its first criterion; from 10 of 50 "
-            "epochs on, the architecture of the last epoch within the limit"
+        source="Liang et al. 2019, arXiv 1909.06035, no official code",
+        differs=(
+            "our reading of its first criterion; from 10 of 50 epochs on, the architecture of the last epoch "
+            "within the limit"
         ),
         changes="stops as soon as the normal cell has 2 skip connections",
         monitor=lambda: StopAtSkips(skip_limit, START),

@@ -76,10 +76,8 @@ METHOD = replace(
     darts.METHOD,
     name="darts_pt",
     title="DARTS-PT",
-    source=(
-        "Wang et al. 2021, arXiv 2108.04392, and its official code: exact, but that `none` is never decided on in "
-        "cells of two inputs; both phases scale with the budget"
-    ),
+    source="Wang et al. 2021, arXiv 2108.04392, and its official code",
+    differs="`none` is never decided on in cells of two inputs",
     changes="after the search edges are decided one by one, by the supernet's accuracy without a candidate",
     draw_train=fresh_batch,
     learning_rate=tenth_after_first_stage,

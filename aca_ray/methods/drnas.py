@@ -66,10 +66,10 @@ def on_one_input(method: SearchMethod) -> SearchMethod:
 METHOD = SearchMethod(
     name="drnas",
     title="DrNAS",
-    source=(
-        "Chen et al. 2021, arXiv 2006.10355, and its official code: exact, with its default regularizer; measured "
-        "with softmax(alpha) instead of a draw; widening copies the same channels in all layers of an edge (there "
-        "each layer draws its own); stages and freezes scale with the budget"
+    source="Chen et al. 2021, arXiv 2006.10355, and its official code, with its default regularizer",
+    differs=(
+        "measured with softmax(alpha) instead of a draw; widening copies the same channels in all layers of an "
+        "edge (there each layer draws its own)"
     ),
     changes="drawn mixing weights (Dirichlet); 1/6, then 1/4 of the channels, of the 4 best candidates",
     relax_operations=dirichlet_operations,

@@ -85,9 +85,9 @@ def build(
         darts.METHOD,
         name="fair_darts",
         title="FairDARTS",
-        source=(
-            "Chu et al. 2020, arXiv 1911.12126, and its official code: exact; ours: a cell of which nothing reaches "
-            "the threshold keeps two edges per node, since no network would be left"
+        source="Chu et al. 2020, arXiv 1911.12126, and its official code",
+        differs=(
+            "a cell in which nothing reaches the threshold keeps two edges per node, since no network would be left"
         ),
         changes="sigmoids instead of the softmax, a zero-one loss, edges kept above a threshold",
         relax_operations=sigmoid_operations,

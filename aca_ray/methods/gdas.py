@@ -57,11 +57,11 @@ def on_one_input(method: SearchMethod) -> SearchMethod:
 METHOD = SearchMethod(
     name="gdas",
     title="GDAS",
-    source=(
-        "Dong & Yang 2019, arXiv 1910.04465, and its official code (AutoDL-Projects); the bound on the weights' "
-        "gradient does not count the architecture's, batches of search_valid are always full, batch norms keep running "
-        "statistics, and no batch norm and ReLU follow the last cell of the DARTS skeleton; "
-        "its macro (N = 2) is a network of 6 cells"
+    source="Dong & Yang 2019, arXiv 1910.04465, and its official code (AutoDL-Projects)",
+    differs=(
+        "the bound on the weights' gradient does not count the architecture's; batches of search_valid are always "
+        "full; batch norms keep running statistics; no batch norm and ReLU follow the last cell of the DARTS "
+        "skeleton; its macro (N = 2) is a network of 6 cells"
     ),
     changes="one operation per edge drawn by a hard Gumbel softmax, weights updated before the architecture",
     relax_operations=hard_gumbel_softmax,

@@ -106,10 +106,10 @@ METHOD = replace(
     darts.METHOD,
     name="opp_darts",
     title="OPP-DARTS",
-    source=(
-        "Zhu et al. 2023, arXiv 2302.05632, and its official code; candidates are compared with the whole network in "
-        "training mode (there the old cells are left in evaluation mode); growth scales with the budget; the learning "
-        "rate restarts whether a candidate is left to join or not"
+    source="Zhu et al. 2023, arXiv 2302.05632, and its official code",
+    differs=(
+        "candidates are compared with the whole network in training mode (there the old cells are left in "
+        "evaluation mode); the learning rate restarts whether a candidate is left to join or not"
     ),
     changes="candidates join one by one, the one with the largest training loss next",
     learning_rate=restarted_cosine(STAGE_EPOCHS),

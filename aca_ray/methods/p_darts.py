@@ -70,10 +70,8 @@ def build(*, max_skips: Annotated[int, Bounds(0, 8)] = 2) -> SearchMethod:
     return SearchMethod(
         name="p_darts",
         title="P-DARTS",
-        source=(
-            "Chen et al. 2019, arXiv 1904.12760, and its official code (dropout of its README): exact; stages, freezes "
-            "and dropout scale with the budget, numbers of cells and candidates with the network's and the space's"
-        ),
+        source="Chen et al. 2019, arXiv 1904.12760, and its official code, with the dropout of its README",
+        differs="numbers of cells and candidates scale with the network's and the space's",
         changes="three stages: deeper networks, fewer candidates; dropout after skips; at most 2 skips",
         relax_operations=softmax_operations,
         build_edge=skip_dropout,

@@ -14,10 +14,8 @@ CHANNEL_SHARE = 4  # section 4.1: K = 4 on CIFAR-10
 METHOD = SearchMethod(
     name="pc_darts",
     title="PC-DARTS",
-    source=(
-        "Xu et al. 2020, arXiv 1907.05737, and its official code: exact; "
-        "the freeze of the first 15 of 50 epochs scales with the budget"
-    ),
+    source="Xu et al. 2020, arXiv 1907.05737, and its official code",
+    differs="",
     changes="1/4 of the channels searched, edge weights, architecture frozen for the first 30 % of the epochs",
     relax_operations=softmax_operations,
     relax_edges=softmax_incoming_edges,

@@ -104,10 +104,11 @@ def _members(space: Space, cell_type: CellType, group: frozenset[str]) -> Tensor
 METHOD = SearchMethod(
     name="pr_darts",
     title="PR-DARTS",
-    source=(
-        "Zhou et al. 2020, arXiv 2006.16537, and its official code; the bound on the weights' gradient does not count "
-        "the architecture's, batches of search_valid are always full, batch norms keep running statistics, and no "
-        "batch norm and ReLU follow the last cell of the DARTS skeleton; its macro (N = 2) is a network of 6 cells"
+    source="Zhou et al. 2020, arXiv 2006.16537, and its official code",
+    differs=(
+        "the bound on the weights' gradient does not count the architecture's; batches of search_valid are always "
+        "full; batch norms keep running statistics; no batch norm and ReLU follow the last cell of the DARTS "
+        "skeleton; its macro (N = 2) is a network of 6 cells; `noise` is in no group"
     ),
     changes="two operations per edge drawn by hard-concrete gates, penalties on skips and shallow paths, weights first",
     relax_operations=two_gates,

@@ -43,10 +43,10 @@ def build(
         darts_second_order.METHOD,
         name="r_darts_dp",
         title="R-DARTS (DP)",
-        source=(
-            "Zela et al. 2020, arXiv 1909.09656, and its official code: exact, one search of the paper's four (drop "
-            "path 0, 0.2, 0.4, 0.6), whose best the paper keeps: a sweep over the setting; the default is ours; as in "
-            "the code, and not in the paper, cutout does not grow (`growing_cutout: 1` has it grow)"
+        source="Zela et al. 2020, arXiv 1909.09656, and its official code",
+        differs=(
+            "one search of the paper's four (drop path 0, 0.2, 0.4, 0.6), whose best the paper keeps; as in the "
+            "code, and not in the paper, cutout does not grow (`growing_cutout: 1` has it grow)"
         ),
         changes="second-order gradient, drop path on the edges that grows from epoch to epoch, cutout of every image",
         build_edge=DropPathEdge,

@@ -23,10 +23,8 @@ def build(*, weight_decay: Annotated[float, Bounds(3e-4, 243e-4)] = 27e-4) -> Se
         darts_second_order.METHOD,
         name="r_darts_l2",
         title="R-DARTS (L2)",
-        source=(
-            "Zela et al. 2020, arXiv 1909.09656, and its official code: exact, one search of the paper's four (weight "
-            "decay 3, 9, 27, 81e-4), whose best the paper keeps: a sweep over the setting; the default is ours"
-        ),
+        source="Zela et al. 2020, arXiv 1909.09656, and its official code",
+        differs="one search of the paper's four (weight decay 3, 9, 27, 81e-4), whose best the paper keeps",
         changes="second-order gradient, 9 times the weight decay",
         recipe=Recipe(weight_decay=weight_decay),
     )

@@ -35,9 +35,10 @@ METHOD = replace(
     darts.METHOD,
     name="random_search",
     title="Random search",
-    source=(
-        "Li & Talwalkar 2019, arXiv 1902.07638: our reading; one architecture per seed, uniform over pairs of edges "
-        "and their operations; the supernet is trained, on the even mixture of all candidates, to rank channels in"
+    source="Li & Talwalkar 2019, arXiv 1902.07638",
+    differs=(
+        "our reading: one architecture per seed, uniform over pairs of edges and their operations; the supernet "
+        "is trained, on the even mixture of all candidates, to rank channels in"
     ),
     changes="an architecture drawn uniformly, never updated; the weights see all candidates evenly",
     relax_operations=uniform_operations,

@@ -17,9 +17,9 @@ def build(*, noise_max: Annotated[float, Bounds(0.03, 1.0)] = 0.3) -> SearchMeth
         darts.METHOD,
         name="sdarts_rs",
         title="SDARTS-RS",
-        source=(
-            "Chen & Hsieh 2020, arXiv 2002.05283, and its official code: exact; "
-            "the growth of the radius over 50 epochs scales with the budget"
+        source="Chen & Hsieh 2020, arXiv 2002.05283, and its official code",
+        differs=(
+            "the cosine of the learning rate begins at epoch 0 (there one epoch ahead with PyTorch 1.1 and later)"
         ),
         changes="weight steps see randomly perturbed mixing weights",
         weight_mixing=random_neighbor(growing_radius(noise_max)),

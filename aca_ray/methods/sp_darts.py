@@ -79,10 +79,9 @@ def build(*, temperature: Annotated[float, Bounds(1e-5, 1.0)] = 1e-3) -> SearchM
         darts.METHOD,
         name="sp_darts",
         title="SP-DARTS",
-        source=(
-            "Zhang & Ding 2023, arXiv 2306.06858, and its official code for the DARTS space: exact there, and the "
-            "same in every space; the growth of the share of sparse steps scales with the budget, the warm-up is the "
-            "first epoch of any; ours: losses are measured at the temperature of the derivation, not at a tenth of it"
+        source="Zhang & Ding 2023, arXiv 2306.06858, and its official code for the DARTS space",
+        differs=(
+            "the same in every space; losses are measured at the temperature of the derivation, not at a tenth of it"
         ),
         changes="a softmax of low temperature, ten times as high in ever fewer of the steps",
         relax_operations=mixed_sparsity(temperature),

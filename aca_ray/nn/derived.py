@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,11 +15,14 @@ from aca_ray.nn.skeleton import SKELETONS, Cell, Site
 from aca_ray.space.channel_plan import ChannelPlan, EdgePlan
 from aca_ray.space.genotype import Genotype
 
+Dropped = Literal["operations", "nodes"]
+
 
 class DropPath(nn.Module):
-    """Zeroes whole samples of an operation's output with the given probability while training.
+    """Zeroes whole samples of a module's output with the given probability while training.
 
-    Source: Larsson et al. 2017; DARTS' official code (never applied to the identity).
+    Source: Larsson et al. 2017; DARTS' official code (on operations, never the identity); FairDARTS' (on the sum of a
+    node's inputs).
     """
 
     def __init__(self, inner: nn.Module) -> None:
@@ -84,6 +87,9 @@ class DerivedCell(Cell):
         self.genotype = genotype.cell(self.cell_type)
         self.out_channels = len(self.genotype.concat) * site.channels
         self.inputs = SKELETONS[genotype.num_inputs].inputs(site, affine=True)
+        self.node_drop = DropPath(nn.Identity())
+        edges = self.genotype.edges
+        self.last_into_node = {edge.target: index for index, edge in enumerate(edges)}
         self.edges = nn.ModuleList(
             build_edge(
                 edge.operation,
@@ -91,7 +97,7 @@ class DerivedCell(Cell):
                 2 if self.cell_type == "reduce" and edge.source < genotype.num_inputs else 1,
                 None if plan is None else plan.stages[site.stage][index],
             )
-            for index, edge in enumerate(self.genotype.edges)
+            for index, edge in enumerate(edges)
         )
 
     def forward(self, before: Tensor, previous: Tensor) -> Tensor:
@@ -101,9 +107,10 @@ class DerivedCell(Cell):
             # Only a cell of one input has nodes that no edge enters.
             return nodes[node] if node in nodes else torch.zeros_like(nodes[0])
 
-        for edge, module in zip(self.genotype.edges, self.edges, strict=True):
+        for index, (edge, module) in enumerate(zip(self.genotype.edges, self.edges, strict=True)):
             output = module(value(edge.source))
-            nodes[edge.target] = nodes[edge.target] + output if edge.target in nodes else output
+            total = nodes[edge.target] + output if edge.target in nodes else output
+            nodes[edge.target] = self.node_drop(total) if self.last_into_node[edge.target] == index else total
         return torch.cat([value(node) for node in self.genotype.concat], dim=1)
 
 
@@ -155,11 +162,12 @@ class DerivedNetwork(nn.Module):
         self.head = skeleton.head(out_channels)
         self.classifier = nn.Linear(out_channels, num_classes)
 
-    def set_drop_path(self, probability: float) -> None:
-        """Set the drop-path probability, in [0, 1), of every operation but identities."""
+    def set_drop_path(self, probability: float, of: Dropped = "operations") -> None:
+        """Set the drop-path probability, in [0, 1), of every operation but identities, or of every node's sum."""
+        nodes = {cell.node_drop for cell in self.cells if isinstance(cell, DerivedCell)}
         for module in self.modules():
             if isinstance(module, DropPath):
-                module.probability = probability
+                module.probability = probability if (module in nodes) == (of == "nodes") else 0.0
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, K) logits of (B, C, H, W) normalized images."""

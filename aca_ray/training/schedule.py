@@ -35,19 +35,32 @@ def exponential(start: float, epoch: int, num_epochs: int) -> float:
 
 
 def warmed_up_linear(start: float, epoch: int, num_epochs: int) -> float:
-    """Return a line that begins at `start` after a warm-up and is a fifth as steep in the last 5 epochs.
+    """Return a line that falls from `start` after a warm-up and is a fifth as steep in the last 5 epochs.
 
     Before these it falls towards 0 at their beginning, in them from start / (num_epochs - 5) to 0 at their end. The
-    first 5 epochs take (epoch + 1) / 5 of it.
+    first 5 epochs take (epoch + 1) / 5 of `start` itself.
 
     Source: PC-DARTS' official code, train_imagenet.py, for batches of more than 256 images.
     """
     num_before, remaining = num_epochs - NUM_LAST_EPOCHS, num_epochs - epoch
+    if epoch < NUM_WARMUP_EPOCHS:
+        return start * (epoch + 1) / NUM_WARMUP_EPOCHS
     if remaining > NUM_LAST_EPOCHS:
-        lr = start * (num_before - epoch) / num_before
-    else:
-        lr = start * remaining / (NUM_LAST_EPOCHS * num_before)
-    return lr * min(1.0, (epoch + 1) / NUM_WARMUP_EPOCHS)
+        return start * (num_before - epoch) / num_before
+    return start * remaining / (NUM_LAST_EPOCHS * num_before)
+
+
+def warmed_up_cosine(start: float, epoch: int, num_epochs: int) -> float:
+    """Return a cosine from `start` to 0 over all epochs but the 5 of a warm-up, and 0 in the last 5.
+
+    The warm-up takes (epoch + 1/2) / 5 of `start`, the mean of what the source takes in the steps of the epoch.
+
+    Source: Dong & Yang 2019 (GDAS), official code (AutoDL-Projects), optimizers.py.
+    """
+    num_after = num_epochs - NUM_WARMUP_EPOCHS
+    if epoch < NUM_WARMUP_EPOCHS:
+        return start * (epoch + 0.5) / NUM_WARMUP_EPOCHS
+    return cosine(start, 0.0, epoch - NUM_WARMUP_EPOCHS, num_after) if epoch < num_after else 0.0
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:

@@ -15,7 +15,7 @@ from aca_ray.evaluation import PROTOCOLS, Protocol, check_fits, find_protocol
 from aca_ray.nn import DerivedNetwork
 from aca_ray.nn.image_scale import CIFAR_SCALE, IMAGENET_SCALE
 from aca_ray.space import PUBLISHED
-from aca_ray.training.schedule import cosine_to_zero, exponential, warmed_up_linear
+from aca_ray.training.schedule import cosine_to_zero, exponential, warmed_up_cosine, warmed_up_linear
 
 
 def info_of(size: int, num_classes: int = 10) -> DataInfo:
@@ -48,6 +48,7 @@ CIFAR: dict[str, Any] = {
     "label_smoothing": 0.0,
     "auxiliary_weight": 0.4,
     "drop_path": 0.2,
+    "dropped": "operations",
     "cutout": True,
     "scale": CIFAR_SCALE,
 }
@@ -65,6 +66,7 @@ IMAGENET: dict[str, Any] = {
     "label_smoothing": 0.1,
     "auxiliary_weight": 0.4,
     "drop_path": 0.0,
+    "dropped": "operations",
     "cutout": False,
     "scale": IMAGENET_SCALE,
 }
@@ -73,6 +75,18 @@ PUBLISHED_NUMBERS: dict[str, dict[str, Any]] = {
     "cifar_pc_darts": {**CIFAR, "drop_path": 0.3},
     "cifar_p_darts": {**CIFAR, "batch_size": 128, "drop_path": 0.3},
     "cifar_drnas": {**CIFAR, "batch_size": 64, "drop_path": 0.3},
+    "cifar_fair_darts": {**CIFAR, "dropped": "nodes"},
+    "cifar_gdas": {
+        **CIFAR,
+        "epochs": 300,
+        "batch_size": 256,
+        "schedule": warmed_up_cosine,
+        "nesterov": True,
+        "weight_decay": 5e-4,
+        "clip_norm": math.inf,
+    },
+    "cifar_pr_darts": {**CIFAR, "batch_size": 128, "drop_path": 0.3, "auxiliary_weight": 0.0},
+    "cifar_sp_darts": {**CIFAR, "epochs": 2000, "batch_size": 128},
     "s1_s4_8_16": {**CIFAR, "num_cells": 8, "channels": 16},
     "s1_s4_20_36": CIFAR,
     "imagenet_mobile": IMAGENET,

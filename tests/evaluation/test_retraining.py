@@ -22,8 +22,11 @@ from aca_ray.training.schedule import exponential
 Build = Callable[..., Retraining]
 
 
-def drop_paths(work: Retraining) -> set[float]:
-    return {module.probability for module in work.network.modules() if isinstance(module, DropPath)}
+def drop_paths(work: Retraining, of: str = "operations") -> set[float]:
+    """Return the probabilities with which a network drops the outputs of operations, or the sums of nodes."""
+    nodes = {module for name, module in work.network.named_modules() if name.endswith("node_drop")}
+    modules = [module for module in work.network.modules() if isinstance(module, DropPath)]
+    return {module.probability for module in modules if (module in nodes) == (of == "nodes")}
 
 
 def test_schedules(build: Build, protocol: Protocol) -> None:
@@ -37,6 +40,14 @@ def test_schedules(build: Build, protocol: Protocol) -> None:
     assert [probability for _, probabilities in seen for probability in probabilities] == pytest.approx(
         [0.0, 0.05, 0.1, 0.15]
     )
+
+
+def test_the_protocol_says_what_is_dropped(build: Build, protocol: Protocol) -> None:
+    for of, other in (("operations", "nodes"), ("nodes", "operations")):
+        work = build(replace(protocol, epochs=4, drop_path=0.2, dropped=of))
+        work.begin_epoch(2)
+        assert list(drop_paths(work, of)) == [pytest.approx(0.1)]
+        assert drop_paths(work, other) == {0.0}
 
 
 def weights(work: Retraining) -> list[Tensor]:

@@ -42,6 +42,9 @@ def view(space: Space, mixing: Mixing, network: Any, seed: int = 0) -> StageView
         for part in torch.arange(NUM_IMAGES).view(-1, 1, 1, 1).split(64):  # the last batch is smaller
             yield part, torch.zeros(len(part), dtype=torch.long)
 
+    def unread() -> Iterator[Batch]:
+        raise AssertionError("decisions look at augmented images of search_valid alone")
+
     return StageView(
         network=cast(Any, network),
         space=space,
@@ -50,8 +53,8 @@ def view(space: Space, mixing: Mixing, network: Any, seed: int = 0) -> StageView
         moment=Moment(0, 1),
         generator=torch.Generator().manual_seed(seed),
         build=lambda space: network,
-        train_batches=images,
-        augmented_train_batches=images,
+        train_batches=unread,
+        augmented_train_batches=unread,
         augmented_valid_batches=images,
     )
 

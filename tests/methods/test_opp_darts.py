@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -87,10 +88,38 @@ def view_of(search: Search, nets: list[Supernet]) -> StageView:
         moment=search.moment,
         generator=torch.Generator(),
         build=build,
-        train_batches=batches,
+        train_batches=unread,
         augmented_train_batches=batches,
-        augmented_valid_batches=batches,
+        augmented_valid_batches=unread,
     )
+
+
+def unread() -> Iterator[Batch]:
+    raise AssertionError("candidates are compared on augmented images of search_train alone")
+
+
+class Scripted(torch.nn.Module):
+    """Classifies a batch such that its loss is what a table says for its size."""
+
+    def __init__(self, losses: dict[int, float]) -> None:
+        super().__init__()
+        self.losses = losses
+
+    def forward(self, images: Tensor, mixing: Mixing) -> Tensor:
+        right = math.exp(-self.losses[len(images)])
+        return torch.tensor([[right, 1.0 - right]]).log().expand(len(images), 2)
+
+
+def test_losses_are_averaged_over_batches_and_not_over_images(build_search: BuildSearch) -> None:
+    """Batches of 3 and 1 images: the first choice is worse over images (.75 to .55), the second over batches."""
+    tables = iter([{3: 1.0, 1: 0.0}, {3: 0.4, 1: 1.0}])
+    view = replace(
+        view_of(build_search(OPP_DARTS, SPACE, num_cells=3), []),
+        build=lambda space: Scripted(next(tables)),
+        augmented_train_batches=lambda: [(torch.zeros(n, 3, 8, 8), torch.zeros(n, dtype=torch.long)) for n in (3, 1)],
+    )
+    names, _ = hardest(view, JOINING[:2], {})
+    assert names == JOINING[1]
 
 
 def test_the_choice_with_the_largest_training_loss_wins_and_goes_on_as_measured(build_search: BuildSearch) -> None:

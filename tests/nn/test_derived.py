@@ -8,7 +8,7 @@ from torch import nn
 
 from aca_ray.errors import ConfigError
 from aca_ray.nn import DerivedNetwork
-from aca_ray.nn.derived import AllocatedEdge, DropPath, build_edge
+from aca_ray.nn.derived import AllocatedEdge, DropPath, Dropped, build_edge
 from aca_ray.nn.image_scale import IMAGENET_SCALE
 from aca_ray.nn.operations import FactorizedReduce
 from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, Genotype
@@ -50,6 +50,31 @@ def test_drop_path_reaches_every_operation_but_identities() -> None:
                 assert module.probability == 0.25
     # Reductions between cells are no operations.
     assert isinstance(network.cells[2].inputs.before, FactorizedReduce)
+
+
+@pytest.mark.parametrize(("of", "num_masks"), [("operations", 28), ("nodes", 17)])
+def test_fair_darts_drops_the_sums_of_nodes(of: Dropped, num_masks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FairDARTS_a in 5 cells: an operation but no identity has a mask of its own, or every node with an input."""
+    network = DerivedNetwork(PUBLISHED["FAIR_DARTS_A"], None, channels=4, num_cells=5, num_classes=3)
+    network.set_drop_path(0.25, of)
+    shapes = []
+    draw = torch.Tensor.bernoulli_
+    monkeypatch.setattr(torch.Tensor, "bernoulli_", lambda mask, keep: shapes.append(mask.shape) or draw(mask, keep))
+    network(torch.randn(2, 3, 8, 8))
+    assert shapes == [(2, 1, 1, 1)] * num_masks
+
+
+def test_a_dropped_node_drops_its_identities_too() -> None:
+    cell = parse_cell("sk-0 sk-1")
+    network = DerivedNetwork(Genotype(cell, cell), None, channels=2, num_cells=3, num_classes=3)
+    network.set_drop_path(1.0 - 1e-9, "nodes")
+    before = previous = torch.rand(8, 6, 4, 4)
+    assert not network.cells[0](before, previous).any()
+    network.set_drop_path(0.5, "nodes")
+    plain = sum(network.cells[0].inputs(before, previous))
+    dropped = network.cells[0](before, previous)
+    for found, expected in zip(dropped, plain, strict=True):  # whole samples, scaled by 1 / (1 - p)
+        assert torch.equal(found, torch.zeros_like(found)) or torch.allclose(found, 2 * expected, atol=1e-4)
 
 
 def test_dropping_almost_everything_leaves_the_skips() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -10,7 +11,7 @@ import torch
 from torch.optim.lr_scheduler import LRScheduler
 
 from aca_ray.training import cosine, set_learning_rate
-from aca_ray.training.schedule import Schedule, cosine_to_zero, exponential, warmed_up_linear
+from aca_ray.training.schedule import Schedule, cosine_to_zero, exponential, warmed_up_cosine, warmed_up_linear
 
 
 def test_values() -> None:
@@ -51,10 +52,19 @@ def test_the_line_of_pc_darts() -> None:
     slope = 0.5 / 245
     assert rates[5] == pytest.approx(0.5 - 5 * slope)
     assert [before - after for before, after in pairwise(rates[5:245])] == pytest.approx([slope] * 239)
-    assert rates[:5] == pytest.approx([(0.5 - epoch * slope) * (epoch + 1) / 5 for epoch in range(5)])
+    assert rates[:5] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])  # of the base rate, not of the line
     # In the last five epochs a fifth of the slope, without a jump, and it would end at 0.
     assert rates[244] == pytest.approx(slope)
     assert rates[245:] == pytest.approx([slope, 0.8 * slope, 0.6 * slope, 0.4 * slope, 0.2 * slope])
+
+
+def test_the_cosine_of_gdas() -> None:
+    rates = [warmed_up_cosine(0.025, epoch, 300) for epoch in range(300)]
+    assert rates[:5] == pytest.approx([0.0025, 0.0075, 0.0125, 0.0175, 0.0225])
+    assert rates[5] == pytest.approx(0.025)
+    assert rates[5 + 118] == pytest.approx(0.0125 * (1 + math.cos(0.4 * math.pi)))
+    assert rates[294] > 0.0
+    assert rates[295:] == [0.0] * 5
 
 
 def test_the_rate_of_every_group_is_set() -> None:

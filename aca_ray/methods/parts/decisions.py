@@ -74,10 +74,8 @@ def num_correct(view: StageView, mixing: Mixing) -> int:
 
     Source: Wang et al. 2021 (DARTS-PT), official code.
     """
-    return sum(
-        int((view.network(images, mixing).argmax(dim=1) == labels).sum())
-        for images, labels in view.augmented_valid_batches()
-    )
+    batches = view.augmented_valid_batches()
+    return sum(int((view.network(images, mixing).argmax(dim=1) == labels).sum()) for images, labels in batches)
 
 
 def _draw(items: Sequence[int], generator: torch.Generator) -> int:
