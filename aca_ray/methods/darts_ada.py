@@ -23,10 +23,7 @@ def build(*, factor: Annotated[float, Bounds(1.0, 10.0)] = RISE) -> SearchMethod
         name="darts_ada",
         title="DARTS-ADA",
         source="Zela et al. 2020, arXiv 1909.09656, and its official code",
-        differs=(
-            "the look-ahead of the architecture gradient uses the raised weight decay (there the one before it); "
-            "the epochs after a return see the batches that they saw before"
-        ),
+        differs="",
         changes="second-order gradient, goes back and raises the weight decay when the validation loss gets sharp",
         monitor=lambda: GoBackBeforeRise(WEIGHT_DECAYS, factor),
     )

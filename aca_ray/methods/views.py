@@ -17,6 +17,9 @@ from aca_ray.nn.transfer import Transfer
 from aca_ray.space.genotype import Genotype
 from aca_ray.space.spaces import Space
 
+# Key of SGD's parameter group: the weight decay of the look-ahead, where it is another than that of the steps.
+LOOK_AHEAD_WEIGHT_DECAY = "look_ahead_weight_decay"
+
 Batch = tuple[Tensor, Tensor]  # (B, C, H, W) normalized images, (B,) labels
 ArchitectureParameters = dict[str, nn.Parameter]
 
@@ -158,7 +161,10 @@ class Stop:
 
 @dataclass(frozen=True)
 class GoBack:
-    """The search goes on from a snapshot, with another weight decay of SGD."""
+    """The search goes on from a snapshot, with another weight decay of SGD.
+
+    The look-ahead of `unrolled` goes on with the weight decay before it, as in the official code of RobustDARTS.
+    """
 
     snapshot: Mapping[str, Any]
     weight_decay: float

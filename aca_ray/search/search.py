@@ -28,6 +28,7 @@ from aca_ray.methods.core import SearchMethod
 from aca_ray.methods.loss import batch_loss
 from aca_ray.methods.moment import Moment, moment_at
 from aca_ray.methods.views import (
+    LOOK_AHEAD_WEIGHT_DECAY,
     ArchitectureParameters,
     ArchState,
     ArchStep,
@@ -104,7 +105,7 @@ class Search:
         self._seed, self._channels, self._num_cells, self._pruner = seed, channels, num_cells, pruner
         self._precision = precision
         self._stages = method.stages(space)
-        self._stages_begun = self.clock = self._step = self._epoch = 0
+        self._stages_begun = self.clock = self._step = self._epoch = self._num_returns = 0
         self._make_batches()
         seed_everything(derive_seed(seed, "weights"))
         self.network = self._build(space)
@@ -287,9 +288,17 @@ class Search:
                     parameter.copy_(verdict.parameters[name])
             self.clock = self.num_epochs
         elif isinstance(verdict, GoBack):
-            self._load_trained_state(verdict.snapshot)
-            for group in self.weight_optimizer.param_groups:
-                group["weight_decay"] = verdict.weight_decay
+            self._go_back(verdict)
+
+    def _go_back(self, verdict: GoBack) -> None:
+        """Go on from a snapshot with another weight decay, and on other batches than before the return."""
+        num_returns, (group,) = self._num_returns + 1, self.weight_optimizer.param_groups
+        weight_decay = group["weight_decay"]
+        self._load_trained_state(verdict.snapshot)
+        self._num_returns = num_returns
+        self._make_batches()
+        (group,) = self.weight_optimizer.param_groups
+        group |= {"weight_decay": verdict.weight_decay, LOOK_AHEAD_WEIGHT_DECAY: weight_decay}
 
     def end_epoch(self, epoch: int) -> dict[str, float]:
         """Return losses and accuracies of both splits, learning rates, and what the architecture looks like."""
@@ -326,7 +335,13 @@ class Search:
     def _trained_state(self) -> dict[str, Any]:
         candidates = {kind: [list(names) for names in self.space.candidates(kind)] for kind in self.space.cell_types}
         return {
-            "clock": {"clock": self.clock, "step": self._step, "epoch": self._epoch, "stages": self._stages_begun},
+            "clock": {
+                "clock": self.clock,
+                "step": self._step,
+                "epoch": self._epoch,
+                "stages": self._stages_begun,
+                "returns": self._num_returns,
+            },
             "candidates": candidates,
             "network": self.network.state_dict(),
             "architecture": {name: parameter.detach() for name, parameter in self.parameters.items()},
@@ -338,7 +353,7 @@ class Search:
     def _load_trained_state(self, state: Mapping[str, Any]) -> None:
         clock, built = state["clock"], (self.space, self._stages_begun)
         self.clock, self._step, self._epoch = clock["clock"], clock["step"], clock["epoch"]
-        self._stages_begun = clock["stages"]
+        self._stages_begun, self._num_returns = clock["stages"], clock["returns"]
         normal, reduce = (tuple(map(tuple, state["candidates"].get(kind, ()))) for kind in CELL_TYPES)
         self.space = replace(self.space, normal=normal, reduce=reduce)
         if built != (self.space, self._stages_begun):
@@ -350,7 +365,7 @@ class Search:
         self.arch_optimizer.load_state_dict(_copied(state["arch_optimizer"]))
         if self._pruner is not None:
             self._pruner.load_state_dict(state["pruner"])
-            self._make_batches()
+        self._make_batches()
         self._make_ready()
 
     def _build(self, space: Space) -> Supernet:
@@ -387,9 +402,13 @@ class Search:
     def _make_batches(self) -> None:
         """Go on with endless batches of the images in use."""
         draws = {"search_train": self.method.draw_train, "search_valid": self.method.draw_valid}
-        since = () if self._pruner is None or not self._pruner.since else (self._pruner.since,)
+        parts: list[str | int] = []
+        if self._pruner is not None and self._pruner.since:
+            parts += [self._pruner.since]
+        if self._num_returns:
+            parts += ["return", self._num_returns]
         self.batches: dict[Split, Batches] = {
-            split: self._augmented(split, derive_seed(self._seed, split, *since), draws[split]) for split in SPLITS
+            split: self._augmented(split, derive_seed(self._seed, split, *parts), draws[split]) for split in SPLITS
         }
 
     def _augmented(self, split: Split, seed: int, draw: Draw | None) -> Batches:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from torch import Tensor
 from aca_ray.methods import darts, darts_ada, darts_es, darts_plus
 from aca_ray.methods.core import Monitor, SearchMethod
 from aca_ray.methods.moment import Moment
+from aca_ray.methods.parts.arch_gradient import unrolled
 from aca_ray.methods.parts.curvature_monitors import GoBackBeforeRise, StopBeforeRise
 from aca_ray.methods.parts.skip_monitor import StopAtSkips
 from aca_ray.methods.recipe import Recipe
@@ -343,6 +345,8 @@ def test_the_epoch_of_a_search_that_went_back_lasts_until_the_clock_has_caught_u
                 before = through_a_file(search.state_dict())
         if clocks and search.clock < clocks[-1]:
             now = through_a_file(search.state_dict())
+            assert now["clock"].pop("returns") == len([1 for a, b in pairwise([*clocks, search.clock]) if b < a])
+            before["clock"].pop("returns", None)
             for name in ("clock", "network", "architecture", "arch_optimizer"):
                 assert not differences(now[name], before[name])
             momenta = [state["weight_optimizer"]["state"] for state in (now, before)]
@@ -367,6 +371,76 @@ def test_the_epoch_of_a_search_that_went_back_lasts_until_the_clock_has_caught_u
         resumed.load_state_dict(state)
         assert finish(resumed) == rows[epoch:]
         assert not differences(state_of(resumed), state_of(loop))
+
+
+class GoBackOnce:
+    """Returns after epoch 1 to the end of epoch 0, with the weight decay 0.5."""
+
+    def __init__(self) -> None:
+        self.snapshot: dict[str, Any] | None = None
+
+    def after_epoch(self, view: EpochView) -> GoBack | None:
+        if view.moment.epoch == 0:
+            self.snapshot = view.snapshot()
+        if view.moment.epoch != 1 or self.snapshot is None:
+            return None
+        snapshot, self.snapshot = self.snapshot, None
+        return GoBack(snapshot, 0.5)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"snapshot": self.snapshot}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.snapshot = state["snapshot"]
+
+
+def test_after_a_return_batches_are_new_and_the_look_ahead_keeps_the_weight_decay_before_it(
+    differences: Callable[[Any, Any], list[str]], build_search: BuildSearch, through_a_file: RoundTrip
+) -> None:
+    """As in the official code, which does not restore the state of its random generators, and sets the look-ahead up
+    before it raises the weight decay."""
+    seen: list[tuple[Any, ...]] = []
+
+    def gradient(step: ArchStep) -> tuple[Tensor, ...]:
+        (group,) = step.optimizer.param_groups
+        seen.append((step.train[0], step.valid[0], group["weight_decay"], group.get("look_ahead_weight_decay")))
+        return unrolled(step)
+
+    method = replace(darts_ada.METHOD, monitor=GoBackOnce, arch_gradient=gradient)
+    search = build_search(method, SPACE, num_epochs=3, num_cells=3)
+    clocks = []
+    for _ in range(5):
+        for _ in range(2):
+            search.step(0, 0)
+        clocks.append(search.clock)
+        if len(clocks) == 3:
+            resumed = build_search(method, SPACE, num_epochs=3, num_cells=3)
+            resumed.load_state_dict(through_a_file(search.state_dict()))
+        if search.clock == 3:
+            break
+    assert clocks == [1, 1, 2, 3]
+    before, after = seen[2], seen[4]  # the first step of epoch 1, before and after the return
+    assert not torch.equal(before[0], after[0])
+    assert not torch.equal(before[1], after[1])
+    assert before[2:] == (3e-4, None)
+    assert after[2:] == (0.5, 3e-4)
+    for _ in range(2):
+        resumed.step(0, 0)
+    assert not differences(resumed.state_dict(), search.state_dict())
+
+
+def test_the_look_ahead_uses_its_own_weight_decay(build_search: BuildSearch) -> None:
+    def gradients(weight_decay: float, ahead: float | None) -> list[Tensor]:
+        search = build_search(darts_ada.METHOD, SPACE, num_epochs=3, num_cells=3)
+        (group,) = search.weight_optimizer.param_groups
+        group["weight_decay"] = weight_decay
+        if ahead is not None:
+            group["look_ahead_weight_decay"] = ahead
+        search.step(0, 0)
+        return [parameter.grad for parameter in search.parameters.values()]
+
+    assert all(map(torch.equal, gradients(9.0, 3e-4), gradients(3e-4, None)))
+    assert not all(map(torch.equal, gradients(9.0, None), gradients(3e-4, None)))
 
 
 def toward_skips(step: ArchStep) -> tuple[Tensor, ...]:

@@ -15,7 +15,7 @@ from torch.func import functional_call
 
 from aca_ray.methods.loss import batch_loss
 from aca_ray.methods.parts.fixed_weights import logits_at_fixed_weights
-from aca_ray.methods.views import ArchStep, Batch
+from aca_ray.methods.views import LOOK_AHEAD_WEIGHT_DECAY, ArchStep, Batch
 from aca_ray.nn.mixing import Mixing
 
 FINITE_DIFFERENCE_SCALE = 0.01  # Liu et al. 2019, footnote 2: epsilon = 0.01 / ||dL_va/dw'||
@@ -50,7 +50,8 @@ def unrolled(step: ArchStep) -> tuple[Tensor, ...]:
     network, parameters = step.network, tuple(step.parameters.values())
     names, weights = zip(*network.named_parameters(), strict=True)
     (group,) = step.optimizer.param_groups
-    lr, momentum, weight_decay = group["lr"], group["momentum"], group["weight_decay"]
+    lr, momentum = group["lr"], group["momentum"]
+    weight_decay = group.get(LOOK_AHEAD_WEIGHT_DECAY, group["weight_decay"])
 
     train_gradient = torch.autograd.grad(_loss_at(step, names, weights, step.train, step.mixing().detach()), weights)
     ahead = []
