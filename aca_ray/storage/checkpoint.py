@@ -21,7 +21,7 @@ from aca_ray.storage.files import remove_leftovers, write_bytes
 from aca_ray.storage.objects import StoragePath
 
 FORMAT = "aca_ray.checkpoint"
-VERSION = 2
+VERSION = 3
 SUFFIX = ".ckpt"
 _MAX_HEADER_BYTES = 1 << 26
 

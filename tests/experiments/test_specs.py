@@ -47,3 +47,8 @@ def test_all_methods_are_in_one_sweep() -> None:
     experiment = load(ROOT / "all-methods.yaml").experiment
     assert set(experiment.methods) == set(methods())
     assert set(experiment.skip) == {"searched", "allocated"}
+
+
+@pytest.mark.parametrize("name", ["fair_darts", "gdas", "pr_darts", "sp_darts", "pc_darts", "p_darts", "drnas"])
+def test_baselines_retrain_as_their_own_paper_does(name: str) -> None:
+    assert load(ROOT / "baselines" / f"{name}.yaml").experiment.evaluation.protocol == f"cifar_{name}"

@@ -49,7 +49,7 @@ def wrap(path: Path, payload: bytes, **changes: object) -> Path:
     """Write a checkpoint file with any payload, and a header that fits it except for the changes."""
     header = {
         "format": "aca_ray.checkpoint",
-        "version": 2,
+        "version": 3,
         "payload_bytes": len(payload),
         "payload_sha256": hashlib.sha256(payload).hexdigest(),
         "kind": "search",
@@ -83,7 +83,7 @@ def test_round_trip(path: Path) -> None:
 def test_the_file_is_what_its_description_says(path: Path) -> None:
     line, _, payload = path.read_bytes().partition(b"\n")
     header = json.loads(line)
-    assert (header["format"], header["version"]) == ("aca_ray.checkpoint", 2)
+    assert (header["format"], header["version"]) == ("aca_ray.checkpoint", 3)
     assert header["payload_bytes"] == len(payload)
     assert header["payload_sha256"] == hashlib.sha256(payload).hexdigest()
     packed = torch.load(io.BytesIO(payload), weights_only=True)
