@@ -25,7 +25,7 @@ The search loop asks the parts and never reads the method's name.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import torch
@@ -199,7 +199,7 @@ class SearchMethod:
 
     def on(self, space: Space) -> SearchMethod:
         """Return the method as its official code searches a space."""
-        return self.one_input(self) if space.topology.num_inputs == 1 else self
+        return replace(self.one_input(self), one_input=unchanged) if space.topology.num_inputs == 1 else self
 
     def initial_parameters(self, space: Space, generator: torch.Generator) -> ArchitectureParameters:
         """Return fresh architecture parameters: alpha (E, O) per cell type, beta (E,) where edges are weighted."""

@@ -132,6 +132,7 @@ def test_spaces_that_a_method_is_not_defined_on_are_known(name: str) -> None:
 def test_neither_step_touches_the_other_ones_parameters(
     build_search: BuildSearch, method: SearchMethod, space: Space
 ) -> None:
+    method = method.on(space)
     frozen = replace(method, recipe=replace(method.recipe, arch_start=1.0))
     search = in_last_epoch(build_search(frozen, space, num_epochs=4, num_cells=3))
     search.step(3, 0)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from aca_ray.methods.core import attached_mixing, drawn_mixing, unchanged
+from aca_ray.methods.core import attached_mixing, drawn_mixing
 from aca_ray.methods.registry import find_method, methods
 from aca_ray.search.search import Search
 from aca_ray.space import SPACES
@@ -33,7 +33,7 @@ def test_the_architectures_gradient_counts_on_nasbench201_alone(
     """SGD's first step, by hand: w - lr g bound / norm, the norm over the weights and there over the alphas too."""
     method = find_method(name).on(SPACES[space])
     recipe = replace(method.recipe, clip_norm=BOUND, weight_lr=LR, arch_start=1.0, weight_decay=0.0)
-    search = build_search(replace(method, one_input=unchanged, recipe=recipe), SPACES[space], num_cells=3)
+    search = build_search(replace(method, recipe=recipe), SPACES[space], num_cells=3)
     for alpha in search.parameters.values():
         alpha.data.copy_(torch.randn_like(alpha))
     network = search.network.train()

@@ -146,12 +146,12 @@ def test_one_flipped_bit_of_the_header_is_never_a_crash(path: Path) -> None:
     assert num_refused > 100
 
 
-@pytest.mark.parametrize("version", [0, 1, "2", None])
+@pytest.mark.parametrize("version", [0, 2, "3", None])
 def test_wrong_version(tmp_path: Path, version: object) -> None:
     path = wrap(tmp_path / "other.ckpt", saved({}), version=version)
     for read in (read_checkpoint, read_header):
         with pytest.raises(
-            CheckpointError, match=rf"other\.ckpt: has version {version!r}, this program reads version 2"
+            CheckpointError, match=rf"other\.ckpt: has version {version!r}, this program reads version 3"
         ):
             read(path)
 
@@ -166,7 +166,7 @@ def test_wrong_version(tmp_path: Path, version: object) -> None:
         saved(make_state(), zipped=False),
         pickle.dumps({"format": "aca_ray.checkpoint"}),
         b'["aca_ray.checkpoint"]\n',
-        b'{"format": "somebody.else", "version": 2}\n',
+        b'{"format": "somebody.else", "version": 3}\n',
         b"[" * 100_000 + b"\n",
     ],
     ids=["png", "empty", "newline", "torch", "old torch", "pickle", "list", "other format", "deep"],
@@ -309,7 +309,7 @@ def test_damaged_newest_is_passed_over_with_a_warning(
             "truncated": data[:-10],
             "emptied": b"",
             "flipped": data[:-1] + bytes([data[-1] ^ 255]),
-            "other version": data.replace(b'"version": 2', b'"version": 1', 1),
+            "other version": data.replace(b'"version": 3', b'"version": 2', 1),
         }[damage]
     )
     with caplog.at_level(logging.WARNING):
