@@ -8,6 +8,7 @@ The search loop asks the parts and never reads the method's name.
 | settle_operations | which without a draw: for measuring, deriving and ranking? |
 | relax_edges | how are the edges into a node weighted? (None: a plain sum) |
 | build_edge | what does one edge compute from its candidates? |
+| build_head | what follows the last cell? (None: what the skeleton has there) |
 | edge_strength | how strong is now what is scheduled inside the edges? |
 | cutout | which share of the training images is now cut out? |
 | draw_train, draw_valid | which images of search_train and search_valid does a step see? (None: the next of a pass) |
@@ -49,6 +50,7 @@ from aca_ray.methods.views import (
 )
 from aca_ray.nn.edges import EdgeBuilder, FullEdge
 from aca_ray.nn.mixing import CellMixing, Mixing, candidate_mask
+from aca_ray.nn.supernet import HeadBuilder
 from aca_ray.space.genotype import Genotype
 from aca_ray.space.spaces import Space
 from aca_ray.space.topology import CellType, Topology
@@ -115,10 +117,11 @@ def drawn_mixing(step: WeightStep) -> Mixing:
 def attached_mixing(step: WeightStep) -> Mixing:
     """Return the same as `drawn_mixing` inside the autograd graph.
 
-    The bound on the gradient's norm then counts the gradient of the architecture parameters too.
+    The bound on the gradient's norm then counts the gradient of the architecture parameters too, and where the weights
+    are updated first, on top of what the last architecture step left there.
 
-    Source: Ye et al. 2022 (beta-DARTS) and Chen et al. 2021 (DrNAS), official codes on NAS-Bench-201, where the
-    network's parameters include the architecture's.
+    Source: Dong & Yang 2019 (GDAS), Zhou et al. 2020 (PR-DARTS), and on NAS-Bench-201 Ye et al. 2022 (beta-DARTS) and
+    Chen et al. 2021 (DrNAS); official codes, where the network's parameters include the architecture's.
     """
     return step.mixing()
 
@@ -150,6 +153,7 @@ class SearchMethod:
         settle_operations: like `relax_operations`, and draws nothing; None where that draws nothing either.
         relax_edges: ((E,) logits, topology) to (E,) edge weights, or None for a plain sum without edge parameters.
         build_edge: what an edge computes.
+        build_head: what comes between the last cell and the global average pooling; None takes the skeleton's.
         edge_strength: strength of the edges' scheduled modules in an epoch.
         cutout: probability, in [0, 1], that a training image has a square of half its side cut out in an epoch.
         draw_train: draws the batch of search_train of a step; None passes over the images.
@@ -180,6 +184,7 @@ class SearchMethod:
     settle_operations: OperationRelaxation | None = None
     relax_edges: EdgeRelaxation | None = None
     build_edge: EdgeBuilder = FullEdge
+    build_head: HeadBuilder | None = None
     edge_strength: Callable[[Moment], float] = never
     cutout: Callable[[Moment], float] = never
     draw_train: Draw | None = None

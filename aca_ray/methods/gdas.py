@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from aca_ray.methods.core import SearchMethod
+from aca_ray.methods.core import SearchMethod, attached_mixing
 from aca_ray.methods.moment import Moment
 from aca_ray.methods.parts.arch_gradient import first_order
 from aca_ray.methods.parts.derivation import top_two_pairs
@@ -16,6 +16,7 @@ from aca_ray.methods.parts.sampling import independent_images
 from aca_ray.methods.parts.schedule import linear
 from aca_ray.methods.recipe import Recipe
 from aca_ray.nn.sampled import SampledEdge, SampledEdgeWithScalars
+from aca_ray.nn.skeleton import norm_relu
 
 FIRST_TEMPERATURE, LAST_TEMPERATURE = 10.0, 0.1  # official code
 
@@ -57,17 +58,15 @@ def on_one_input(method: SearchMethod) -> SearchMethod:
 METHOD = SearchMethod(
     name="gdas",
     title="GDAS",
-    source="Dong & Yang 2019, arXiv 1910.04465, and its official code (AutoDL-Projects)",
-    differs=(
-        "the bound on the weights' gradient does not count the architecture's; batches of search_valid are always "
-        "full; batch norms keep running statistics; no batch norm and ReLU follow the last cell of the DARTS "
-        "skeleton; its macro (N = 2) is a network of 6 cells"
-    ),
+    source="Dong & Yang 2019, arXiv 1910.04465, and its official code (AutoDL-Projects; its N = 2 is 6 cells)",
+    differs="batches of search_valid are always full; on nasbench201 batch norms keep running statistics (there none)",
     changes="one operation per edge drawn by a hard Gumbel softmax, weights updated before the architecture",
     relax_operations=hard_gumbel_softmax,
     settle_operations=softmax_operations,
     build_edge=SampledEdge,
+    build_head=norm_relu,
     draw_valid=independent_images,
+    weight_mixing=attached_mixing,
     arch_gradient=first_order,
     derive=top_two_pairs,
     updates=("weights", "architecture"),

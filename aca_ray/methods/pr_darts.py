@@ -7,7 +7,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from aca_ray.methods.core import SearchMethod
+from aca_ray.methods.core import SearchMethod, attached_mixing
 from aca_ray.methods.moment import Moment
 from aca_ray.methods.parts.arch_gradient import first_order
 from aca_ray.methods.parts.derivation import top_two_pairs
@@ -18,6 +18,7 @@ from aca_ray.methods.parts.schedule import linear
 from aca_ray.methods.recipe import Recipe
 from aca_ray.methods.views import ArchState
 from aca_ray.nn.sampled import SampledEdge
+from aca_ray.nn.skeleton import norm_relu
 from aca_ray.space.candidates import CANDIDATES, NONE, PARAMETRIC, SKIP
 from aca_ray.space.spaces import Space
 from aca_ray.space.topology import CellType
@@ -104,17 +105,18 @@ def _members(space: Space, cell_type: CellType, group: frozenset[str]) -> Tensor
 METHOD = SearchMethod(
     name="pr_darts",
     title="PR-DARTS",
-    source="Zhou et al. 2020, arXiv 2006.16537, and its official code",
+    source="Zhou et al. 2020, arXiv 2006.16537, and its official code (its N = 2 is 6 cells)",
     differs=(
-        "the bound on the weights' gradient does not count the architecture's; batches of search_valid are always "
-        "full; batch norms keep running statistics; no batch norm and ReLU follow the last cell of the DARTS "
-        "skeleton; its macro (N = 2) is a network of 6 cells; `noise` is in no group"
+        "batches of search_valid are always full; batch norms keep running statistics (there none); `noise` is in no "
+        "group"
     ),
     changes="two operations per edge drawn by hard-concrete gates, penalties on skips and shallow paths, weights first",
     relax_operations=two_gates,
     settle_operations=softmax_operations,
     build_edge=SampledEdge,
+    build_head=norm_relu,
     draw_valid=independent_images,
+    weight_mixing=attached_mixing,
     arch_gradient=first_order,
     derive=top_two_pairs,
     penalties=(group_penalty, path_penalty),

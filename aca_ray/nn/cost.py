@@ -16,7 +16,7 @@ from aca_ray.nn.derived import DerivedNetwork
 from aca_ray.nn.edges import EdgeBuilder
 from aca_ray.nn.image_scale import CIFAR_SCALE, ImageScale, scale_of_images
 from aca_ray.nn.mixing import CellMixing, Mixing, candidate_mask
-from aca_ray.nn.supernet import Supernet
+from aca_ray.nn.supernet import HeadBuilder, Supernet
 from aca_ray.space.channel_plan import ChannelPlan
 from aca_ray.space.genotype import Genotype
 from aca_ray.space.spaces import Space
@@ -86,6 +86,7 @@ def derived_cost(
 def supernet_cost(
     space: Space,
     build_edge: EdgeBuilder,
+    build_head: HeadBuilder | None = None,
     *,
     channels: int,
     num_cells: int,
@@ -103,6 +104,7 @@ def supernet_cost(
             num_classes=num_classes,
             in_channels=in_channels,
             build_edge=build_edge,
+            build_head=build_head,
             scale=scale_of_images(height, width),
         ).eval()
         normal, reduce = (CellMixing(candidate_mask(space, cell_type).float()) for cell_type in CELL_TYPES)

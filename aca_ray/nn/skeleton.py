@@ -174,10 +174,15 @@ class ResidualSkeleton(Skeleton):
         return ResidualBlock(site.previous_channels, site.channels)
 
     def head(self, channels: int) -> nn.Module:
-        return nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU())
+        return norm_relu(channels)
 
 
 SKELETONS: dict[int, Skeleton] = {1: ResidualSkeleton(), 2: Skeleton()}  # by the number of a cell's inputs
+
+
+def norm_relu(channels: int) -> nn.Module:
+    """Return batch norm and ReLU, as some networks end in before the global average pooling."""
+    return nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU())
 
 
 def stem(in_channels: int, out_channels: int) -> nn.Sequential:

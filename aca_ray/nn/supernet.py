@@ -18,6 +18,7 @@ from aca_ray.nn.running_statistics import updated_at_the_end
 from aca_ray.nn.skeleton import SKELETONS, Cell
 from aca_ray.space.spaces import Space
 
+HeadBuilder = Callable[[int], nn.Module]
 SupernetObserver = Callable[[int, int, EdgeObservation], None]
 
 # Returns (B, K) logits in the place of `Supernet.compute`, for passes that nobody observes; None leaves them to it.
@@ -33,6 +34,8 @@ class Supernet(nn.Module):
     Args:
         space: candidates of every edge.
         build_edge: what an edge computes; gets (candidate names, channels, stride).
+        build_head: what comes between the last cell and the global average pooling; gets the number of channels. None
+            takes the skeleton's.
         channels: channels C of the first cells' edges; doubled at each of the two reductions.
         num_cells: number of cells, at least 3.
         num_classes: width of the last layer.
@@ -53,6 +56,7 @@ class Supernet(nn.Module):
         num_classes: int,
         in_channels: int = 3,
         build_edge: EdgeBuilder = FullEdge,
+        build_head: HeadBuilder | None = None,
         scale: ImageScale = CIFAR_SCALE,
         precision: torch.dtype = torch.float32,
     ) -> None:
@@ -71,7 +75,7 @@ class Supernet(nn.Module):
             after_reduction=scale.halves,
         )
         out_channels = cast(Cell, self.cells[-1]).out_channels
-        self.head = skeleton.head(out_channels)
+        self.head = (build_head or skeleton.head)(out_channels)
         self.classifier = nn.Linear(out_channels, num_classes)
 
     @property

@@ -78,6 +78,7 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
         cost = cost_once(
             space,
             method.edge_builder(space, stage=0),
+            method.build_head,
             channels=trial.network["channels"],
             num_cells=method.num_cells(space, 0, trial.network["cells"]),
             num_classes=info.num_classes,

@@ -247,7 +247,8 @@ class Search:
         self.weight_optimizer.zero_grad()
         if mixing.attached:
             bounded += self.parameters.values()
-            self.arch_optimizer.zero_grad()
+            if self.method.updates[0] == "architecture":
+                self.arch_optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(bounded, self.method.recipe.clip_norm)
         self._decay_unused_weights()
@@ -345,6 +346,7 @@ class Search:
             "candidates": candidates,
             "network": self.network.state_dict(),
             "architecture": {name: parameter.detach() for name, parameter in self.parameters.items()},
+            "arch_gradients": {name: parameter.grad for name, parameter in self.parameters.items()},
             "weight_optimizer": self.weight_optimizer.state_dict(),
             "arch_optimizer": self.arch_optimizer.state_dict(),
             "pruner": None if self._pruner is None else self._pruner.state_dict(),
@@ -360,6 +362,8 @@ class Search:
             self.network = self._build(self.space)
         self.network.load_state_dict(state["network"])
         self._set_architecture(state["architecture"])
+        for name, gradient in state["arch_gradients"].items():
+            self.parameters[name].grad = None if gradient is None else gradient.clone().to(self.device)
         # Copies, since an optimizer goes on with the tensors that it is given.
         self.weight_optimizer.load_state_dict(_copied(state["weight_optimizer"]))
         self.arch_optimizer.load_state_dict(_copied(state["arch_optimizer"]))
@@ -378,6 +382,7 @@ class Search:
             num_classes=info.num_classes,
             in_channels=info.channels,
             build_edge=self.method.edge_builder(space, stage),
+            build_head=self.method.build_head,
             scale=scale_of_images(info.height, info.width),
             precision=self._precision,
         ).to(self.device)

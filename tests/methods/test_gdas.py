@@ -11,6 +11,7 @@ from torch import Tensor
 
 from aca_ray.methods.gdas import METHOD, hard_gumbel_softmax, temperature
 from aca_ray.methods.moment import Moment
+from aca_ray.methods.registry import find_method
 from aca_ray.nn import CellMixing, Mixing
 from aca_ray.search.search import Search
 from aca_ray.space import SPACES
@@ -133,3 +134,17 @@ def test_weights_that_a_step_does_not_use_keep_their_momentum_and_decay(build_se
         unknown = [weight for weight in before if weight not in buffers and weight.grad is None]
         assert all(torch.equal(weight, before[weight]) for weight in unknown)
     assert checked > 10
+
+
+@pytest.mark.parametrize("name", ["gdas", "pr_darts"])
+def test_batch_norm_and_relu_follow_the_last_cell(build_search: BuildSearch, name: str) -> None:
+    """The official `lastact`: with a batch norm that leaves its bias alone, logits are the classifier's of that."""
+    network = build_search(find_method(name), SPACES["darts"], num_cells=3).network.eval()
+    norm, relu = network.head
+    assert isinstance(relu, torch.nn.ReLU)
+    with torch.no_grad():
+        norm.weight.zero_()
+        norm.bias.copy_(torch.linspace(-1.0, 1.0, norm.num_features))
+        mixing = Mixing(*(CellMixing(torch.full((14, 8), 0.125)) for _ in range(2)))
+        logits = network(torch.randn(2, 3, 8, 8), mixing)
+        assert torch.allclose(logits, network.classifier(norm.bias.relu()).expand(2, -1), atol=1e-6)

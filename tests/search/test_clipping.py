@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -58,9 +60,49 @@ def test_the_architectures_gradient_counts_on_nasbench201_alone(
     assert moved == pytest.approx(LR * BOUND * of_weights / counted, rel=1e-4)
 
 
-@pytest.mark.parametrize("name", sorted(set(methods()) - {"beta_darts", "drnas"}))
+@pytest.mark.parametrize("name", ["gdas", "pr_darts"])
+def test_what_the_last_architecture_step_left_counts_where_weights_are_updated_first(
+    build_search: Callable[..., Search], name: str, through_a_file: Callable[[Any], Any]
+) -> None:
+    """The alphas' gradient is that of the last architecture step plus that of the training loss."""
+    method = find_method(name)
+    method = replace(method, recipe=replace(method.recipe, clip_norm=math.inf, arch_start=0.0))
+    search = build_search(method, SPACES["s1"], num_epochs=4, num_cells=3)
+    search.step(0, 0)
+    left = {name: alpha.grad.clone() for name, alpha in search.parameters.items()}
+    assert all(bool(gradient.any()) for gradient in left.values())
+    resumed = build_search(method, SPACES["s1"], num_epochs=4, num_cells=3)
+    resumed.load_state_dict(through_a_file(search.state_dict()))
+
+    seen: list[dict[str, Tensor]] = []
+    clip = torch.nn.utils.clip_grad_norm_
+    for work in (search, resumed):
+        torch.manual_seed(7)
+        state = copy.deepcopy(work.network.state_dict())
+        images, labels = work.batches["search_train"].batch(1)
+        mixing = work.method.mixing(work.space, work.parameters, work.moment)
+        loss = functional.cross_entropy(work.network(images, mixing), labels)
+        own = torch.autograd.grad(loss, list(work.parameters.values()), allow_unused=True)
+        work.network.load_state_dict(state)
+
+        def note(tensors: list[Tensor], bound: float, work: Search = work) -> Tensor:
+            if len(tensors) > len(work.parameters):
+                alphas = tensors[-len(work.parameters) :]
+                seen.append({name: alpha.grad.clone() for name, alpha in zip(work.parameters, alphas, strict=True)})
+            return clip(tensors, bound)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch.nn.utils, "clip_grad_norm_", note)
+            torch.manual_seed(7)
+            work.step(0, 1)
+        for (name, found), gradient in zip(seen[-1].items(), own, strict=True):
+            expected = left[name] if gradient is None else left[name] + gradient
+            assert torch.allclose(found, expected, rtol=1e-4, atol=1e-8)
+    assert all(torch.equal(seen[0][name], seen[1][name]) for name in left)
+
+
+@pytest.mark.parametrize("name", sorted(set(methods()) - {"beta_darts", "drnas", "gdas", "pr_darts"}))
 def test_no_other_method_counts_it(name: str) -> None:
     for space in SPACES.values():
-        method = find_method(name).on(space)
-        assert method.weight_mixing is not attached_mixing
+        assert find_method(name).on(space).weight_mixing is not attached_mixing
     assert find_method("drnas").on(SPACES["darts"]).weight_mixing is drawn_mixing
