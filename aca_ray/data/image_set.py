@@ -153,16 +153,23 @@ class DataInfo(ImageFacts):
     """What the program knows about a data set besides its pixels; the names of the classes always.
 
     Attributes:
-        flip: whether a horizontal flip preserves the label.
+        flip: whether half of the images of a training batch are mirrored left to right.
         digest: SHA-256, hex, of the training images and labels in use.
         source: where the training images come from, for example a file path.
         padding_share: padding of the random crop over the height; 0 where images are cropped as they are read.
+        crop: whether training images are cropped at random.
     """
 
     flip: bool
     digest: str
     source: str
     padding_share: float = PADDING_SHARE
+    crop: bool = True
+
+    @property
+    def augmentation(self) -> str:
+        """The keys of the data mapping that are on: `crop and flip`, `crop`, `flip` or `none`."""
+        return " and ".join(name for name in ("crop", "flip") if getattr(self, name)) or "none"
 
 
 def describe_image(channels: int, height: int, width: int) -> str:

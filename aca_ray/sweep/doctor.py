@@ -143,5 +143,8 @@ def _find_data(spec: SweepSpec, base: Path, nodes: Sequence[Node]) -> str:
 
 
 def _digests(spec: SweepSpec, base: Path) -> str:
-    """Return places and digests of the data sets of a spec."""
-    return ", ".join(f"{info.source} (sha256 {info.digest[:12]})" for info in plan_sweep(spec, base).data)
+    """Return places and digests of the data sets of a spec, after the same look at all of them that `check` takes."""
+    return ", ".join(
+        f"{data.info.source} (sha256 {data.info.digest[:12]}, test {data.test_digest[:12]})"
+        for data in plan_sweep(spec, base).data
+    )
