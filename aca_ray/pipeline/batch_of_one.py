@@ -41,7 +41,7 @@ class TrainingPass:
         return num_train // 2 if self.split == "search_train" else num_train
 
     def ends_with_one(self, num_train: int) -> bool:
-        """Return whether the last batch is one image and the others are more."""
+        """Return whether the last batch is one image, in batches of more."""
         return self.batch_size > 1 and self.num_images(num_train) % self.batch_size == 1
 
 
@@ -101,7 +101,11 @@ def batch_of_one_problem(failing: Iterable[TrainingPass], data: CheckedData) -> 
 
 
 def _some_genotype(space: Space) -> Genotype:
-    """Return a genotype of the space; which one it is does not change the sizes of the maps."""
+    """Return a genotype of the space.
+
+    Which one it is makes no difference: in every protocol a cell follows the last reduction, and what brings its inputs
+    there has batch norms at the smallest size.
+    """
     cells = []
     for cell_type in CELL_TYPES:
         mask = candidate_mask(space, cell_type).float()

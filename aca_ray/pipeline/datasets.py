@@ -36,7 +36,8 @@ def evaluation_data(data: Mapping[str, Any], base: Path) -> EvaluationData:
 
 
 def checked_data(data: Mapping[str, Any], base: Path) -> CheckedData:
-    """Look at everything that a sweep will read of a data set; see `aca_ray.data.check_data`."""
+    """Look at everything that a sweep will read of a data set, as it is now; see `aca_ray.data.check_data`."""
+    _search_data.cache_clear()  # files may have changed since this process read them
     return check_data(absolute_locations(data, base), search_data(data, base))
 
 
