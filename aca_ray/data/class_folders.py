@@ -41,22 +41,22 @@ def list_classes(root: Path) -> tuple[list[tuple[str, int]], tuple[str, ...]]:
 
 
 def _images_of_class(root: Path, name: str) -> list[str]:
-    files = sorted(_files_below(root / name))
+    files = sorted(_files_below(root, name))
     if not files:
         raise DataError(
             f"{root / name}: holds no images ({', '.join(SUFFIXES)}), and every folder in {root} is a class; put its "
             "images there, or remove the folder"
         )
-    return [os.path.relpath(os.path.join(parent, file), root) for parent, file in files]
+    return [f"{folder}/{file}" for folder, file in files]
 
 
-def _files_below(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield folder and name of every image file in a folder and its subfolders."""
-    for entry in _visible(folder):
+def _files_below(root: Path, folder: str) -> Iterator[tuple[str, str]]:
+    """Yield folder, relative to `root`, and name of every image file in a folder and its subfolders."""
+    for entry in _visible(root / folder):
         if entry.is_dir():
-            yield from _files_below(Path(entry.path))
+            yield from _files_below(root, f"{folder}/{entry.name}")
         elif entry.name.lower().endswith(SUFFIXES):
-            yield str(folder), entry.name
+            yield folder, entry.name
 
 
 def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -84,11 +84,11 @@ def read_labels(location: Location, columns: tuple[str, str]) -> LabelTable:
                     "files of a split"
                 )
             column = file.read(columns=[columns[1]]).column(columns[1])
-        if column.null_count:
-            row = column.is_null().to_pylist().index(True)
-            raise DataError(f"{shard.name}, row {row}: column {columns[1]} is null; every row needs a label")
-        parts += [_numbered(chunk, numbers, shard.name) for chunk in column.chunks]
-        ends.append(len(column))
+            if column.null_count:
+                row = column.is_null().to_pylist().index(True)
+                raise DataError(f"{shard.name}, row {row}: column {columns[1]} is null; every row needs a label")
+            parts += [_numbered(chunk, numbers, shard.name) for chunk in column.chunks]
+            ends.append(len(column))
     assert first is not None  # there is at least one file
     return LabelTable(
         location=describe_location(location),

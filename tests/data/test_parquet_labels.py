@@ -151,6 +151,13 @@ def test_a_dictionary_of_integers_is_its_integers(write: WriteTable) -> None:
     assert load_evaluation_data(mapping(path, path)).test.labels.tolist() == [1, 0, 1, 1, 0, 0, 1, 0]
 
 
+def test_integers_that_no_tensor_holds(write: WriteTable) -> None:
+    path = write("train.parquet", pa.array([2**64 - 1, 0] * 4, type=pa.uint64()))
+    fails(mapping(path, path), path)
+    path = write("train.parquet", pa.array(NUMBERS, type=pa.uint8()))
+    assert load_evaluation_data(mapping(path, path)).test.labels.tolist() == NUMBERS
+
+
 def test_texts_are_refused_with_the_fix(write: WriteTable) -> None:
     path = write("train.parquet", ["cat", "dog"] * 4)
     fails(mapping(path, path), f"{path}: column label must hold integers", "dictionary", "found string")
