@@ -9,7 +9,7 @@ from typing import Any
 from aca_ray.data.image_set import DataInfo, Images, ImageSet, channel_statistics, describe_image
 from aca_ray.data.source import Source
 from aca_ray.data.validation import LIMITS, resolve_data
-from aca_ray.data.variation import check_variation, spread
+from aca_ray.data.variation import NUM_HEADERS, NUM_READ, check_variation, spread
 from aca_ray.errors import DataError
 
 # Each of the two reduction cells halves height and width.
@@ -106,8 +106,8 @@ def load_evaluation_data(data: Mapping[str, Any]) -> EvaluationData:
 def check_data(data: Mapping[str, Any], search: SearchData) -> CheckedData:
     """Look at all that a sweep will read besides what loading a search's data has looked at.
 
-    The test split is loaded. Where images are read as they are needed, at most 128 of each split are read, spread
-    evenly.
+    The test split is loaded. Where images are read as they are needed, the headers of at most 10,000 of each split and
+    the pixels of at most 128 are looked at, spread evenly.
 
     Args:
         data: the data mapping of a spec.
@@ -118,7 +118,10 @@ def check_data(data: Mapping[str, Any], search: SearchData) -> CheckedData:
             empty, or differs in kind from the training images.
     """
     source, full = resolve_data(data)
-    check_variation(source.origin(full, "train"), [search.train, search.valid])
+    halves = [search.train, search.valid]
+    for half in halves:
+        half.check(spread(len(half), NUM_HEADERS))
+    check_variation(source.origin(full, "train"), halves)
     test = _load_test(source, full, search.info)
     return _checked(search.info, len(search.train) + len(search.valid), test)
 
@@ -126,12 +129,14 @@ def check_data(data: Mapping[str, Any], search: SearchData) -> CheckedData:
 def check_evaluation_data(data: Mapping[str, Any], evaluation: EvaluationData) -> CheckedData:
     """Look at what loading a retraining's data has not looked at; see `check_data`."""
     source, full = resolve_data(data)
+    evaluation.train.check(spread(len(evaluation.train), NUM_HEADERS))
     check_variation(source.origin(full, "train"), [evaluation.train])
     return _checked(evaluation.info, len(evaluation.train), evaluation.test)
 
 
 def _checked(info: DataInfo, num_train: int, test: Images) -> CheckedData:
-    test.take(spread(len(test)), None)
+    test.check(spread(len(test), NUM_HEADERS))
+    test.take(spread(len(test), NUM_READ), None)
     return CheckedData(info, num_train, len(test), test.digest())
 
 

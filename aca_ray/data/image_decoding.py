@@ -6,7 +6,10 @@ Color profiles are not applied: the stored values are taken as sRGB.
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +26,7 @@ _ORIENTATION = 0x0112  # EXIF
 _BITS_PER_SAMPLE = 258  # TIFF
 # In a PNG file these follow the four letters IHDR: width and height of four bytes each, then the bits of a sample.
 _PNG_HEADER, _PNG_DEPTH = b"IHDR", 12
+_HEAD = 64  # bytes, in which they are
 
 
 class _RefusedError(ValueError):
@@ -46,17 +50,42 @@ def open_image(encoded: bytes, *, cmyk: bool = False) -> Image:
         ValueError: the bytes are not a whole image of a format in `FORMATS`, or the image is transparent anywhere,
             animated, deeper than 8 bits, or of another color model.
     """
+    with _opened(io.BytesIO(encoded)) as image:
+        _check_header(image, encoded[:_HEAD], cmyk)
+        image.load()
+        _scale_transparency(image, encoded[:_HEAD])
+        if image.mode == "CMYK":
+            return _upright(image).convert("RGB")
+        return _upright(_opaque(image))
+
+
+def check_image(path: Path, *, cmyk: bool = False) -> None:
+    """Read of an image file no more than it takes to know whether `open_image` would refuse a sound one.
+
+    That is the header, and the pixels of an image that may be transparent; whether others are whole is not found out.
+
+    Raises:
+        OSError: the file can't be read.
+        ValueError: see `open_image`.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+        file.seek(0)
+        with _opened(file) as image:
+            _check_header(image, head, cmyk)
+            may_be_transparent = image.has_transparency_data
+    if may_be_transparent:
+        open_image(path.read_bytes(), cmyk=cmyk)
+
+
+@contextmanager
+def _opened(file: BinaryIO) -> Iterator[ImageFile]:
+    """Yield an image whose header is read; what goes wrong in reading it becomes a ValueError."""
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(io.BytesIO(encoded), formats=FORMATS) as image:
-            _check_frames(image)
-            _check_depth(image, encoded)
-            image.load()
-            _scale_transparency(image, encoded)
-            if image.mode == "CMYK" and cmyk:
-                return _upright(image).convert("RGB")
-            return _upright(_opaque(image))
+        with Image.open(file, formats=FORMATS) as image:
+            yield image
     except _RefusedError:
         raise
     except UnidentifiedImageError as error:
@@ -74,46 +103,47 @@ def decode_image(encoded: bytes) -> np.ndarray:
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
 
 
-def _check_frames(image: Image) -> None:
-    """Raise an error for a file of several frames or pages; the previews in a camera's JPEG (MPO) are none."""
+def _check_header(image: ImageFile, head: bytes, cmyk: bool) -> None:
+    """Raise an error for several frames or pages, deep pixels, and other color models."""
     num_frames = getattr(image, "n_frames", 1)
-    if num_frames > 1 and image.format != "MPO":
+    if num_frames > 1 and image.format != "MPO":  # a camera's JPEG, whose other pictures are previews
         raise _RefusedError(
             f"it has {num_frames} frames or pages ({image.format}), and which of them to train on is not known; store "
             "each as an image of its own"
         )
-
-
-def _check_depth(image: ImageFile, encoded: bytes) -> None:
-    """Raise an error for more than 8 bits per channel, which Pillow reduces silently where there are colors."""
-    bits = 8
-    if image.format == "PNG":
-        bits = _png_depth(encoded)
-    elif image.format == "TIFF":
-        bits = max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,)))  # type: ignore[attr-defined]
-    elif image.format == "PPM" and isinstance(image.tile[0].args, tuple):
-        bits = int(image.tile[0].args[-1]).bit_length()  # of the largest value
-    if bits > 8 or image.mode.startswith(_DEEP_MODES):
+    # Where there are colors, Pillow reduces deep pixels silently.
+    if _num_bits(image, head) > 8 or image.mode.startswith(_DEEP_MODES):
         raise _RefusedError(
             f"its pixels have more than 8 bits per channel (mode {image.mode}); scale them to 8 bits and store them so"
         )
+    if image.mode not in _GRAY_MODES + _COLOR_MODES and not (cmyk and image.mode == "CMYK"):
+        raise _RefusedError(f"its color model is {image.mode}, which RGB does not hold exactly; convert it to RGB")
 
 
-def _png_depth(encoded: bytes) -> int:
-    return encoded[encoded.index(_PNG_HEADER) + _PNG_DEPTH]
+def _num_bits(image: ImageFile, head: bytes) -> int:
+    """Return the bits per channel as the file stores them."""
+    if image.format == "PNG":
+        return _png_depth(head)
+    if image.format == "TIFF":
+        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,)))  # type: ignore[attr-defined]
+    if image.format == "PPM" and isinstance(image.tile[0].args, tuple):
+        return int(image.tile[0].args[-1]).bit_length()  # of the largest value
+    return 8
 
 
-def _scale_transparency(image: Image, encoded: bytes) -> None:
+def _png_depth(head: bytes) -> int:
+    return head[head.index(_PNG_HEADER) + _PNG_DEPTH]
+
+
+def _scale_transparency(image: Image, head: bytes) -> None:
     """Scale the gray level that a PNG of 2 or 4 bits declares transparent, as Pillow has scaled the pixels."""
     level = image.info.get("transparency")
     if image.format == "PNG" and image.mode == "L" and isinstance(level, int):
-        image.info["transparency"] = level * 255 // (2 ** _png_depth(encoded) - 1)
+        image.info["transparency"] = level * 255 // (2 ** _png_depth(head) - 1)
 
 
 def _opaque(image: Image) -> Image:
-    """Return the image in mode L or RGB; raise an error for another color model, or a pixel that shines through."""
-    if image.mode not in _GRAY_MODES + _COLOR_MODES:
-        raise _RefusedError(f"its color model is {image.mode}, which RGB does not hold exactly; convert it to RGB")
+    """Return the image in mode L or RGB; raise an error when a pixel is transparent."""
     is_gray = image.mode in _GRAY_MODES
     if image.has_transparency_data:
         image = image.convert("LA" if is_gray else "RGBA")

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from aca_ray.data.image_decoding import open_image
+from aca_ray.data.image_decoding import check_image, open_image
 from aca_ray.data.image_views import VIEW_SIZE, ViewDraws, draw_views, evaluation_view, training_view
 from aca_ray.errors import DataError
 from aca_ray.transfer import to_device
@@ -74,6 +74,19 @@ class ImageFiles:
         images = to_device(torch.stack(pixels), self.device).permute(0, 3, 1, 2).contiguous()
         return images, to_device(self.labels[rows], self.device)
 
+    def check(self, rows: Tensor) -> None:
+        """Raise DataError when one of the files of these rows is missing or refused, by its header (`check_image`)."""
+        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+            for _ in threads.map(self._check, rows.tolist()):
+                pass
+
+    def _check(self, row: int) -> None:
+        path = self.root / self.paths[row]
+        try:
+            check_image(path, cmyk=path.name in self.cmyk)
+        except (OSError, ValueError) as error:
+            raise _unreadable(path, error) from error
+
     def _view(self, row: int, draws: ViewDraws | None) -> Tensor:
         """Return (224, 224, 3) uint8."""
         import numpy as np
@@ -82,7 +95,7 @@ class ImageFiles:
         try:
             image = open_image(path.read_bytes(), cmyk=path.name in self.cmyk).convert("RGB")
         except (OSError, ValueError) as error:
-            raise DataError(f"{path}: can't be read as an image ({error}); replace the file") from error
+            raise _unreadable(path, error) from error
         view = evaluation_view(image) if draws is None else training_view(image, draws, self.crop)
         return torch.from_numpy(np.array(view))
 
@@ -100,3 +113,7 @@ class ImageFiles:
                 raise DataError(f"{self.root / path}: can't be read ({error.strerror}); replace the file") from error
             hasher.update(f"{path}\0{size}\0{label}\n".encode())
         return hasher.hexdigest()
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: can't be read as an image ({error}); replace the file")

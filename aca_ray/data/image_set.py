@@ -62,6 +62,10 @@ class Images(Protocol):
         """
         ...
 
+    def check(self, rows: Tensor) -> None:
+        """Raise DataError when one of the images of these rows, int64, is missing or refused (see `open_image`)."""
+        ...
+
     def digest(self) -> str:
         """Return a SHA-256, hex, that differs where the images in use do."""
         ...
@@ -114,6 +118,9 @@ class ImageSet:
     def take(self, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Return (B, C, H, W) uint8 pixels and (B,) int64 labels of these rows, whole whatever the generator."""
         return self.images[rows], self.labels[rows]
+
+    def check(self, rows: Tensor) -> None:
+        """Do nothing: the images were decoded."""
 
     def digest(self) -> str:
         """Return the SHA-256, hex, of the shape, the pixels and the labels."""

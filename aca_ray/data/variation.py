@@ -10,13 +10,14 @@ from torch import Tensor
 from aca_ray.data.image_set import Images
 from aca_ray.errors import DataError
 
-NUM_READ = 128  # of each part; takes some seconds for large photographs
+# Of each part; both take some seconds where images are photographs in files.
+NUM_READ, NUM_HEADERS = 128, 10_000
 LEAST_DEVIATION = 0.5  # gray levels; noise in the last bit alone reaches it
 
 
-def spread(num_images: int) -> Tensor:
-    """Return the rows, int64 and ascending, of at most 128 images that are spread evenly over a split."""
-    count = min(num_images, NUM_READ)
+def spread(num_images: int, most: int) -> Tensor:
+    """Return at most so many rows, int64 and ascending, that are spread evenly over a number of images."""
+    count = min(num_images, most)
     return torch.arange(count) * num_images // max(1, count)
 
 
@@ -33,7 +34,7 @@ def check_variation(place: str, parts: Sequence[Images]) -> None:
     Raises:
         DataError: see above; or an image can't be read.
     """
-    pixels = torch.cat([part.take(spread(len(part)), None)[0] for part in parts])
+    pixels = torch.cat([part.take(spread(len(part), NUM_READ), None)[0] for part in parts])
     channels = pixels.transpose(0, 1).flatten(1).to(torch.float32)
     deviation = channels.std(dim=1, correction=0)
     if bool((deviation < LEAST_DEVIATION).all()):

@@ -14,6 +14,7 @@ from aca_ray.data import check_data, load_evaluation_data, load_search_data
 from aca_ray.data.class_folders import list_classes
 from aca_ray.data.image_files import ImageFiles
 from aca_ray.data.imagenet_cmyk import CMYK_FILES
+from aca_ray.data.variation import spread
 from aca_ray.errors import DataError
 
 
@@ -96,6 +97,33 @@ def test_images_that_are_not_shown_exactly(root: Path) -> None:
     data = {"name": "imagenet", "root": str(root)}
     with pytest.raises(DataError, match=r"train/ant/b\.png: .*transparent"):
         check_data(data, load_search_data(data))
+
+
+def test_every_header_is_looked_at_before_a_sweep(root: Path) -> None:
+    """Also those of images that are not among the 128 whose pixels are read."""
+    rng = np.random.default_rng(0)
+    folder = root / "train" / "ant"
+    for index in range(300):
+        Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)).save(folder / f"{index}.png")
+    data = {"name": "imagenet", "root": str(root)}
+    search = load_search_data(data)
+    check_data(data, search)
+    read = {search.train.paths[row] for row in spread(len(search.train), 128).tolist()}
+    name = next(path for path in search.train.paths if path not in read)
+    path = root / "train" / name
+    deep = Image.fromarray(np.zeros((4, 4), np.uint16))
+    frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
+    for save, text in (
+        (lambda: Image.new("RGBA", (4, 4)).save(path, "PNG"), "transparent"),
+        (lambda: Image.new("CMYK", (4, 4)).save(path, "TIFF"), "color model is CMYK"),
+        (lambda: deep.save(path, "PNG"), "more than 8 bits"),
+        (lambda: frames[0].save(path, "PNG", save_all=True, append_images=frames[1:]), "2 frames"),
+        (lambda: path.write_text("no image"), "can't be decoded"),
+        (lambda: path.unlink(), "No such file"),
+    ):
+        save()
+        with pytest.raises(DataError, match=rf"{name}: .*{text}"):
+            check_data(data, search)
 
 
 def test_the_22_images_of_imagenet_in_cmyk_are_read(root: Path, random_pixels: Callable[..., np.ndarray]) -> None:

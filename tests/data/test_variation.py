@@ -53,8 +53,8 @@ def test_copies_of_one_image_are_refused() -> None:
 
 
 def test_rows_are_spread_evenly() -> None:
-    assert spread(0).tolist() == []
-    assert spread(5).tolist() == [0, 1, 2, 3, 4]
-    rows = spread(1000)
+    assert spread(0, 128).tolist() == []
+    assert spread(5, 128).tolist() == [0, 1, 2, 3, 4]
+    rows = spread(1000, 128)
     assert (len(rows), int(rows[0]), int(rows[-1])) == (128, 0, 992)
     assert rows.diff().unique().tolist() == [7, 8]
