@@ -61,8 +61,8 @@ def run(spec: Path | str, *, address: str | None = None, stream: TextIO | None =
 def resume(
     name: str, *, storage: StoragePath = DEFAULT_STORAGE, address: str | None = None, stream: TextIO | None = None
 ) -> SweepOutcome:
-    """Finish what is left of a sweep and return how it ended; see `run`."""
-    return drive(find(name, storage), address, stream)
+    """Check and finish what is left of a sweep and return how it ended; see `run`."""
+    return drive(reopen(name, storage), address, stream)
 
 
 def create(spec: Path | str) -> Sweep:
@@ -79,6 +79,22 @@ def find(name: str, storage: StoragePath = DEFAULT_STORAGE) -> Sweep:
     from aca_ray.pipeline.manifest import find_sweep
 
     return find_sweep(name, storage)
+
+
+def reopen(name: str, storage: StoragePath = DEFAULT_STORAGE) -> Sweep:
+    """Return a sweep by name; while trials of it are left, its data and networks are checked as in `create`.
+
+    Raises:
+        ConfigError: there is no such sweep, or what is left of it can't run.
+    """
+    from aca_ray.display import read_progress
+    from aca_ray.pipeline.orders import all_orders
+    from aca_ray.pipeline.planning import plan_sweep
+
+    sweep = find(name, storage)
+    if any(line.state != "finished" for line in read_progress(all_orders(sweep)).lines):
+        plan_sweep(sweep.spec, sweep.base)
+    return sweep
 
 
 def drive(sweep: Sweep, address: str | None = None, stream: TextIO | None = None) -> SweepOutcome:

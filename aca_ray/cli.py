@@ -170,9 +170,13 @@ def _check(options: argparse.Namespace) -> int:
     _use_one_thread()
     spec, plan = api.check(options.spec)
     print(f"{spec.name}: experiment {experiment_fingerprint(spec)[:12]}")
-    for info in plan.data:
-        size = f"{info.channels}x{info.height}x{info.width}"
-        print(f"data {info.name}: {info.num_classes} classes of {size}, {info.source}, sha256 {info.digest[:12]}")
+    for data in plan.data:
+        info = data.info
+        print(
+            f"data {info.name}: {info.num_classes} classes of {info.channels}x{info.height}x{info.width}, "
+            f"{data.num_train} training and {data.num_test} test images, augmentation {info.augmentation}, "
+            f"{info.source}, sha256 {info.digest[:12]}"
+        )
     header = ("search", "method", "skip", "space", "seed", "epochs", "supernet parameters", "supernet MACs")
     rows = [
         (
@@ -204,7 +208,7 @@ def _run(options: argparse.Namespace) -> int:
 def _resume(options: argparse.Namespace) -> int:
     from aca_ray import api
 
-    return _report(api.find(options.name, options.storage), options.address)
+    return _report(api.reopen(options.name, options.storage), options.address)
 
 
 def _report(sweep: Sweep, address: str | None) -> int:

@@ -310,6 +310,7 @@ def _trial_row(sweep: str, record: Fields) -> TrialRow:
         options=_canonical({key: value for key, value in data.values.items() if key != "name"}),
         data_source=info.optional_text("source"),
         data_digest=info.optional_text("digest"),
+        augmentation=info.optional_text("augmentation"),
         num_images=info.optional_integer("num_images"),
         versions=_canonical(versions),
         fingerprint=record.text("fingerprint"),

@@ -197,6 +197,7 @@ class TrialRow:
         threads: torch threads.
         resumes: how often it was taken up again from a checkpoint.
         options: what of the data is asked for besides its name, as canonical JSON.
+        augmentation: keys of the data mapping that are on, such as `crop and flip`.
         num_images: training images in use; for a search, those of search_train and search_valid.
         versions: of the code, packages and python, as canonical JSON.
         fingerprint: of the trial.
@@ -222,6 +223,7 @@ class TrialRow:
     options: str
     data_source: str | None
     data_digest: str | None
+    augmentation: str | None
     num_images: int | None
     versions: str
     fingerprint: str

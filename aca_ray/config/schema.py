@@ -37,6 +37,7 @@ class Vocabulary:
         read_method: maps (a method as written: its name, its label, or a mapping of name and settings; place) to its
             label and all problems of it.
         data_problems: maps (data mapping, place) to all problems of the mapping.
+        plain_data: returns a data mapping in the one spelling that identifies it.
         storage_problems: maps (runtime.storage, place) to all problems of it.
     """
 
@@ -49,6 +50,7 @@ class Vocabulary:
     read_method: Callable[[Any, str], tuple[str, list[str]]]
     data_problems: Callable[[Mapping[str, Any], str], list[str]]
     storage_problems: Callable[[str, str], list[str]]
+    plain_data: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
 
 
 class ProblemError(ValueError):
@@ -93,6 +95,8 @@ def _data(value: Any, info: ValidationInfo) -> Any:
         problems = info.context.data_problems(value, PLACE)
         if problems:
             raise ProblemError(problems)
+        if isinstance(value, Mapping):
+            return info.context.plain_data(value)
     return value
 
 

@@ -12,26 +12,31 @@ from aca_ray.data.augment import (
 )
 from aca_ray.data.batches import Batches, Draw, evaluation_batches
 from aca_ray.data.datasets import (
-    SOURCES,
+    CheckedData,
     EvaluationData,
     SearchData,
+    check_data,
+    check_evaluation_data,
     load_evaluation_data,
     load_search_data,
-    validate_data,
 )
 from aca_ray.data.image_set import DataInfo, ImageFacts, Images, ImageSet
 from aca_ray.data.locations import absolute_locations
 from aca_ray.data.pruners import DATA_PRUNERS
 from aca_ray.data.pruning import SPLITS, DataPruner, Split
 from aca_ray.data.seeds import cpu_generator, derive_seed
+from aca_ray.data.sources import SOURCES
+from aca_ray.data.validation import SWITCHES, validate_data, without_default_switches
 
 __all__ = [
     "DATA_PRUNERS",
     "NO_AUGMENTATION",
     "SOURCES",
     "SPLITS",
+    "SWITCHES",
     "Augmentation",
     "Batches",
+    "CheckedData",
     "DataInfo",
     "DataPruner",
     "Draw",
@@ -42,6 +47,8 @@ __all__ = [
     "SearchData",
     "Split",
     "absolute_locations",
+    "check_data",
+    "check_evaluation_data",
     "cpu_generator",
     "cutout",
     "cutout_some",
@@ -54,4 +61,5 @@ __all__ = [
     "random_flip",
     "standard_augmentation",
     "validate_data",
+    "without_default_switches",
 ]

@@ -138,10 +138,10 @@ def standard_augmentation(info: DataInfo, cutout: bool = False) -> Augmentation:
     """Return the augmentation of the DARTS family, in proportion to the image height.
 
     Args:
-        info: describes the data set; images are mirrored where that preserves the label.
+        info: describes the data set, and says whether its images are cropped and mirrored.
         cutout: whether to cut out squares.
 
     Source: Liu et al. 2019 (DARTS), appendix A: padding 4 and cutout 16 at 32x32; the proportions are ours.
     """
-    padding = int(info.height * info.padding_share)
+    padding = int(info.height * info.padding_share) if info.crop else 0
     return Augmentation(padding=padding, flip=info.flip, cutout_length=info.height // 2 if cutout else 0)

@@ -1,26 +1,17 @@
-"""The registry of data sets, and the three splits made from what a source holds: search_train, search_valid, test."""
+"""The three splits made from what a source holds: search_train, search_valid, test."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from aca_ray.data.digits import DIGITS
-from aca_ray.data.downloads import DOWNLOADS
-from aca_ray.data.image_set import DataInfo, Images, channel_statistics, describe_image
-from aca_ray.data.imagenet import IMAGENET
-from aca_ray.data.parquet import PARQUET
-from aca_ray.data.source import Key, Source, is_uri
-from aca_ray.errors import ConfigError, DataError, unknown_name
+from aca_ray.data.image_set import DataInfo, Images, ImageSet, channel_statistics, describe_image
+from aca_ray.data.source import Source
+from aca_ray.data.validation import LIMITS, resolve_data
+from aca_ray.data.variation import NUM_HEADERS, NUM_READ, check_variation, spread
+from aca_ray.errors import DataError
 
-SOURCES: dict[str, Source] = {
-    source.name: source for source in (DIGITS, *(download.source() for download in DOWNLOADS), IMAGENET, PARQUET)
-}
-
-# The least number of images that each limit may ask for: two per half of the training images, two test images.
-_LIMITS = {"max_train_images": 4, "max_test_images": 2}
 # Each of the two reduction cells halves height and width.
 _SIZE_MULTIPLE = 4
 # In rows of random order, the chance that a class with this many images falls into one half is 2^-19.
@@ -57,6 +48,23 @@ class EvaluationData:
     test: Images
 
 
+@dataclass(frozen=True)
+class CheckedData:
+    """What was found when everything that a sweep will read was looked at.
+
+    Attributes:
+        info: describes the training images.
+        num_train: number of training images in use, those of both halves.
+        num_test: number of test images in use.
+        test_digest: SHA-256, hex, of the test images and labels in use.
+    """
+
+    info: DataInfo
+    num_train: int
+    num_test: int
+    test_digest: str
+
+
 def load_search_data(data: Mapping[str, Any]) -> SearchData:
     """Return the training images in two halves, without ever opening the test split.
 
@@ -72,7 +80,7 @@ def load_search_data(data: Mapping[str, Any]) -> SearchData:
 
     Source: Liu et al. 2019 (DARTS), section 3.1; the fixed index halves of quark0/darts, train_search.py.
     """
-    source, full = _resolve(data)
+    source, full = resolve_data(data)
     info, images = _load_train(source, full)
     half = len(images) // 2
     train, valid = images.rows(0, half), images.rows(half, len(images))
@@ -90,97 +98,55 @@ def load_evaluation_data(data: Mapping[str, Any]) -> EvaluationData:
         ConfigError: the mapping is wrong (see `validate_data`).
         DataError: images are missing, malformed or too few, or the test images differ in kind from the training ones.
     """
-    source, full = _resolve(data)
+    source, full = resolve_data(data)
     info, train = _load_train(source, full)
-    test = source.load_test(full, full.get("max_test_images"), info.class_names)
-    place = source.origin(full, "test")
-    if not len(test):
-        raise DataError(f"{place}: holds no test images; at least one is needed")
-    if test.shape != train.shape:
-        raise DataError(
-            f"{place}: the test images are {describe_image(*test.shape)}, the training images are "
-            f"{describe_image(info.channels, info.height, info.width)}; "
-            "both must have one size and mode"
-        )
-    return EvaluationData(info, train, test)
+    return EvaluationData(info, train, _load_test(source, full, info))
 
 
-def validate_data(data: Mapping[str, Any], place: str) -> list[str]:
-    """Return every problem of a data mapping, [] when there is none; opens no file.
+def check_data(data: Mapping[str, Any], search: SearchData) -> CheckedData:
+    """Look at all that a sweep will read besides what loading a search's data has looked at.
+
+    The test split is loaded. Where images are read as they are needed, the headers of at most 10,000 of each split and
+    the pixels of at most 128 are looked at, spread evenly.
 
     Args:
         data: the data mapping of a spec.
-        place: where the mapping was read, for example `experiment.data`.
+        search: what `load_search_data` returned for it.
 
-    Returns:
-        One sentence per problem, each beginning with its place.
+    Raises:
+        DataError: the training images are (nearly) constant or all equal, or the test split is missing, malformed,
+            empty, or differs in kind from the training images.
     """
-    problems = _key_problems(data, place)
-    source = SOURCES.get(data["name"]) if isinstance(data, Mapping) and isinstance(data.get("name"), str) else None
-    for name, key in source.keys.items() if source else ():
-        value = data.get(name)
-        if isinstance(value, str) and value:
-            problems += _location_problems(value, key, f"{place}.{name}")
-    return problems
+    source, full = resolve_data(data)
+    halves = [search.train, search.valid]
+    for half in halves:
+        half.check(spread(len(half), NUM_HEADERS))
+    check_variation(source.origin(full, "train"), halves)
+    test = _load_test(source, full, search.info)
+    return _checked(search.info, len(search.train) + len(search.valid), test)
 
 
-def _key_problems(data: Mapping[str, Any], place: str) -> list[str]:
-    """Return the problems of names, presence and types."""
-    if not isinstance(data, Mapping):
-        return [f"{place}: must be a mapping such as {{name: digits}}, found {data!r}"]
-    if "name" not in data:
-        return [f"{place}.name: is required; known data sets: {', '.join(sorted(SOURCES))}"]
-    if not isinstance(data["name"], str) or data["name"] not in SOURCES:
-        return [unknown_name(f"{place}.name", "data set", data["name"], SOURCES)]
-    source = SOURCES[data["name"]]
-    known = {"name", *source.keys, *_LIMITS}
-    problems = [unknown_name(f"{place}.{key}", "key", key, known) for key in data if key not in known]
-    for name, key in source.keys.items():
-        value = data.get(name, key.default)
-        if name not in data and value is None:
-            problems.append(f"{place}.{name}: is required by the data set {source.name}")
-        elif not isinstance(value, str) or not value:
-            problems.append(f"{place}.{name}: must be a non-empty text, found {value!r}")
-    for name, least in _LIMITS.items():
-        value = data.get(name, least)
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            problems.append(
-                f"{place}.{name}: must be an integer of at least {least}, found {value!r}; leave the key out to use all"
-            )
-    return problems
+def check_evaluation_data(data: Mapping[str, Any], evaluation: EvaluationData) -> CheckedData:
+    """Look at what loading a retraining's data has not looked at; see `check_data`."""
+    source, full = resolve_data(data)
+    evaluation.train.check(spread(len(evaluation.train), NUM_HEADERS))
+    check_variation(source.origin(full, "train"), [evaluation.train])
+    return _checked(evaluation.info, len(evaluation.train), evaluation.test)
 
 
-def _location_problems(value: str, key: Key, place: str) -> list[str]:
-    """Return the problems of a local path that can be seen without opening anything."""
-    if key.kind == "text":
-        return []
-    if key.kind == "file":
-        if is_uri(value) or Path(value).expanduser().is_file():
-            return []
-        return [f"{place}: no file {value!r}; correct the path, or give an object-store URI such as s3://bucket/key"]
-    if is_uri(value):
-        return [f"{place}: must be a local folder, found the URI {value!r}"]
-    path = Path(value).expanduser()
-    return [f"{place}: must be a folder, found the file {value!r}"] if path.exists() and not path.is_dir() else []
-
-
-def _resolve(data: Mapping[str, Any]) -> tuple[Source, dict[str, Any]]:
-    """Return the source and the data mapping with defaults filled in; raise ConfigError when the mapping is wrong."""
-    problems = _key_problems(data, "data")
-    if problems:
-        raise ConfigError(problems)
-    source = SOURCES[data["name"]]
-    defaults = {name: key.default for name, key in source.keys.items() if key.default is not None}
-    return source, {**defaults, **data}
+def _checked(info: DataInfo, num_train: int, test: Images) -> CheckedData:
+    test.check(spread(len(test), NUM_HEADERS))
+    test.take(spread(len(test), NUM_READ), None)
+    return CheckedData(info, num_train, len(test), test.digest())
 
 
 def _load_train(source: Source, data: Mapping[str, Any]) -> tuple[DataInfo, Images]:
     """Return all training images in use and their description; raise DataError when no search could use them."""
     images, class_names = source.load_train(data, data.get("max_train_images"))
     place = source.origin(data, "train")
-    if len(images) < _LIMITS["max_train_images"]:
+    if len(images) < LIMITS["max_train_images"]:
         raise DataError(
-            f"{place}: {len(images)} training images are too few; at least {_LIMITS['max_train_images']} are needed, "
+            f"{place}: {len(images)} training images are too few; at least {LIMITS['max_train_images']} are needed, "
             "2 for each half of the search split"
         )
     channels, height, width = images.shape
@@ -205,12 +171,30 @@ def _load_train(source: Source, data: Mapping[str, Any]) -> tuple[DataInfo, Imag
         width=width,
         mean=mean,
         std=std,
-        flip=source.flip,
+        flip=data["flip"],
         digest=images.digest(),
         source=place,
         padding_share=source.padding_share,
+        crop=data["crop"],
     )
     return info, images
+
+
+def _load_test(source: Source, data: Mapping[str, Any], info: DataInfo) -> Images:
+    """Return the test images in use; raise DataError when they do not fit the training images."""
+    test = source.load_test(data, data.get("max_test_images"), info.class_names)
+    place = source.origin(data, "test")
+    if not len(test):
+        raise DataError(f"{place}: holds no test images; at least one is needed")
+    expected = (info.channels, info.height, info.width)
+    if isinstance(test, ImageSet) and test.shape[0] == 1 < info.channels:  # gray, shown with red = green = blue
+        test = ImageSet(test.images.expand(-1, info.channels, -1, -1).contiguous(), test.labels)
+    if test.shape != expected:
+        raise DataError(
+            f"{place}: the test images are {describe_image(*test.shape)}, the training images are "
+            f"{describe_image(*expected)}; both must have one size and mode"
+        )
+    return test
 
 
 def _check_halves(place: str, info: DataInfo, train: Images, valid: Images) -> None:

@@ -45,7 +45,7 @@ def _load_test(data: Mapping[str, Any], limit: int | None, class_names: tuple[st
 DIGITS = Source(
     name="digits",
     keys={},
-    flip=False,
+    flip=False,  # a mirrored digit is no digit
     normalization=None,
     load_train=_load_train,
     load_test=_load_test,

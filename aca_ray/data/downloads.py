@@ -35,7 +35,7 @@ class Download:
         title: its name in messages.
         torchvision_name: its class in torchvision.datasets.
         by_hand: what to put where when it can't be downloaded; the folder is the root.
-        flip: whether a horizontal flip preserves the labels.
+        flip: whether a mirrored image keeps its label.
         normalization: published per-channel mean and deviation, or None to compute them.
         choose: returns the arguments of torchvision's class that choose a split.
         read: returns (N, C, H, W) uint8 images, N labels and the class names of the opened data set.
@@ -149,6 +149,7 @@ DOWNLOADS = (
         title="SVHN",
         torchvision_name="SVHN",
         by_hand="train_32x32.mat and test_32x32.mat of http://ufldl.stanford.edu/housenumbers",
+        # A mirrored digit is no digit. RobustDARTS, SmoothDARTS and DARTS- mirror them nevertheless: `flip: true`.
         flip=False,
         normalization=_SVHN,
         choose=lambda split: {"split": split},

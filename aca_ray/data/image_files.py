@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from aca_ray.data.image_decoding import open_image
+from aca_ray.data.image_decoding import check_image, open_image
 from aca_ray.data.image_views import VIEW_SIZE, ViewDraws, draw_views, evaluation_view, training_view
 from aca_ray.errors import DataError
 from aca_ray.transfer import to_device
@@ -27,12 +27,16 @@ class ImageFiles:
         paths: N paths.
         labels: (N,) int64, on the CPU.
         device: where pixels and labels are wanted.
+        crop: whether a training view is a random part of the image.
+        cmyk: names of files that are converted from CMYK; all others in CMYK are refused.
     """
 
     root: Path
     paths: tuple[str, ...]
     labels: Tensor
     device: torch.device | str = "cpu"
+    crop: bool = True
+    cmyk: frozenset[str] = frozenset()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -70,21 +74,46 @@ class ImageFiles:
         images = to_device(torch.stack(pixels), self.device).permute(0, 3, 1, 2).contiguous()
         return images, to_device(self.labels[rows], self.device)
 
+    def check(self, rows: Tensor) -> None:
+        """Raise DataError when one of the files of these rows is missing or refused, by its header (`check_image`)."""
+        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+            for _ in threads.map(self._check, rows.tolist()):
+                pass
+
+    def _check(self, row: int) -> None:
+        path = self.root / self.paths[row]
+        try:
+            check_image(path, cmyk=path.name in self.cmyk)
+        except (OSError, ValueError) as error:
+            raise _unreadable(path, error) from error
+
     def _view(self, row: int, draws: ViewDraws | None) -> Tensor:
         """Return (224, 224, 3) uint8."""
         import numpy as np
 
         path = self.root / self.paths[row]
         try:
-            image = open_image(path.read_bytes()).convert("RGB")
+            image = open_image(path.read_bytes(), cmyk=path.name in self.cmyk).convert("RGB")
         except (OSError, ValueError) as error:
-            raise DataError(f"{path}: can't be read as an image ({error}); restore the file") from error
-        view = evaluation_view(image) if draws is None else training_view(image, draws)
+            raise _unreadable(path, error) from error
+        view = evaluation_view(image) if draws is None else training_view(image, draws, self.crop)
         return torch.from_numpy(np.array(view))
 
     def digest(self) -> str:
-        """Return the SHA-256, hex, of paths, sizes and labels; that of the pixels would read every file."""
+        """Return the SHA-256, hex, of paths, sizes and labels; that of the pixels would read every file.
+
+        Raises:
+            DataError: a file is not there.
+        """
         hasher = hashlib.sha256()
         for path, label in zip(self.paths, self.labels.tolist(), strict=True):
-            hasher.update(f"{path}\0{(self.root / path).stat().st_size}\0{label}\n".encode())
+            try:
+                size = (self.root / path).stat().st_size
+            except OSError as error:
+                raise DataError(f"{self.root / path}: can't be read ({error.strerror}); replace the file") from error
+            hasher.update(f"{path}\0{size}\0{label}\n".encode())
         return hasher.hexdigest()
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"{path}: can't be read as an image ({error}); replace the file")

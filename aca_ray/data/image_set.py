@@ -62,6 +62,10 @@ class Images(Protocol):
         """
         ...
 
+    def check(self, rows: Tensor) -> None:
+        """Raise DataError when one of the images of these rows, int64, is missing or refused (see `open_image`)."""
+        ...
+
     def digest(self) -> str:
         """Return a SHA-256, hex, that differs where the images in use do."""
         ...
@@ -115,6 +119,9 @@ class ImageSet:
         """Return (B, C, H, W) uint8 pixels and (B,) int64 labels of these rows, whole whatever the generator."""
         return self.images[rows], self.labels[rows]
 
+    def check(self, rows: Tensor) -> None:
+        """Do nothing: the images were decoded."""
+
     def digest(self) -> str:
         """Return the SHA-256, hex, of the shape, the pixels and the labels."""
         hasher = hashlib.sha256(repr(tuple(self.images.shape)).encode())
@@ -153,16 +160,23 @@ class DataInfo(ImageFacts):
     """What the program knows about a data set besides its pixels; the names of the classes always.
 
     Attributes:
-        flip: whether a horizontal flip preserves the label.
+        flip: whether half of the images of a training batch are mirrored left to right.
         digest: SHA-256, hex, of the training images and labels in use.
         source: where the training images come from, for example a file path.
         padding_share: padding of the random crop over the height; 0 where images are cropped as they are read.
+        crop: whether training images are cropped at random.
     """
 
     flip: bool
     digest: str
     source: str
     padding_share: float = PADDING_SHARE
+    crop: bool = True
+
+    @property
+    def augmentation(self) -> str:
+        """The keys of the data mapping that are on: `crop and flip`, `crop`, `flip` or `none`."""
+        return " and ".join(name for name in ("crop", "flip") if getattr(self, name)) or "none"
 
 
 def describe_image(channels: int, height: int, width: int) -> str:

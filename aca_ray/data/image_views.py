@@ -78,12 +78,21 @@ def crop_box(height: int, width: int, attempts: Sequence[Sequence[float]]) -> Bo
     return Box((height - box_height) // 2, (width - box_width) // 2, box_height, box_width)
 
 
-def training_view(image: Image, draws: ViewDraws) -> Image:
-    """Return a random part of an RGB image as 224x224 pixels in randomly changed colors; it is not mirrored yet."""
+def training_view(image: Image, draws: ViewDraws, crop: bool = True) -> Image:
+    """Return 224x224 pixels of an RGB image in randomly changed colors; it is not mirrored yet.
+
+    Args:
+        image: in mode RGB.
+        draws: decide part and colors.
+        crop: whether to show a random part; without it, it is the part that evaluation shows.
+    """
     from torchvision.transforms import functional
 
-    box = crop_box(image.height, image.width, draws.crop)
-    image = functional.resized_crop(image, *box, [VIEW_SIZE, VIEW_SIZE])
+    if crop:
+        box = crop_box(image.height, image.width, draws.crop)
+        image = functional.resized_crop(image, *box, [VIEW_SIZE, VIEW_SIZE])
+    else:
+        image = evaluation_view(image)
     *factors, hue = (
         strength * (2 * draw - 1) for strength, draw in zip((*COLOR_STRENGTHS, HUE_STRENGTH), draws.colors, strict=True)
     )

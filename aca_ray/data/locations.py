@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aca_ray.data.datasets import SOURCES
 from aca_ray.data.source import is_uri
+from aca_ray.data.sources import SOURCES
 
 
 def absolute_locations(data: Mapping[str, Any], base: Path) -> dict[str, Any]:
@@ -18,7 +18,17 @@ def absolute_locations(data: Mapping[str, Any], base: Path) -> dict[str, Any]:
     source = SOURCES.get(str(data.get("name")))
     resolved = dict(data)
     for name, key in source.keys.items() if source else ():
-        value = data.get(name, key.default)
-        if key.kind != "text" and isinstance(value, str) and value and not is_uri(value):
-            resolved[name] = str((base / Path(value).expanduser()).resolve())
+        if key.kind != "text":
+            value = data.get(name, key.default)
+            if isinstance(value, list):
+                resolved[name] = [_absolute(one, base) for one in value]
+            elif value is not None:
+                resolved[name] = _absolute(value, base)
     return resolved
+
+
+def _absolute(value: Any, base: Path) -> Any:
+    """Return a local path as an absolute one; anything else is a URI, or a mistake that validation reports."""
+    if isinstance(value, str) and value and not is_uri(value):
+        return str((base / Path(value).expanduser()).resolve())
+    return value

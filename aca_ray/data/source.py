@@ -13,15 +13,15 @@ Split = Literal["train", "test"]
 
 @dataclass(frozen=True)
 class Key:
-    """One key of a data mapping that only some sources take; its value is a non-empty text.
+    """One key of a data mapping that only some sources take; its value is a non-empty text, or a list of such.
 
     Attributes:
-        kind: `file` is a local path or an object-store URI, `folder` a local directory that may be yet to be made,
-            `text` anything.
+        kind: `files` are local paths or object-store URIs of a file, a folder or a glob, one or a list of them;
+            `folder` is a local directory that need not exist yet; `text` is anything.
         default: the value when the key is absent; None makes the key required.
     """
 
-    kind: Literal["file", "folder", "text"]
+    kind: Literal["files", "folder", "text"]
     default: str | None = None
 
 
@@ -35,7 +35,8 @@ class Source:
     Attributes:
         name: the registry name.
         keys: the keys it takes besides the ones that every source takes.
-        flip: whether a horizontal flip preserves the labels.
+        flip: whether training images are mirrored if the data mapping does not say; false where that could change the
+            label, or where the program can't know.
         normalization: published per-channel mean and deviation (fractions), or None to compute them.
         load_train: returns the training images and the class names by label; never touches the test split.
         load_test: returns the test images, given the class names of the training images.

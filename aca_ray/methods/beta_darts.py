@@ -43,7 +43,7 @@ def build(*, scale: Annotated[float, Bounds(0.0, 1000.0)] = 50.0) -> SearchMetho
         darts.METHOD,
         name="beta_darts",
         title="beta-DARTS",
-        source="Ye et al. 2022, arXiv 2203.01665, and its official code (the weight grows by 0.5 an epoch at any budget)",
+        source="Ye et al. 2022, arXiv 2203.01665, and its official code (0.5 more weight an epoch at any budget)",
         differs=(
             "with two cell types, the cells' terms are added (our reading); the cosine of the learning rate "
             "begins at epoch 0 (there one epoch ahead with PyTorch 1.1 and later)"

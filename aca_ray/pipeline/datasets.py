@@ -12,11 +12,14 @@ from typing import Any
 from aca_ray.config import canonical_json
 from aca_ray.data import (
     SOURCES,
+    SWITCHES,
+    CheckedData,
     DataInfo,
     EvaluationData,
     ImageFacts,
     SearchData,
     absolute_locations,
+    check_data,
     load_evaluation_data,
     load_search_data,
 )
@@ -32,6 +35,12 @@ def evaluation_data(data: Mapping[str, Any], base: Path) -> EvaluationData:
     return _evaluation_data(canonical_json(absolute_locations(data, base)))
 
 
+def checked_data(data: Mapping[str, Any], base: Path) -> CheckedData:
+    """Look at everything that a sweep will read of a data set, as it is now; see `aca_ray.data.check_data`."""
+    _search_data.cache_clear()  # files may have changed since this process read them
+    return check_data(absolute_locations(data, base), search_data(data, base))
+
+
 @lru_cache(maxsize=2)
 def _search_data(key: str) -> SearchData:
     return load_search_data(json.loads(key))
@@ -45,7 +54,13 @@ def _evaluation_data(key: str) -> EvaluationData:
 def describe_data(info: DataInfo, num_images: int) -> dict[str, Any]:
     """Return what a record says about the data."""
     facts = {name: list(value) if isinstance(value, tuple) else value for name, value in _facts(asdict(info)).items()}
-    return {**facts, "digest": info.digest, "source": info.source, "num_images": num_images}
+    return {
+        **facts,
+        "digest": info.digest,
+        "source": info.source,
+        "augmentation": info.augmentation,
+        "num_images": num_images,
+    }
 
 
 def known_facts(data: Mapping[str, Any], base: Path, described: Mapping[str, Any] | None = None) -> ImageFacts:
@@ -66,7 +81,7 @@ def known_facts(data: Mapping[str, Any], base: Path, described: Mapping[str, Any
     if len(facts) == len(fields(ImageFacts)):
         return ImageFacts(**facts)
     source = SOURCES.get(str(data.get("name")))
-    if source is not None and source.facts is not None and set(data) == {"name"}:
+    if source is not None and source.facts is not None and set(data) <= {"name", *SWITCHES}:
         return source.facts
     return evaluation_data(data, base).info
 

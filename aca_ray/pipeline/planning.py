@@ -7,12 +7,13 @@ from functools import cache
 from pathlib import Path
 
 from aca_ray.config import ExperimentSpec, SearchTrial, SweepSpec, search_trials
-from aca_ray.data import DataInfo
+from aca_ray.data import CheckedData
 from aca_ray.errors import AcaRayError, ConfigError
 from aca_ray.evaluation import check_fits, find_protocol
 from aca_ray.methods.registry import find_method
 from aca_ray.nn import Cost, supernet_cost
-from aca_ray.pipeline.datasets import search_data
+from aca_ray.pipeline.batch_of_one import TrainingPass, batch_of_one_problem, failing_passes
+from aca_ray.pipeline.datasets import checked_data
 from aca_ray.pipeline.evaluating import read_benchmark
 from aca_ray.pipeline.searching import search_space
 from aca_ray.space import find_space
@@ -33,29 +34,29 @@ class SweepPlan:
     Attributes:
         searches: every search with its supernet's cost.
         num_evaluations: retrainings that follow.
-        data: description of every data set.
+        data: what was found of every data set.
     """
 
     searches: tuple[PlannedSearch, ...]
     num_evaluations: int
-    data: tuple[DataInfo, ...]
+    data: tuple[CheckedData, ...]
 
 
 def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
-    """Return the plan of a sweep, its data read and its supernets built.
+    """Return the plan of a sweep, its data (the test split too) read and its supernets built.
 
     Raises:
         ConfigError: anything does not fit together; holds all problems.
     """
     experiment = spec.experiment
     problems: list[str] = []
-    infos: dict[int, DataInfo] = {}
+    found: dict[int, CheckedData] = {}
     protocol = find_protocol(experiment.evaluation.protocol)
     for index, data in enumerate(experiment.data):
         place = f"experiment.data[{index}]"
         try:
-            infos[index] = search_data(data, base).info
-            check_fits(protocol, infos[index])
+            found[index] = checked_data(data, base)
+            check_fits(protocol, found[index].info)
         except AcaRayError as error:
             problems.append(f"{place}: {error}")
     for index, name in enumerate(experiment.methods):
@@ -68,12 +69,13 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
             problems.append(f"experiment.evaluation.table: {error}")
     if problems:
         raise ConfigError(problems)
-    by_data = {str(dict(data)): infos[index] for index, data in enumerate(experiment.data)}
+    index_of = {str(dict(data)): index for index, data in enumerate(experiment.data)}
     cost_once = cache(supernet_cost)  # most methods of a sweep search the same supernets
     searches = []
+    failing: dict[int, list[TrainingPass]] = {}
     for trial in search_trials(experiment):
-        info = by_data[str(dict(trial.data))]
-        space = search_space(trial)
+        index = index_of[str(dict(trial.data))]
+        info, space = found[index].info, search_space(trial)
         method = find_method(trial.method).on(space)
         cost = cost_once(
             space,
@@ -87,9 +89,17 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
             width=info.width,
         )
         searches.append(PlannedSearch(trial, cost))
+        failing.setdefault(index, []).extend(failing_passes(trial, None if table else protocol, found[index]))
+    problems = [
+        f"experiment.data[{index}]: {batch_of_one_problem(passes, found[index])}"
+        for index, passes in sorted(failing.items())
+        if passes
+    ]
+    if problems:
+        raise ConfigError(problems)
     rules = {"searched": 1, "allocated": 1 + len(experiment.evaluation.controls)}
     num_evaluations = sum(rules[planned.trial.skip] for planned in searches) * len(experiment.evaluation.retrain_seeds)
-    return SweepPlan(tuple(searches), num_evaluations, tuple(infos.values()))
+    return SweepPlan(tuple(searches), num_evaluations, tuple(found.values()))
 
 
 def _method_problems(name: str, place: str, experiment: ExperimentSpec) -> list[str]:

@@ -9,9 +9,11 @@ from typing import Any, TextIO
 import torch
 
 from aca_ray.config import RetrainingTrial, fingerprint
-from aca_ray.data import absolute_locations, validate_data
+from aca_ray.data import absolute_locations, check_evaluation_data, validate_data, without_default_switches
 from aca_ray.errors import AcaRayError, ConfigError, unknown_name
-from aca_ray.evaluation import PROTOCOLS
+from aca_ray.evaluation import PROTOCOLS, check_fits
+from aca_ray.pipeline.batch_of_one import batch_of_one_problem, failing_retraining
+from aca_ray.pipeline.datasets import evaluation_data
 from aca_ray.pipeline.evaluating import open_evaluation, read_network
 from aca_ray.space import PUBLISHED, ChannelPlan, Genotype, network_json
 from aca_ray.space.nasbench201 import parse_architecture_string
@@ -53,7 +55,8 @@ def retrain(
     """Retrain a published genotype, an architecture string or the network of a file; see `aca_ray.evaluate`.
 
     Raises:
-        ConfigError: a name or file is unknown or the data mapping is wrong; holds all problems.
+        ConfigError: a name or file is unknown, the data mapping is wrong, or protocol and data do not go together.
+        DataError: the data can't be read, or show nothing.
     """
     data = absolute_locations(data, Path.cwd())
     problems = validate_data(data, "data")
@@ -67,12 +70,18 @@ def retrain(
     if problems or genotype is None:
         raise ConfigError(problems)
     torch.set_num_threads(threads)
+    data = without_default_switches(data)
     trial = RetrainingTrial(fingerprint(network_json(genotype, plan)), network, data, protocol, seed)
     existing = TrialRecord.read(out)
     if existing is not None and existing.fingerprint != trial.fingerprint:
         raise ConfigError(f"{out}: holds another retraining ({existing.fingerprint[:12]}); name another folder")
     if existing is not None and existing.state == "finished":
         return existing
+    checked = check_evaluation_data(data, evaluation_data(data, Path.cwd()))
+    check_fits(PROTOCOLS[protocol], checked.info)
+    failing = failing_retraining(genotype, plan, PROTOCOLS[protocol], checked)
+    if failing:
+        raise ConfigError(f"data: {batch_of_one_problem(failing, checked)}")
     resumable = open_evaluation(trial, genotype, plan, out, Path.cwd(), select_device(gpu))
     while resumable.record.state != "finished":  # all epochs may be done and only the record's last word missing
         report = resumable.advance()

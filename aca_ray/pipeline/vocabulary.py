@@ -8,7 +8,7 @@ from typing import Any
 
 from aca_ray.channels import CONTROL_RULES, RANKERS, RULES
 from aca_ray.config import Vocabulary
-from aca_ray.data import DATA_PRUNERS, absolute_locations, validate_data
+from aca_ray.data import DATA_PRUNERS, absolute_locations, validate_data, without_default_switches
 from aca_ray.evaluation import PROTOCOLS
 from aca_ray.methods.registry import method_problems
 from aca_ray.methods.settings import label, parse_label
@@ -32,6 +32,7 @@ def vocabulary(base: Path) -> Vocabulary:
         read_method=_read_method,
         data_problems=data_problems,
         storage_problems=storage_problems,
+        plain_data=without_default_switches,
     )
 
 

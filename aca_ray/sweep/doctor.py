@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,15 +133,37 @@ def _track(spec: SweepSpec) -> str:
 
 
 def _find_data(spec: SweepSpec, base: Path, nodes: Sequence[Node]) -> str:
-    answers, failures = ask_nodes(nodes, _digests, spec, base, seconds=_DATA_SECONDS)
-    if failures or len(set(answers.values())) > 1:
-        raise DataError(
-            "; ".join(f"{node}: {sentence}" for node, sentence in {**answers, **failures}.items())
-            + ". Copy the same data to the same path on every node, or to a shared folder"
+    answers, failures = ask_nodes(nodes, look_at_data, spec, base, seconds=_DATA_SECONDS)
+    found = agreed_data({**answers, **{node: (False, failure) for node, failure in failures.items()}})
+    return f"{found}, the same on {_count(nodes)}"
+
+
+def agreed_data(answers: Mapping[Node, tuple[bool, str]]) -> str:
+    """Return what all nodes say of the data.
+
+    Args:
+        answers: per node, whether its data are fine, and what they are or what is wrong with them.
+
+    Raises:
+        DataError: the data are not fine everywhere, or differ.
+    """
+    if len(set(answers.values())) == 1:
+        fine, sentence = next(iter(answers.values()))
+        if fine:
+            return sentence
+        raise DataError(sentence)
+    raise DataError(
+        "; ".join(f"{node}: {sentence}" for node, (_, sentence) in answers.items())
+        + ". Copy the same data to the same path on every node, or to a shared folder"
+    )
+
+
+def look_at_data(spec: SweepSpec, base: Path) -> tuple[bool, str]:
+    """Return whether a spec's data pass the check that `run` makes, and their digests or all that is wrong."""
+    try:
+        return True, ", ".join(
+            f"{data.info.source} (sha256 {data.info.digest[:12]}, test {data.test_digest[:12]})"
+            for data in plan_sweep(spec, base).data
         )
-    return f"{next(iter(answers.values()))}, the same on {_count(nodes)}"
-
-
-def _digests(spec: SweepSpec, base: Path) -> str:
-    """Return places and digests of the data sets of a spec."""
-    return ", ".join(f"{info.source} (sha256 {info.digest[:12]})" for info in plan_sweep(spec, base).data)
+    except AcaRayError as error:
+        return False, str(error)

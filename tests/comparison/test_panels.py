@@ -157,7 +157,9 @@ def test_provenance_names_what_differs(sweep_folder: SweepFolder) -> None:
     assert facts["code version"] == "differs: 0.1.0 (2 trials), 0.2.0 (1 trials)"
     assert facts["python"] == "differs: 3.11.7 (2 trials), unknown (1 trials)"
     assert facts["package torch"] == "differs: 2.14.1 (2 trials), unknown (1 trials)"
-    assert facts["data digits"] == f'source sklearn; digest {"d" * 64}; options {{"valid_share":0.5}}'
+    assert (
+        facts["data digits"] == f'source sklearn; digest {"d" * 64}; augmentation crop; options {{"valid_share":0.5}}'
+    )
     assert "training images in searches (search_train and search_valid): 1437" in facts["splits of digits"]
     assert (facts["search seeds"], facts["retraining seeds"]) == ("0", "0, 1")
     assert facts["precision of searches"] == "float32"

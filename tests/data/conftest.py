@@ -78,7 +78,7 @@ def write_parquet(tmp_path: Path) -> WriteParquet:
 def make_info() -> Callable[..., DataInfo]:
     """Return a function that describes images of a given size."""
 
-    def make(channels: int = 3, height: int = 8, width: int = 8, flip: bool = True) -> DataInfo:
+    def make(channels: int = 3, height: int = 8, width: int = 8, flip: bool = True, crop: bool = True) -> DataInfo:
         return DataInfo(
             name="made",
             num_classes=2,
@@ -91,6 +91,7 @@ def make_info() -> Callable[..., DataInfo]:
             flip=flip,
             digest="0" * 64,
             source="made",
+            crop=crop,
         )
 
     return make

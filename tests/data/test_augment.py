@@ -110,6 +110,7 @@ def test_standard_augmentation_scales_with_the_height(make_info, height, padding
     info = make_info(height=height, flip=False)
     assert standard_augmentation(info, cutout=True) == Augmentation(padding, False, length)
     assert standard_augmentation(make_info(height=height)) == Augmentation(padding, True, 0)
+    assert standard_augmentation(make_info(height=height, crop=False), cutout=True) == Augmentation(0, True, length)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -7,7 +7,17 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from aca_ray.data import SOURCES, load_evaluation_data, load_search_data, validate_data
+from aca_ray.data import (
+    SOURCES,
+    Augmentation,
+    check_data,
+    check_evaluation_data,
+    load_evaluation_data,
+    load_search_data,
+    standard_augmentation,
+    validate_data,
+    without_default_switches,
+)
 from aca_ray.data.image_set import STD_FLOOR, ImageSet, channel_statistics
 from aca_ray.errors import ConfigError
 
@@ -87,8 +97,8 @@ def test_statistics_match_numpy():
         (
             {"name": "digits", "root": "x", 3: 4},
             [
-                "d.root: unknown key 'root'. Known: max_test_images, max_train_images, name",
-                "d.3: unknown key 3. Known: max_test_images, max_train_images, name",
+                "d.root: unknown key 'root'. Known: crop, flip, max_test_images, max_train_images, name",
+                "d.3: unknown key 3. Known: crop, flip, max_test_images, max_train_images, name",
             ],
         ),
     ],
@@ -130,6 +140,61 @@ def test_validate_wants_folders_and_files_where_they_belong(tmp_path):
     assert problem.startswith("d.root: must be a folder, found the file")
     (problem,) = validate_data({"name": "parquet", "train": str(file), "test": str(tmp_path)}, "d")
     assert problem.startswith("d.test: no file")
+
+
+def test_only_data_sets_whose_labels_survive_it_are_mirrored_unless_the_spec_says_so():
+    defaults = {name: source.flip for name, source in SOURCES.items()}
+    assert defaults == {
+        "cifar10": True,
+        "cifar100": True,
+        "digits": False,
+        "fashion_mnist": True,
+        "imagenet": True,
+        "parquet": False,
+        "svhn": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("switches", "augmentation"),
+    [
+        ({}, "crop"),
+        ({"flip": True}, "crop and flip"),
+        ({"crop": False}, "none"),
+        ({"flip": True, "crop": False}, "flip"),
+    ],
+)
+def test_the_data_mapping_switches_flip_and_crop(switches, augmentation):
+    info = load_search_data({**DIGITS, **switches}).info
+    assert info.augmentation == augmentation
+    expected = Augmentation(padding="crop" in augmentation, flip="flip" in augmentation, cutout_length=0)
+    assert standard_augmentation(info) == expected
+    assert load_evaluation_data({**DIGITS, **switches}).info == info
+
+
+def test_a_switch_that_says_the_default_is_left_out():
+    assert without_default_switches({"name": "digits", "flip": False, "crop": True}) == {"name": "digits"}
+    assert without_default_switches({"name": "digits", "flip": True}) == {"name": "digits", "flip": True}
+    assert without_default_switches({"name": "cifar10", "flip": True, "root": "data"}) == {
+        "name": "cifar10",
+        "root": "data",
+    }
+    assert without_default_switches({"name": "unknown", "flip": True}) == {"name": "unknown", "flip": True}
+
+
+def test_switches_are_true_or_false():
+    problems = validate_data({"name": "digits", "flip": "no", "crop": 1}, "d")
+    assert problems == ["d.flip: must be true or false, found 'no'", "d.crop: must be true or false, found 1"]
+
+
+def test_a_check_reads_both_splits():
+    data = {**DIGITS, "max_train_images": 101, "max_test_images": 7}
+    checked = check_data(data, load_search_data(data))
+    evaluation = load_evaluation_data(data)
+    assert (checked.num_train, checked.num_test) == (101, 7)
+    assert checked.info == evaluation.info
+    assert checked.test_digest == evaluation.test.digest()
+    assert check_evaluation_data(data, evaluation) == checked
 
 
 def test_every_source_is_registered_under_its_name():

@@ -87,6 +87,14 @@ def test_a_view_is_torchvisions_transforms_with_its_draws() -> None:
     assert one.tobytes() != other.tobytes()
 
 
+def test_without_the_crop_training_sees_what_evaluation_does() -> None:
+    image = photograph(120, 160)
+    (draws,) = draw_views(1, torch.Generator().manual_seed(3))
+    unchanged = transforms.functional.adjust_hue(evaluation_view(image), 0.0)  # which rounds to HSV and back
+    view = training_view(image, ViewDraws(draws.crop, UNCHANGED, IN_ORDER), crop=False)
+    assert view.tobytes() == unchanged.tobytes()
+
+
 @pytest.mark.parametrize("size", [(300, 500), (500, 300), (100, 120)])
 def test_evaluation_sees_the_middle(size: tuple[int, int]) -> None:
     image = photograph(*size)

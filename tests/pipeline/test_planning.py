@@ -43,7 +43,9 @@ def test_plan(tmp_path: Path) -> None:
     assert len(plan.searches) == 2 * 2 * 2 * 2
     # 8 searches of each kind; the allocated ones are retrained by three rules.
     assert plan.num_evaluations == (8 * 1 + 8 * 3) * 3
-    (info,) = plan.data
+    (data,) = plan.data
+    assert (data.num_train, data.num_test) == (64, 360)
+    info = data.info
     assert (info.name, info.num_classes, info.channels, info.height, info.width) == ("digits", 10, 1, 8, 8)
     counted = {}
     for planned in plan.searches:

@@ -1,0 +1,80 @@
+"""Image files in one folder per class."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from aca_ray.errors import DataError
+
+# Those of torchvision's ImageFolder, and GIF.
+SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif")
+# macOS puts this folder into archives. Names that begin with a dot are hidden on every system.
+_NO_CLASS = "__MACOSX"
+
+
+def list_classes(root: Path) -> tuple[list[tuple[str, int]], tuple[str, ...]]:
+    """Return the image files of all classes, and the class names.
+
+    The order is that of torchvision's ImageFolder: classes by name, then the files of a folder by name. Hidden files
+    and folders (.git, .ipynb_checkpoints, __MACOSX, ._1.png) and files without an image's suffix are not part of the
+    data.
+
+    Args:
+        root: holds one folder per class.
+
+    Returns:
+        (path relative to `root`, label) per image; and the names by label.
+
+    Raises:
+        DataError: the folder is missing, a class has no image, or a link leads nowhere.
+    """
+    try:
+        classes = sorted(entry.name for entry in _visible(root) if entry.is_dir())
+        images = [(path, label) for label, name in enumerate(classes) for path in _images_of_class(root, name)]
+    except OSError as error:
+        raise _unusable(root, f"{error.filename}: {error.strerror}") from error
+    if not classes:
+        raise _unusable(root, "it has no folders")
+    return images, tuple(classes)
+
+
+def _images_of_class(root: Path, name: str) -> list[str]:
+    files = sorted(_files_below(root, name))
+    if not files:
+        raise DataError(
+            f"{root / name}: holds no images ({', '.join(SUFFIXES)}), and every folder in {root} is a class; put its "
+            "images there, or remove the folder"
+        )
+    return [f"{folder}/{file}" for folder, file in files]
+
+
+def _files_below(root: Path, folder: str) -> Iterator[tuple[str, str]]:
+    """Yield folder, relative to `root`, and name of every image file in a folder and its subfolders."""
+    for entry in _visible(root / folder):
+        if entry.is_dir():
+            yield from _files_below(root, f"{folder}/{entry.name}")
+        elif entry.name.lower().endswith(SUFFIXES):
+            yield folder, entry.name
+
+
+def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Yield the entries of a folder that are not hidden; raise DataError for a link that leads nowhere."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name == _NO_CLASS:
+                continue
+            if entry.is_symlink() and not os.path.exists(entry.path):
+                raise DataError(
+                    f"{entry.path}: is a link to {os.readlink(entry.path)}, which does not exist; restore that file, "
+                    "or remove the link"
+                )
+            yield entry
+
+
+def _unusable(root: Path, reason: str) -> DataError:
+    return DataError(
+        f"{root}: holds no images in folders of their class ({reason}). Correct the root, or put the images there as "
+        "train/CLASS/*.JPEG and val/CLASS/*.JPEG"
+    )

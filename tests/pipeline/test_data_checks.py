@@ -1,0 +1,137 @@
+"""Everything that a sweep will read is looked at before it starts, the test split too."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from PIL import Image
+
+from aca_ray import api
+from aca_ray.errors import ConfigError
+
+WriteSplit = Callable[..., None]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> WriteSplit:
+    """Return a function that writes a split of random 8x8 gray images."""
+
+    def write_split(name: str, labels: Any, size: int = 8, pixels: np.ndarray | None = None) -> None:
+        if pixels is None:
+            pixels = np.random.default_rng(0).integers(0, 256, (len(labels), size, size), dtype=np.uint8)
+        encoded = []
+        for image in pixels:
+            buffer = io.BytesIO()
+            Image.fromarray(image).save(buffer, format="PNG")
+            encoded.append(buffer.getvalue())
+        pq.write_table(pa.table({"image": encoded, "label": labels}), tmp_path / name)
+
+    return write_split
+
+
+@pytest.fixture
+def spec(tmp_path: Path, write: WriteSplit) -> Callable[..., Path]:
+    """Return a function that writes the spec of a sweep on sound Parquet files with changes to its data mapping."""
+    write("train.parquet", np.arange(60) % 3)
+    write("test.parquet", np.arange(12) % 3)
+
+    def write_spec(**changes: Any) -> Path:
+        data = {"name": "parquet", "train": "train.parquet", "test": "test.parquet", **changes}
+        value = {
+            "name": "checked",
+            "experiment": {
+                "methods": ["darts"],
+                "skip": ["searched"],
+                "spaces": ["nasbench201"],
+                "data": data,
+                "seeds": [0],
+                "epochs": [1],
+                "network": {"channels": 4, "cells": 3},
+                "evaluation": {"protocol": "small"},
+            },
+            "runtime": {"storage": str(tmp_path / "results")},
+        }
+        path = tmp_path / "spec.yaml"
+        path.write_text(yaml.safe_dump(value))
+        return path
+
+    return write_spec
+
+
+def problem(spec: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        api.check(spec)
+    (sentence,) = caught.value.problems
+    assert sentence.startswith("experiment.data[0]: ")
+    return sentence
+
+
+def test_sound_data(spec: Callable[..., Path]) -> None:
+    _, plan = api.check(spec())
+    (data,) = plan.data
+    assert (data.num_train, data.num_test, data.info.augmentation) == (60, 12, "crop")
+
+
+def test_hidden_test_labels(spec: Callable[..., Path], write: WriteSplit) -> None:
+    write("test.parquet", np.full(12, -1))
+    assert "test.parquet, row 0: label -1" in problem(spec())
+
+
+def test_a_test_split_of_another_size(spec: Callable[..., Path], write: WriteSplit) -> None:
+    write("test.parquet", np.arange(12) % 3, size=12)
+    assert "12x12 gray" in problem(spec())
+
+
+def test_a_test_split_that_is_no_parquet_file(spec: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "test.parquet").write_text("nothing")
+    assert "test.parquet: can't be read as a Parquet file" in problem(spec())
+
+
+def test_a_constant_training_split(spec: Callable[..., Path], write: WriteSplit) -> None:
+    write("train.parquet", np.arange(60) % 3, pixels=np.zeros((60, 8, 8), np.uint8))
+    assert "train.parquet: the training images are one constant" in problem(spec())
+
+
+def test_no_val_folder(spec: Callable[..., Path], tmp_path: Path) -> None:
+    for name in ("ant", "bee"):
+        (tmp_path / "root" / "train" / name).mkdir(parents=True)
+        for index, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (12, 40, 50, 3), dtype=np.uint8)):
+            Image.fromarray(pixels).save(tmp_path / "root" / "train" / name / f"{index}.png")
+    path = spec()
+    value = yaml.safe_load(path.read_text())
+    value["experiment"]["data"] = {"name": "imagenet", "root": "root"}
+    path.write_text(yaml.safe_dump(value))
+    assert "root/val: holds no images" in problem(path)
+    (tmp_path / "root" / "val").symlink_to(tmp_path / "root" / "train")
+    api.check(path)
+    (tmp_path / "root" / "train" / "ant" / "x.png").symlink_to("/nowhere.png")
+    assert "train/ant/x.png: is a link to /nowhere.png" in problem(path)
+
+
+def test_one_identity_however_the_default_is_written(spec: Callable[..., Path]) -> None:
+    def identities(**changes: Any) -> tuple[str, list[str]]:
+        _, plan = api.check(spec(**changes))
+        return api.create(spec(**changes)).fingerprint, [search.trial.fingerprint for search in plan.searches]
+
+    plain = identities()
+    assert identities(flip=False) == identities(crop=True, flip=False) == plain
+    _, plan = api.check(spec(flip=True))
+    assert plan.searches[0].trial.fingerprint != plain[1][0]
+    assert plan.data[0].info.augmentation == "crop and flip"
+
+
+def test_what_is_left_of_a_sweep_is_checked_before_it_is_resumed(spec: Callable[..., Path], tmp_path: Path) -> None:
+    sweep = api.create(spec())
+    assert api.reopen("checked", tmp_path / "results") == sweep
+    (tmp_path / "test.parquet").rename(tmp_path / "moved.parquet")
+    with pytest.raises(ConfigError, match=r"experiment\.data\[0\]: .*test\.parquet: no such file"):
+        api.reopen("checked", tmp_path / "results")
+    assert api.find("checked", tmp_path / "results") == sweep
