@@ -115,12 +115,12 @@ def test_searches_that_would_fail_are_refused(tmp_path: Path) -> None:
 
 
 def test_passes_over_search_valid_count_where_a_method_makes_them(tmp_path: Path) -> None:
-    """129 images: 64 of search_train, 65 of search_valid; DARTS draws full batches of these."""
-    data = write_images(tmp_path, 129, 4)
-    check(tmp_path, data)
-    for method in ("darts_minus", "darts_pt"):
-        with pytest.raises(ConfigError, match=r"65 images of search_valid in batches of 64"):
-            check(tmp_path, data, methods=method)
+    """33 images: 16 of search_train, 17 of search_valid; DARTS draws full batches of these."""
+    data = write_images(tmp_path, 33, 4)
+    check(tmp_path, data, batch_size=16)
+    for method, space in (("darts_minus", "nasbench201"), ("darts_pt", "nasbench201"), ("p_darts", "darts")):
+        with pytest.raises(ConfigError, match=r"17 images of search_valid in batches of 16"):
+            check(tmp_path, data, methods=method, spaces=space, batch_size=16)
 
 
 def test_retrainings_that_would_fail_are_refused(tmp_path: Path) -> None:
