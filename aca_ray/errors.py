@@ -29,6 +29,13 @@ class StorageError(AcaRayError):
     """A file of a sweep can't be written or read (full disk, missing permission, lost mount)."""
 
 
+class MalformedFileError(StorageError, ConfigError):
+    """A file was read and can't be used: it is no regular file, too large, no JSON, or a value in it breaks a rule.
+
+    It is bad input like a wrong spec, so a verb ends with exit code 2, and waiting does not help.
+    """
+
+
 class CheckpointError(AcaRayError):
     """A checkpoint is truncated, foreign, of another version, or unsafe to load."""
 

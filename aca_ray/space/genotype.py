@@ -13,6 +13,9 @@ from aca_ray.space.topology import CellType, Edge
 SCHEMA = "aca_ray.genotype"
 SCHEMA_VERSION = 1
 
+MOST_NODES = 32  # of a cell, inputs included; cells of the DARTS space have six
+MOST_EDGES = MOST_NODES * (MOST_NODES - 1) // 2  # as many as a cell has in which every node reads all before it
+
 
 class KeptEdge(NamedTuple):
     """An edge of the derived cell: `operation` applied to node `source`, summed into node `target`."""

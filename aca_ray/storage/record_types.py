@@ -1,0 +1,174 @@
+"""The types and bounds of the values in record.json, which hold for every record that the program reads."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import FailFast, Field, TypeAdapter, with_config
+from typing_extensions import NotRequired, TypedDict  # pydantic refuses those of typing before Python 3.12
+
+from aca_ray.space.genotype import MOST_EDGES, MOST_NODES
+from aca_ray.storage.checking import CLOSED, OPEN, Count, Number, Positive, Seconds, Text
+
+State = Literal["running", "finished", "failed"]
+Kind = Literal["search", "evaluation"]
+
+Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Epochs = Annotated[list[Positive], FailFast()]
+Node = Annotated[int, Field(ge=0, lt=MOST_NODES)]
+Edge = Annotated[tuple[Text, Node, Node], Field(strict=False)]  # a list in JSON
+Weights = Annotated[list[list[float]], FailFast(), Field(max_length=MOST_EDGES)]
+Names = Annotated[list[list[Text]], FailFast(), Field(max_length=MOST_EDGES)]
+
+
+@with_config(OPEN)
+class Cell(TypedDict, total=False):
+    """The edges and the output nodes of a derived cell."""
+
+    edges: Annotated[list[Edge], FailFast(), Field(max_length=MOST_EDGES)]
+    concat: Annotated[list[Node], FailFast(), Field(max_length=MOST_NODES)]
+
+
+@with_config(OPEN)
+class GenotypeJson(TypedDict, total=False):
+    """A genotype, as far as records need it; `Genotype.from_json` checks the rest."""
+
+    normal: Cell
+    reduce: Cell
+
+
+@with_config(CLOSED)
+class CandidateNames(TypedDict, total=False):
+    """The names of the candidates of every edge, per cell type."""
+
+    normal: Names
+    reduce: Names
+
+
+@with_config(CLOSED)
+class MixingWeights(TypedDict, total=False):
+    """Mixing weights of every candidate of every edge, per cell type."""
+
+    normal: Weights
+    reduce: Weights
+
+
+@with_config(CLOSED)
+class Alphas(TypedDict, total=False):
+    """Mixing weights, and the candidates that they belong to."""
+
+    normal: Weights
+    reduce: Weights
+    candidates: CandidateNames
+
+
+@with_config(CLOSED)
+class Architecture(TypedDict):
+    """What an epoch of a search would derive; `candidates` only where they differ from those of the row before."""
+
+    genotype: GenotypeJson
+    mixing: NotRequired[MixingWeights]
+    candidates: NotRequired[CandidateNames]
+
+
+@with_config(CLOSED)
+class Row(TypedDict):
+    """A finished epoch."""
+
+    epoch: Positive
+    time_ms: Count
+    metrics: dict[Text, Number]
+    architecture: NotRequired[Architecture]
+
+
+@with_config(OPEN)
+class TrialJson(TypedDict, total=False):
+    """The spec of a search, of its retraining, or of the retraining of a named network; which keys, its class knows."""
+
+    method: Text
+    skip: Literal["searched", "allocated"]
+    space: Text
+    seed: Count
+    epochs: Positive
+    data: dict[Text, Any]
+    network: dict[Text, Positive] | Text
+    batch_size: Positive | None
+    milestones: Epochs
+    data_pruning: Text | None
+    precision: Text
+    search: Text
+    name: Text
+    protocol: Text
+    retrain_seed: Count
+    ranking: Text | None
+    allocation: Text | None
+    table: dict[Text, Text] | None
+
+
+@with_config(CLOSED)
+class Packed(TypedDict):
+    """How many searches one process computes together, and the passes of all of them."""
+
+    searches: Positive
+    passes: Count
+    computed: Count
+
+
+@with_config(CLOSED)
+class Checkpointing(TypedDict, total=False):
+    """The fields of the pipeline's `Cadence`."""
+
+    num_saves: Count
+    saving_seconds: Seconds
+    training_seconds: Seconds
+    longest_seconds: Seconds
+    cost_seconds: Seconds | None
+    epoch_seconds: Seconds
+    work_seconds: Seconds
+
+
+@with_config(OPEN)
+class DataInfoJson(TypedDict, total=False):
+    """What is known about the data."""
+
+    name: Text
+    digest: Text
+    source: Text
+    num_images: Count
+    num_classes: Positive
+    class_names: Annotated[list[Text], FailFast()]
+    channels: Positive
+    height: Positive
+    width: Positive
+    mean: list[float]
+    std: list[float]
+
+
+@with_config(CLOSED)
+class RecordJson(TypedDict):
+    """The fields of `TrialRecord`."""
+
+    kind: Kind
+    fingerprint: Fingerprint
+    trial: TrialJson
+    num_epochs: Positive
+    state: NotRequired[State]
+    epoch: NotRequired[Count]
+    rows: NotRequired[Annotated[list[Row], FailFast()]]
+    milestones: NotRequired[Epochs]
+    genotype: NotRequired[GenotypeJson | None]
+    alphas: NotRequired[Alphas | None]
+    result: NotRequired[dict[Text, Number] | None]
+    error: NotRequired[str | None]
+    resumes: NotRequired[Count]
+    device: NotRequired[Text]
+    process: NotRequired[Text]
+    threads: NotRequired[Positive]
+    seconds: NotRequired[Seconds]
+    packed: NotRequired[Packed | None]
+    checkpointing: NotRequired[Checkpointing | None]
+    data_info: NotRequired[DataInfoJson | None]
+    environment: NotRequired[dict[Text, Text] | None]
+
+
+RECORD: TypeAdapter[RecordJson] = TypeAdapter(RecordJson)
