@@ -7,6 +7,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from reprlib import Repr
+
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = 100
+_SHORT.maxlevel = _SHORT.maxdict = 3
 
 
 class AcaRayError(Exception):
@@ -56,6 +61,11 @@ class SweepError(AcaRayError):
     """The sweep as a whole has to stop."""
 
 
+def shortened(value: object) -> str:
+    """Return a value as Python writes it, cut to what fits into a message, however large or deeply nested it is."""
+    return _SHORT.repr(value)
+
+
 def unknown_name(place: str, kind: str, found: object, known: Iterable[str]) -> str:
     """Return the sentence for a name that is not in a registry, with the nearest known one.
 
@@ -67,6 +77,7 @@ def unknown_name(place: str, kind: str, found: object, known: Iterable[str]) -> 
     """
     names = sorted(known)
     folded = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(str(found).replace("-", "_").lower(), list(folded), n=1, cutoff=0.6)
+    text = str(found)[:100]
+    near = difflib.get_close_matches(text.replace("-", "_").lower(), list(folded), n=1, cutoff=0.6)
     hint = f" Did you mean {folded[near[0]]}?" if near else ""
-    return f"{place}: unknown {kind} {found!r}.{hint} Known: {', '.join(names)}"
+    return f"{place}: unknown {kind} {shortened(found)}.{hint} Known: {', '.join(names)}"

@@ -17,10 +17,11 @@ from aca_ray.errors import CheckpointError, ConfigError
 from aca_ray.evaluation import check_fits, find_protocol
 from aca_ray.exports import ExportedNetwork
 from aca_ray.pipeline.datasets import known_facts
-from aca_ray.pipeline.evaluating import found_network, read_network
+from aca_ray.pipeline.evaluating import found_network
 from aca_ray.pipeline.finding import find_trial, trial_title
 from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.manifest import Sweep, sweep_of
+from aca_ray.pipeline.network_files import read_network
 from aca_ray.pipeline.orders import allocation_of, ranking_of
 from aca_ray.pipeline.standalone import named_network
 from aca_ray.storage import StoragePath, TrialRecord, read_checkpoint

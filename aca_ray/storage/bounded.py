@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from pydantic_core import from_json
 
-from aca_ray.errors import MalformedFileError, StorageError
+from aca_ray.errors import ConfigError, MalformedFileError, StorageError
 from aca_ray.storage.objects import ObjectPath, StoragePath
 
 # The largest small file is the channel plan of a network: about 10 MB at the limits on edges and channels.
 SMALL_BYTES = 1 << 24
 # A record grows by about 3 kB an epoch, so this is more than 20,000 epochs. The header of a checkpoint holds a record.
 RECORD_BYTES = 1 << 26
+
+# Scores take about 10 bytes a channel of every kept edge of every cell.
+SCORES_BYTES = 1 << 28
 
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -88,6 +93,17 @@ def read_json_object(path: StoragePath, most_bytes: int = SMALL_BYTES) -> dict[s
     if not isinstance(value, dict):
         raise MalformedFileError(f"{path}: must be a JSON object, found {type(value).__name__}")
     return value
+
+
+@contextmanager
+def naming(path: StoragePath) -> Iterator[None]:
+    """Have what is wrong with the value of a file (ConfigError) name the file, as MalformedFileError."""
+    try:
+        yield
+    except MalformedFileError:
+        raise
+    except ConfigError as error:
+        raise MalformedFileError([f"{path}: {problem}" for problem in error.problems]) from error
 
 
 def _require_regular(path: Path, status: os.stat_result) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from reprlib import Repr
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from aca_ray.errors import MalformedFileError
+from aca_ray.errors import MalformedFileError, shortened
 
 # No number is taken for another type, no text for a number, and no number is infinite.
 OPEN = ConfigDict(strict=True, allow_inf_nan=False, extra="allow")
@@ -22,12 +21,11 @@ Positive = Annotated[int, Field(ge=1, le=MOST_COUNTED)]
 Seconds = Annotated[float, Field(ge=0, le=MOST_SECONDS)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, Field(max_length=MOST_CHARACTERS)]
-Number = float | None  # None where it was not measured
+Number = Annotated[float, Field(ge=-1e100, le=1e100)] | None  # far more than float32 holds; None: not measured
 
 _MOST_PROBLEMS = 10
-_FOUND = Repr()
-_FOUND.maxstring = _FOUND.maxother = 60
-_FOUND.maxlevel = _FOUND.maxdict = 2
+_MOST_COUNTED_PROBLEMS = 10_000  # of more, pydantic's list of them takes long and much memory
+
 
 def check(types: TypeAdapter[Any], value: Any, place: str, fix: str) -> None:
     """Raise MalformedFileError unless a JSON value has the types that an adapter describes; the value stays as it is.
@@ -46,6 +44,8 @@ def check(types: TypeAdapter[Any], value: Any, place: str, fix: str) -> None:
 
 def _problems(error: ValidationError) -> list[str]:
     """Return a sentence for each of the first problems: the place in the value, the rule and what was found."""
+    if error.error_count() > _MOST_COUNTED_PROBLEMS:
+        return [f"must hold values of the right types, found {error.error_count()} wrong ones"]
     found = error.errors(include_url=False, include_context=False)
     sentences = []
     for problem in found[:_MOST_PROBLEMS]:
@@ -56,7 +56,7 @@ def _problems(error: ValidationError) -> list[str]:
             sentences.append(f"{place} is not known to this version of the program")
         else:
             rule = problem["msg"].replace("Input should be", "must be")
-            sentences.append(f"{place} {rule[:1].lower()}{rule[1:]}, found {_FOUND.repr(problem['input'])}")
+            sentences.append(f"{place} {rule[:1].lower()}{rule[1:]}, found {shortened(problem['input'])}")
     if len(found) > _MOST_PROBLEMS:
         sentences.append(f"{len(found) - _MOST_PROBLEMS} more values are wrong")
     return sentences
@@ -65,6 +65,6 @@ def _problems(error: ValidationError) -> list[str]:
 def _place(location: tuple[int | str, ...]) -> str:
     text = ""
     for part in location:
-        name = _FOUND.repr(part) if isinstance(part, str) and not part.isidentifier() else part
+        name = shortened(part) if isinstance(part, str) and not part.isidentifier() else part
         text += f"[{part}]" if isinstance(part, int) else f".{name}" if text else f"{name}"
     return text

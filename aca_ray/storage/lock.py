@@ -54,7 +54,7 @@ def exclusive(path: StoragePath, *, wait: bool) -> Iterator[bool]:
         descriptor = _take_file(path, wait)
     except OSError as error:
         raise StorageError(
-            f"{path}: the lock file cannot be used ({error.strerror or error}). Check that you may write to its folder, "
+            f"{path}: the lock file cannot be used ({error.strerror or error}). Check that you may write to its folder "
             "and that it is a file and no link, or move it away"
         ) from error
     if descriptor is None:
@@ -63,7 +63,8 @@ def exclusive(path: StoragePath, *, wait: bool) -> Iterator[bool]:
     try:
         yield True
     finally:
-        path.unlink(missing_ok=True)  # while the lock is held: who waits for it finds the file gone, and makes another
+        with suppress(OSError):  # a lock file that stays does no harm
+            path.unlink()  # while the lock is held: a process that waits for it finds the file gone and makes another
         os.close(descriptor)
 
 

@@ -1,14 +1,15 @@
-"""The types and bounds of the values in record.json, which hold for every record that the program reads."""
+"""The types and bounds of the values in record.json and allocation.json, checked whenever such a file is read."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import FailFast, Field, TypeAdapter, with_config
-from typing_extensions import NotRequired, TypedDict  # pydantic refuses those of typing before Python 3.12
+from typing_extensions import TypedDict  # pydantic refuses those of typing before Python 3.12
 
 from aca_ray.space.genotype import MOST_EDGES, MOST_NODES
-from aca_ray.storage.checking import CLOSED, OPEN, Count, Number, Positive, Seconds, Text
+from aca_ray.space.topology import NUM_STAGES
+from aca_ray.storage.checking import CLOSED, OPEN, Count, Number, Positive, Seconds, Share, Text
 
 State = Literal["running", "finished", "failed"]
 Kind = Literal["search", "evaluation"]
@@ -17,8 +18,8 @@ Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Epochs = Annotated[list[Positive], FailFast()]
 Node = Annotated[int, Field(ge=0, lt=MOST_NODES)]
 Edge = Annotated[tuple[Text, Node, Node], Field(strict=False)]  # a list in JSON
-Weights = Annotated[list[list[float]], FailFast(), Field(max_length=MOST_EDGES)]
-Names = Annotated[list[list[Text]], FailFast(), Field(max_length=MOST_EDGES)]
+Weights = Annotated[list[Annotated[list[float], FailFast()]], FailFast(), Field(max_length=MOST_EDGES)]
+Names = Annotated[list[Annotated[list[Text], FailFast()]], FailFast(), Field(max_length=MOST_EDGES)]
 
 
 @with_config(OPEN)
@@ -67,8 +68,8 @@ class Architecture(TypedDict):
     """What an epoch of a search would derive; `candidates` only where they differ from those of the row before."""
 
     genotype: GenotypeJson
-    mixing: NotRequired[MixingWeights]
-    candidates: NotRequired[CandidateNames]
+    mixing: NotRequired[MixingWeights | None]
+    candidates: NotRequired[CandidateNames | None]
 
 
 @with_config(CLOSED)
@@ -144,6 +145,19 @@ class DataInfoJson(TypedDict, total=False):
     std: list[float]
 
 
+@with_config(OPEN)
+class Result(TypedDict, total=False):
+    """What came out of a trial; a search has the two counts of operations alone."""
+
+    test_accuracy: Share
+    best_test_accuracy: Share
+    parameters: Count
+    macs: Count
+    num_skips: Count
+    num_parametric: Count
+    refilled_share: Share
+
+
 @with_config(CLOSED)
 class RecordJson(TypedDict):
     """The fields of `TrialRecord`."""
@@ -158,7 +172,7 @@ class RecordJson(TypedDict):
     milestones: NotRequired[Epochs]
     genotype: NotRequired[GenotypeJson | None]
     alphas: NotRequired[Alphas | None]
-    result: NotRequired[dict[Text, Number] | None]
+    result: NotRequired[Result | None]
     error: NotRequired[str | None]
     resumes: NotRequired[Count]
     device: NotRequired[Text]
@@ -172,3 +186,39 @@ class RecordJson(TypedDict):
 
 
 RECORD: TypeAdapter[RecordJson] = TypeAdapter(RecordJson)
+
+
+@with_config(CLOSED)
+class PlanSummary(TypedDict):
+    """What a channel plan comes to; `kept_share` per stage and kept edge."""
+
+    refilled_share: Share
+    kept_share: Annotated[list[Annotated[list[Share], Field(max_length=MOST_EDGES)]], Field(max_length=NUM_STAGES)]
+    parameters: Count
+    macs: Count
+
+
+@with_config(CLOSED)
+class AgreementJson(TypedDict):
+    """How far a ranking agrees with that of the milestone before."""
+
+    previous_epoch: Positive
+    kendall_tau: Number
+    jaccard: Number
+
+
+@with_config(CLOSED)
+class AllocationJson(TypedDict):
+    """The allocation of the channels at a milestone; `question` says what it answers."""
+
+    question: NotRequired[dict[Text, Any]]
+    epoch: Positive
+    ranking: Text
+    genotype: GenotypeJson
+    plans: dict[Text, PlanSummary]
+    agreement: NotRequired[AgreementJson | None]
+    decided_share: NotRequired[Share | None]
+    seconds: NotRequired[Seconds]
+
+
+ALLOCATION: TypeAdapter[AllocationJson] = TypeAdapter(AllocationJson)

@@ -33,6 +33,7 @@ from aca_ray.pipeline.orders import (
 )
 from aca_ray.pipeline.ranking_orders import RankingOrder
 from aca_ray.storage import StoragePath, TrialRecord, storage_path
+from aca_ray.storage.files import remove_leftovers
 from aca_ray.storage.lock import exclusive
 from aca_ray.sweep.actor import TrialActor
 from aca_ray.sweep.cluster import cluster_address, ray_session, tune
@@ -110,6 +111,7 @@ def drive_sweep(sweep: Sweep, address: str | None, view: LiveView) -> SweepOutco
                 f"{sweep.folder.path}: another process drives this sweep; watch it with `aca-ray status "
                 f"{sweep.spec.name}`, or stop it first"
             )
+        remove_leftovers(sweep.folder.path)
         reporter = Reporter(sweep, allocation_of(sweep))
         gc.freeze()  # torch and Ray are no garbage: each look through them, two for MLflow's import, takes 0.2 s
         try:

@@ -19,7 +19,7 @@ def test_the_embedded_store_lies_in_the_storage(store: Store) -> None:
     assert database.is_file()
     assert database.is_absolute()
     assert store.artifact_root == (database.parent / "mlflow-artifacts").as_uri()
-    assert sorted(path.name for path in database.parent.iterdir() if path.is_file()) == ["mlflow.db", "mlflow.db.lock"]
+    assert sorted(path.name for path in database.parent.iterdir() if path.is_file()) == ["mlflow.db"]
     assert open_store(None, database.parent) == store == open_store(store.uri, Path("elsewhere"))
 
 
