@@ -125,9 +125,10 @@ class ChannelScores:
         import pyarrow
         from pyarrow import parquet
 
+        content = read_bytes(path, SCORES_BYTES)
         try:
-            table = parquet.read_table(pyarrow.BufferReader(read_bytes(path, SCORES_BYTES)))
-        except pyarrow.ArrowException as error:
+            table = parquet.read_table(pyarrow.BufferReader(content))
+        except (OSError, pyarrow.ArrowException) as error:
             raise DataError(
                 f"{path}: needs a Parquet file of channel scores ({error}); rank the channels again"
             ) from error

@@ -80,10 +80,11 @@ def ranker_agreement_rows(scores: Iterable[ScoreFile]) -> tuple[RankerAgreementR
 
 def _read(file: StoragePath) -> Scores:
     """Return the scores of every edge of every cell, by channel."""
+    content = read_bytes(file, SCORES_BYTES)
     try:
-        table = pq.read_table(pa.BufferReader(read_bytes(file, SCORES_BYTES)), columns=[*_EDGE, "score"])
+        table = pq.read_table(pa.BufferReader(content), columns=[*_EDGE, "score"])
         columns = table.to_pydict()
-    except (pa.ArrowException, KeyError) as error:
+    except (pa.ArrowException, KeyError, OSError) as error:
         raise DataError(f"{file}: needs a Parquet file of channel scores ({error}); rank the channels again") from error
     scores: Scores = defaultdict(list)
     for *edge, score in zip(*(columns[name] for name in (*_EDGE, "score")), strict=True):

@@ -18,6 +18,8 @@ Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Epochs = Annotated[list[Positive], FailFast()]
 Node = Annotated[int, Field(ge=0, lt=MOST_NODES)]
 Edge = Annotated[tuple[Text, Node, Node], Field(strict=False)]  # a list in JSON
+MOST_CLASSES = 1_000_000  # ImageNet-21k has 21,841
+Pixels = Annotated[int, Field(ge=1, le=8192)]  # the first feature maps of a larger image fill the memory of a GPU
 Weights = Annotated[list[Annotated[list[float], FailFast()]], FailFast(), Field(max_length=MOST_EDGES)]
 Names = Annotated[list[Annotated[list[Text], FailFast()]], FailFast(), Field(max_length=MOST_EDGES)]
 
@@ -136,11 +138,11 @@ class DataInfoJson(TypedDict, total=False):
     digest: Text
     source: Text
     num_images: Count
-    num_classes: Positive
-    class_names: Annotated[list[Text], FailFast()]
-    channels: Positive
-    height: Positive
-    width: Positive
+    num_classes: Annotated[int, Field(ge=1, le=MOST_CLASSES)]
+    class_names: Annotated[list[Text], FailFast(), Field(max_length=MOST_CLASSES)]
+    channels: Literal[1, 3]
+    height: Pixels
+    width: Pixels
     mean: list[float]
     std: list[float]
 
