@@ -9,9 +9,10 @@ import difflib
 from collections.abc import Iterable
 from reprlib import Repr
 
+_MOST_SHOWN = 120
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = 100
-_SHORT.maxlevel = _SHORT.maxdict = 3
+_SHORT.maxlevel = 3
 
 
 class AcaRayError(Exception):
@@ -63,7 +64,8 @@ class SweepError(AcaRayError):
 
 def shortened(value: object) -> str:
     """Return a value as Python writes it, cut to what fits into a message, however large or deeply nested it is."""
-    return _SHORT.repr(value)
+    text = _SHORT.repr(value)  # of a part of the value: that of all of it may not fit into the memory
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
 
 
 def unknown_name(place: str, kind: str, found: object, known: Iterable[str]) -> str:
