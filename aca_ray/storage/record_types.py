@@ -85,6 +85,13 @@ class Row(TypedDict):
 
 
 @with_config(OPEN)
+class DataJson(TypedDict, total=False):
+    """The data mapping of a spec; its other keys are those of its source."""
+
+    name: Text
+
+
+@with_config(OPEN)
 class TrialJson(TypedDict, total=False):
     """The spec of a search, of its retraining, or of the retraining of a named network; which keys, its class knows."""
 
@@ -93,7 +100,7 @@ class TrialJson(TypedDict, total=False):
     space: Text
     seed: Count
     epochs: Positive
-    data: dict[Text, Any]
+    data: DataJson
     network: dict[Text, Positive] | Text
     batch_size: Positive | None
     milestones: Epochs
