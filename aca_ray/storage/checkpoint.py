@@ -88,6 +88,9 @@ def read_checkpoint(path: StoragePath) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         data = read_bytes(path, _MOST_BYTES)
     except StorageError as error:
+        is_damage = isinstance(error, MalformedFileError) or isinstance(error.__cause__, FileNotFoundError)
+        if isinstance(path, ObjectPath) and not is_damage:  # a store that fails, which may pass
+            raise
         raise CheckpointError(str(error)) from error
     end = data.find(b"\n", 0, RECORD_BYTES)
     header = _parse_header(path, data[:end] if end >= 0 else data[:RECORD_BYTES])

@@ -24,7 +24,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from aca_ray.errors import StorageError
+from aca_ray.errors import MalformedFileError, StorageError
 from aca_ray.storage.objects import ObjectPath, StoragePath
 
 RENEW_SECONDS = 5.0
@@ -175,17 +175,22 @@ def _is_ours(path: ObjectPath, owner: str) -> bool:
     return lease is not None and lease["owner"] == owner
 
 
+_UNKNOWN = {"owner": "unknown", "renewed": 0.0}
+
+
 def _read(path: ObjectPath) -> dict[str, Any] | None:
     """Return a lease, or None where there is none; one that can't be read has no owner and was never renewed."""
     try:
         content = path.read_bytes(_MOST_BYTES)
     except FileNotFoundError:
         return None
+    except MalformedFileError:  # too long
+        return _UNKNOWN
     try:
         lease = from_json(content, allow_inf_nan=False)
         return {"owner": str(lease["owner"]), "renewed": float(lease["renewed"])}
     except (KeyError, OverflowError, TypeError, ValueError):
-        return {"owner": f"unknown, {content!r}", "renewed": 0.0}
+        return _UNKNOWN
 
 
 def _write(path: ObjectPath, owner: str) -> None:
