@@ -17,10 +17,11 @@ from aca_ray.pipeline.layout import SweepFolder
 from aca_ray.pipeline.provenance import environment
 from aca_ray.storage import StoragePath, read_json_object, read_text, storage_path, write_bytes, write_json
 from aca_ray.storage.bounded import naming
-from aca_ray.storage.checking import MOST_CHARACTERS, OPEN, check
+from aca_ray.storage.checking import OPEN, check
 
 SCHEMA = "aca_ray.sweep"
 VERSION = 1
+_MOST_PATH = 4096  # characters, the limit of Linux
 
 
 @with_config(OPEN)
@@ -29,7 +30,7 @@ class ManifestJson(TypedDict):
 
     fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     spec: dict[str, Any]
-    base: Annotated[str, Field(max_length=MOST_CHARACTERS, pattern=r"^[^\x00]+$")]
+    base: Annotated[str, Field(max_length=_MOST_PATH, pattern=r"^[^\x00]+$")]
 
 
 _MANIFEST = TypeAdapter(ManifestJson)

@@ -14,7 +14,7 @@ CLOSED = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 
 MOST_COUNTED = 2**53  # up to here every reader of JSON has the exact integer
 MOST_SECONDS = 1e12  # 30,000 years
-MOST_CHARACTERS = 4096  # the longest path that Linux takes
+MOST_CHARACTERS = 1 << 20  # the source of data in many files lists them all
 
 Count = Annotated[int, Field(ge=0, le=MOST_COUNTED)]
 Positive = Annotated[int, Field(ge=1, le=MOST_COUNTED)]
@@ -45,7 +45,7 @@ def check(types: TypeAdapter[Any], value: Any, place: str, fix: str) -> None:
 def _problems(error: ValidationError) -> list[str]:
     """Return a sentence for each of the first problems: the place in the value, the rule and what was found."""
     if error.error_count() > _MOST_COUNTED_PROBLEMS:
-        return [f"must hold values of the right types, found {error.error_count()} wrong ones"]
+        return [f"{error.error_count()} values are wrong"]
     found = error.errors(include_url=False, include_context=False)
     sentences = []
     for problem in found[:_MOST_PROBLEMS]:

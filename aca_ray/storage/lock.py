@@ -1,8 +1,8 @@
 """A lock that only one process can hold, and that is free again when its holder has died, however it died.
 
-On a file it is the system's, and exact; a file that a killed holder leaves is deleted by the next one. An object store
-has none, so there the lock is a lease: an object that its
-holder writes anew every few seconds. Its limits are those of `_lease`.
+A file is locked by the system, exactly; the file that a killed holder leaves is deleted by the next holder. An object
+store has no locks, so there the lock is a lease: an object that its holder rewrites every few seconds. `_lease` states
+its limits.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ Epochs = Annotated[list[Positive], FailFast()]
 Node = Annotated[int, Field(ge=0, lt=MOST_NODES)]
 Edge = Annotated[tuple[Text, Node, Node], Field(strict=False)]  # a list in JSON
 MOST_CLASSES = 1_000_000  # ImageNet-21k has 21,841
-Pixels = Annotated[int, Field(ge=1, le=8192)]  # the first feature maps of a larger image fill the memory of a GPU
+Pixels = Annotated[int, Field(ge=1, le=1 << 16)]
 Weights = Annotated[list[Annotated[list[float], FailFast()]], FailFast(), Field(max_length=MOST_EDGES)]
 Names = Annotated[list[Annotated[list[Text], FailFast()]], FailFast(), Field(max_length=MOST_EDGES)]
 

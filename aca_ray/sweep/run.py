@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aca_ray.display import LiveView
-from aca_ray.errors import SweepError
+from aca_ray.errors import MalformedFileError, SweepError
 from aca_ray.pipeline.assignment import record_failure
 from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.manifest import Sweep
@@ -200,14 +200,22 @@ class _Driver:
         return comparison
 
     def _catch_up(self) -> None:
-        """Log and rank what an earlier driver left behind."""
+        """Log and rank what an earlier driver left behind; refuse to go on while any record is damaged."""
+        damaged: list[str] = []
         for order in all_orders(self.sweep):
-            if TrialRecord.read(order.folder) is not None:
+            try:
+                record = TrialRecord.read(order.folder)
+            except MalformedFileError as error:
+                damaged += error.problems
+                continue
+            if record is not None and not damaged:
                 self.view.update(order.folder)
                 if isinstance(order, SearchOrder):
                     self._search_changed(order.folder)
                 else:
                     self.reporter.trial(order.folder)
+        if damaged:
+            raise MalformedFileError(damaged)
 
     def _run_trials(
         self, orders: Sequence[Order], changed: Callable[[StoragePath], None], between: Callable[[], None]
