@@ -124,7 +124,10 @@ def read_record_json(path: StoragePath) -> dict[str, Any]:
         StorageError: the file can't be read.
         MalformedFileError: it is no record of a version that this program reads.
     """
-    value = read_json_object(path, RECORD_BYTES)
+    try:
+        value = read_json_object(path, RECORD_BYTES)
+    except MalformedFileError as error:
+        raise MalformedFileError(f"{error}; {FIX}") from error
     found = value.pop("schema", None), value.pop("version", None)
     if found != (SCHEMA, VERSION):
         raise MalformedFileError(
