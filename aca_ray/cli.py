@@ -249,14 +249,27 @@ def _status(options: argparse.Namespace) -> int:
         if (checkpoints := progress.checkpoints()) is not None:
             print(checkpoints)
         print(f"{progress.summary()}; {_driven(driven)}")
-        return 0
+        return _told(progress.problems)
     names = sweep_names(options.storage)
+    problems: list[str] = []
     for name in names:
-        progress, driven = api.status(name, storage=options.storage)
-        print(f"{name}: {progress.summary()}; {_driven(driven)}")
+        try:
+            progress, driven = api.status(name, storage=options.storage)
+        except AcaRayError as error:  # the other sweeps can be shown
+            problems.append(str(error))
+        else:
+            print(f"{name}: {progress.summary()}; {_driven(driven)}")
+            problems += progress.problems
     if not names:
         print(f"no sweeps in {options.storage}")
-    return 0
+    return _told(problems)
+
+
+def _told(problems: Sequence[str]) -> int:
+    """Print what is wrong with files of a sweep and return the exit code."""
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return BAD_INPUT if problems else 0
 
 
 def _driven(driven: bool) -> str:

@@ -7,6 +7,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from reprlib import Repr
+
+_MOST_SHOWN = 120
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = 100
+_SHORT.maxlevel = 3
 
 
 class AcaRayError(Exception):
@@ -29,6 +35,13 @@ class StorageError(AcaRayError):
     """A file of a sweep can't be written or read (full disk, missing permission, lost mount)."""
 
 
+class MalformedFileError(StorageError, ConfigError):
+    """A file was read and can't be used: it is no regular file, too large, no JSON, or a value in it breaks a rule.
+
+    It is bad input like a wrong spec, so a verb ends with exit code 2, and waiting does not help.
+    """
+
+
 class CheckpointError(AcaRayError):
     """A checkpoint is truncated, foreign, of another version, or unsafe to load."""
 
@@ -49,6 +62,12 @@ class SweepError(AcaRayError):
     """The sweep as a whole has to stop."""
 
 
+def shortened(value: object) -> str:
+    """Return a value as Python writes it, cut to what fits into a message, however large or deeply nested it is."""
+    text = _SHORT.repr(value)  # of a part of the value: that of all of it may not fit into the memory
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
+
+
 def unknown_name(place: str, kind: str, found: object, known: Iterable[str]) -> str:
     """Return the sentence for a name that is not in a registry, with the nearest known one.
 
@@ -60,6 +79,7 @@ def unknown_name(place: str, kind: str, found: object, known: Iterable[str]) -> 
     """
     names = sorted(known)
     folded = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(str(found).replace("-", "_").lower(), list(folded), n=1, cutoff=0.6)
+    text = str(found)[:100]
+    near = difflib.get_close_matches(text.replace("-", "_").lower(), list(folded), n=1, cutoff=0.6)
     hint = f" Did you mean {folded[near[0]]}?" if near else ""
-    return f"{place}: unknown {kind} {found!r}.{hint} Known: {', '.join(names)}"
+    return f"{place}: unknown {kind} {shortened(found)}.{hint} Known: {', '.join(names)}"

@@ -7,8 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from aca_ray.errors import ConfigError, DataError, StorageError
+from aca_ray.errors import ConfigError, DataError
 from aca_ray.storage import StoragePath
+from aca_ray.storage.bounded import SCORES_BYTES, read_bytes
 from aca_ray.storage.files import write_whole
 
 SCHEMA = "aca_ray.channel_scores"
@@ -124,11 +125,10 @@ class ChannelScores:
         import pyarrow
         from pyarrow import parquet
 
+        content = read_bytes(path, SCORES_BYTES)
         try:
-            table = parquet.read_table(pyarrow.BufferReader(path.read_bytes()))
-        except OSError as error:
-            raise StorageError(f"{path}: channel scores can't be read ({error})") from error
-        except pyarrow.ArrowException as error:
+            table = parquet.read_table(pyarrow.BufferReader(content))
+        except (OSError, pyarrow.ArrowException) as error:
             raise DataError(
                 f"{path}: needs a Parquet file of channel scores ({error}); rank the channels again"
             ) from error

@@ -5,16 +5,14 @@ Source: ours.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_core import from_json
-
-from aca_ray.errors import ConfigError, StorageError
+from aca_ray.errors import ConfigError, shortened
 from aca_ray.storage import StoragePath
 
+_LARGEST = 1e100  # more than any number that a trial measures in float32
 _FIX = "the file is damaged or of another version: move its folder away and resume the sweep to compute it again"
 
 
@@ -32,23 +30,10 @@ class Fields:
     file: StoragePath
     path: str = ""
 
-    @staticmethod
-    def read(file: StoragePath) -> Fields:
-        """Return the object in a JSON file, or raise ConfigError (malformed) or StorageError (unreadable)."""
-        try:
-            values = from_json(file.read_bytes())  # several times faster than json, where the records take long
-        except OSError as error:
-            raise StorageError(f"{file}: can't be read ({error})") from error
-        except ValueError as error:
-            raise ConfigError(f"{file}: must be JSON, found {error}; {_FIX}") from error
-        if not isinstance(values, dict):
-            raise ConfigError(f"{file}: must be a JSON object, found {type(values).__name__}; {_FIX}")
-        return Fields(values, file)
-
     def problem(self, key: str, rule: str) -> ConfigError:
         """Return the error for a field that breaks a rule."""
-        found = repr(self.values[key]) if key in self.values else "nothing"
-        return ConfigError(f"{self.file}: {self.path}{key} must be {rule}, found {found[:80]}; {_FIX}")
+        found = shortened(self.values[key]) if key in self.values else "nothing"
+        return ConfigError(f"{self.file}: {self.path}{key} must be {rule}, found {found}; {_FIX}")
 
     def text(self, key: str) -> str:
         """Return a string field."""
@@ -64,16 +49,13 @@ class Fields:
     def number(self, key: str) -> float:
         """Return a finite number."""
         value = self.values.get(key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -_LARGEST <= value <= _LARGEST:
             raise self.problem(key, "a finite number")
         return float(value)
 
     def optional_number(self, key: str) -> float | None:
-        """Return a number, or None where it is null, absent or not finite (a loss may diverge)."""
-        value = self.values.get(key)
-        if value is None or (isinstance(value, float) and not math.isfinite(value)):
-            return None
-        return self.number(key)
+        """Return a number, or None where it is null or absent."""
+        return None if self.values.get(key) is None else self.number(key)
 
     def integer(self, key: str) -> int:
         """Return a whole number."""

@@ -19,8 +19,9 @@ from scipy import stats
 
 from aca_ray.comparison.rows import ScoreFile
 from aca_ray.comparison.statistics import known_mean_within
-from aca_ray.errors import DataError, StorageError
+from aca_ray.errors import DataError
 from aca_ray.storage import StoragePath
+from aca_ray.storage.bounded import SCORES_BYTES, read_bytes
 
 _EDGE = ("cell", "source", "target", "operation")
 Scores = dict[tuple[Any, ...], list[float]]
@@ -79,11 +80,11 @@ def ranker_agreement_rows(scores: Iterable[ScoreFile]) -> tuple[RankerAgreementR
 
 def _read(file: StoragePath) -> Scores:
     """Return the scores of every edge of every cell, by channel."""
+    content = read_bytes(file, SCORES_BYTES)
     try:
-        columns = pq.read_table(pa.BufferReader(file.read_bytes()), columns=[*_EDGE, "score"]).to_pydict()
-    except OSError as error:
-        raise StorageError(f"{file}: channel scores can't be read ({error})") from error
-    except (pa.ArrowException, KeyError) as error:
+        table = pq.read_table(pa.BufferReader(content), columns=[*_EDGE, "score"])
+        columns = table.to_pydict()
+    except (pa.ArrowException, KeyError, OSError) as error:
         raise DataError(f"{file}: needs a Parquet file of channel scores ({error}); rank the channels again") from error
     scores: Scores = defaultdict(list)
     for *edge, score in zip(*(columns[name] for name in (*_EDGE, "score")), strict=True):

@@ -28,9 +28,10 @@ from aca_ray.comparison.rows import (
 from aca_ray.errors import ConfigError
 from aca_ray.space.topology import stage_cell_type
 from aca_ray.storage import StoragePath
-from aca_ray.storage.record import SCHEMA, VERSION
-
-STATES = ("running", "finished", "failed")
+from aca_ray.storage.allocation import read_allocation
+from aca_ray.storage.checking import check
+from aca_ray.storage.record import FILE_NAME, FIX, read_record_json
+from aca_ray.storage.record_types import RECORD
 
 
 def read_sweep(folder: StoragePath) -> SweepRows:
@@ -103,7 +104,7 @@ class _Reading:
         """Read one trial's folder, and note its problems instead of stopping at the first."""
         try:
             read(folder)
-        except ConfigError as error:
+        except ConfigError as error:  # MalformedFileError among them
             self.problems.extend(error.problems)
 
     def read_search(self, folder: StoragePath) -> None:
@@ -220,18 +221,16 @@ class _Reading:
 
     def _open(self, folder: StoragePath, kind: str) -> Fields | None:
         """Return the record of a trial, counting it if it failed or is unfinished; None when there is none yet."""
-        file = folder / "record.json"
+        file = folder / FILE_NAME
         if not file.exists():
             self.unfinished += 1
             return None
-        record = Fields.read(file)
-        if record.values.get("schema") != SCHEMA or record.values.get("version") != VERSION:
-            raise record.problem("schema", f"{SCHEMA!r} with version {VERSION}")
-        if record.values.get("kind") != kind:
+        values = read_record_json(file)
+        check(RECORD, values, str(file), FIX)
+        record = Fields(values, file)
+        if record.values["kind"] != kind:
             raise record.problem("kind", repr(kind))
         state = record.text("state")
-        if state not in STATES:
-            raise record.problem("state", f"one of {', '.join(STATES)}")
         if state == "failed":
             error = _first_error_line(record.optional_text("error") or "")
             self.failed.append(FailedTrial(kind, dict(record.section("trial").values), error))
@@ -242,7 +241,7 @@ class _Reading:
 
     def _read_allocation(self, file: StoragePath, common: Mapping[str, Any]) -> tuple[tuple[int, str], float | None]:
         """Add the rows of one milestone; return the milestone and ranker with the time that they took."""
-        allocation = Fields.read(file)
+        allocation = Fields(read_allocation(file), file)
         agreement = allocation.optional_section("agreement")
         epoch, ranking = allocation.integer("epoch"), allocation.text("ranking")
         place = {**common, "epoch": epoch, "ranking": ranking}
@@ -361,8 +360,7 @@ def _canonical(setting: Mapping[str, Any]) -> str:
 
 def _seconds_until(last: int, curve: Mapping[int, _Epoch]) -> float | None:
     """Return the time of all epochs up to the last; None if there is none or one is unknown."""
-    seconds = [curve[epoch].seconds if epoch in curve else None for epoch in range(1, last + 1)]
-    known = [value for value in seconds if value is not None]
+    known = [epoch.seconds for number, epoch in curve.items() if number <= last and epoch.seconds is not None]
     return sum(known) if known and len(known) == last else None
 
 

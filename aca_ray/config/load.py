@@ -59,6 +59,18 @@ def parse_spec(text: str, vocabulary: Vocabulary, origin: str = "spec") -> Sweep
         raise ConfigError(_sentences(error)) from error
 
 
+def spec_from_json(value: Any) -> SweepSpec:
+    """Return the spec of a JSON value that was written by this program; names are not checked against a vocabulary.
+
+    Raises:
+        ConfigError: anything in it is wrong; holds all problems.
+    """
+    try:
+        return SweepSpec.model_validate(value)
+    except ValidationError as error:
+        raise ConfigError(_sentences(error)) from error
+
+
 def _sentences(error: ValidationError) -> list[str]:
     sentences: list[str] = []
     for problem in error.errors():

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from aca_ray.config.fingerprint import SHORT_DIGITS, fingerprint
 from aca_ray.config.schema import ExperimentSpec, Precision, Skip
+from aca_ray.errors import ConfigError
 
 FINGERPRINT_VERSION = 1  # raised whenever the same trial would give another result
 
@@ -79,8 +80,11 @@ class SearchTrial(_Identified):
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> SearchTrial:
-        """Return the trial of a JSON value that `to_json` returned."""
-        return SearchTrial(**{**value, "milestones": tuple(value["milestones"])})
+        """Return the trial that `to_json` wrote, or raise ConfigError if a key is missing or unknown."""
+        try:
+            return SearchTrial(**{**value, "milestones": tuple(value["milestones"])})
+        except (KeyError, TypeError) as error:
+            raise ConfigError(f"trial: needs the keys of a search ({error})") from error
 
 
 @dataclass(frozen=True)
@@ -143,8 +147,11 @@ class EvaluationTrial(_Identified):
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> EvaluationTrial:
-        """Return the trial of a JSON value that `to_json` returned."""
-        return EvaluationTrial(**value)
+        """Return the trial that `to_json` wrote, or raise ConfigError if a key is missing or unknown."""
+        try:
+            return EvaluationTrial(**value)
+        except TypeError as error:
+            raise ConfigError(f"trial: needs the keys of a retraining ({error})") from error
 
 
 @dataclass(frozen=True)

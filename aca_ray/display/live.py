@@ -95,7 +95,7 @@ class LiveView:
         lines = list(self._lines.values())
         if len(lines) <= room:
             return lines
-        rank = {"running": 0, "failed": 1, "waiting": 2, "finished": 3}
+        rank = {"running": 0, "failed": 1, "unreadable": 1, "waiting": 2, "finished": 3}
         chosen = sorted(range(len(lines)), key=lambda index: (rank[lines[index].state], index))[:room]
         return [lines[index] for index in sorted(chosen)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aca_ray.errors import AcaRayError
 from aca_ray.pipeline.cadence import Cadence
 from aca_ray.pipeline.orders import Order
 from aca_ray.storage import TrialRecord
@@ -19,7 +20,7 @@ class TrialLine:
 
     Attributes:
         order: the trial.
-        state: waiting, running, finished or failed.
+        state: waiting, running, finished, failed, or unreadable where its record is damaged.
         epoch: finished epochs.
         num_epochs: epochs in all, or None before the trial has begun.
         loss: of the epoch's held-out split, or None.
@@ -27,6 +28,7 @@ class TrialLine:
         skips: skip connections in the current genotype, or None.
         seconds_left: estimate from the mean epoch, or None.
         cadence: of its checkpoints, or None before it is measured.
+        problem: what is wrong with the record of an unreadable trial, else None.
     """
 
     order: Order
@@ -38,6 +40,7 @@ class TrialLine:
     skips: int | None = None
     seconds_left: float | None = None
     cadence: Cadence | None = None
+    problem: str | None = None
 
     def cells(self) -> tuple[str, ...]:
         """Return the texts of the columns."""
@@ -69,17 +72,24 @@ class Progress:
     def summary(self) -> str:
         """Return one sentence."""
         states = [line.state for line in self.lines]
-        parts = [f"{states.count(s)} {s}" for s in ("finished", "running", "waiting", "failed") if s in states]
+        order = ("finished", "running", "waiting", "failed", "unreadable")
+        parts = [f"{states.count(state)} {state}" for state in order if state in states]
         return f"{len(states)} trials: {', '.join(parts)}"
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with the records of unreadable trials."""
+        return tuple(line.problem for line in self.lines if line.problem is not None)
 
     def checkpoints(self) -> str | None:
         """Return one sentence on what checkpoints cost, how often they come and what is lost, or None if none came."""
         cadences = [line.cadence for line in self.lines if line.cadence is not None]
         training = sum(cadence.training_seconds for cadence in cadences)
-        if not training:
+        num_saves = sum(cadence.num_saves for cadence in cadences)
+        if not training or not num_saves:
             return None
         share = sum(cadence.saving_seconds for cadence in cadences) / training
-        every = training / sum(cadence.num_saves for cadence in cadences)
+        every = training / num_saves
         ahead = (line.cadence.interval_seconds for line in self.lines if line.cadence and line.state == "running")
         lost = max([*ahead, *(cadence.longest_seconds for cadence in cadences)])
         return (
@@ -89,8 +99,11 @@ class Progress:
 
 
 def read_line(order: Order) -> TrialLine:
-    """Return a trial as its record tells of it."""
-    record = TrialRecord.read(order.folder)
+    """Return a trial as its record describes it; a record that can't be read makes its own trial unreadable alone."""
+    try:
+        record = TrialRecord.read(order.folder)
+    except AcaRayError as error:
+        return TrialLine(order, state="unreadable", problem=str(error))
     if record is None:
         return TrialLine(order)
     metrics = record.rows[-1]["metrics"] if record.rows else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,16 +14,21 @@ import torch
 from aca_ray.channels import ChannelScores, agreement, allocate, rank_channels
 from aca_ray.config import SearchTrial
 from aca_ray.data import evaluation_batches
-from aca_ray.errors import CheckpointError
+from aca_ray.errors import CheckpointError, MalformedFileError
 from aca_ray.evaluation import Protocol
 from aca_ray.pipeline.costs import retrained_cost
 from aca_ray.pipeline.datasets import search_data
 from aca_ray.pipeline.layout import plan_path
+from aca_ray.pipeline.network_files import read_genotype, read_plan
 from aca_ray.pipeline.searching import build_search
 from aca_ray.space import ChannelPlan
-from aca_ray.storage import StoragePath, read_checkpoint, read_json, write_json
+from aca_ray.storage import StoragePath, read_checkpoint, write_json
+from aca_ray.storage.allocation import read_allocation
+from aca_ray.storage.files import remove_leftovers
 
 RANKING_BATCH = 256
+
+logger = logging.getLogger(__name__)
 
 
 def allocate_milestone(
@@ -66,10 +72,10 @@ def allocate_milestone(
         "protocol": protocol.name,
     }
     summary_path = folder / "allocation.json"
-    if summary_path.exists():
-        summary: dict[str, Any] = read_json(summary_path)
-        if summary["question"] == question:
-            return summary
+    known = _known_summary(summary_path)
+    if known is not None and known.get("question") == question:
+        return known
+    remove_leftovers(folder)
     start = time.perf_counter()
     trial = SearchTrial.from_json(header["trial"])
     data = search_data(trial.data, base)
@@ -89,7 +95,7 @@ def allocate_milestone(
     plans = {rule: allocate(scores, genotype, rule, seed=trial.seed) for rule in rules}
     scores.write_parquet(folder / "scores.parquet")
     write_json(folder / "genotype.json", genotype.to_json())
-    summary = {
+    summary: dict[str, Any] = {
         "question": question,
         "epoch": header["epoch"],
         "ranking": ranking,
@@ -112,14 +118,25 @@ def allocate_milestone(
     return summary
 
 
+def _known_summary(path: StoragePath) -> dict[str, Any] | None:
+    """Return the summary that an earlier ranking wrote, or None where there is none that can be used."""
+    if not path.exists():
+        return None
+    try:
+        return read_allocation(path)
+    except MalformedFileError as error:
+        logger.warning("%s; the channels are ranked again", error)
+        return None
+
+
 def _agreement(
     previous: StoragePath, scores: ChannelScores, plan: ChannelPlan, rule: str
 ) -> dict[str, float | int | None]:
     before = ChannelScores.read_parquet(previous / "scores.parquet")
-    before_plan = ChannelPlan.from_json(read_json(plan_path(previous, rule)))
+    before_plan = read_plan(plan_path(previous, rule), read_genotype(previous / "genotype.json"))
     measured = agreement(before, scores, before_plan, plan)
     return {
-        "previous_epoch": read_json(previous / "allocation.json")["epoch"],
+        "previous_epoch": read_allocation(previous / "allocation.json")["epoch"],
         "kendall_tau": measured.kendall_tau,
         "jaccard": measured.jaccard,
     }

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from aca_ray.comparison import Comparison, EvaluationRow, compare, read_sweep
 from aca_ray.config.fingerprint import SHORT_DIGITS
-from aca_ray.pipeline.evaluating import read_network
 from aca_ray.pipeline.manifest import Sweep
+from aca_ray.pipeline.network_files import read_network
 from aca_ray.pipeline.orders import allocation_of, ranking_of
 from aca_ray.report.page import write_report
 from aca_ray.space import ChannelPlan, Genotype
 from aca_ray.storage import StoragePath
+from aca_ray.storage.files import remove_leftovers
 
 
 def compare_sweeps(sweeps: Sequence[Sweep], folder: StoragePath) -> Comparison:
@@ -23,5 +24,6 @@ def compare_sweeps(sweeps: Sequence[Sweep], folder: StoragePath) -> Comparison:
     def network_of(row: EvaluationRow) -> tuple[Genotype, ChannelPlan | None]:
         return read_network(folders[row.sweep] / "evaluations" / row.evaluation[:SHORT_DIGITS] / "network.json")
 
+    remove_leftovers(folder)
     write_report(comparison, rows, folder, f"Comparison of {' and '.join(folders)}", network_of)
     return comparison

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from aca_ray.pipeline.layout import plan_path
+from aca_ray.pipeline.network_files import read_genotype, read_plan
 from aca_ray.report.cells import draw_genotype
 from aca_ray.report.mixing import draw_mixing
-from aca_ray.space import ChannelPlan, Genotype
-from aca_ray.storage import StoragePath, TrialRecord, read_json
+from aca_ray.space import Genotype
+from aca_ray.storage import StoragePath, TrialRecord
 
 
 def draw_allocation(folder: StoragePath, rule: str) -> None:
     """Draw genotype.svg into a milestone's allocation folder, with the plan of a rule, unless it is there."""
     picture = folder / "genotype.svg"
     if not picture.exists():
-        genotype = Genotype.from_json(read_json(folder / "genotype.json"))
-        draw_genotype(genotype, picture, ChannelPlan.from_json(read_json(plan_path(folder, rule))))
+        genotype = read_genotype(folder / "genotype.json")
+        draw_genotype(genotype, picture, read_plan(plan_path(folder, rule), genotype))
 
 
 def draw_search(record: TrialRecord, folder: StoragePath) -> None:

@@ -15,20 +15,12 @@ from aca_ray.evaluation import LookedUp, Protocol, Retraining, find_protocol, re
 from aca_ray.pipeline.costs import retrained_cost
 from aca_ray.pipeline.datasets import describe_data, evaluation_data
 from aca_ray.pipeline.layout import allocation_folder, plan_path
+from aca_ray.pipeline.network_files import read_genotype, read_plan
 from aca_ray.pipeline.resumable import ResumableTrial
-from aca_ray.space import NETWORK_SCHEMA, ChannelPlan, Genotype, network_json
-from aca_ray.storage import StoragePath, TrialRecord, read_json, write_json
-
-
-def read_network(path: StoragePath) -> tuple[Genotype, ChannelPlan | None]:
-    """Return genotype and plan of a network.json or, without a plan, of a genotype.json."""
-    value = read_json(path)
-    if isinstance(value, dict) and value.get("schema") == NETWORK_SCHEMA:
-        plan = value.get("plan")
-        return Genotype.from_json(value["genotype"]), None if plan is None else ChannelPlan.from_json(plan)
-    if isinstance(value, dict):
-        return Genotype.from_json(value), None
-    raise ConfigError(f"{path}: must hold a network or a genotype as JSON")
+from aca_ray.space import ChannelPlan, Genotype, network_json
+from aca_ray.storage import StoragePath, TrialRecord, write_json
+from aca_ray.storage.bounded import naming
+from aca_ray.storage.record import FILE_NAME
 
 
 def found_network(
@@ -39,10 +31,11 @@ def found_network(
         record = TrialRecord.read(search_folder)
         if record is None or record.genotype is None:
             raise ConfigError(f"{search_folder}: the search has no genotype yet; resume the sweep")
-        return Genotype.from_json(record.genotype), None
+        with naming(search_folder / FILE_NAME):
+            return Genotype.from_json(record.genotype), None
     folder = allocation_folder(search_folder, search.epochs)
-    genotype = Genotype.from_json(read_json(folder / "genotype.json"))
-    return genotype, ChannelPlan.from_json(read_json(plan_path(folder, trial.allocation)))
+    genotype = read_genotype(folder / "genotype.json")
+    return genotype, read_plan(plan_path(folder, trial.allocation), genotype)
 
 
 def open_evaluation(

@@ -13,17 +13,20 @@ from torch import Tensor
 from aca_ray.config import EvaluationTrial, SearchTrial
 from aca_ray.config.fingerprint import SHORT_DIGITS
 from aca_ray.data import ImageFacts
-from aca_ray.errors import CheckpointError, ConfigError
+from aca_ray.errors import CheckpointError, ConfigError, MalformedFileError
 from aca_ray.evaluation import check_fits, find_protocol
 from aca_ray.exports import ExportedNetwork
 from aca_ray.pipeline.datasets import known_facts
-from aca_ray.pipeline.evaluating import found_network, read_network
+from aca_ray.pipeline.evaluating import found_network
 from aca_ray.pipeline.finding import find_trial, trial_title
 from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.manifest import Sweep, sweep_of
+from aca_ray.pipeline.network_files import read_network
 from aca_ray.pipeline.orders import allocation_of, ranking_of
 from aca_ray.pipeline.standalone import named_network
 from aca_ray.storage import StoragePath, TrialRecord, read_checkpoint
+from aca_ray.storage.bounded import naming
+from aca_ray.storage.record import FILE_NAME, FIX
 
 DEFAULT_PROTOCOL = "cifar"
 DEFAULT_DATA = {"name": "cifar10"}
@@ -105,7 +108,8 @@ def _of_genotype(name: str, protocol: str | None, data: Mapping[str, Any] | None
 def _of_search(
     folder: StoragePath, record: TrialRecord, sweep: Sweep | None, protocol: str | None, data: Mapping[str, Any] | None
 ) -> ExportedNetwork:
-    search = SearchTrial.from_json(record.trial)
+    with naming(folder / FILE_NAME):
+        search = SearchTrial.from_json(record.trial)
     allocation: tuple[str, str] | tuple[None, None] = (None, None)
     if search.skip == "allocated":
         if sweep is None:
@@ -116,7 +120,7 @@ def _of_search(
     chosen = find_protocol(protocol or (sweep.spec.experiment.evaluation.protocol if sweep else DEFAULT_PROTOCOL))
     evaluation = EvaluationTrial.of_search(search, chosen.name, 0, *allocation)
     genotype, plan = found_network(evaluation, search, folder)
-    images = known_facts(data, Path.cwd()) if data else _images(record, sweep)
+    images = known_facts(data, Path.cwd()) if data else _images(folder, record, sweep)
     check_fits(chosen, images)
     return ExportedNetwork(
         name=_full_name(folder, sweep),
@@ -131,7 +135,6 @@ def _of_search(
 
 def _of_retraining(folder: StoragePath, record: TrialRecord, sweep: Sweep | None) -> ExportedNetwork:
     genotype, plan = read_network(folder / "network.json")
-    assert record.result is not None
     looked_up = record.trial.get("table") is not None
     return ExportedNetwork(
         name=_full_name(folder, sweep),
@@ -142,11 +145,11 @@ def _of_retraining(folder: StoragePath, record: TrialRecord, sweep: Sweep | None
         ),
         genotype=genotype,
         plan=plan,
-        protocol=find_protocol(record.trial["protocol"]),
-        images=_images(record, sweep),
+        protocol=find_protocol(_field(folder, record.trial, "protocol")),
+        images=_images(folder, record, sweep),
         weights=None if looked_up else _weights(folder, record),
         trial=_trial(record),
-        test_accuracy=None if looked_up else record.result["test_accuracy"],
+        test_accuracy=None if looked_up else _field(folder, record.result or {}, "test_accuracy"),
     )
 
 
@@ -160,8 +163,16 @@ def _weights(folder: StoragePath, record: TrialRecord) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in network.items() if not name.startswith("auxiliary.")}
 
 
-def _images(record: TrialRecord, sweep: Sweep | None) -> ImageFacts:
-    return known_facts(record.trial["data"], Path.cwd() if sweep is None else sweep.base, record.data_info)
+def _images(folder: StoragePath, record: TrialRecord, sweep: Sweep | None) -> ImageFacts:
+    data = _field(folder, record.trial, "data")
+    return known_facts(data, Path.cwd() if sweep is None else sweep.base, record.data_info)
+
+
+def _field(folder: StoragePath, values: Mapping[str, Any], key: str) -> Any:
+    """Return a value of the trial or the result of a record, or raise MalformedFileError where it is missing."""
+    if key not in values:
+        raise MalformedFileError(f"{folder / FILE_NAME}: {key} is missing; {FIX}")
+    return values[key]
 
 
 def _trial(record: TrialRecord) -> dict[str, Any]:

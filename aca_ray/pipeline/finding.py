@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aca_ray.config.fingerprint import SHORT_DIGITS
-from aca_ray.errors import ConfigError, unknown_name
+from aca_ray.errors import AcaRayError, ConfigError, MalformedFileError, unknown_name
 from aca_ray.pipeline.manifest import find_sweep, sweep_names
 from aca_ray.space import PUBLISHED
 from aca_ray.storage import StoragePath, TrialRecord, storage_path
@@ -72,20 +72,35 @@ def _listed(folders: Sequence[StoragePath]) -> str:
     """Return a line for each of the first trials, with what they are."""
     lines = []
     for folder in folders[:_MOST_LISTED]:
-        record = TrialRecord.read(folder)
-        lines.append(f"  {folder.parent.parent.name}/{folder.name}: {trial_title(record) if record else 'unknown'}")
+        lines.append(f"  {folder.parent.parent.name}/{folder.name}: {_title_in(folder)}")
     if len(folders) > _MOST_LISTED:
         lines.append(f"  and {len(folders) - _MOST_LISTED} more")
     return "".join(f"\n{line}" for line in lines)
 
 
+def _title_in(folder: StoragePath) -> str:
+    """Return the title of the trial in a folder; a damaged record hides that one title and no other."""
+    try:
+        record = TrialRecord.read(folder)
+        return trial_title(record) if record else "unknown"
+    except AcaRayError:
+        return "its record can't be read"
+
+
 def trial_title(record: TrialRecord) -> str:
-    """Return what a trial is, such as `search darts, skips allocated, seed 0, 4 epochs`, in words for people."""
+    """Return what a trial is, such as `search darts, skips allocated, seed 0, 4 epochs`, in words for people.
+
+    Raises:
+        MalformedFileError: the trial of the record lacks a key.
+    """
     trial = record.trial
-    if "method" not in trial:
-        return f"retraining of {trial['name']}, seed {trial['retrain_seed']}"
-    search = f"{trial['method']}, skips {trial['skip']}, seed {trial['seed']}, {trial['epochs']} epochs"
-    if record.kind == "search":
-        return f"search {search}"
-    rule = f", allocation {trial['allocation']}" if trial["allocation"] else ""
-    return f"retraining of {search}{rule}, retraining seed {trial['retrain_seed']}"
+    try:
+        if "method" not in trial:
+            return f"retraining of {trial['name']}, seed {trial['retrain_seed']}"
+        search = f"{trial['method']}, skips {trial['skip']}, seed {trial['seed']}, {trial['epochs']} epochs"
+        if record.kind == "search":
+            return f"search {search}"
+        rule = f", allocation {trial['allocation']}" if trial["allocation"] else ""
+        return f"retraining of {search}{rule}, retraining seed {trial['retrain_seed']}"
+    except KeyError as error:
+        raise MalformedFileError(f"record of trial {record.fingerprint}: trial.{error.args[0]} is missing") from error

@@ -5,16 +5,35 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, with_config
+from typing_extensions import TypedDict  # pydantic refuses that of typing before Python 3.12
 
 from aca_ray.config import SweepSpec, fingerprint
-from aca_ray.errors import ConfigError
+from aca_ray.config.load import spec_from_json
+from aca_ray.errors import ConfigError, MalformedFileError
 from aca_ray.pipeline.layout import SweepFolder
 from aca_ray.pipeline.provenance import environment
-from aca_ray.storage import StoragePath, read_json, storage_path, write_bytes, write_json
+from aca_ray.storage import StoragePath, read_json_object, read_text, storage_path, write_bytes, write_json
+from aca_ray.storage.bounded import naming
+from aca_ray.storage.checking import OPEN, check
 
 SCHEMA = "aca_ray.sweep"
 VERSION = 1
+_MOST_PATH = 4096  # characters, the limit of Linux
+
+
+@with_config(OPEN)
+class ManifestJson(TypedDict):
+    """The fields of a sweep.json that are read."""
+
+    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    spec: dict[str, Any]
+    base: Annotated[str, Field(max_length=_MOST_PATH, pattern=r"^[^\x00]+$")]
+
+
+_MANIFEST = TypeAdapter(ManifestJson)
 
 
 @dataclass(frozen=True)
@@ -62,7 +81,7 @@ def create_sweep(spec: SweepSpec, base: Path, text: str) -> Sweep:
     folder = SweepFolder(storage_folder(spec) / spec.name)
     sweep = Sweep(spec, base.resolve(), folder, text)
     if folder.manifest.exists():
-        taken = read_json(folder.manifest)["fingerprint"]
+        taken = _read_manifest(folder)["fingerprint"]
         if taken != sweep.fingerprint:
             raise ConfigError(
                 f"name: {spec.name!r} is taken by another experiment in {folder.path} "
@@ -108,10 +127,19 @@ def sweep_of(path: StoragePath) -> Sweep | None:
 
 
 def _read_sweep(folder: SweepFolder) -> Sweep:
-    value = read_json(folder.manifest)
+    value = _read_manifest(folder)
+    with naming(folder.manifest):
+        spec = spec_from_json(value["spec"])
+    return Sweep(spec, Path(value["base"]), folder, read_text(folder.spec))
+
+
+def _read_manifest(folder: SweepFolder) -> dict[str, Any]:
+    """Return the content of a sweep.json, or raise MalformedFileError; its spec is not checked yet."""
+    value = read_json_object(folder.manifest)
     if value.get("schema") != SCHEMA or value.get("version") != VERSION:
-        raise ConfigError(f"{folder.manifest}: is not the manifest of a sweep of version {VERSION}")
-    return Sweep(SweepSpec.model_validate(value["spec"]), Path(value["base"]), folder, folder.spec.read_text())
+        raise MalformedFileError(f"{folder.manifest}: is not the manifest of a sweep of version {VERSION}")
+    check(_MANIFEST, value, str(folder.manifest), "move the file away and run the spec again, which writes it anew")
+    return value
 
 
 def sweep_names(storage: StoragePath) -> list[str]:

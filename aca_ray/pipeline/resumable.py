@@ -18,6 +18,7 @@ from aca_ray.pipeline.history import epoch_architecture
 from aca_ray.pipeline.layout import milestone_path
 from aca_ray.pipeline.provenance import environment
 from aca_ray.storage import CheckpointFolder, StoragePath, TrialRecord, write_checkpoint
+from aca_ray.storage.files import remove_leftovers
 from aca_ray.storage.patience import PATIENCE_SECONDS, patiently
 from aca_ray.training import EpochLoop, EpochReport, EpochWork, device_name
 
@@ -61,6 +62,7 @@ class ResumableTrial:
         self._loop = EpochLoop(work, record.num_epochs, clock)
         self._milestones, self._describe, self._result = milestones, describe, result
         self._checkpoints = CheckpointFolder(folder / "checkpoints", record.fingerprint)
+        remove_leftovers(folder)
         existing = TrialRecord.read(folder)
         if existing is not None and existing.fingerprint != record.fingerprint:
             raise CheckpointError(
@@ -75,7 +77,7 @@ class ResumableTrial:
         if found:
             header, state = max(found, key=lambda checkpoint: (checkpoint[0]["epoch"], checkpoint[0]["step"]))
             self._loop.load_state_dict(state)
-            self.record = TrialRecord(**header["record"])
+            self.record = TrialRecord.from_json(header["record"], self._checkpoints.folder)
             self.record.resumes += 1
             _check_same_data(folder, self.record, record)
         elif not (self._checkpoints.is_empty and milestone_folder.is_empty):

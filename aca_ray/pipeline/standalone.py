@@ -14,7 +14,8 @@ from aca_ray.errors import AcaRayError, ConfigError, unknown_name
 from aca_ray.evaluation import PROTOCOLS, check_fits
 from aca_ray.pipeline.batch_of_one import batch_of_one_problem, failing_retraining
 from aca_ray.pipeline.datasets import evaluation_data
-from aca_ray.pipeline.evaluating import open_evaluation, read_network
+from aca_ray.pipeline.evaluating import open_evaluation
+from aca_ray.pipeline.network_files import read_network
 from aca_ray.space import PUBLISHED, ChannelPlan, Genotype, network_json
 from aca_ray.space.nasbench201 import parse_architecture_string
 from aca_ray.storage import TrialRecord

@@ -2,7 +2,7 @@
 
 from aca_ray.space.channel_plan import ChannelPlan, EdgePlan
 from aca_ray.space.genotype import CellGenotype, Genotype, KeptEdge
-from aca_ray.space.network import NETWORK_SCHEMA, network_json
+from aca_ray.space.network import NETWORK_SCHEMA, network_from_json, network_json, plan_from_json
 from aca_ray.space.published import PUBLISHED
 from aca_ray.space.spaces import SPACES, Space, find_space, without_skip
 from aca_ray.space.topology import CELL_TYPES, CellType, Topology, reduction_cells, stage_cell_type, stage_of_cell
@@ -21,7 +21,9 @@ __all__ = [
     "Space",
     "Topology",
     "find_space",
+    "network_from_json",
     "network_json",
+    "plan_from_json",
     "reduction_cells",
     "stage_cell_type",
     "stage_of_cell",

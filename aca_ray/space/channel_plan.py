@@ -7,12 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aca_ray.errors import ConfigError
-from aca_ray.space.genotype import Genotype
+from aca_ray.errors import ConfigError, shortened
+from aca_ray.space.genotype import MOST_EDGES, Genotype
+from aca_ray.space.schema import require_schema
 from aca_ray.space.topology import NUM_STAGES, stage_cell_type
 
 SCHEMA = "aca_ray.channel_plan"
 SCHEMA_VERSION = 1
+
+MOST_CHANNELS = 1 << 14  # of an edge; networks for ImageNet have at most a few thousand
+_MOST_CHARACTERS = 200  # of the name of a ranker or a rule
 
 
 @dataclass(frozen=True)
@@ -29,9 +33,12 @@ class EdgePlan:
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.kept_fraction <= 1.0:
-            raise ConfigError(f"channel plan: kept_fraction must be in [0, 1], found {self.kept_fraction}")
-        if not self.order or sorted(self.order) != list(range(len(self.order))):
-            raise ConfigError(f"channel plan: order must be a permutation of 0..C-1, found {self.order}")
+            raise ConfigError(f"channel plan: kept_fraction must be in [0, 1], found {shortened(self.kept_fraction)}")
+        if not 1 <= len(self.order) <= MOST_CHANNELS or sorted(self.order) != list(range(len(self.order))):
+            raise ConfigError(
+                f"channel plan: order must be a permutation of 0..C-1 with C from 1 to {MOST_CHANNELS}, "
+                f"found {shortened(self.order)}"
+            )
 
     def kept_channels(self, width: int) -> tuple[int, ...]:
         """Return the channels, ascending, that the operation keeps in a network whose edge has `width` channels.
@@ -80,6 +87,12 @@ class ChannelPlan:
     def __post_init__(self) -> None:
         if len(self.stages) != NUM_STAGES:
             raise ConfigError(f"channel plan: needs {NUM_STAGES} stages, found {len(self.stages)}")
+        for stage, edges in enumerate(self.stages):
+            widths = {len(edge.order) for edge in edges}
+            if len(widths) > 1:  # all edges of a cell have the same channels
+                raise ConfigError(
+                    f"channel plan: all edges of stage {stage} must rank equally many channels, found {sorted(widths)}"
+                )
 
     @property
     def refilled_share(self) -> float:
@@ -110,16 +123,33 @@ class ChannelPlan:
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> ChannelPlan:
         """Return the plan of a JSON value, or raise ConfigError."""
-        if value.get("schema") != SCHEMA or value.get("version") != SCHEMA_VERSION:
-            raise ConfigError(
-                f"channel plan: needs schema {SCHEMA!r} version {SCHEMA_VERSION}, "
-                f"found {value.get('schema')!r} version {value.get('version')!r}"
-            )
-        try:
-            stages = tuple(
-                tuple(EdgePlan(float(edge["kept_fraction"]), tuple(int(c) for c in edge["order"])) for edge in stage)
-                for stage in value["stages"]
-            )
-            return ChannelPlan(str(value["ranking"]), str(value["allocation"]), stages)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ConfigError(f"channel plan: malformed JSON ({error!r})") from error
+        require_schema(value, "channel plan", SCHEMA, SCHEMA_VERSION)
+        ranking, allocation, stages = (value.get(key) for key in ("ranking", "allocation", "stages"))
+        for key, name in (("ranking", ranking), ("allocation", allocation)):
+            if not isinstance(name, str) or len(name) > _MOST_CHARACTERS:
+                raise _malformed(key, f"a text of at most {_MOST_CHARACTERS} characters", name)
+        if not isinstance(stages, list) or any(not isinstance(s, list) or len(s) > MOST_EDGES for s in stages):
+            raise _malformed("stages", f"a list of lists of at most {MOST_EDGES} edges", stages)
+        if len(stages) != NUM_STAGES:
+            raise ConfigError(f"channel plan: needs {NUM_STAGES} stages, found {len(stages)}")
+        edges = (
+            tuple(_edge_from_json(f"stages[{stage}][{index}]", edge) for index, edge in enumerate(edges))
+            for stage, edges in enumerate(stages)
+        )
+        return ChannelPlan(value["ranking"], value["allocation"], tuple(edges))
+
+
+def _edge_from_json(place: str, value: Any) -> EdgePlan:
+    """Return the plan of an edge in JSON; no number in it is converted to another."""
+    if not isinstance(value, Mapping):
+        raise _malformed(place, "{kept_fraction, order}", value)
+    fraction, order = value.get("kept_fraction"), value.get("order")
+    if not isinstance(fraction, int | float) or isinstance(fraction, bool) or not 0 <= fraction <= 1:
+        raise _malformed(f"{place}.kept_fraction", "a number in [0, 1]", fraction)
+    if not isinstance(order, list) or len(order) > MOST_CHANNELS or any(type(channel) is not int for channel in order):
+        raise _malformed(f"{place}.order", f"a list of at most {MOST_CHANNELS} integers", order)
+    return EdgePlan(float(fraction), tuple(order))
+
+
+def _malformed(place: str, rule: str, found: object) -> ConfigError:
+    return ConfigError(f"channel plan: malformed JSON: {place} must be {rule}, found {shortened(found)}")

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from aca_ray.errors import ConfigError, unknown_name
+from aca_ray.errors import ConfigError, shortened, unknown_name
 from aca_ray.space.candidates import CANDIDATES, NONE, PARAMETRIC, SKIP
+from aca_ray.space.schema import require_schema
 from aca_ray.space.topology import CellType, Edge
 
 SCHEMA = "aca_ray.genotype"
 SCHEMA_VERSION = 1
+
+MOST_NODES = 32  # of a cell, inputs included; cells of the DARTS space have six
+MOST_EDGES = MOST_NODES * (MOST_NODES - 1) // 2  # as many as a cell has in which every node reads all before it
 
 
 class KeptEdge(NamedTuple):
@@ -43,6 +47,11 @@ class CellGenotype:
     num_inputs: int = 2
 
     def __post_init__(self) -> None:
+        highest = max((*(edge.target for edge in self.edges), *self.concat), default=0)
+        if highest >= MOST_NODES:
+            raise ConfigError(
+                f"genotype: nodes must be numbered from 0 to {MOST_NODES - 1}, found {shortened(highest)}"
+            )
         if self.num_inputs == 2:
             self._check_two_inputs()
         elif self.num_inputs == 1:
@@ -144,26 +153,29 @@ class Genotype:
         }
 
     @staticmethod
-    def from_json(value: Mapping[str, Any]) -> Genotype:
+    def from_json(value: Any) -> Genotype:
         """Return the genotype of a JSON value, or raise ConfigError."""
-        if value.get("schema") != SCHEMA or value.get("version") != SCHEMA_VERSION:
-            raise ConfigError(
-                f"genotype: needs schema {SCHEMA!r} version {SCHEMA_VERSION}, "
-                f"found {value.get('schema')!r} version {value.get('version')!r}"
-            )
-        try:
-            cells = [
-                CellGenotype(
-                    tuple(
-                        KeptEdge(str(name), int(source), int(target)) for name, source, target in value[cell]["edges"]
-                    ),
-                    tuple(int(node) for node in value[cell]["concat"]),
-                    int(value[cell].get("num_inputs", 2)),
-                )
-                for cell in ("normal", "reduce")
-            ]
-        except (KeyError, TypeError, ValueError) as error:
-            raise ConfigError(
-                f"genotype: malformed JSON ({error!r}); cells are {{edges: [[operation, source, target], ...], concat}}"
-            ) from error
-        return Genotype(*cells)
+        require_schema(value, "genotype", SCHEMA, SCHEMA_VERSION)
+        return Genotype(_cell_from_json("normal", value.get("normal")), _cell_from_json("reduce", value.get("reduce")))
+
+
+def _cell_from_json(name: str, value: Any) -> CellGenotype:
+    """Return a cell of a genotype in JSON; no number or name in it is converted to another."""
+    if not isinstance(value, Mapping):
+        raise _malformed(name, "{edges, concat}", value)
+    edges, concat, num_inputs = value.get("edges"), value.get("concat"), value.get("num_inputs", 2)
+    if not isinstance(edges, list) or len(edges) > MOST_EDGES:
+        raise _malformed(f"{name}.edges", f"a list of at most {MOST_EDGES} edges", edges)
+    for index, edge in enumerate(edges):
+        is_edge = isinstance(edge, list) and len(edge) == 3 and isinstance(edge[0], str)
+        if not is_edge or type(edge[1]) is not int or type(edge[2]) is not int:
+            raise _malformed(f"{name}.edges[{index}]", "[operation, source, target]", edge)
+    if not isinstance(concat, list) or len(concat) > MOST_NODES or any(type(node) is not int for node in concat):
+        raise _malformed(f"{name}.concat", f"a list of at most {MOST_NODES} nodes", concat)
+    if type(num_inputs) is not int:
+        raise _malformed(f"{name}.num_inputs", "1 or 2", num_inputs)
+    return CellGenotype(tuple(KeptEdge(*edge) for edge in edges), tuple(concat), num_inputs)
+
+
+def _malformed(place: str, rule: str, found: object) -> ConfigError:
+    return ConfigError(f"genotype: malformed JSON: {place} must be {rule}, found {shortened(found)}")

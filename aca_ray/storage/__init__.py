@@ -1,7 +1,8 @@
 """How values reach the disk whole, and come back verified."""
 
+from aca_ray.storage.bounded import read_json, read_json_object, read_text
 from aca_ray.storage.checkpoint import CheckpointFolder, read_checkpoint, read_header, write_checkpoint
-from aca_ray.storage.files import local_copy, read_json, write_bytes, write_json
+from aca_ray.storage.files import local_copy, write_bytes, write_json
 from aca_ray.storage.objects import ObjectPath, StoragePath, storage_path, storage_problems
 from aca_ray.storage.record import TrialRecord
 
@@ -14,6 +15,8 @@ __all__ = [
     "read_checkpoint",
     "read_header",
     "read_json",
+    "read_json_object",
+    "read_text",
     "storage_path",
     "storage_problems",
     "write_bytes",

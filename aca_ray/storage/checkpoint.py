@@ -14,16 +14,18 @@ import io
 import json
 import logging
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from aca_ray.errors import CheckpointError
+from aca_ray.errors import CheckpointError, MalformedFileError, StorageError
+from aca_ray.storage.bounded import RECORD_BYTES, open_regular, read_bytes
 from aca_ray.storage.files import remove_leftovers, write_bytes
-from aca_ray.storage.objects import StoragePath
+from aca_ray.storage.objects import ObjectPath, StoragePath
 
 FORMAT = "aca_ray.checkpoint"
 VERSION = 3
 SUFFIX = ".ckpt"
-_MAX_HEADER_BYTES = 1 << 26
+_MOST_BYTES = 1 << 34  # 16 GiB; a supernet of 1e9 parameters takes 12 with the states of its optimizers
 
 logger = logging.getLogger(__name__)
 
@@ -64,10 +66,12 @@ def read_header(path: StoragePath) -> dict[str, Any]:
         CheckpointError: the file is missing, no checkpoint, or of another version.
     """
     try:
-        with path.open("rb") as stream:
-            return _parse_header(path, stream.readline(_MAX_HEADER_BYTES))
+        with path.open("rb") if isinstance(path, ObjectPath) else open_regular(path) as stream:
+            return _parse_header(path, stream.readline(RECORD_BYTES))
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except MalformedFileError as error:
+        raise CheckpointError(str(error)) from error
 
 
 def read_checkpoint(path: StoragePath) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -82,11 +86,14 @@ def read_checkpoint(path: StoragePath) -> tuple[dict[str, Any], dict[str, Any]]:
     from aca_ray.storage.packing import unpack
 
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
-    end = data.find(b"\n", 0, _MAX_HEADER_BYTES)
-    header = _parse_header(path, data[:end] if end >= 0 else data[:_MAX_HEADER_BYTES])
+        data = read_bytes(path, _MOST_BYTES)
+    except StorageError as error:
+        is_damage = isinstance(error, MalformedFileError) or isinstance(error.__cause__, FileNotFoundError)
+        if isinstance(path, ObjectPath) and not is_damage:  # a store that fails, which may pass
+            raise
+        raise CheckpointError(str(error)) from error
+    end = data.find(b"\n", 0, RECORD_BYTES)
+    header = _parse_header(path, data[:end] if end >= 0 else data[:RECORD_BYTES])
     payload = memoryview(data)[end + 1 :]
     if len(payload) != header["payload_bytes"]:
         raise CheckpointError(
@@ -133,6 +140,9 @@ def _header_hash(header: Mapping[str, Any]) -> str:
 class CheckpointFolder:
     """The rolling checkpoints of one trial, the newest few kept.
 
+    Checkpoints are deleted, so the folder must be one of the trial's own: a link in its place, which may lead to the
+    files of another trial, is refused with CheckpointError.
+
     Args:
         folder: where they lie; made when the first is written.
         fingerprint: of the trial; a checkpoint of another trial is refused.
@@ -144,6 +154,7 @@ class CheckpointFolder:
 
     def write(self, epoch: int, step: int, header: Mapping[str, Any], state: Mapping[str, Any]) -> StoragePath:
         """Write the checkpoint of a position and prune the oldest; return its path."""
+        self._require_own_folder()
         path = self.folder / f"epoch_{epoch:05d}_step_{step:07d}{SUFFIX}"
         write_checkpoint(path, {**header, "fingerprint": self.fingerprint, "epoch": epoch, "step": step}, state)
         for old in self._newest_first()[self.num_kept :]:
@@ -156,6 +167,7 @@ class CheckpointFolder:
         Raises:
             CheckpointError: a checkpoint belongs to another trial.
         """
+        self._require_own_folder()
         remove_leftovers(self.folder)
         for header, state in self._sound():
             if header.get("fingerprint") != self.fingerprint:
@@ -183,5 +195,13 @@ class CheckpointFolder:
             except CheckpointError as error:
                 logger.warning("%s The one before it is looked at.", error)
 
+    def _require_own_folder(self) -> None:
+        if isinstance(self.folder, Path) and self.folder.is_symlink():
+            raise CheckpointError(
+                f"{self.folder}: must be a folder, found a link to {self.folder.readlink()}; checkpoints are deleted "
+                "there. Put the folder itself in the place of the link and resume"
+            )
+
     def _newest_first(self) -> list[StoragePath]:
+        self._require_own_folder()
         return sorted(self.folder.glob(f"*{SUFFIX}"), reverse=True)

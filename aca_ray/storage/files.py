@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
+import re
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +18,7 @@ from aca_ray.errors import StorageError
 from aca_ray.storage.objects import ObjectPath, StoragePath
 
 TEMPORARY_MARK = ".part-"
+_TEMPORARY_NAME = re.compile(r"\.part-[0-9a-f]+(\.\w+)?$")
 
 Place = TypeVar("Place", Path, ObjectPath, StoragePath)
 
@@ -22,6 +26,7 @@ Place = TypeVar("Place", Path, ObjectPath, StoragePath)
 def write_whole(path: Place, write: Callable[[Path], object]) -> Place:
     """Have a file written under a temporary name, flush it to the disk, rename it into place, and return its path.
 
+    No link is followed on the way: the temporary name can't be guessed and is new, and a link at `path` is replaced.
     An object is written as a temporary file of this machine first.
 
     Args:
@@ -40,13 +45,18 @@ def write_whole(path: Place, write: Callable[[Path], object]) -> Place:
         except OSError as error:
             raise _not_written(path, error) from error
         return path
-    temporary = path.with_name(f"{path.stem}{TEMPORARY_MARK}{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f"{path.stem}{TEMPORARY_MARK}{secrets.token_hex(8)}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        with open(temporary, "rb") as stream:
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        try:
+            with contextlib.suppress(OSError):  # a file system may have no locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # says that this file is no leftover
+            write(temporary)
+            os.fsync(descriptor)
+            os.replace(temporary, path)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise _not_written(path, error) from error
     finally:
@@ -70,28 +80,42 @@ def write_bytes(path: Place, *chunks: bytes) -> Place:
 
 
 def write_json(path: Place, value: Any, *, indent: int | None = 1) -> Place:
-    """Write a JSON value as `write_bytes` does, on one line if `indent` is None; non-finite numbers are refused."""
-    return write_bytes(path, json.dumps(value, indent=indent, allow_nan=False).encode())
+    """Write a JSON value as `write_bytes` does, on one line if `indent` is None; non-finite numbers are refused.
 
-
-def read_json(path: StoragePath) -> Any:
-    """Return the JSON value of a file or an object.
-
-    Raises:
-        StorageError: the file is missing or no JSON.
+    Half a surrogate pair, which stands for a byte of a file name that is no UTF-8, is written as U+FFFD: it is no text,
+    and readers of JSON refuse it.
     """
-    try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise StorageError(f"{path}: is not valid JSON ({error})") from error
+    return write_bytes(path, _LONE_SURROGATE.sub(_whole, json.dumps(value, indent=indent, allow_nan=False)).encode())
+
+
+_LONE_SURROGATE = re.compile(r"\\u(?:d[89ab]..\\ud[c-f]..|(d[89a-f]..))|\\.")  # or any other escape, to pass over
+
+
+def _whole(found: re.Match[str]) -> str:
+    return found[0] if found[1] is None else r"\ufffd"
 
 
 def remove_leftovers(folder: StoragePath) -> None:
-    """Delete temporary files that a killed writer left in a folder."""
+    """Delete the temporary files that killed writers left in a folder; one that is being written stays."""
     for path in folder.glob(f"*{TEMPORARY_MARK}*"):
-        path.unlink(missing_ok=True)
+        if _TEMPORARY_NAME.search(path.name) and not (isinstance(path, Path) and _is_being_written(path)):
+            with contextlib.suppress(IsADirectoryError):
+                path.unlink(missing_ok=True)
+
+
+def _is_being_written(path: Path) -> bool:
+    """Return whether a writer holds the lock of a temporary file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:  # a link, for example
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    finally:
+        os.close(descriptor)
+    return False
 
 
 @contextlib.contextmanager

@@ -1,29 +1,36 @@
 """A lock that only one process can hold, and that is free again when its holder has died, however it died.
 
-On a file it is the system's, and exact. An object store has none, so there the lock is a lease: an object that its
-holder writes anew every few seconds. Its limits are those of `_lease`.
+A file is locked by the system, exactly; the file that a killed holder leaves is deleted by the next holder. An object
+store has no locks, so there the lock is a lease: an object that its holder rewrites every few seconds. `_lease` states
+its limits.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import logging
 import os
 import signal
+import stat
 import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
-from aca_ray.errors import StorageError
+from pydantic_core import from_json
+
+from aca_ray.errors import MalformedFileError, StorageError
 from aca_ray.storage.objects import ObjectPath, StoragePath
 
 RENEW_SECONDS = 5.0
 LOOKS_UNTIL_ABANDONED = 30  # successive looks at an unchanged lease
 LOOK_SECONDS = 1.0
+_MOST_BYTES = 1000  # of a lease, which is about 80 long
 
 logger = logging.getLogger(__name__)
 
@@ -33,20 +40,32 @@ def exclusive(path: StoragePath, *, wait: bool) -> Iterator[bool]:
     """Hold a lock on a file or an object; yield whether it was got.
 
     Args:
-        path: the lock file, created if it is not there; its folder must exist.
+        path: the lock file, created if it is not there and deleted at the end; its folder must exist.
         wait: whether to wait until another holder lets go, else to yield False as soon as there is found to be one.
+
+    Raises:
+        StorageError: the lock file can't be made, or is a link.
     """
     if isinstance(path, ObjectPath):
         with _lease(path, wait) as got:
             yield got
         return
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
+    try:
+        descriptor = _take_file(path, wait)
+    except OSError as error:
+        raise StorageError(
+            f"{path}: the lock file cannot be used ({error.strerror or error}). Check that you may write to its folder "
+            "and that it is a file and no link, or move it away"
+        ) from error
+    if descriptor is None:
+        yield False
+        return
+    try:
         yield True
+    finally:
+        with suppress(OSError):  # a lock file that stays does no harm
+            path.unlink()  # while the lock is held: a process that waits for it finds the file gone and makes another
+        os.close(descriptor)
 
 
 def is_held(path: StoragePath) -> bool:
@@ -54,10 +73,42 @@ def is_held(path: StoragePath) -> bool:
     if isinstance(path, ObjectPath):
         lease = _read(path)
         return lease is not None and time.time() - lease["renewed"] < LOOKS_UNTIL_ABANDONED * LOOK_SECONDS
-    if not path.exists():
+    try:
+        descriptor = os.open(path, os.O_RDONLY | _FLAGS)
+    except FileNotFoundError:
         return False
-    with exclusive(path, wait=False) as free:
-        return not free
+    except OSError as error:
+        raise StorageError(f"{path}: the lock file cannot be read ({error.strerror})") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # no link is followed, and no pipe waited for
+
+
+def _take_file(path: Path, wait: bool) -> int | None:
+    """Return the descriptor of a lock file that is ours now, or None; the file is still at its path then."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "no regular file")
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(descriptor), os.lstat(path)):
+                    return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # its last holder has removed it
 
 
 @contextmanager
@@ -124,12 +175,22 @@ def _is_ours(path: ObjectPath, owner: str) -> bool:
     return lease is not None and lease["owner"] == owner
 
 
+_UNKNOWN = {"owner": "unknown", "renewed": 0.0}
+
+
 def _read(path: ObjectPath) -> dict[str, Any] | None:
+    """Return a lease, or None where there is none; one that can't be read has no owner and was never renewed."""
     try:
-        lease: dict[str, Any] = json.loads(path.read_bytes())
+        content = path.read_bytes(_MOST_BYTES)
     except FileNotFoundError:
         return None
-    return lease
+    except MalformedFileError:  # too long
+        return _UNKNOWN
+    try:
+        lease = from_json(content, allow_inf_nan=False)
+        return {"owner": str(lease["owner"]), "renewed": float(lease["renewed"])}
+    except (KeyError, OverflowError, TypeError, ValueError):
+        return _UNKNOWN
 
 
 def _write(path: ObjectPath, owner: str) -> None:

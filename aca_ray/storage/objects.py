@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, Literal, TypeVar, cast
 from urllib.parse import parse_qsl, urlsplit
 
-from aca_ray.errors import ConfigError, StorageError
+from aca_ray.errors import ConfigError, MalformedFileError, StorageError
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -128,11 +128,17 @@ class ObjectPath:
                 else:
                     yield path
 
-    def read_bytes(self) -> bytes:
+    def read_bytes(self, most_bytes: int | None = None) -> bytes:
+        """Return the content; raise MalformedFileError if it is longer than `most_bytes`, before any of it is read."""
+
         def read(store: FileSystem) -> bytes:
             # Its length is asked for before its bytes: an object that grew in between would be cut off.
             while True:
                 with store.open_input_file(self._location) as stream:
+                    if most_bytes is not None and stream.size() > most_bytes:
+                        raise MalformedFileError(
+                            f"{self}: must have at most {most_bytes:,} bytes, found {stream.size():,}"
+                        )
                     content, version = bytes(stream.readall()), stream.metadata()
                 with store.open_input_file(self._location) as stream:
                     if stream.metadata() == version:

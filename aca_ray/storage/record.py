@@ -1,7 +1,7 @@
-"""The record of a trial: what is known about it, in one JSON file that everybody else reads.
+"""The record of a trial: what is known about it, in the one JSON file that all other processes read.
 
-It is written by the process that runs the trial, right after the checkpoint that it describes, so that it never tells
-of anything that a kill could undo. Epochs since then are not in it yet.
+The process that runs the trial writes the record right after the checkpoint that it describes. So a kill can undo
+nothing that a record reports. Epochs since the last checkpoint are not in it yet.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from aca_ray.errors import StorageError
-from aca_ray.storage.files import read_json, write_json
+from aca_ray.errors import MalformedFileError, StorageError
+from aca_ray.storage.bounded import RECORD_BYTES, read_json_object
+from aca_ray.storage.files import write_json
 from aca_ray.storage.objects import StoragePath
 
 SCHEMA = "aca_ray.record"
 VERSION = 1
 FILE_NAME = "record.json"
+FIX = "move the file away and resume the sweep: the record is written again from the trial's checkpoint"
 
 State = Literal["running", "finished", "failed"]
 Kind = Literal["search", "evaluation"]
@@ -88,18 +90,48 @@ class TrialRecord:
         """Return the record of a trial's folder, or None where there is none yet.
 
         Raises:
-            StorageError: the file is no record of a version that this program reads.
+            StorageError: the file can't be read.
+            MalformedFileError: it is no record of a version that this program reads, or a value breaks a rule.
         """
         path = folder / FILE_NAME
         try:
-            value = read_json(path)
+            value = read_record_json(path)
         except StorageError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 return None
             raise
-        if not isinstance(value, dict) or value.pop("schema", None) != SCHEMA or value.pop("version", None) != VERSION:
-            raise StorageError(f"{path}: is not a trial record of version {VERSION}")
-        try:
-            return TrialRecord(**value)
-        except TypeError as error:
-            raise StorageError(f"{path}: is malformed ({error})") from error
+        return TrialRecord.from_json(value, path)
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any], path: StoragePath) -> TrialRecord:
+        """Return the record of a JSON value; `path` is the file that holds it, for messages.
+
+        Raises:
+            MalformedFileError: a field is missing, unknown, of the wrong type or out of bounds.
+        """
+        # Here, since pydantic takes 0.1 s, for which --help need not wait.
+        from aca_ray.storage.checking import check
+        from aca_ray.storage.record_types import RECORD
+
+        check(RECORD, value, str(path), FIX)
+        return TrialRecord(**value)
+
+
+def read_record_json(path: StoragePath) -> dict[str, Any]:
+    """Return the fields of a record, unchecked, without schema and version.
+
+    Raises:
+        StorageError: the file can't be read.
+        MalformedFileError: it is no record of a version that this program reads.
+    """
+    try:
+        value = read_json_object(path, RECORD_BYTES)
+    except MalformedFileError as error:
+        raise MalformedFileError(f"{error}; {FIX}") from error
+    found = value.pop("schema", None), value.pop("version", None)
+    if found != (SCHEMA, VERSION):
+        raise MalformedFileError(
+            f"{path}: is not a trial record of version {VERSION}, found schema {found[0]!r:.80} version "
+            f"{found[1]!r:.80}; {FIX}"
+        )
+    return value

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aca_ray.display import LiveView
-from aca_ray.errors import SweepError
+from aca_ray.errors import MalformedFileError, SweepError
 from aca_ray.pipeline.assignment import record_failure
 from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.manifest import Sweep
@@ -33,6 +33,7 @@ from aca_ray.pipeline.orders import (
 )
 from aca_ray.pipeline.ranking_orders import RankingOrder
 from aca_ray.storage import StoragePath, TrialRecord, storage_path
+from aca_ray.storage.files import remove_leftovers
 from aca_ray.storage.lock import exclusive
 from aca_ray.sweep.actor import TrialActor
 from aca_ray.sweep.cluster import cluster_address, ray_session, tune
@@ -110,6 +111,7 @@ def drive_sweep(sweep: Sweep, address: str | None, view: LiveView) -> SweepOutco
                 f"{sweep.folder.path}: another process drives this sweep; watch it with `aca-ray status "
                 f"{sweep.spec.name}`, or stop it first"
             )
+        remove_leftovers(sweep.folder.path)
         reporter = Reporter(sweep, allocation_of(sweep))
         gc.freeze()  # torch and Ray are no garbage: each look through them, two for MLflow's import, takes 0.2 s
         try:
@@ -198,14 +200,22 @@ class _Driver:
         return comparison
 
     def _catch_up(self) -> None:
-        """Log and rank what an earlier driver left behind."""
+        """Log and rank what an earlier driver left behind; refuse to go on while any record is damaged."""
+        damaged: list[str] = []
         for order in all_orders(self.sweep):
-            if TrialRecord.read(order.folder) is not None:
+            try:
+                record = TrialRecord.read(order.folder)
+            except MalformedFileError as error:
+                damaged += error.problems
+                continue
+            if record is not None and not damaged:
                 self.view.update(order.folder)
                 if isinstance(order, SearchOrder):
                     self._search_changed(order.folder)
                 else:
                     self.reporter.trial(order.folder)
+        if damaged:
+            raise MalformedFileError(damaged)
 
     def _run_trials(
         self, orders: Sequence[Order], changed: Callable[[StoragePath], None], between: Callable[[], None]

@@ -31,11 +31,13 @@ class Artifacts:
             self._repository.log_artifact(str(file), folder)
 
     def upload_folder(self, path: StoragePath, folder: str) -> None:
-        """Upload the files below a path, as they lie there, to a folder of the run's artifacts."""
+        """Upload the files below a path, as they lie there, to a folder of the run's artifacts; links are left out."""
         for entry in path.iterdir():
+            if isinstance(entry, Path) and entry.is_symlink():
+                continue
             if entry.is_dir():
                 self.upload_folder(entry, f"{folder}/{entry.name}")
-            else:
+            elif entry.is_file():
                 self.upload(entry, folder)
 
     def write(self, files: Mapping[str, bytes]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shlex
 import sys
 import uuid
@@ -85,6 +86,7 @@ def open_store(tracking: str | None, storage: StoragePath) -> Store:
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
         with exclusive(database.with_name(f"{database.name}.lock"), wait=True):
+            _remove_drafts(database)
             if not database.exists():
                 _create(database, artifact_root)
     except OSError as error:
@@ -148,6 +150,14 @@ def _ui_arguments(store: Store, port: int) -> list[str]:
         *("--host", "127.0.0.1"),
         *("--port", str(port)),
     ]
+
+
+def _remove_drafts(database: Path) -> None:
+    """Delete what killed processes left of `_create`; only who holds the lock creates, so that none is in use."""
+    draft = re.compile(rf"{re.escape(database.name)}\.[0-9a-f]{{32}}(-journal|-shm|-wal)?")
+    for path in database.parent.iterdir():
+        if draft.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _create(database: Path, artifact_root: str) -> None:

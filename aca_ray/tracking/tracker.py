@@ -17,6 +17,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from aca_ray.errors import SweepError
 from aca_ray.storage import StoragePath
+from aca_ray.storage.allocation import read_allocation
 from aca_ray.tracking.artifacts import Artifacts
 from aca_ray.tracking.delivery import Delivery
 from aca_ray.tracking.description import Record, dataset_input, params, run_name, run_tags
@@ -298,7 +299,7 @@ class Tracker:
         new = {path.name for path in folder.iterdir() if path.is_file()} - uploaded
         points = []
         if not uploaded:
-            allocation = json.loads((folder / "allocation.json").read_text())
+            allocation = read_allocation(folder / "allocation.json")
             time_ms = end_time(search_record, epoch) or 0
             points = allocation_points(allocation, main_rule, time_ms)
         for name in sorted(new):

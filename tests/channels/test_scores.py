@@ -28,7 +28,7 @@ def test_file_round_trip(search, tmp_path) -> None:
 
 def test_refuses_other_files(tmp_path) -> None:
     path = tmp_path / "scores.parquet"
-    with pytest.raises(StorageError, match="can't be read"):
+    with pytest.raises(StorageError, match=r"scores\.parquet: cannot be read"):
         ChannelScores.read_parquet(path)
     parquet.write_table(pyarrow.table({"a": [1]}), path)
     with pytest.raises(StorageError, match="cannot be written"):

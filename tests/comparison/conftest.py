@@ -56,7 +56,7 @@ class SweepFolder:
                 "metrics": {
                     "search_train/accuracy": 0.5 + 0.1 * epoch / epochs,
                     "search_valid/accuracy": 0.4 + 0.1 * epoch / epochs,
-                    "search_valid/loss": float("nan"),
+                    "search_valid/loss": None,
                     "arch/skip_count": skip_count(epoch),
                     "arch/parametric_count": 16 - skip_count(epoch),
                     "arch/entropy": 1.5,

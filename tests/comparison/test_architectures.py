@@ -136,7 +136,7 @@ def test_record_continued_by_a_newer_version_starts_late(sweep_folder: SweepFold
         ({"candidates": None}, r"architecture.candidates must be named at the first epoch"),
         ({"candidates": {"normal": [["none"]], "reduce": OFFERED}}, "candidates must be for 14 or 6 edges"),
         ({"mixing": {"normal": [[0.5]] * NUM_EDGES}}, "mixing must be one weight per candidate of every edge"),
-        ({"mixing": {"normal": [["x"] * 3] * NUM_EDGES}}, "mixing must be one weight per candidate of every edge"),
+        ({"mixing": {"normal": [["x"] * 3] * NUM_EDGES}}, r"mixing.normal\[0\]\[0\] must be a valid number"),
     ],
 )
 def test_malformed_architectures_are_named(sweep_folder: SweepFolder, values: dict[str, Any], rule: str) -> None:

@@ -112,3 +112,26 @@ def test_what_checkpoints_cost_and_a_preemption_loses(
     assert sentence is not None
     assert sentence.endswith("a preemption loses at most 450.0 s")  # the next is due after 50 times its cost
     assert len(sentence) < 100
+
+
+def test_a_damaged_record_makes_its_own_trial_unreadable_alone(
+    make_orders: MakeOrders, write_record: Callable[..., None]
+) -> None:
+    orders = make_orders(1)
+    for order in orders[:3]:
+        write_record(order, 3)
+    path = orders[1].folder / "record.json"
+    path.write_bytes(path.read_bytes()[:-3])
+    progress = read_progress(orders)
+    assert [line.state for line in progress.lines] == ["running", "unreadable", "running", "waiting"]
+    assert progress.summary() == "4 trials: 2 running, 1 waiting, 1 unreadable"
+    (problem,) = progress.problems
+    assert problem.startswith(f"{path}: ")
+
+
+def test_checkpoints_that_were_never_written_cost_nothing(
+    make_orders: MakeOrders, write_record: Callable[..., None]
+) -> None:
+    (order, *_) = make_orders(1)
+    write_record(order, 3, cadence=Cadence(training_seconds=5.0))
+    assert read_progress([order]).checkpoints() is None

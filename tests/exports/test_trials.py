@@ -26,10 +26,10 @@ from aca_ray.exports.network import logits_of
 from aca_ray.nn import DerivedNetwork
 from aca_ray.pipeline.allocating import allocate_milestone
 from aca_ray.pipeline.datasets import describe_data, evaluation_data, known_facts
-from aca_ray.pipeline.evaluating import read_network
 from aca_ray.pipeline.exporting import read_named
 from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.manifest import Sweep, create_sweep
+from aca_ray.pipeline.network_files import read_network
 from aca_ray.pipeline.orders import evaluation_orders, ranking_of, rules_of, search_orders
 from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.space import PUBLISHED

@@ -14,8 +14,9 @@ from aca_ray.config import RetrainingTrial
 from aca_ray.errors import ConfigError, StorageError
 from aca_ray.evaluation import find_protocol
 from aca_ray.nn import derived_cost
-from aca_ray.pipeline.evaluating import network_json, open_evaluation, read_network
+from aca_ray.pipeline.evaluating import network_json, open_evaluation
 from aca_ray.pipeline.layout import milestone_path
+from aca_ray.pipeline.network_files import read_network
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, Genotype
 from aca_ray.space.topology import NUM_STAGES

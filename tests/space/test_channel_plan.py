@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aca_ray.errors import ConfigError
-from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan
+from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, network_from_json, network_json
 
 
 def kept_on_a_grid(plan: EdgePlan, width: int) -> tuple[int, ...]:
@@ -156,3 +156,41 @@ def test_malformed_json_is_refused(plan: ChannelPlan, change: Callable[[dict[str
     change(value)
     with pytest.raises(ConfigError, match=f"^channel plan: .*{message}"):
         ChannelPlan.from_json(value)
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (lambda v: v["stages"][2][1].update(kept_fraction=10**400), r"stages\[2\]\[1\]\.kept_fraction"),
+        (lambda v: v["stages"][2][1].update(kept_fraction=True), r"stages\[2\]\[1\]\.kept_fraction"),
+        (lambda v: v["stages"][2][1].update(order=[0, 1, 2.0, 3]), r"stages\[2\]\[1\]\.order"),
+        (lambda v: v["stages"][2][1].update(order=list(range(10**5))), r"stages\[2\]\[1\]\.order"),
+        (lambda v: v["stages"][2][1].update(order=[1, 0]), r"stage 2 must rank equally many channels, found \[2, 4\]"),
+        (lambda v: v.update(stages=[[]] * 10**5), "needs 5 stages"),
+        (lambda v: v["stages"].__setitem__(1, v["stages"][1] * 1000), "stages must be"),
+        (lambda v: v.update(ranking="x" * 1000), "ranking must be"),
+        (lambda v: v.update(allocation=None), "allocation must be"),
+    ],
+)
+def test_absurd_values_are_refused_in_few_words(
+    plan: ChannelPlan, change: Callable[[dict[str, Any]], None], place: str
+) -> None:
+    change(value := copy.deepcopy(plan.to_json()))
+    with pytest.raises(ConfigError, match=f"^channel plan: .*{place}") as caught:
+        ChannelPlan.from_json(value)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_network_needs_a_plan_that_fits(plan: ChannelPlan) -> None:
+    value = network_json(PUBLISHED["DARTS_V1"], plan)
+    assert network_from_json(value) == (PUBLISHED["DARTS_V1"], plan)
+    assert network_from_json(PUBLISHED["DARTS_V1"].to_json()) == (PUBLISHED["DARTS_V1"], None)
+    with pytest.raises(ConfigError, match="stage 0 plans 8 edges, the genotype keeps 4"):
+        network_from_json({**value, "genotype": PUBLISHED["FAIR_DARTS_A"].to_json()})
+    with pytest.raises(ConfigError, match=r"^network: .*version 2"):
+        network_from_json({**value, "version": 2})
+
+
+def test_all_published_genotypes_are_read_back() -> None:
+    for genotype in PUBLISHED.values():
+        assert network_from_json(json.loads(json.dumps(network_json(genotype, None)))) == (genotype, None)

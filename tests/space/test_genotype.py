@@ -11,7 +11,7 @@ import pytest
 
 from aca_ray.errors import ConfigError
 from aca_ray.space import PUBLISHED, CellGenotype, Genotype, KeptEdge
-from aca_ray.space.genotype import RESIDUAL_BLOCK
+from aca_ray.space.genotype import MOST_NODES, RESIDUAL_BLOCK
 from aca_ray.space.published import parse_cell
 
 
@@ -184,3 +184,41 @@ def test_malformed_json_is_refused(change: Callable[[dict[str, Any]], None], mes
     change(value)
     with pytest.raises(ConfigError, match=f"^genotype: .*{message}"):
         Genotype.from_json(value)
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (lambda cell: cell.update(concat=[10**9]), "nodes must be numbered from 0 to 31, found 1000000000"),
+        (lambda cell: cell.update(num_inputs=1, edges=[], concat=[2 * 10**9]), "nodes must be numbered"),
+        (lambda cell: cell["edges"].append(["noise", 0, 10**30]), "nodes must be numbered"),
+        (lambda cell: cell.update(edges=[["noise", 0, 2]] * 3000), r"normal\.edges must be a list of at most 496"),
+        (lambda cell: cell.update(concat=[2] * 10**6), r"normal\.concat must be a list of at most 32"),
+        (lambda cell: cell.update(concat=[True]), r"normal\.concat"),
+        (lambda cell: cell.update(concat=["2"]), r"normal\.concat"),
+        (lambda cell: cell.update(num_inputs=2.0), r"normal\.num_inputs"),
+        (lambda cell: cell["edges"].append(["noise", 0, 2.5]), r"normal\.edges\[8\]"),
+        (lambda cell: cell["edges"].append("abc"), r"normal\.edges\[8\]"),
+        (lambda cell: cell["edges"].append([["noise"], 0, 5]), r"normal\.edges\[8\]"),
+        (lambda cell: cell["edges"].append(["x" * 10**6, 0, 5]), "unknown operation"),
+    ],
+)
+def test_absurd_values_are_refused_in_few_words(change: Callable[[dict[str, Any]], None], place: str) -> None:
+    value = copy.deepcopy(PUBLISHED["DARTS_V1"].to_json())
+    change(value["normal"])
+    with pytest.raises(ConfigError, match=f"^genotype: .*{place}") as caught:
+        Genotype.from_json(value)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("value", [None, [], "DARTS_V1", 7])
+def test_no_object_is_no_genotype(value: object) -> None:
+    with pytest.raises(ConfigError, match=r"^genotype: .*must be an object"):
+        Genotype.from_json(value)
+
+
+def test_the_largest_cell_is_read_back() -> None:
+    edges = tuple(KeptEdge("noise", source, target) for target in range(2, MOST_NODES) for source in range(target))
+    whole = CellGenotype(edges, tuple(range(2, MOST_NODES)))
+    genotype = Genotype(whole, whole)
+    assert Genotype.from_json(genotype.to_json()) == genotype

@@ -84,6 +84,17 @@ def test_taken_over_when_its_holder_was_killed(path: ObjectPath, holder: subproc
         assert time.monotonic() - start > 30 * 0.1  # not before half a minute of looks, here sped up
 
 
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"owner": 1}', b'{"owner": "a", "renewed": "now"}', b"9" * 10_000])
+def test_what_is_no_lease_is_taken_over(path: ObjectPath, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "LOOKS_UNTIL_ABANDONED", 2)
+    path.write(content)
+    assert not is_held(path)
+    with exclusive(path, wait=False) as free:
+        assert free
+        assert is_held(path)
+    assert not path.exists()
+
+
 def test_waits_until_the_holder_lets_go(path: ObjectPath, holder: subprocess.Popen[str]) -> None:
     assert holder.stdin is not None
     threading.Timer(0.5, lambda: (holder.stdin.write("\n"), holder.stdin.flush())).start()  # type: ignore[union-attr]

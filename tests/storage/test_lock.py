@@ -79,3 +79,37 @@ def test_waits_until_the_holder_lets_go(path: Path, holder: subprocess.Popen[str
     holder.stdin.flush()
     assert acquired.wait(30)
     thread.join()
+
+
+def test_the_file_goes_with_the_lock(path: Path, holder: subprocess.Popen[str]) -> None:
+    with exclusive(path, wait=False) as free:
+        assert not free
+    assert path.exists()  # that of the living holder
+    holder.kill()
+    holder.wait()
+    assert path.exists()  # a leftover now
+    assert not is_held(path)
+    with exclusive(path, wait=False) as free:
+        assert free
+        assert path.exists()
+    assert not path.exists()
+
+
+def test_one_at_a_time_though_the_file_comes_and_goes(path: Path) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    def enter() -> None:
+        for _ in range(50):
+            with exclusive(path, wait=True):
+                inside.append(1)
+                most.append(len(inside))
+                inside.pop()
+
+    threads = [threading.Thread(target=enter) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 200
+    assert not path.exists()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from aca_ray.errors import ConfigError, StorageError
+from aca_ray.errors import ConfigError, MalformedFileError, StorageError
 from aca_ray.storage import (
     CheckpointFolder,
     ObjectPath,
@@ -300,3 +300,16 @@ def test_processes_share_no_connection(
     process = start_python(script, pickle.dumps(root / "value.bin").hex())
     assert process.stdout.readline() == "done\n"  # type: ignore[attr-defined]
     assert (root / "value.bin").read_bytes() == b"from there"
+
+
+def test_an_object_is_bounded_before_it_is_read(root: ObjectPath) -> None:
+    path = write_bytes(root / "value.json", b"1" * 100)
+    assert path.read_bytes(100) == b"1" * 100
+    with pytest.raises(MalformedFileError, match=r"value\.json.* at most 99 bytes, found 100"):
+        path.read_bytes(99)
+
+
+def test_a_damaged_record_in_a_store_is_named(root: ObjectPath) -> None:
+    write_bytes(root / "trial" / "record.json", b'{"schema": "aca_ray.record", "version": 1, "kind": 7}')
+    with pytest.raises(MalformedFileError, match=r"trial/record\.json.*: kind must be"):
+        TrialRecord.read(root / "trial")

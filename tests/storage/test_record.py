@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
-from aca_ray.errors import StorageError
+from aca_ray.errors import MalformedFileError, StorageError
 from aca_ray.storage import TrialRecord
+from aca_ray.storage.record_types import RecordJson
 
 RECORD = TrialRecord(
     kind="evaluation",
@@ -67,23 +68,79 @@ def changed(**changes: object) -> dict[str, object]:
     return {**RECORD.to_json(), **changes}
 
 
+@pytest.mark.parametrize("value", [[], None, "text"])
+def test_no_object(tmp_path: Path, value: object) -> None:
+    (tmp_path / "record.json").write_text(json.dumps(value))
+    with pytest.raises(MalformedFileError, match=r"record\.json: must be a JSON object"):
+        TrialRecord.read(tmp_path)
+
+
+@pytest.mark.parametrize("value", [{}, changed(schema="aca_ray.genotype"), changed(version=2), changed(version="1")])
+def test_another_schema_or_version(tmp_path: Path, value: object) -> None:
+    (tmp_path / "record.json").write_text(json.dumps(value))
+    with pytest.raises(MalformedFileError, match=r"record\.json: is not a trial record of version 1"):
+        TrialRecord.read(tmp_path)
+
+
 @pytest.mark.parametrize(
-    ("value", "reason"),
+    ("changes", "places"),
     [
-        ([], "is not a trial record of version 1"),
-        (None, "is not a trial record of version 1"),
-        ("text", "is not a trial record of version 1"),
-        ({}, "is not a trial record of version 1"),
-        (changed(schema="aca_ray.genotype"), "is not a trial record of version 1"),
-        (changed(version=2), "is not a trial record of version 1"),
-        (changed(additional=1), "is malformed .*additional"),
-        ({"schema": "aca_ray.record", "version": 1, "kind": "search"}, "is malformed .*fingerprint"),
+        ({"additional": 1}, ["additional"]),
+        ({"kind": "both"}, ["kind"]),
+        ({"fingerprint": "../../etc"}, ["fingerprint"]),
+        ({"num_epochs": 0}, ["num_epochs"]),
+        ({"num_epochs": 2.5, "epoch": -1}, ["num_epochs", "epoch"]),
+        ({"epoch": True}, ["epoch"]),
+        ({"epoch": 10**400}, ["epoch"]),
+        ({"state": "paused"}, ["state"]),
+        ({"rows": 3}, ["rows"]),
+        ({"rows": [{"epoch": 1, "time_ms": 0}]}, ["rows[0].metrics"]),
+        ({"rows": [{"epoch": "1", "time_ms": 0, "metrics": {}}]}, ["rows[0].epoch"]),
+        ({"rows": [{"epoch": 1, "time_ms": 0, "metrics": {"test/loss": "low"}}]}, ["rows[0].metrics.'test/loss'"]),
+        ({"rows": [{"epoch": 1, "time_ms": 0, "metrics": {"loss": 10**400}}]}, ["rows[0].metrics.loss"]),
+        ({"milestones": [1.0]}, ["milestones[0]"]),
+        ({"genotype": {"normal": {"edges": [["skip_connect", 0]]}}}, ["genotype.normal.edges[0][2]"]),
+        ({"genotype": {"normal": {"concat": [10**9]}}}, ["genotype.normal.concat[0]"]),
+        ({"alphas": {"normal": [["much"]]}}, ["alphas.normal[0][0]"]),
+        ({"result": {"parameters": "many"}}, ["result.parameters"]),
+        ({"error": 7}, ["error"]),
+        ({"device": "x" * (1 << 20 | 1)}, ["device"]),
+        ({"seconds": 1e300}, ["seconds"]),
+        ({"packed": {"searches": 0, "passes": 1, "computed": 1}}, ["packed.searches"]),
+        ({"checkpointing": {"num_saves": "2", "waits": 1}}, ["checkpointing.num_saves", "checkpointing.waits"]),
+        ({"data_info": {"height": "tall"}}, ["data_info.height"]),
+        ({"environment": ["torch"]}, ["environment"]),
+        ({"trial": {"seed": None, "milestones": 3}}, ["trial.seed", "trial.milestones"]),
     ],
 )
-def test_malformed(tmp_path: Path, value: object, reason: str) -> None:
-    (tmp_path / "record.json").write_text(json.dumps(value))
-    with pytest.raises(StorageError, match=rf"record\.json: {reason}"):
+def test_every_wrong_value_is_named(tmp_path: Path, changes: dict[str, object], places: list[str]) -> None:
+    (tmp_path / "record.json").write_text(json.dumps(changed(**changes)))
+    with pytest.raises(MalformedFileError) as caught:
         TrialRecord.read(tmp_path)
+    assert len(caught.value.problems) == len(places)
+    for problem, place in zip(caught.value.problems, places, strict=True):
+        assert problem.startswith(f"{tmp_path / 'record.json'}: {place} ")
+        assert len(problem) < 400
+
+
+def test_a_missing_field_is_named(tmp_path: Path) -> None:
+    (tmp_path / "record.json").write_text('{"schema": "aca_ray.record", "version": 1, "kind": "search"}')
+    with pytest.raises(MalformedFileError) as caught:
+        TrialRecord.read(tmp_path)
+    assert [problem.split()[1] for problem in caught.value.problems] == ["fingerprint", "trial", "num_epochs"]
+
+
+def test_the_types_know_every_field() -> None:
+    assert set(RecordJson.__annotations__) == {field.name for field in fields(TrialRecord)}
+
+
+def test_a_name_that_is_no_text_does_not_make_the_record_unreadable(tmp_path: Path) -> None:
+    lone = b"data/\xff.parquet".decode("utf-8", "surrogateescape")
+    replace(RECORD, error=lone, data_info={"source": "é \N{GRINNING FACE} \\udc80"}).write(tmp_path)
+    read = TrialRecord.read(tmp_path)
+    assert read is not None
+    assert read.error == "data/\ufffd.parquet"
+    assert read.data_info == {"source": "é \N{GRINNING FACE} \\udc80"}
 
 
 def test_truncated(tmp_path: Path) -> None:

@@ -19,8 +19,19 @@ def test_the_embedded_store_lies_in_the_storage(store: Store) -> None:
     assert database.is_file()
     assert database.is_absolute()
     assert store.artifact_root == (database.parent / "mlflow-artifacts").as_uri()
-    assert sorted(path.name for path in database.parent.iterdir() if path.is_file()) == ["mlflow.db", "mlflow.db.lock"]
+    assert sorted(path.name for path in database.parent.iterdir() if path.is_file()) == ["mlflow.db"]
     assert open_store(None, database.parent) == store == open_store(store.uri, Path("elsewhere"))
+
+
+def test_drafts_of_killed_processes_are_deleted_and_nothing_else(store: Store) -> None:
+    folder = Path(store.uri.removeprefix("sqlite:///")).parent
+    drafts = [f"mlflow.db.{'0' * 32}", f"mlflow.db.{'f' * 32}-journal", f"mlflow.db.{'a' * 32}-wal"]
+    others = ["mlflow.db.backup", f"mlflow.db.{'0' * 31}", f"other.db.{'0' * 32}"]
+    for name in (*drafts, *others):
+        (folder / name).write_bytes(b"")
+    (folder / "mlflow.db.lock").write_bytes(b"")  # that of a process that was killed
+    assert open_store(None, folder) == store
+    assert {path.name for path in folder.iterdir() if path.is_file()} == {"mlflow.db", *others}
 
 
 def test_a_server_keeps_its_own_artifacts() -> None:

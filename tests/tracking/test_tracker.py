@@ -239,7 +239,10 @@ def test_an_allocation_is_logged_once(
 ) -> None:
     plan = {"refilled_share": 0.5, "kept_share": [[0.25, 0.75]] * 5, "parameters": 1, "macs": 2}
     agreement = {"previous_epoch": 2, "kendall_tau": 0.5, "jaccard": 0.25}
-    allocation = {"epoch": 4, "plans": {"sign": plan, "uniform": plan}, "agreement": agreement, "decided_share": 0.875}
+    allocation = {
+        **{"epoch": 4, "ranking": "taylor", "genotype": {}, "plans": {"sign": plan, "uniform": plan}},
+        **{"agreement": agreement, "decided_share": 0.875},
+    }
     tracker = opened(store, sweep)
     folder = tmp_path / "allocations" / "epoch_0004"
     tracker.sync_allocation(search_record(epochs=5), folder, 4)

@@ -1,0 +1,26 @@
+"""The summary of a milestone's channel allocation: allocation.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aca_ray.storage.bounded import read_json
+from aca_ray.storage.objects import StoragePath
+
+FIX = "move the file away and resume the sweep: the channels are ranked again from the milestone's checkpoint"
+
+
+def read_allocation(path: StoragePath) -> dict[str, Any]:
+    """Return the summary in a file, its values checked.
+
+    Raises:
+        StorageError: the file can't be read.
+        MalformedFileError: a field is missing, of the wrong type or out of bounds.
+    """
+    # Here, since pydantic takes 0.1 s, for which --help need not wait.
+    from aca_ray.storage.checking import check
+    from aca_ray.storage.record_types import ALLOCATION
+
+    value: dict[str, Any] = read_json(path)
+    check(ALLOCATION, value, str(path), FIX)
+    return value

@@ -1,0 +1,128 @@
+"""Reads of files that are none, or too large, or nested too deep: refused at once, with the file named."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from aca_ray.comparison import read_sweep
+from aca_ray.errors import CheckpointError, ConfigError, MalformedFileError, StorageError
+from aca_ray.pipeline.network_files import read_network
+from aca_ray.storage import TrialRecord, read_checkpoint, read_header, read_json, read_json_object, read_text
+from aca_ray.storage.bounded import SMALL_BYTES, naming, read_bytes
+
+
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def link_to_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def make_socket(path: Path) -> None:
+    with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as listener:  # its path must be short
+        listener.bind(f"{short}/s")
+        os.rename(f"{short}/s", path)
+
+
+NO_FILES = [make_pipe, link_to_device, make_socket, Path.mkdir]
+
+
+@pytest.mark.parametrize("make", NO_FILES)
+@pytest.mark.parametrize("read", [lambda path: read_bytes(path, 100), read_text, read_json, read_network])
+@pytest.mark.timeout(20)
+def test_only_regular_files_are_read(
+    tmp_path: Path, make: Callable[[Path], None], read: Callable[[Path], object]
+) -> None:
+    make(path := tmp_path / "value.json")
+    with pytest.raises(MalformedFileError, match=r"value\.json: .*regular file"):
+        read(path)
+
+
+@pytest.mark.parametrize("make", NO_FILES)
+@pytest.mark.timeout(20)
+def test_a_record_that_is_no_file_stops_nobody(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    folder = tmp_path / "sweep" / "searches" / "0123456789ab"
+    folder.mkdir(parents=True)
+    make(folder / "record.json")
+    with pytest.raises(MalformedFileError, match=r"record\.json"):
+        TrialRecord.read(folder)
+    with pytest.raises(ConfigError, match=r"record\.json"):
+        read_sweep(tmp_path / "sweep")
+
+
+@pytest.mark.parametrize("make", NO_FILES)
+@pytest.mark.parametrize("read", [read_header, read_checkpoint])
+@pytest.mark.timeout(20)
+def test_a_checkpoint_that_is_no_file(
+    tmp_path: Path, make: Callable[[Path], None], read: Callable[[Path], object]
+) -> None:
+    make(path := tmp_path / "epoch_00001.ckpt")
+    with pytest.raises(CheckpointError, match=r"epoch_00001\.ckpt"):
+        read(path)
+
+
+def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.json").write_text('{"a": 1}')
+    (tmp_path / "value.json").symlink_to("elsewhere.json")
+    assert read_json(tmp_path / "value.json") == {"a": 1}
+
+
+def test_a_link_in_a_circle(tmp_path: Path) -> None:
+    (path := tmp_path / "value.json").symlink_to("value.json")
+    with pytest.raises(StorageError, match=r"value\.json: cannot be read"):
+        read_json(path)
+
+
+def test_a_file_is_bounded_before_it_is_read(tmp_path: Path) -> None:
+    (path := tmp_path / "value.json").write_bytes(b"1" * 100)
+    assert read_bytes(path, 100) == b"1" * 100
+    with pytest.raises(MalformedFileError, match=r"value\.json: must have at most 99 bytes, found 100"):
+        read_bytes(path, 99)
+    os.truncate(path, 1 << 40)  # a terabyte of holes
+    with pytest.raises(MalformedFileError, match=f"at most {SMALL_BYTES:,} bytes"):
+        read_json(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[" * 1000 + b"]" * 1000, b'{"a":' * 500 + b"1" + b"}" * 500, b"[NaN]", b"9" * 5000, b'"\xff"', b"[1] 2", b""],
+)
+def test_what_is_no_json(tmp_path: Path, content: bytes) -> None:
+    (path := tmp_path / "value.json").write_bytes(content)
+    with pytest.raises(MalformedFileError, match=r"value\.json: is not valid JSON"):
+        read_json(path)
+
+
+def test_what_is_no_object_and_no_text(tmp_path: Path) -> None:
+    (path := tmp_path / "value.json").write_bytes(b"[1]")
+    with pytest.raises(MalformedFileError, match=r"value\.json: must be a JSON object, found list"):
+        read_json_object(path)
+    path.write_bytes(b"\xff")
+    with pytest.raises(MalformedFileError, match=r"value\.json: must be UTF-8"):
+        read_text(path)
+
+
+def test_a_problem_of_a_value_names_its_file() -> None:
+    with pytest.raises(MalformedFileError) as caught, naming(Path("a/b.json")):
+        raise ConfigError(["one", "two"])
+    assert caught.value.problems == ("a/b.json: one", "a/b.json: two")
+
+
+def test_malformed_files_are_bad_input_and_stored_files() -> None:
+    error = MalformedFileError("x.json: is wrong")
+    assert isinstance(error, ConfigError)
+    assert isinstance(error, StorageError)
+    assert str(error) == "x.json: is wrong"
+
+
+def test_a_network_that_breaks_a_rule_names_its_file(tmp_path: Path) -> None:
+    (tmp_path / "network.json").write_text('{"schema": "aca_ray.network", "version": 1, "genotype": {}, "plan": null}')
+    with pytest.raises(MalformedFileError, match=r"network\.json: genotype: needs schema"):
+        read_network(tmp_path / "network.json")
