@@ -34,7 +34,7 @@ class SweepPlan:
     Attributes:
         searches: every search with its supernet's cost.
         num_evaluations: retrainings that follow.
-        data: what was found of every data set.
+        data: per data set, what the look at it found.
     """
 
     searches: tuple[PlannedSearch, ...]
