@@ -133,7 +133,7 @@ class SweepFolder:
         fingerprint = hashlib.sha256(json.dumps(trial, sort_keys=True).encode()).hexdigest()
         record = {
             "schema": "aca_ray.record",
-            "version": 1,
+            "version": 2,
             "kind": kind,
             "fingerprint": fingerprint,
             "trial": trial,
