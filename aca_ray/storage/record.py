@@ -16,7 +16,7 @@ from aca_ray.storage.files import write_json
 from aca_ray.storage.objects import StoragePath
 
 SCHEMA = "aca_ray.record"
-VERSION = 2
+VERSION = 1
 FILE_NAME = "record.json"
 FIX = "move the file away and resume the sweep: the record is written again from the trial's checkpoint"
 

@@ -133,7 +133,7 @@ class SweepFolder:
         fingerprint = hashlib.sha256(json.dumps(trial, sort_keys=True).encode()).hexdigest()
         record = {
             "schema": "aca_ray.record",
-            "version": 2,
+            "version": 1,
             "kind": kind,
             "fingerprint": fingerprint,
             "trial": trial,

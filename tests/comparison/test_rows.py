@@ -109,8 +109,8 @@ def test_every_malformed_file_is_named(sweep_folder: SweepFolder) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "rule"),
     [
-        ("schema", "other", "found schema 'other' version 2"),
-        ("version", 1, "found schema 'aca_ray.record' version 1"),
+        ("schema", "other", "found schema 'other' version 1"),
+        ("version", 2, "found schema 'aca_ray.record' version 2"),
         ("kind", "search", "kind must be 'evaluation'"),
         ("state", "paused", "state must be 'running', 'finished' or 'failed', found 'paused'"),
         ("result", None, "result must be an object, found None"),

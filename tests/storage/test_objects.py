@@ -310,6 +310,6 @@ def test_an_object_is_bounded_before_it_is_read(root: ObjectPath) -> None:
 
 
 def test_a_damaged_record_in_a_store_is_named(root: ObjectPath) -> None:
-    write_bytes(root / "trial" / "record.json", b'{"schema": "aca_ray.record", "version": 2, "kind": 7}')
+    write_bytes(root / "trial" / "record.json", b'{"schema": "aca_ray.record", "version": 1, "kind": 7}')
     with pytest.raises(MalformedFileError, match=r"trial/record\.json.*: kind must be"):
         TrialRecord.read(root / "trial")

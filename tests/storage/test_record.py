@@ -75,10 +75,10 @@ def test_no_object(tmp_path: Path, value: object) -> None:
         TrialRecord.read(tmp_path)
 
 
-@pytest.mark.parametrize("value", [{}, changed(schema="aca_ray.genotype"), changed(version=1), changed(version="2")])
+@pytest.mark.parametrize("value", [{}, changed(schema="aca_ray.genotype"), changed(version=2), changed(version="1")])
 def test_another_schema_or_version(tmp_path: Path, value: object) -> None:
     (tmp_path / "record.json").write_text(json.dumps(value))
-    with pytest.raises(MalformedFileError, match=r"record\.json: is not a trial record of version 2"):
+    with pytest.raises(MalformedFileError, match=r"record\.json: is not a trial record of version 1"):
         TrialRecord.read(tmp_path)
 
 
@@ -124,7 +124,7 @@ def test_every_wrong_value_is_named(tmp_path: Path, changes: dict[str, object], 
 
 
 def test_a_missing_field_is_named(tmp_path: Path) -> None:
-    (tmp_path / "record.json").write_text('{"schema": "aca_ray.record", "version": 2, "kind": "search"}')
+    (tmp_path / "record.json").write_text('{"schema": "aca_ray.record", "version": 1, "kind": "search"}')
     with pytest.raises(MalformedFileError) as caught:
         TrialRecord.read(tmp_path)
     assert [problem.split()[1] for problem in caught.value.problems] == ["fingerprint", "trial", "num_epochs"]

@@ -28,7 +28,7 @@ def search_record() -> Callable[..., Record]:
     def make(seed: int = 0, epochs: int = 2, state: str = "running", **changes: Any) -> Record:
         return {
             "schema": "aca_ray.record",
-            "version": 2,
+            "version": 1,
             "kind": "search",
             "fingerprint": f"{seed:064x}",
             "trial": {
