@@ -12,7 +12,7 @@ from aca_ray.config.fingerprint import SHORT_DIGITS, fingerprint
 from aca_ray.config.schema import ExperimentSpec, Precision, Skip
 from aca_ray.errors import ConfigError
 
-FINGERPRINT_VERSION = 1  # raised whenever the same trial would give another result
+FINGERPRINT_VERSION = 2  # raised whenever the same trial would give another result
 
 
 Kind = Literal["search", "evaluation"]
