@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from aca_ray.config import SweepSpec, load_spec
+from aca_ray.config import SweepSpec, load_spec, read_spec
 from aca_ray.errors import ConfigError, unknown_name
 from aca_ray.storage import StoragePath
 
@@ -71,7 +71,7 @@ def create(spec: Path | str) -> Sweep:
 
     loaded, _ = check(spec)
     path = Path(spec)
-    return create_sweep(loaded, path.parent, path.read_text())
+    return create_sweep(loaded, path.parent, read_spec(path), path.name)
 
 
 def find(name: str, storage: StoragePath = DEFAULT_STORAGE) -> Sweep:
@@ -84,8 +84,10 @@ def find(name: str, storage: StoragePath = DEFAULT_STORAGE) -> Sweep:
 def drive(sweep: Sweep, address: str | None = None, stream: TextIO | None = None) -> SweepOutcome:
     """Do everything of a sweep that is not done yet; see `run`."""
     from aca_ray.display import LiveView
+    from aca_ray.pipeline.manifest import settle_sweep
     from aca_ray.sweep.run import drive_sweep
 
+    settle_sweep(sweep)
     out = stream or sys.stdout
     return drive_sweep(sweep, address or sweep.spec.runtime.address, LiveView(out, in_place=out.isatty()))
 
@@ -283,7 +285,7 @@ def log_model(network: str, *, storage: StoragePath = DEFAULT_STORAGE, register:
         raise ConfigError(f"{network}: is untrained or of no sweep; an MLflow model is made of a sweep's retraining")
     alone = stand_alone(named.exported)
     return log_to_store(
-        open_store(sweep.spec.runtime.tracking, sweep.folder.path.parent),
+        open_store(sweep.spec.runtime.tracking, sweep.storage),
         sweep.spec.name,
         trial["fingerprint"],
         alone.module,

@@ -35,12 +35,22 @@ def load_spec(path: Path, vocabulary: Vocabulary) -> SweepSpec:
     Raises:
         ConfigError: the file can't be read, or anything in it is wrong; holds all problems.
     """
+    return parse_spec(read_spec(path), vocabulary, origin=str(path))
+
+
+def read_spec(path: Path) -> str:
+    """Return the text of a spec, which is UTF-8 in every locale.
+
+    Raises:
+        ConfigError: the file can't be read.
+    """
     try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{path}: cannot be read ({reason}); give the path of a sweep spec (YAML)") from error
-    return parse_spec(text, vocabulary, origin=str(path))
 
 
 def parse_spec(text: str, vocabulary: Vocabulary, origin: str = "spec") -> SweepSpec:

@@ -268,7 +268,7 @@ def test_files(tmp_path: Path, known: Vocabulary) -> None:
     with pytest.raises(ConfigError, match=r"cannot be read \(Is a directory"):
         load_spec(tmp_path, known)
     path.write_bytes(b"name: \xff\xfe")
-    with pytest.raises(ConfigError, match=r"spec\.yaml: cannot be read"):
+    with pytest.raises(ConfigError, match=r"spec\.yaml: is not UTF-8"):
         load_spec(path, known)
     path.write_text("name: [")
     with pytest.raises(ConfigError, match=r"spec\.yaml: is not valid YAML"):
