@@ -15,15 +15,35 @@ from aca_ray import __version__
 from aca_ray.arguments import cluster_address, data_mapping, not_negative, positive
 from aca_ray.errors import AcaRayError, ConfigError
 from aca_ray.storage import StoragePath, storage_path
+from aca_ray.terminal import say, show_every_character, silence_closed, use_utf8
 
 if TYPE_CHECKING:
     from aca_ray.pipeline.manifest import Sweep
 
-BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+BAD_INPUT, FAILED, INTERRUPTED, PIPE_CLOSED = 2, 1, 130, 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out a command line and return its exit code: 0, 1 failed, 2 bad input, 130 interrupted."""
+    """Carry out a command line and return its exit code.
+
+    It is 0, 1 where something failed, 2 for bad input, 130 when interrupted, and 141 when the reader of the output has
+    gone, as in `aca-ray show DARTS_V2 | head -1`.
+    """
+    if arguments is None:
+        use_utf8()
+    show_every_character()
+    try:
+        try:
+            return _carry_out(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not silence_closed():
+            raise
+        return PIPE_CLOSED
+
+
+def _carry_out(arguments: Sequence[str] | None) -> int:
     try:
         options = _parser().parse_args(arguments)
         code: int = options.verb(options)
@@ -218,18 +238,18 @@ def _report(sweep: Sweep, address: str | None) -> int:
     option = "" if str(storage) == "results" else f" --storage {shlex.quote(str(storage))}"
     again = f"aca-ray resume {name}{option}{f' --address {address}' if address else ''}"
     if outcome.comparison is not None:
-        print(to_text(outcome.comparison))
+        say(to_text(outcome.comparison))
     for failure in outcome.failures:
-        print(failure, file=sys.stderr)
-    print(f"files: {_relative(folder)} (comparison/ holds the tables and plots)")
+        say(failure, error=True)
+    say(f"files: {_relative(folder)} (comparison/ holds the tables and plots)")
     if not outcome.tracked:
-        print(f"some of it could not be logged to MLflow yet; to log the rest: {again}", file=sys.stderr)
+        say(f"some of it could not be logged to MLflow yet; to log the rest: {again}", error=True)
     if outcome.interrupted:
-        print(f"interrupted; nothing finished is lost. To go on: {again}")
+        say(f"interrupted; nothing finished is lost. To go on: {again}")
         return INTERRUPTED
-    print(f"MLflow: {tracking or f'aca-ray ui{option}'}")
+    say(f"MLflow: {tracking or f'aca-ray ui{option}'}")
     if outcome.failures:
-        print(f"to try again what failed: {again}")
+        say(f"to try again what failed: {again}")
         return FAILED
     return 0
 
