@@ -14,12 +14,11 @@ def use_utf8() -> None:
 
     Specs, and the paths in them, are UTF-8 in every locale. Output keeps the locale's encoding.
     """
-    if sys.flags.utf8_mode or sys.getfilesystemencoding() == "utf-8":
+    if sys.flags.utf8_mode or sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8"):
         return
-    encoding = f"{sys.stdout.encoding}:backslashreplace"
-    environment = {"PYTHONUTF8": "1", **os.environ, "PYTHONIOENCODING": os.environ.get("PYTHONIOENCODING", encoding)}
-    if environment["PYTHONUTF8"] == "1":
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+    encoding = os.environ.get("PYTHONIOENCODING") or f"{sys.stdout.encoding}:backslashreplace"
+    environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONIOENCODING": encoding}
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
 
 
 def show_every_character() -> None:
