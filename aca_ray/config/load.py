@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from aca_ray.config.schema import PLACE, ProblemError, SweepSpec, Vocabulary
+from aca_ray.config.yaml_text import read_yaml
 from aca_ray.errors import ConfigError, unknown_name
 
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice, which YAML would silently resolve to the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            line = key_node.start_mark.line + 1
-            if not isinstance(key, Hashable):
-                raise ConfigError(f"line {line}: a key must be a text, found {key!r}")
-            if key in seen:
-                raise ConfigError(f"line {line}: key {key!r} is given twice; keep one")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+_SHOWN = 200  # characters of a value that is wrong
 
 
 def load_spec(path: Path, vocabulary: Vocabulary) -> SweepSpec:
@@ -56,13 +41,24 @@ def read_spec(path: Path) -> str:
 def parse_spec(text: str, vocabulary: Vocabulary, origin: str = "spec") -> SweepSpec:
     """Return the spec in a YAML text; see `load_spec`."""
     try:
-        value = yaml.load(text, _UniqueKeyLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: such as a date without such a day
-        raise ConfigError(f"{origin}: is not valid YAML: {' '.join(str(error).split())}") from error
+        value = read_yaml(text)
     except ConfigError as error:
-        raise ConfigError(f"{origin}: {error}") from error
+        raise ConfigError(f"{origin}: {problem}" for problem in error.problems) from error
     if not isinstance(value, dict):
         raise ConfigError(f"{origin}: must be a mapping with the keys {', '.join(SweepSpec.model_fields)}")
+    return spec_of(value, vocabulary)
+
+
+def spec_of(value: Any, vocabulary: Vocabulary | None = None) -> SweepSpec:
+    """Return the spec that plain values are.
+
+    Args:
+        value: as `SweepSpec.model_dump` returns it, or YAML holds it.
+        vocabulary: the known names; None takes every name.
+
+    Raises:
+        ConfigError: anything is wrong; holds all problems.
+    """
     try:
         return SweepSpec.model_validate(value, context=vocabulary)
     except ValidationError as error:
@@ -82,8 +78,13 @@ def _sentences(error: ValidationError) -> list[str]:
         elif problem["type"] == "missing":
             sentences.append(f"{place}: is required and missing")
         else:
-            sentences.append(f"{place}: {_lower_first(problem['msg'])}, found {problem['input']!r}")
+            sentences.append(f"{place}: {_lower_first(problem['msg'])}, found {_shown(problem['input'])}")
     return sentences
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"
 
 
 def _place(location: tuple[int | str, ...]) -> str:
@@ -97,9 +98,8 @@ def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
     model: type[BaseModel] = SweepSpec
     for part in location:
         annotation = model.model_fields[str(part)].annotation
-        assert isinstance(annotation, type)
-        assert issubclass(annotation, BaseModel)
-        model = annotation
+        choices = get_args(annotation) or (annotation,)  # of `Model | None`, the model
+        model = next(choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel))
     return model
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aca_ray.config import SweepSpec, fingerprint
+from aca_ray.config import SweepSpec, fingerprint, spec_of
 from aca_ray.errors import ConfigError
 from aca_ray.pipeline.layout import SweepFolder
 from aca_ray.pipeline.provenance import environment
@@ -138,8 +138,15 @@ def _read_sweep(folder: SweepFolder) -> Sweep:
     value = read_json(folder.manifest)
     if value.get("schema") != SCHEMA or value.get("version") != VERSION:
         raise ConfigError(f"{folder.manifest}: is not the manifest of a sweep of version {VERSION}")
+    try:
+        spec = spec_of(value["spec"])
+    except ConfigError as error:
+        raise ConfigError(
+            f"{folder.manifest}: {problem}; run the corrected spec to go on with this sweep"
+            for problem in error.problems
+        ) from error
     return Sweep(
-        SweepSpec.model_validate(value["spec"]),
+        spec,
         _base_now(folder.path, value),
         folder,
         folder.spec.read_bytes().decode(),
