@@ -15,12 +15,16 @@ from aca_ray import __version__
 from aca_ray.arguments import cluster_address, data_mapping, not_negative, positive
 from aca_ray.errors import AcaRayError, ConfigError
 from aca_ray.storage import StoragePath, storage_path
-from aca_ray.terminal import say, show_every_character, silence_closed, use_utf8
+from aca_ray.terminal import say, show_every_character, silence_closed, told_when_slow, use_utf8
 
 if TYPE_CHECKING:
     from aca_ray.pipeline.manifest import Sweep
 
 BAD_INPUT, FAILED, INTERRUPTED, PIPE_CLOSED = 2, 1, 130, 141
+CHECKING = (
+    "still checking the spec: reading the data, and building a supernet for every method, space and data set; many "
+    "cells (experiment.network.cells) or images take minutes"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -188,7 +192,8 @@ def _check(options: argparse.Namespace) -> int:
     from aca_ray.pipeline.manifest import experiment_fingerprint
 
     _use_one_thread()
-    spec, plan = api.check(options.spec)
+    with told_when_slow(CHECKING):
+        spec, plan = api.check(options.spec)
     print(f"{spec.name}: experiment {experiment_fingerprint(spec)[:12]}")
     for info in plan.data:
         size = f"{info.channels}x{info.height}x{info.width}"
@@ -218,7 +223,9 @@ def _run(options: argparse.Namespace) -> int:
     from aca_ray import api
 
     _use_one_thread()
-    return _report(api.create(options.spec), options.address)
+    with told_when_slow(CHECKING):
+        sweep = api.create(options.spec)
+    return _report(sweep, options.address)
 
 
 def _resume(options: argparse.Namespace) -> int:

@@ -6,6 +6,9 @@ import io
 import os
 import select
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 
@@ -54,3 +57,15 @@ def _reader_is_gone(stream: TextIO) -> bool:
     poll = select.poll()
     poll.register(descriptor, 0)
     return any(event & (select.POLLERR | select.POLLHUP | select.POLLNVAL) for _, event in poll.poll(0))
+
+
+@contextmanager
+def told_when_slow(line: str, seconds: float = 10.0) -> Iterator[None]:
+    """Print a line to standard error if what is done takes longer."""
+    timer = threading.Timer(seconds, say, [line], {"error": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -23,6 +23,7 @@ _PLAIN = {
     f"{_TAG}float": re.compile(r"[^:]*"),
     f"{_TAG}bool": re.compile("true|false", re.IGNORECASE),
 }
+_STRANGE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # which escapes in quotes can write
 _FIELD = "."  # before a key, in a place
 
 
@@ -81,6 +82,8 @@ class _Check:
         if node.tag not in _TAGS:
             yield f"{_at(node, place)}: {_misread(node)}"
         elif isinstance(node, yaml.ScalarNode):
+            if strange := _STRANGE.search(node.value):
+                yield f"{_at(node, place)}: holds {strange[0]!r}, which no file or database takes; leave it out"
             pattern = _PLAIN.get(node.tag)
             if pattern is not None and not pattern.fullmatch(node.value):
                 yield f"{_at(node, place)}: {_misread(node, self._loader.construct_object(node))}"

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+
+from aca_ray.terminal import told_when_slow
 
 
 def run(*arguments: str, stdout: int = subprocess.PIPE, **environment: str) -> subprocess.CompletedProcess[bytes]:
@@ -46,6 +49,14 @@ def test_what_is_said_to_nobody_ends_nothing() -> None:
     done = run("-c", code, stdout=write)
     os.close(write)
     assert (done.returncode, done.stderr) == (7, b"")
+
+
+def test_what_is_slow_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with told_when_slow("still here", seconds=0.01):
+        time.sleep(0.1)
+    with told_when_slow("not told", seconds=0.1):
+        pass
+    assert capsys.readouterr() == ("", "still here\n")
 
 
 def test_another_broken_pipe_is_an_error() -> None:

@@ -187,8 +187,8 @@ def test_absurd_sizes(problems: Problems, place: str, value: Any, problem: str) 
     assert len(found[-1]) < 500
 
 
-@pytest.mark.parametrize("path", ["x" * 5000, "a\0b"])
-def test_paths_that_no_system_takes(problems: Problems, path: str) -> None:
+def test_paths_that_no_system_takes(problems: Problems) -> None:
+    path = "x" * 5000
     (problem,) = problems(experiment__data={"name": "parquet", "train": path, "test": path})
     assert problem.startswith("experiment.data[0]")
 

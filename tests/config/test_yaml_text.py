@@ -96,6 +96,8 @@ def test_keys_are_texts(key: str) -> None:
         ("[" * 5000, "is not valid YAML"),
         ("x" * (MAX_BYTES + 1), "has .* at most"),
         ("a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(map(TEN_TIMES.format, "bcdefghi", "abcdefgh")), "e .*at most"),
+        (r'a: "\0"', r"a \(line 1\): holds '\\x00'"),
+        (r'a: "\ud83d\ude00"', r"a \(line 1\): holds '\\ud83d'"),
         ("a: 'b", "is not valid YAML"),
         ("\x07", "is not valid YAML"),
     ],
