@@ -189,7 +189,8 @@ def evaluate(
     """Retrain a derived network from scratch and return its record; killed, it goes on where it was.
 
     Args:
-        network: name of a published genotype, or path of a network.json or genotype.json.
+        network: name of a published genotype; a genotype as the codes of this field print it; architecture string; or
+            path of a file with one of these, a network.json or a genotype.json.
         data: data mapping, such as {"name": "digits"}; relative paths are relative to the working directory.
         protocol: name of a retraining protocol.
         seed: of the retraining.
@@ -234,7 +235,8 @@ def export(
 
     Args:
         network: first digits of a trial's fingerprint, alone or as SWEEP/DIGITS; path or URI of a trial's folder; name
-            of a published genotype; architecture string; or path of a network.json.
+            of a published genotype; a genotype as the codes of this field print it; architecture string; or path of a
+            file with one of these, or of a network.json.
         format: onnx, torch-export, python (a file that imports torch alone, the weights beside it) or json.
         out: the file; None puts it into the working directory, named after the network.
         storage: folder of all sweeps.

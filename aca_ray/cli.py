@@ -114,7 +114,10 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = verbs.add_parser("evaluate", help="retrain a derived network from scratch")
     evaluate.add_argument(
-        "network", metavar="NETWORK", help="genotype (DARTS_V2, ...), architecture string, or network.json"
+        "network",
+        metavar="NETWORK",
+        help='genotype: a name (DARTS_V2, ...), text as printed by other codes ("Genotype(normal=[..."), architecture '
+        "string, or a file with one of these or network.json",
     )
     evaluate.add_argument("--protocol", default="cifar", help="retraining protocol (default: cifar)")
     evaluate.add_argument(
@@ -130,8 +133,9 @@ def _parser() -> argparse.ArgumentParser:
     named.add_argument(
         "network",
         metavar="TRIAL|GENOTYPE",
-        help="first digits of a trial's fingerprint, alone or as SWEEP/DIGITS; folder of a trial; genotype (DARTS_V2, "
-        "...), architecture string, or network.json",
+        help="first digits of a trial's fingerprint, alone or as SWEEP/DIGITS; folder of a trial; genotype: a name "
+        '(DARTS_V2, ...), text as printed by other codes ("Genotype(normal=[..."), architecture string, or a file with '
+        "one of these or network.json",
     )
     named.add_argument("--protocol", help="of an untrained network (default: its sweep's, or cifar)")
     named.add_argument(
@@ -310,8 +314,9 @@ def _rank(options: argparse.Namespace) -> int:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from aca_ray import api
+    from aca_ray.pipeline.standalone import network_title
 
-    name = re.sub(r"[^\w.-]+", "_", Path(options.network).stem).strip("_")
+    name = re.sub(r"[^\w.-]+", "_", Path(network_title(options.network)).stem).strip("_")[:100]
     out = options.out or Path("results", "retraining", f"{name}-{options.protocol}-s{options.seed}")
     record = api.evaluate(
         options.network,

@@ -1,7 +1,7 @@
 """Text in, frozen values out: the sweep spec, its trials, and their fingerprints."""
 
 from aca_ray.config.fingerprint import canonical_json, fingerprint
-from aca_ray.config.load import load_spec, parse_spec, read_spec, spec_of
+from aca_ray.config.load import load_spec, parse_spec, read_spec
 from aca_ray.config.schema import (
     EvaluationSpec,
     ExperimentSpec,
@@ -28,5 +28,4 @@ __all__ = [
     "parse_spec",
     "read_spec",
     "search_trials",
-    "spec_of",
 ]

@@ -46,21 +46,20 @@ def parse_spec(text: str, vocabulary: Vocabulary, origin: str = "spec") -> Sweep
         raise ConfigError(f"{origin}: {problem}" for problem in error.problems) from error
     if not isinstance(value, dict):
         raise ConfigError(f"{origin}: must be a mapping with the keys {', '.join(SweepSpec.model_fields)}")
-    return spec_of(value, vocabulary)
-
-
-def spec_of(value: Any, vocabulary: Vocabulary | None = None) -> SweepSpec:
-    """Return the spec that plain values are.
-
-    Args:
-        value: as `SweepSpec.model_dump` returns it, or YAML holds it.
-        vocabulary: the known names; None takes every name.
-
-    Raises:
-        ConfigError: anything is wrong; holds all problems.
-    """
     try:
         return SweepSpec.model_validate(value, context=vocabulary)
+    except ValidationError as error:
+        raise ConfigError(_sentences(error)) from error
+
+
+def spec_from_json(value: Any) -> SweepSpec:
+    """Return the spec of a JSON value that was written by this program; names are not checked against a vocabulary.
+
+    Raises:
+        ConfigError: anything in it is wrong; holds all problems.
+    """
+    try:
+        return SweepSpec.model_validate(value)
     except ValidationError as error:
         raise ConfigError(_sentences(error)) from error
 

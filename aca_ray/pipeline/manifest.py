@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aca_ray.config import SweepSpec, fingerprint, spec_of
+from aca_ray.config import SweepSpec, fingerprint
+from aca_ray.config.load import spec_from_json
 from aca_ray.errors import ConfigError
 from aca_ray.pipeline.layout import SweepFolder
 from aca_ray.pipeline.provenance import environment
@@ -139,7 +140,7 @@ def _read_sweep(folder: SweepFolder) -> Sweep:
     if value.get("schema") != SCHEMA or value.get("version") != VERSION:
         raise ConfigError(f"{folder.manifest}: is not the manifest of a sweep of version {VERSION}")
     try:
-        spec = spec_of(value["spec"])
+        spec = spec_from_json(value["spec"])
     except ConfigError as error:
         raise ConfigError(
             f"{folder.manifest}: {problem}; run the corrected spec to go on with this sweep"

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from aca_ray.errors import SweepError
-from aca_ray.storage import StoragePath, read_json
+from aca_ray.storage import StoragePath
 from aca_ray.tracking import limits
 from aca_ray.tracking.artifacts import Artifacts
 from aca_ray.tracking.delivery import Delivery
@@ -301,7 +301,7 @@ class Tracker:
         new = {path.name for path in folder.iterdir() if path.is_file()} - uploaded
         points = []
         if not uploaded:
-            allocation = read_json(folder / "allocation.json")
+            allocation = json.loads((folder / "allocation.json").read_text())
             time_ms = end_time(search_record, epoch) or 0
             points = allocation_points(allocation, main_rule, time_ms)
         for name in sorted(new):
