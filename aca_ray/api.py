@@ -204,18 +204,28 @@ def evaluate(
     return retrain(network, data, protocol, seed, out, threads, gpu, stream or sys.stdout)
 
 
-def compare(names: Sequence[str], *, storage: StoragePath = DEFAULT_STORAGE) -> tuple[Comparison, StoragePath]:
-    """Return the comparison of finished trials of sweeps, and the folder that its tables and plots were written to."""
+def compare(
+    names: Sequence[str], *, storage: StoragePath = DEFAULT_STORAGE, out: StoragePath | None = None
+) -> tuple[Comparison, StoragePath]:
+    """Return the comparison of finished trials of sweeps, and the folder that its tables and plots were written to.
+
+    Args:
+        names: of sweeps, or paths or URIs of their folders.
+        storage: folder of all sweeps.
+        out: where the files go, such as for sweeps that may only be read; None for the folder of the only sweep, or one
+            in `storage` for several.
+    """
     from aca_ray.pipeline.comparing import compare_sweeps
 
     if not names:
         raise ConfigError("compare: needs at least one sweep")
     sweeps = [find(name, storage) for name in names]
-    folder = (
-        sweeps[0].folder.comparison
-        if len(sweeps) == 1
-        else storage / "comparisons" / "-".join(sweep.spec.name for sweep in sweeps)
-    )
+    if out is not None:
+        folder = out
+    elif len(sweeps) == 1:
+        folder = sweeps[0].folder.comparison
+    else:
+        folder = storage / "comparisons" / "-".join(sweep.spec.name for sweep in sweeps)
     return compare_sweeps(sweeps, folder), folder
 
 

@@ -160,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
 
     compare = verbs.add_parser("compare", parents=[storage], help="compare what sweeps have found so far")
     compare.add_argument("names", metavar="NAME", nargs="+", help="name of a sweep, or path or URI of its folder")
+    compare.add_argument("--out", type=storage_path, help="folder for page, tables and plots (default: in the results)")
     compare.set_defaults(verb=_compare)
 
     doctor = verbs.add_parser("doctor", parents=[cluster], help="look whether a cluster has what a sweep needs")
@@ -362,7 +363,7 @@ def _compare(options: argparse.Namespace) -> int:
     from aca_ray import api
     from aca_ray.report.tables import to_text
 
-    comparison, folder = api.compare(options.names, storage=options.storage)
+    comparison, folder = api.compare(options.names, storage=options.storage, out=options.out)
     print(to_text(comparison))
     print(f"files: {_relative(folder)}")
     return 0

@@ -1,6 +1,6 @@
 """Genotypes as the codes of this field print them: into logs, into genotypes.py, into papers' tables.
 
-A code of the DARTS family prints `Genotype(normal=[('sep_conv_3x3', 1), ...], normal_concat=range(2, 6), ...)`, with two
+Codes of the DARTS family print `Genotype(normal=[('skip_connect', 1), ...], normal_concat=range(2, 6), ...)`, with two
 entries a node; the codes of NAS-Bench-201 print architecture strings. Whatever surrounds them (a name and an equals
 sign, the time of a log line) is ignored. Nothing of a text is ever evaluated.
 """

@@ -99,8 +99,8 @@ def _open_file(database: Path, *, owned: bool) -> Store:
                     sqlite_file.move_artifacts(database, root, artifact_root)
     except OSError as error:
         raise StorageError(
-            f"tracking store: cannot create {database} ({error}); check that the directory is writable and not full, "
-            "or set runtime.storage to another one"
+            f"tracking store: cannot create or correct {database} ({error}); check that the directory is "
+            "writable and not full, or set runtime.storage to another one"
         ) from error
     return Store(sqlite_file.database_uri(database), artifact_root)
 

@@ -237,7 +237,7 @@ def test_doctor_of_a_cluster_that_is_not_there(run: Run, folder: Path) -> None:
     assert (code, errors) == (1, [])
     assert out.startswith("problem  cluster: address: no Ray cluster answers at ")
     assert "127.0.0.1:1" in out
-    assert out.endswith(" Correct the address, or start one with `ray start --head`\n")
+    assert "`ray start --head`" in out
     assert list(folder.iterdir()) == []
 
 
