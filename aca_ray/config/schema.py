@@ -88,12 +88,16 @@ def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """Refuse an entry given twice, and more entries than anybody compares."""
     if len(values) > MAX_ENTRIES:
         raise ProblemError([f"{PLACE}: has {len(values):,} entries; at most {MAX_ENTRIES:,} are taken"])
-    hashed, others = set(), []  # mappings of data have no hash
+    seen: set[Any] = set()
+    mappings: list[Any] = []  # have no hash
     for value in values:
-        known = hashed if isinstance(value, str | int) else others
-        if value in known:
+        hashable = isinstance(value, str | int)
+        if value in (seen if hashable else mappings):
             raise ProblemError([f"{PLACE}: lists {value!r} twice; every entry stands for trials of its own"])
-        hashed.add(value) if known is hashed else others.append(value)
+        if hashable:
+            seen.add(value)
+        else:
+            mappings.append(value)
     return values
 
 

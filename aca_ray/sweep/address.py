@@ -58,7 +58,7 @@ def _resolved(address: str) -> str:
 
 def _speaks_grpc(address: str) -> bool:
     """Return whether a server answers in the protocol of Ray's processes."""
-    import grpc
+    import grpc  # type: ignore[import-untyped]
     from ray._private.grpc_utils import init_grpc_channel
 
     channel = init_grpc_channel(address, options=[("grpc.enable_http_proxy", 0)])
