@@ -17,7 +17,9 @@ from aca_ray.space.genotype import CellGenotype, Genotype, KeptEdge
 from aca_ray.space.nasbench201 import parse_architecture_string
 
 MAX_CHARACTERS = 1_000_000  # of a log
-_NAMED = re.compile(r"(?:(?P<name>\w+)\s*[:=]\s*)?(?P<call>\bGenotype\()")
+_CALL = re.compile(r"\bGenotype\(")
+_NAME = re.compile(r"(\w+)\s*[:=]\s*$")
+_BEFORE = 200  # characters before a call in which its name is looked for
 _ARCHITECTURE = re.compile(r"(?<![^\s'\"(=:])\|(?:\w+~\d+\|)+(?:\+\|(?:\w+~\d+\|)+)+")
 _FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 _ENTRIES_PER_NODE = 2
@@ -26,7 +28,7 @@ _MAX_NODES = 100
 
 def is_printed(text: str) -> bool:
     """Return whether a text is a printed genotype, rather than the name or the path of something."""
-    return bool(_NAMED.search(text[:MAX_CHARACTERS]) or _ARCHITECTURE.search(text[:MAX_CHARACTERS]))
+    return bool(_CALL.search(text[:MAX_CHARACTERS]) or _ARCHITECTURE.search(text[:MAX_CHARACTERS]))
 
 
 def parse_printed(text: str) -> Genotype:
@@ -46,7 +48,7 @@ def parse_printed(text: str) -> Genotype:
         )
     genotypes = [parse_architecture_string(one) if one.startswith("|") else _parse_call(one) for one in found]
     if any(genotype != genotypes[0] for genotype in genotypes):
-        names = ", ".join(dict.fromkeys(match["name"] for match in _NAMED.finditer(text) if match["name"]))
+        names = ", ".join(_names(text))
         raise ConfigError(
             f"genotype: the text holds {len(found)} that differ{f' ({names[:500]})' if names else ''}; give "
             "the text of one alone"
@@ -56,17 +58,23 @@ def parse_printed(text: str) -> Genotype:
 
 def printed_title(text: str) -> str:
     """Return a short name for a printed genotype: the one that it is assigned to, or one made of its digest."""
-    names = {match["name"] for match in _NAMED.finditer(text)} - {None, "genotype"}
-    if len(names) == 1 and len(name := names.pop()) <= 100:
-        return name
+    names = [name for name in _names(text) if name != "genotype" and len(name) <= 100]
+    if len(names) == 1:
+        return names[0]
     return f"genotype_{hashlib.sha256(''.join(text.split()).encode(errors='replace')).hexdigest()[:8]}"
+
+
+def _names(text: str) -> list[str]:
+    """Return the names that calls are assigned to, each once."""
+    found = (_NAME.search(text[max(0, call.start() - _BEFORE) : call.start()]) for call in _CALL.finditer(text))
+    return list(dict.fromkeys(match[1] for match in found if match))
 
 
 def _calls(text: str) -> Iterator[str]:
     """Yield every `Genotype(...)` of a text, up to the bracket that closes it."""
-    for match in _NAMED.finditer(text):
-        start, depth, quote = match.start("call"), 0, ""
-        for position in range(match.end("call") - 1, len(text)):
+    for match in _CALL.finditer(text):
+        start, depth, quote = match.start(), 0, ""
+        for position in range(match.end() - 1, len(text)):
             character = text[position]
             if quote:
                 quote = "" if character == quote else quote

@@ -57,7 +57,9 @@ def test_architecture_strings(text: str) -> None:
     assert parse_printed(text) == parse_architecture_string(ARCHITECTURE)
 
 
-@pytest.mark.parametrize("text", ["DARTS_V2", "results/small", "Genotype", "a|b", "file.txt", "", "genotype.json"])
+@pytest.mark.parametrize(
+    "text", ["DARTS_V2", "results/small", "Genotype", "a|b", "file.txt", "", "genotype.json", "x" * 900_000]
+)
 def test_names_and_paths_are_not_printed(text: str) -> None:
     assert not is_printed(text)
 
