@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from aca_ray.config import SweepSpec, load_spec
+from aca_ray.config import SweepSpec, load_spec, read_spec
 from aca_ray.errors import ConfigError, unknown_name
 from aca_ray.storage import StoragePath
 
@@ -71,7 +71,7 @@ def create(spec: Path | str) -> Sweep:
 
     loaded, _ = check(spec)
     path = Path(spec)
-    return create_sweep(loaded, path.parent, path.read_text())
+    return create_sweep(loaded, path.parent, read_spec(path), path.name)
 
 
 def find(name: str, storage: StoragePath = DEFAULT_STORAGE) -> Sweep:
@@ -100,8 +100,10 @@ def reopen(name: str, storage: StoragePath = DEFAULT_STORAGE) -> Sweep:
 def drive(sweep: Sweep, address: str | None = None, stream: TextIO | None = None) -> SweepOutcome:
     """Do everything of a sweep that is not done yet; see `run`."""
     from aca_ray.display import LiveView
+    from aca_ray.pipeline.manifest import settle_sweep
     from aca_ray.sweep.run import drive_sweep
 
+    settle_sweep(sweep)
     out = stream or sys.stdout
     return drive_sweep(sweep, address or sweep.spec.runtime.address, LiveView(out, in_place=out.isatty()))
 
@@ -203,7 +205,8 @@ def evaluate(
     """Retrain a derived network from scratch and return its record; killed, it goes on where it was.
 
     Args:
-        network: name of a published genotype, or path of a network.json or genotype.json.
+        network: name of a published genotype; a genotype as the codes of this field print it; architecture string; or
+            path of a file with one of these, a network.json or a genotype.json.
         data: data mapping, such as {"name": "digits"}; relative paths are relative to the working directory.
         protocol: name of a retraining protocol.
         seed: of the retraining.
@@ -217,18 +220,28 @@ def evaluate(
     return retrain(network, data, protocol, seed, out, threads, gpu, stream or sys.stdout)
 
 
-def compare(names: Sequence[str], *, storage: StoragePath = DEFAULT_STORAGE) -> tuple[Comparison, StoragePath]:
-    """Return the comparison of finished trials of sweeps, and the folder that its tables and plots were written to."""
+def compare(
+    names: Sequence[str], *, storage: StoragePath = DEFAULT_STORAGE, out: StoragePath | None = None
+) -> tuple[Comparison, StoragePath]:
+    """Return the comparison of finished trials of sweeps, and the folder that its tables and plots were written to.
+
+    Args:
+        names: of sweeps, or paths or URIs of their folders.
+        storage: folder of all sweeps.
+        out: where the files go, such as for sweeps that may only be read; None for the folder of the only sweep, or one
+            in `storage` for several.
+    """
     from aca_ray.pipeline.comparing import compare_sweeps
 
     if not names:
         raise ConfigError("compare: needs at least one sweep")
     sweeps = [find(name, storage) for name in names]
-    folder = (
-        sweeps[0].folder.comparison
-        if len(sweeps) == 1
-        else storage / "comparisons" / "-".join(sweep.spec.name for sweep in sweeps)
-    )
+    if out is not None:
+        folder = out
+    elif len(sweeps) == 1:
+        folder = sweeps[0].folder.comparison
+    else:
+        folder = storage / "comparisons" / "-".join(sweep.spec.name for sweep in sweeps)
     return compare_sweeps(sweeps, folder), folder
 
 
@@ -248,7 +261,8 @@ def export(
 
     Args:
         network: first digits of a trial's fingerprint, alone or as SWEEP/DIGITS; path or URI of a trial's folder; name
-            of a published genotype; architecture string; or path of a network.json.
+            of a published genotype; a genotype as the codes of this field print it; architecture string; or path of a
+            file with one of these, or of a network.json.
         format: onnx, torch-export, python (a file that imports torch alone, the weights beside it) or json.
         out: the file; None puts it into the working directory, named after the network.
         storage: folder of all sweeps.
@@ -299,7 +313,7 @@ def log_model(network: str, *, storage: StoragePath = DEFAULT_STORAGE, register:
         raise ConfigError(f"{network}: is untrained or of no sweep; an MLflow model is made of a sweep's retraining")
     alone = stand_alone(named.exported)
     return log_to_store(
-        open_store(sweep.spec.runtime.tracking, sweep.folder.path.parent),
+        open_store(sweep.spec.runtime.tracking, sweep.storage),
         sweep.spec.name,
         trial["fingerprint"],
         alone.module,

@@ -15,15 +15,39 @@ from aca_ray import __version__
 from aca_ray.arguments import cluster_address, data_mapping, not_negative, positive
 from aca_ray.errors import AcaRayError, ConfigError
 from aca_ray.storage import StoragePath, storage_path
+from aca_ray.terminal import say, show_every_character, silence_closed, told_when_slow, use_utf8
 
 if TYPE_CHECKING:
     from aca_ray.pipeline.manifest import Sweep
 
-BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+BAD_INPUT, FAILED, INTERRUPTED, PIPE_CLOSED = 2, 1, 130, 141
+CHECKING = (
+    "still checking the spec: reading the data, and building a supernet for every method, space and data set; many "
+    "cells (experiment.network.cells) or images take minutes"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out a command line and return its exit code: 0, 1 failed, 2 bad input, 130 interrupted."""
+    """Carry out a command line and return its exit code.
+
+    It is 0, 1 where something failed, 2 for bad input, 130 when interrupted, and 141 when the reader of the output has
+    gone, as in `aca-ray show DARTS_V2 | head -1`.
+    """
+    if arguments is None:
+        use_utf8()
+    show_every_character()
+    try:
+        try:
+            return _carry_out(arguments)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not silence_closed():
+            raise
+        return PIPE_CLOSED
+
+
+def _carry_out(arguments: Sequence[str] | None) -> int:
     try:
         options = _parser().parse_args(arguments)
         code: int = options.verb(options)
@@ -90,7 +114,10 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = verbs.add_parser("evaluate", help="retrain a derived network from scratch")
     evaluate.add_argument(
-        "network", metavar="NETWORK", help="genotype (DARTS_V2, ...), architecture string, or network.json"
+        "network",
+        metavar="NETWORK",
+        help='genotype: a name (DARTS_V2, ...), text as printed by other codes ("Genotype(normal=[..."), architecture '
+        "string, or a file with one of these or network.json",
     )
     evaluate.add_argument("--protocol", default="cifar", help="retraining protocol (default: cifar)")
     evaluate.add_argument(
@@ -106,8 +133,9 @@ def _parser() -> argparse.ArgumentParser:
     named.add_argument(
         "network",
         metavar="TRIAL|GENOTYPE",
-        help="first digits of a trial's fingerprint, alone or as SWEEP/DIGITS; folder of a trial; genotype (DARTS_V2, "
-        "...), architecture string, or network.json",
+        help="first digits of a trial's fingerprint, alone or as SWEEP/DIGITS; folder of a trial; genotype: a name "
+        '(DARTS_V2, ...), text as printed by other codes ("Genotype(normal=[..."), architecture string, or a file with '
+        "one of these or network.json",
     )
     named.add_argument("--protocol", help="of an untrained network (default: its sweep's, or cifar)")
     named.add_argument(
@@ -132,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
 
     compare = verbs.add_parser("compare", parents=[storage], help="compare what sweeps have found so far")
     compare.add_argument("names", metavar="NAME", nargs="+", help="name of a sweep, or path or URI of its folder")
+    compare.add_argument("--out", type=storage_path, help="folder for page, tables and plots (default: in the results)")
     compare.set_defaults(verb=_compare)
 
     doctor = verbs.add_parser("doctor", parents=[cluster], help="look whether a cluster has what a sweep needs")
@@ -168,7 +197,8 @@ def _check(options: argparse.Namespace) -> int:
     from aca_ray.pipeline.manifest import experiment_fingerprint
 
     _use_one_thread()
-    spec, plan = api.check(options.spec)
+    with told_when_slow(CHECKING):
+        spec, plan = api.check(options.spec)
     print(f"{spec.name}: experiment {experiment_fingerprint(spec)[:12]}")
     for data in plan.data:
         info = data.info
@@ -202,7 +232,9 @@ def _run(options: argparse.Namespace) -> int:
     from aca_ray import api
 
     _use_one_thread()
-    return _report(api.create(options.spec), options.address)
+    with told_when_slow(CHECKING):
+        sweep = api.create(options.spec)
+    return _report(sweep, options.address)
 
 
 def _resume(options: argparse.Namespace) -> int:
@@ -222,18 +254,18 @@ def _report(sweep: Sweep, address: str | None) -> int:
     option = "" if str(storage) == "results" else f" --storage {shlex.quote(str(storage))}"
     again = f"aca-ray resume {name}{option}{f' --address {address}' if address else ''}"
     if outcome.comparison is not None:
-        print(to_text(outcome.comparison))
+        say(to_text(outcome.comparison))
     for failure in outcome.failures:
-        print(failure, file=sys.stderr)
-    print(f"files: {_relative(folder)} (comparison/ holds the tables and plots)")
+        say(failure, error=True)
+    say(f"files: {_relative(folder)} (comparison/ holds the tables and plots)")
     if not outcome.tracked:
-        print(f"some of it could not be logged to MLflow yet; to log the rest: {again}", file=sys.stderr)
+        say(f"some of it could not be logged to MLflow yet; to log the rest: {again}", error=True)
     if outcome.interrupted:
-        print(f"interrupted; nothing finished is lost. To go on: {again}")
+        say(f"interrupted; nothing finished is lost. To go on: {again}")
         return INTERRUPTED
-    print(f"MLflow: {tracking or f'aca-ray ui{option}'}")
+    say(f"MLflow: {tracking or f'aca-ray ui{option}'}")
     if outcome.failures:
-        print(f"to try again what failed: {again}")
+        say(f"to try again what failed: {again}")
         return FAILED
     return 0
 
@@ -300,8 +332,9 @@ def _rank(options: argparse.Namespace) -> int:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from aca_ray import api
+    from aca_ray.pipeline.standalone import network_title
 
-    name = re.sub(r"[^\w.-]+", "_", Path(options.network).stem).strip("_")
+    name = re.sub(r"[^\w.-]+", "_", Path(network_title(options.network)).stem).strip("_")[:100]
     out = options.out or Path("results", "retraining", f"{name}-{options.protocol}-s{options.seed}")
     record = api.evaluate(
         options.network,
@@ -347,7 +380,7 @@ def _compare(options: argparse.Namespace) -> int:
     from aca_ray import api
     from aca_ray.report.tables import to_text
 
-    comparison, folder = api.compare(options.names, storage=options.storage)
+    comparison, folder = api.compare(options.names, storage=options.storage, out=options.out)
     print(to_text(comparison))
     print(f"files: {_relative(folder)}")
     return 0

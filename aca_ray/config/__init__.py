@@ -1,7 +1,7 @@
 """Text in, frozen values out: the sweep spec, its trials, and their fingerprints."""
 
 from aca_ray.config.fingerprint import canonical_json, fingerprint
-from aca_ray.config.load import load_spec, parse_spec
+from aca_ray.config.load import load_spec, parse_spec, read_spec
 from aca_ray.config.schema import (
     EvaluationSpec,
     ExperimentSpec,
@@ -26,5 +26,6 @@ __all__ = [
     "fingerprint",
     "load_spec",
     "parse_spec",
+    "read_spec",
     "search_trials",
 ]

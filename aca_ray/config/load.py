@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from aca_ray.config.schema import PLACE, ProblemError, SweepSpec, Vocabulary
+from aca_ray.config.yaml_text import read_yaml
 from aca_ray.errors import ConfigError, unknown_name
 
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice, which YAML would silently resolve to the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            line = key_node.start_mark.line + 1
-            if not isinstance(key, Hashable):
-                raise ConfigError(f"line {line}: a key must be a text, found {key!r}")
-            if key in seen:
-                raise ConfigError(f"line {line}: key {key!r} is given twice; keep one")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
+_SHOWN = 200  # characters of a value that is wrong
 
 
 def load_spec(path: Path, vocabulary: Vocabulary) -> SweepSpec:
@@ -35,22 +20,30 @@ def load_spec(path: Path, vocabulary: Vocabulary) -> SweepSpec:
     Raises:
         ConfigError: the file can't be read, or anything in it is wrong; holds all problems.
     """
+    return parse_spec(read_spec(path), vocabulary, origin=str(path))
+
+
+def read_spec(path: Path) -> str:
+    """Return the text of a spec, which is UTF-8 in every locale.
+
+    Raises:
+        ConfigError: the file can't be read.
+    """
     try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{path}: cannot be read ({reason}); give the path of a sweep spec (YAML)") from error
-    return parse_spec(text, vocabulary, origin=str(path))
 
 
 def parse_spec(text: str, vocabulary: Vocabulary, origin: str = "spec") -> SweepSpec:
     """Return the spec in a YAML text; see `load_spec`."""
     try:
-        value = yaml.load(text, _UniqueKeyLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: such as a date without such a day
-        raise ConfigError(f"{origin}: is not valid YAML: {' '.join(str(error).split())}") from error
+        value = read_yaml(text)
     except ConfigError as error:
-        raise ConfigError(f"{origin}: {error}") from error
+        raise ConfigError(f"{origin}: {problem}" for problem in error.problems) from error
     if not isinstance(value, dict):
         raise ConfigError(f"{origin}: must be a mapping with the keys {', '.join(SweepSpec.model_fields)}")
     try:
@@ -84,8 +77,13 @@ def _sentences(error: ValidationError) -> list[str]:
         elif problem["type"] == "missing":
             sentences.append(f"{place}: is required and missing")
         else:
-            sentences.append(f"{place}: {_lower_first(problem['msg'])}, found {problem['input']!r}")
+            sentences.append(f"{place}: {_lower_first(problem['msg'])}, found {_shown(problem['input'])}")
     return sentences
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"
 
 
 def _place(location: tuple[int | str, ...]) -> str:
@@ -99,9 +97,8 @@ def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
     model: type[BaseModel] = SweepSpec
     for part in location:
         annotation = model.model_fields[str(part)].annotation
-        assert isinstance(annotation, type)
-        assert issubclass(annotation, BaseModel)
-        model = annotation
+        choices = get_args(annotation) or (annotation,)  # of `Model | None`, the model
+        model = next(choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel))
     return model
 
 

@@ -6,6 +6,7 @@ knows no registry.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ from pydantic import (
 )
 
 from aca_ray.errors import unknown_name
+
+# Far above anything published, and small enough to be checked.
+MAX_ENTRIES = 10_000  # of a list
+MAX_TRIALS = 100_000  # searches and retrainings of a sweep
+MAX_NETWORK = 1_000_000  # channels * channels * cells
 
 Skip = Literal["searched", "allocated"]
 Precision = Literal["float32", "bfloat16"]
@@ -81,18 +87,29 @@ def _as_list(value: Any) -> Any:
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    seen: list[Any] = []
+    """Refuse an entry given twice, and more entries than anybody compares."""
+    if len(values) > MAX_ENTRIES:
+        raise ProblemError([f"{PLACE}: has {len(values):,} entries; at most {MAX_ENTRIES:,} are taken"])
+    seen: set[Any] = set()
+    mappings: list[Any] = []  # have no hash
     for value in values:
-        if value in seen:
+        hashable = isinstance(value, str | int)
+        if value in (seen if hashable else mappings):
             raise ProblemError([f"{PLACE}: lists {value!r} twice; every entry stands for trials of its own"])
-        seen.append(value)
+        if hashable:
+            seen.add(value)
+        else:
+            mappings.append(value)
     return values
 
 
 def _data(value: Any, info: ValidationInfo) -> Any:
     value = {"name": value} if isinstance(value, str) else value
     if isinstance(info.context, Vocabulary):
-        problems = info.context.data_problems(value, PLACE)
+        try:
+            problems = info.context.data_problems(value, PLACE)
+        except (OSError, ValueError) as error:  # a path that no system takes: too long, or with a null character
+            problems = [f"{PLACE}: names a path that cannot be looked up ({getattr(error, 'strerror', None) or error})"]
         if problems:
             raise ProblemError(problems)
         if isinstance(value, Mapping):
@@ -117,9 +134,20 @@ def _storage(value: str, info: ValidationInfo) -> str:
 
 
 def _pack(value: Any) -> Any:
-    if value == "auto" or (type(value) is int and value >= 1):
+    if value == "auto" or (type(value) is int and 1 <= value <= MAX_ENTRIES):
         return value
     raise ProblemError([f"{PLACE}: must be an integer of at least 1, or auto; found {value!r}"])
+
+
+def _gpus(value: float) -> float:
+    if value > 1:
+        raise ProblemError(
+            [
+                f"{PLACE}: a trial uses one GPU or a share of one, so that others would lie idle; found {value:g}. "
+                "Give 1: trials that wait run on the other GPUs at the same time"
+            ]
+        )
+    return value
 
 
 MethodLabel = Annotated[str, BeforeValidator(_method)]
@@ -131,7 +159,7 @@ ProtocolName = Annotated[str, AfterValidator(_known("protocol"))]
 PrunerName = Annotated[str, AfterValidator(_known("data_pruner"))]
 DataMapping = Annotated[Mapping[str, Any], BeforeValidator(_data)]
 Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
-Epochs = Annotated[int, Field(ge=1, strict=True)]
+Epochs = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 
 
 def _several(item: Any) -> Any:
@@ -146,10 +174,23 @@ class _Frozen(BaseModel):
 class NetworkSpec(_Frozen):
     """Size of the supernet."""
 
-    channels: Annotated[int, Field(ge=1, strict=True)] = 16
+    channels: Annotated[int, Field(ge=1, le=4096, strict=True)] = 16
     """Channels of the first cells."""
-    cells: Annotated[int, Field(ge=3, strict=True)] = 8
+    cells: Annotated[int, Field(ge=3, le=1000, strict=True)] = 8
     """Number of cells; two of them reduce."""
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> Self:
+        """Refuse what no memory holds: the weights grow with cells and with the square of the channels."""
+        size = self.channels**2 * self.cells
+        if size > MAX_NETWORK:
+            raise ProblemError(
+                [
+                    f"{PLACE}: channels * channels * cells must be at most {MAX_NETWORK:,}, found {self.channels} * "
+                    f"{self.channels} * {self.cells} = {size:,}; published supernets have less than 100,000"
+                ]
+            )
+        return self
 
 
 class TableSpec(_Frozen):
@@ -187,7 +228,7 @@ class ExperimentSpec(_Frozen):
     epochs: _several(Epochs)  # type: ignore[valid-type]
     """Search budgets; each is a search of its own, whose schedules span it."""
     network: NetworkSpec = NetworkSpec()
-    batch_size: Annotated[int, Field(ge=2, strict=True)] | None = None
+    batch_size: Annotated[int, Field(ge=2, le=1_000_000, strict=True)] | None = None
     """Images per search step; null takes each method's own."""
     precision: Precision = "float32"
     """Of the supernet's passes while it is searched (bfloat16 by autocast); all that is kept or follows is float32."""
@@ -215,6 +256,22 @@ class ExperimentSpec(_Frozen):
             ]
             if problems:
                 raise ProblemError(problems)
+        return self
+
+    @model_validator(mode="after")
+    def _trials_can_be_counted(self) -> Self:
+        """Refuse more trials than a sweep can hold."""
+        axes = (self.methods, self.spaces, self.data, self.seeds, self.epochs)
+        per_skip = {"searched": 1, "allocated": 1 + len(self.evaluation.controls)}
+        retrainings = sum(per_skip[skip] for skip in self.skip) * len(self.evaluation.retrain_seeds)
+        trials = math.prod(map(len, axes)) * (len(self.skip) + retrainings)
+        if trials > MAX_TRIALS:
+            raise ProblemError(
+                [
+                    f"{PLACE}: asks for {trials:,} searches and retrainings (methods * spaces * data * seeds * epochs, "
+                    f"and what follows each); a sweep holds at most {MAX_TRIALS:,}. Divide it into several"
+                ]
+            )
         return self
 
     @model_validator(mode="after")
@@ -246,10 +303,10 @@ class RuntimeSpec(_Frozen):
     """Folder of all sweeps, or its URI in an object store (s3://bucket/prefix, gs://bucket/prefix); no credentials."""
     tracking: str | None = None
     """MLflow tracking URI; null keeps a SQLite store in the storage folder, which an object store cannot hold."""
-    cpus_per_trial: Annotated[int, Field(ge=1, strict=True)] = 1
+    cpus_per_trial: Annotated[int, Field(ge=1, le=4096, strict=True)] = 1
     """CPU cores, and torch threads, of a trial; a different number can change the last bits on a CPU."""
-    gpus_per_trial: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
-    """GPUs, or a share of one, of a trial; a trial can allocate no more than its share of the GPU's memory."""
+    gpus_per_trial: Annotated[float, Field(ge=0, allow_inf_nan=False), AfterValidator(_gpus)] = 0
+    """0, 1, or a share of a GPU, of a trial; a trial can allocate no more than its share of the GPU's memory."""
     accelerator_type: Annotated[str, Field(min_length=1)] | None = None
     """Accelerator that a trial needs, as Ray calls it (H100, A100, ...); null takes any node."""
     pack: Annotated[int | Literal["auto"], BeforeValidator(_pack)] = 1
@@ -257,9 +314,9 @@ class RuntimeSpec(_Frozen):
 
     `auto` takes as many as fit into the trial's GPU, or its share, by a measurement; on a CPU one.
     """
-    max_concurrent: Annotated[int, Field(ge=1, strict=True)] | None = None
+    max_concurrent: Annotated[int, Field(ge=1, le=MAX_TRIALS, strict=True)] | None = None
     """Trials at once; null lets the resources decide."""
-    max_failures: Annotated[int, Field(ge=0, strict=True)] = 3
+    max_failures: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] = 3
     """How often a trial is taken up again after its process died."""
     address: Annotated[str, Field(pattern=r"^[^/]+$")] | None = None
     """Running Ray cluster (host:port, or auto), never shut down; null takes RAY_ADDRESS, without it starts Ray here."""

@@ -18,6 +18,8 @@ _UP, _CLEAR_DOWN = "\033[{}A", "\033[J"  # ECMA-48: cursor up, erase to the end 
 class LiveView:
     """Shows every trial of a sweep: state, epoch, loss, accuracy, skips in the genotype, time left.
 
+    When nobody reads the stream any more, or it cannot be written, the view falls silent and the sweep continues.
+
     Args:
         stream: where to write.
         in_place: whether to redraw a table (a terminal) or to print a line per finished epoch (a file).
@@ -25,6 +27,7 @@ class LiveView:
 
     def __init__(self, stream: TextIO, *, in_place: bool) -> None:
         self._stream, self._in_place = stream, in_place
+        self._readable = True
         self._lines: dict[StoragePath, TrialLine] = {}
         self._drawn = 0
         self._last = 0.0
@@ -58,7 +61,7 @@ class LiveView:
         """Say something that stays on the screen."""
         if self._in_place:
             up = _UP.format(self._drawn) if self._drawn else ""
-            self._stream.write(f"{up}\r{_CLEAR_DOWN}{line}\n")
+            self._emit(f"{up}\r{_CLEAR_DOWN}{line}\n")
             self._drawn = 0
             self._draw()
         else:
@@ -86,8 +89,7 @@ class LiveView:
         lines = [*table, *more, f"{self._progress().summary()}; {elapsed} so far"]
         text = [line[: columns - 1] for line in lines]  # a line that wraps would spoil the count of lines
         up = _UP.format(self._drawn) if self._drawn else ""
-        self._stream.write(f"{up}\r{_CLEAR_DOWN}" + "\n".join(text) + "\n")
-        self._stream.flush()
+        self._emit(f"{up}\r{_CLEAR_DOWN}" + "\n".join(text) + "\n")
         self._drawn = len(text)
 
     def _most_interesting(self, room: int) -> list[TrialLine]:
@@ -100,5 +102,12 @@ class LiveView:
         return [lines[index] for index in sorted(chosen)]
 
     def _write(self, line: str) -> None:
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        self._emit(f"{line}\n")
+
+    def _emit(self, text: str) -> None:
+        if self._readable:
+            try:
+                self._stream.write(text)
+                self._stream.flush()
+            except OSError:
+                self._readable = False

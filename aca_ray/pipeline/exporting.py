@@ -23,7 +23,7 @@ from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.manifest import Sweep, sweep_of
 from aca_ray.pipeline.network_files import read_network
 from aca_ray.pipeline.orders import allocation_of, ranking_of
-from aca_ray.pipeline.standalone import named_network
+from aca_ray.pipeline.standalone import named_network, network_title
 from aca_ray.storage import StoragePath, TrialRecord, read_checkpoint
 from aca_ray.storage.bounded import naming
 from aca_ray.storage.record import FILE_NAME, FIX
@@ -91,6 +91,7 @@ def read_named(
 
 def _of_genotype(name: str, protocol: str | None, data: Mapping[str, Any] | None) -> NamedNetwork:
     genotype, plan = named_network(name)
+    name = network_title(name)
     chosen = find_protocol(protocol or DEFAULT_PROTOCOL)
     images = known_facts(data or DEFAULT_DATA, Path.cwd())
     check_fits(chosen, images)

@@ -8,6 +8,7 @@ from aca_ray.config.fingerprint import SHORT_DIGITS
 from aca_ray.errors import AcaRayError, ConfigError, MalformedFileError, unknown_name
 from aca_ray.pipeline.manifest import find_sweep, sweep_names
 from aca_ray.space import PUBLISHED
+from aca_ray.space.printed import is_printed
 from aca_ray.storage import StoragePath, TrialRecord, storage_path
 from aca_ray.storage.record import FILE_NAME
 
@@ -25,10 +26,16 @@ def find_trial(name: str, storage: StoragePath) -> StoragePath | None:
     Raises:
         ConfigError: no trial, or more than one, is called so; names those that there are.
     """
-    if name in PUBLISHED or name.startswith("|"):
+    if name in PUBLISHED or name.startswith("|") or is_printed(name):
         return None
     path = storage_path(name)
-    is_file = path.is_file()
+    try:
+        is_file = path.is_file()
+    except (OSError, ValueError) as error:  # too long, a null character, or a folder that is closed to this user
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(
+            f"network: {name[:200]!r} cannot be looked up ({reason}); give a path, a trial or a genotype"
+        ) from error
     folder = path.parent if is_file else path
     if (folder / FILE_NAME).is_file():
         return folder.resolve()

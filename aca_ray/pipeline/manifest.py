@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import (
+    Annotated,
+    Any,
+    NotRequired,  # pydantic refuses that of typing before Python 3.12
+)
 
 from pydantic import Field, TypeAdapter, with_config
-from typing_extensions import TypedDict  # pydantic refuses that of typing before Python 3.12
+from typing_extensions import TypedDict
 
 from aca_ray.config import SweepSpec, fingerprint
 from aca_ray.config.load import spec_from_json
@@ -24,13 +30,18 @@ VERSION = 1
 _MOST_PATH = 4096  # characters, the limit of Linux
 
 
+PathText = Annotated[str, Field(max_length=_MOST_PATH, pattern=r"^[^\x00]+$")]
+
+
 @with_config(OPEN)
 class ManifestJson(TypedDict):
     """The fields of a sweep.json that are read."""
 
     fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     spec: dict[str, Any]
-    base: Annotated[str, Field(max_length=_MOST_PATH, pattern=r"^[^\x00]+$")]
+    base: PathText
+    folder: NotRequired[PathText]
+    spec_file: NotRequired[PathText]
 
 
 _MANIFEST = TypeAdapter(ManifestJson)
@@ -45,12 +56,19 @@ class Sweep:
         base: folder that relative data paths of the spec are relative to.
         folder: where its files lie.
         text: the spec as its author wrote it.
+        spec_file: name of the spec's file in `base`.
     """
 
     spec: SweepSpec
     base: Path
     folder: SweepFolder
     text: str
+    spec_file: str = "spec.yaml"
+
+    @property
+    def storage(self) -> StoragePath:
+        """The folder of all sweeps that this one lies in; after a move not the one that its spec names."""
+        return self.folder.path.parent
 
     @property
     def fingerprint(self) -> str:
@@ -71,15 +89,21 @@ def storage_folder(spec: SweepSpec) -> StoragePath:
     return storage_path(spec.runtime.storage).resolve()
 
 
-def create_sweep(spec: SweepSpec, base: Path, text: str) -> Sweep:
+def create_sweep(spec: SweepSpec, base: Path, text: str, spec_file: str = "spec.yaml") -> Sweep:
     """Return the sweep of a spec, its folder made, or the one of the same name and experiment that is there already.
+
+    Args:
+        spec: what is to be done.
+        base: folder that relative data paths are relative to.
+        text: the spec as its author wrote it.
+        spec_file: name of the spec's file in `base`.
 
     Raises:
         ConfigError: the name belongs to another experiment.
         StorageError: the folder can't be written.
     """
     folder = SweepFolder(storage_folder(spec) / spec.name)
-    sweep = Sweep(spec, base.resolve(), folder, text)
+    sweep = Sweep(spec, base.resolve(), folder, text, spec_file)
     if folder.manifest.exists():
         taken = _read_manifest(folder)["fingerprint"]
         if taken != sweep.fingerprint:
@@ -89,18 +113,30 @@ def create_sweep(spec: SweepSpec, base: Path, text: str) -> Sweep:
                 "Give this spec another name, or move that folder away"
             )
     write_bytes(folder.spec, text.encode())
+    _write_manifest(sweep)
+    return sweep
+
+
+def settle_sweep(sweep: Sweep) -> None:
+    """Record where a sweep lies now, so that it can be moved again."""
+    if _read_manifest(sweep.folder).get("folder") != str(sweep.folder.path):
+        _write_manifest(sweep)
+
+
+def _write_manifest(sweep: Sweep) -> None:
     value: dict[str, Any] = {
         "schema": SCHEMA,
         "version": VERSION,
-        "name": spec.name,
+        "name": sweep.spec.name,
         "fingerprint": sweep.fingerprint,
-        "spec": spec.model_dump(mode="json"),
+        "spec": sweep.spec.model_dump(mode="json"),
         "base": str(sweep.base),
+        "folder": str(sweep.folder.path),
+        "spec_file": sweep.spec_file,
         "environment": environment(),
         "written_ms": time.time_ns() // 1_000_000,
     }
-    write_json(folder.manifest, value)
-    return sweep
+    write_json(sweep.folder.manifest, value)
 
 
 def find_sweep(name: str, storage: StoragePath) -> Sweep:
@@ -130,7 +166,9 @@ def _read_sweep(folder: SweepFolder) -> Sweep:
     value = _read_manifest(folder)
     with naming(folder.manifest):
         spec = spec_from_json(value["spec"])
-    return Sweep(spec, Path(value["base"]), folder, read_text(folder.spec))
+    return Sweep(
+        spec, _base_now(folder.path, value), folder, read_text(folder.spec), value.get("spec_file", "spec.yaml")
+    )
 
 
 def _read_manifest(folder: SweepFolder) -> dict[str, Any]:
@@ -140,6 +178,21 @@ def _read_manifest(folder: SweepFolder) -> dict[str, Any]:
         raise MalformedFileError(f"{folder.manifest}: is not the manifest of a sweep of version {VERSION}")
     check(_MANIFEST, value, str(folder.manifest), "move the file away and run the spec again, which writes it anew")
     return value
+
+
+def _base_now(folder: StoragePath, manifest: Mapping[str, Any]) -> Path:
+    """Return the folder that relative data paths are relative to, after the sweep may have moved.
+
+    If the spec moved along with the results, it lies where it lay before, as seen from them; else it is where it was.
+    """
+    before, recorded = manifest.get("folder", str(folder)), Path(manifest["base"])
+    if str(folder) == before or not isinstance(folder, Path):
+        return recorded
+    along = Path(os.path.normpath(folder / os.path.relpath(recorded, before)))
+    moved_along = (along / manifest.get("spec_file", "spec.yaml")).is_file() or (
+        along.is_dir() and not recorded.is_dir()
+    )
+    return along if moved_along else recorded
 
 
 def sweep_names(storage: StoragePath) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -10,7 +11,7 @@ import torch
 
 from aca_ray.config import RetrainingTrial, fingerprint
 from aca_ray.data import absolute_locations, check_evaluation_data, validate_data, without_default_switches
-from aca_ray.errors import AcaRayError, ConfigError, unknown_name
+from aca_ray.errors import AcaRayError, ConfigError, StorageError, unknown_name
 from aca_ray.evaluation import PROTOCOLS, check_fits
 from aca_ray.pipeline.batch_of_one import batch_of_one_problem, failing_retraining
 from aca_ray.pipeline.datasets import evaluation_data
@@ -18,6 +19,7 @@ from aca_ray.pipeline.evaluating import open_evaluation
 from aca_ray.pipeline.network_files import read_network
 from aca_ray.space import PUBLISHED, ChannelPlan, Genotype, network_json
 from aca_ray.space.nasbench201 import parse_architecture_string
+from aca_ray.space.printed import MAX_CHARACTERS, is_printed, parse_printed, printed_title
 from aca_ray.storage import TrialRecord
 from aca_ray.training import select_device
 
@@ -26,7 +28,8 @@ def named_network(network: str) -> tuple[Genotype, ChannelPlan | None]:
     """Return genotype and plan of what somebody names.
 
     Args:
-        network: name of a published genotype, architecture string of NAS-Bench-201, or path of a file.
+        network: name of a published genotype; a genotype as the codes of this field print it, or an architecture string
+            of NAS-Bench-201; or path of a file with one of these, or with a network as JSON.
 
     Raises:
         ConfigError: it is none of these.
@@ -35,12 +38,39 @@ def named_network(network: str) -> tuple[Genotype, ChannelPlan | None]:
         return PUBLISHED[network], None
     if network.startswith("|"):
         return parse_architecture_string(network), None
-    if not Path(network).is_file():
+    if is_printed(network):
+        return parse_printed(network), None
+    if not os.path.isfile(network):
         raise ConfigError(
-            f"{unknown_name('network', 'genotype', network, PUBLISHED)}; "
-            "nor is there a file of that name with a network as JSON"
+            f"{unknown_name('network', 'genotype', network[:200], PUBLISHED)}; nor is there a file of that name with a "
+            "genotype, as JSON or as printed"
         )
-    return read_network(Path(network))
+    text = _printed_in(Path(network))
+    if text is None:
+        return read_network(Path(network))
+    try:
+        return parse_printed(text), None
+    except ConfigError as error:
+        raise ConfigError(f"{network}: {error}") from error
+
+
+def _printed_in(path: Path) -> str | None:
+    """Return the text of a file, or None if it is JSON or no text."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(MAX_CHARACTERS + 1)
+        return None if content.lstrip().startswith(b"{") else content.decode()
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError:
+        return None
+
+
+def network_title(network: str) -> str:
+    """Return a short name of what `named_network` takes: a name or a path as it is, of a printed genotype its name."""
+    if network in PUBLISHED or network.startswith("|") or not is_printed(network):
+        return network
+    return printed_title(network)
 
 
 def retrain(
@@ -72,7 +102,7 @@ def retrain(
         raise ConfigError(problems)
     torch.set_num_threads(threads)
     data = without_default_switches(data)
-    trial = RetrainingTrial(fingerprint(network_json(genotype, plan)), network, data, protocol, seed)
+    trial = RetrainingTrial(fingerprint(network_json(genotype, plan)), network_title(network), data, protocol, seed)
     existing = TrialRecord.read(out)
     if existing is not None and existing.fingerprint != trial.fingerprint:
         raise ConfigError(f"{out}: holds another retraining ({existing.fingerprint[:12]}); name another folder")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from aca_ray.errors import SweepError
+from aca_ray.sweep.address import require_cluster
+from aca_ray.sweep.local_ray import local_ray, require_home
 
 # Read by Ray when it is imported or started; a value that the user has set wins.
 _ENVIRONMENT = {
@@ -31,11 +31,12 @@ _ENVIRONMENT = {
     # The sweep has its own handler, which also covers SIGTERM.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
-_CONNECT_SECONDS = 10.0
 _OBJECT_STORE_BYTES = 128 * 1024 * 1024  # trials exchange paths, not tensors
 
 for _name, _value in _ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)
+
+require_home()
 
 import ray  # noqa: E402 - the environment has to be set before
 from ray import tune  # noqa: E402
@@ -74,37 +75,36 @@ def ray_session(address: str | None) -> Iterator[dict[str, float]]:
         address: see `cluster_address`.
 
     Raises:
-        SweepError: no cluster answers there.
+        SweepError: no cluster answers there, or this machine lacks what Ray needs to start.
     """
     if ray.is_initialized():
         yield ray.cluster_resources()
         return
     address = cluster_address(address)
+    with nullcontext() if address else local_ray(), _joined(address) as resources:
+        yield resources
+
+
+@contextmanager
+def _joined(address: str | None) -> Iterator[dict[str, float]]:
+    """Yield the resources of the cluster at an address, or of one that is started here."""
     # On all addresses of this machine otherwise, whatever address Ray is told.
     ray_constants.ENABLE_RAY_CLUSTER = bool(address)
     local: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
-    if not address:
-        _make_token_private()
+    if address:
+        require_cluster(address)
     try:
-        if address and ":" in address:  # Ray itself tries for two minutes
-            host, _, port = address.rpartition(":")
-            socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
     except (OSError, RuntimeError, ValueError) as error:
         raise SweepError(
-            f"address: cannot join a Ray cluster at {address or 'this machine'} ({error}). Correct the address, or "
-            "start one with `ray start --head`"
+            f"address: cannot join the Ray cluster at {address} ({error}). Correct the address, or start one with "
+            "`ray start --head`"
+            if address
+            else f"Ray cannot start on this machine ({error}). Its logs are in the folder ray/session_latest/logs of "
+            "RAY_TMPDIR, TMPDIR or /tmp; or start a cluster with `ray start --head` and give --address auto"
         ) from error
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     try:
         yield ray.cluster_resources()
     finally:
         ray.shutdown()
-
-
-def _make_token_private() -> None:
-    """Make the file that Ray writes its token to, if there is none, so that other users cannot read the token."""
-    token = Path.home() / ".ray" / "auth_token"
-    with suppress(OSError):  # Ray says so itself if it needs the file
-        token.parent.mkdir(exist_ok=True)
-        token.touch(mode=0o600)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from ray.job_submission import JobSubmissionClient
 
@@ -17,6 +17,7 @@ import aca_ray
 from aca_ray.config import SweepSpec
 from aca_ray.errors import ConfigError, SweepError
 
+ANSWER_SECONDS = 60.0  # that the job server may say nothing
 STOP_SECONDS = 120  # Ray's own 3 seconds are too few for trials to save
 
 
@@ -113,9 +114,16 @@ def _job_server(address: str) -> Iterator[JobSubmissionClient]:
     for handler in logging.getLogger("ray").handlers:  # its loggers of uploads have levels of their own
         handler.setLevel(logging.WARNING)
     try:
-        yield JobSubmissionClient(address)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+        yield _BoundedClient(address)
+    except (OSError, RuntimeError, ValueError) as error:
         raise SweepError(
             f"--address: the job server at {address} does not answer, or refuses ({error}). The address is that of the "
             "cluster's dashboard, such as http://HEAD:8265"
         ) from error
+
+
+class _BoundedClient(JobSubmissionClient):
+    """A client whose requests fail after a while without an answer; Ray's own wait forever."""
+
+    def _do_request(self, method: str, endpoint: str, **arguments: Any) -> Any:
+        return super()._do_request(method, endpoint, **{"timeout": ANSWER_SECONDS, **arguments})

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from aca_ray.pipeline.drawing import draw_search
-from aca_ray.pipeline.manifest import Sweep, storage_folder
+from aca_ray.pipeline.manifest import Sweep
 from aca_ray.storage import StoragePath, TrialRecord
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class Reporter:
 
             spec = self._sweep.spec
             self._tracker = Tracker(
-                open_store(spec.runtime.tracking, storage_folder(spec)), spec.name, self._sweep.fingerprint
+                open_store(spec.runtime.tracking, self._sweep.storage), spec.name, self._sweep.fingerprint
             )
             self._tracker.open(self._sweep.text, spec.experiment.model_dump(mode="json"), spec.description)
             self._opened.set()

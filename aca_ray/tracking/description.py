@@ -9,11 +9,9 @@ from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
-Record = Mapping[str, Any]
+from aca_ray.tracking import limits
 
-# MLflow's limits on a data set's digest and a param's value.
-_MAX_DIGEST = 36
-_MAX_PARAM = 6000
+Record = Mapping[str, Any]
 
 
 def run_name(record: Record) -> str:
@@ -22,7 +20,7 @@ def run_name(record: Record) -> str:
     words = [trial["method"], trial["skip"], f"s{trial['seed']}", f"e{trial['epochs']}"]
     if record["kind"] == "evaluation":
         words += ["retrain", *([trial["allocation"]] if trial["allocation"] else []), f"r{trial['retrain_seed']}"]
-    return " ".join(words)
+    return limits.distinct(" ".join(words), limits.RUN_NAME)
 
 
 def run_tags(record: Record) -> dict[str, str]:
@@ -58,7 +56,7 @@ def run_tags(record: Record) -> dict[str, str]:
             "aca.allocation": trial["allocation"] or "none",
         }
         group += ["retrain", tags["aca.protocol"], tags["aca.ranking"], tags["aca.allocation"]]
-    return {**tags, "aca.group": "/".join(group)}
+    return {name: limits.distinct(text, limits.KEY) for name, text in {**tags, "aca.group": "/".join(group)}.items()}
 
 
 def params(value: Mapping[str, Any]) -> dict[str, str]:
@@ -72,7 +70,7 @@ def _flatten(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]
             yield from _flatten(entry, f"{prefix}{name}.")
         else:
             text = entry if isinstance(entry, str) else json.dumps(entry, default=str)
-            yield f"{prefix}{name}", text[:_MAX_PARAM]
+            yield limits.distinct(f"{prefix}{name}", limits.KEY), limits.shortened(text, limits.PARAM)
 
 
 def dataset_input(record: Record) -> DatasetInput | None:
@@ -88,11 +86,11 @@ def dataset_input(record: Record) -> DatasetInput | None:
     if not info:
         text = json.dumps(settings, sort_keys=True)
         info = {"name": settings["name"], "digest": hashlib.sha256(text.encode()).hexdigest(), "source": text}
-    source = str(info["source"])
+    source = limits.shortened(str(info["source"]), limits.DATASET_SOURCE // 12)  # JSON may take 12 for a character
     remote = source.startswith(("http://", "https://"))
     dataset = Dataset(
-        name=info["name"],
-        digest=str(info["digest"])[:_MAX_DIGEST],
+        name=limits.distinct(info["name"], limits.DATASET_NAME),
+        digest=str(info["digest"])[: limits.DATASET_DIGEST],
         source_type="http" if remote else "local",
         source=json.dumps({"url" if remote else "uri": source}),
         profile=json.dumps({"num_images": info["num_images"]}) if "num_images" in info else None,

@@ -16,6 +16,8 @@ DEFAULTS = {
     # answer was lost, which creates a second run. delivery.py is the one place that tries again, after looking.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    # libpq waits for as long as the network lets it, and MLflow tries ten times.
+    "PGCONNECT_TIMEOUT": "10",
 }
 
 for _name, _value in DEFAULTS.items():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from aca_ray.tracking import limits
+
 _CHARTS = {
     "curves of the searches, seed by seed": "tags.`aca.kind` = 'search'",
     "curves of the retrainings": "tags.`aca.kind` = 'evaluation'",
@@ -23,4 +25,4 @@ def with_links(description: str, experiment_id: str, run_id: str) -> str:
     pages = {"report": f"runs/{run_id}/artifacts/comparison/report.html"}
     pages |= {name: f"runs?searchFilter={quote(query)}&compareRunsMode=CHART" for name, query in _CHARTS.items()}
     links = " | ".join(f"[{name}](#/experiments/{experiment_id}/{page})" for name, page in pages.items())
-    return "\n\n".join(filter(None, (links, description.strip())))
+    return limits.shortened("\n\n".join(filter(None, (links, description.strip()))), limits.EXPERIMENT_TAG)

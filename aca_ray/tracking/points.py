@@ -12,6 +12,8 @@ from typing import Any
 
 from mlflow.entities import Metric
 
+from aca_ray.tracking import limits
+
 # The metric that says which rows have arrived; it is the last point of its row.
 MARKER = "epoch"
 # MLflow takes 1,000 entities a request; the rest is room for 100 params.
@@ -64,7 +66,7 @@ def end_time(record: Mapping[str, Any], epoch: int | None = None) -> int | None:
 
 def metric_key(name: str) -> str:
     """Return a name with what MLflow refuses in a metric's name, such as the brackets of a label, as ``_``."""
-    return re.sub(r"[^\w\-. :/]", "_", name)
+    return limits.distinct(re.sub(r"[^\w\-. :/]", "_", name), limits.KEY)
 
 
 def batches(groups: Iterable[list[Metric]]) -> Iterator[list[Metric]]:

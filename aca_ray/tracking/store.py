@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import shlex
 import sys
-import uuid
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from aca_ray.errors import ConfigError, StorageError
 from aca_ray.storage import StoragePath
 from aca_ray.storage.lock import exclusive
+from aca_ray.tracking import sqlite_file
 
 UI_PORT = 5000
 SERVERS = ("http", "https", "databricks")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
-
-_SQLITE = "sqlite:///"
+_LOCK_SECONDS = 120.0  # creating a file takes about 7 s
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,9 @@ class Store:
 def open_store(tracking: str | None, storage: StoragePath) -> Store:
     """Return the store of a sweep, created first if it is an SQLite file that doesn't exist yet.
 
+    The artifact locations in an SQLite file that has moved, along with its artifacts, are corrected first. Nothing is
+    written where there is nothing to create and nothing to correct.
+
     Any number of processes may open the same new store at once: one creates it, the others wait (about 7 s).
 
     Args:
@@ -65,40 +67,69 @@ def open_store(tracking: str | None, storage: StoragePath) -> Store:
 
     Raises:
         ConfigError: `tracking` is not a tracking URI.
-        StorageError: the SQLite file can't be created.
+        StorageError: the SQLite file can't be created, read or corrected.
     """
     if tracking is None and isinstance(storage, Path):
-        database = storage.resolve() / "mlflow.db"
-    elif tracking is None:
+        return _open_file(storage.resolve() / "mlflow.db", owned=True)
+    if tracking is None:
         raise ConfigError(f"runtime.tracking: {storage} cannot hold an SQLite file; name a server or a sqlite:/// file")
-    elif tracking.startswith(_SQLITE):
-        database = Path(tracking.removeprefix(_SQLITE)).resolve()
-    elif tracking.partition("://")[0] in SERVERS:
+    if sqlite_file.is_sqlite(tracking):
+        return _open_file(sqlite_file.database_path(tracking), owned=False)
+    if tracking.partition("://")[0] in SERVERS:
         return Store(tracking, None)
-    elif tracking.partition("://")[0].partition("+")[0] in DATABASES:
+    if tracking.partition("://")[0].partition("+")[0] in DATABASES:
         return Store(tracking, _artifact_root(storage))
-    else:
-        raise ConfigError(
-            f"runtime.tracking: needs null (an SQLite file in runtime.storage) or a URI that begins with one of "
-            f"{', '.join(f'{scheme}://' for scheme in (*SERVERS, *DATABASES))}; found {tracking!r}"
-        )
+    raise ConfigError(
+        f"runtime.tracking: needs null (an SQLite file in runtime.storage) or a URI that begins with one of "
+        f"{', '.join(f'{scheme}://' for scheme in (*SERVERS, *DATABASES))}; found {tracking!r}"
+    )
+
+
+def _open_file(database: Path, *, owned: bool) -> Store:
+    """Return the store of an SQLite file; see `sqlite_file.moved_roots` for `owned`."""
     artifact_root = _artifact_root(database.parent)
     try:
-        database.parent.mkdir(parents=True, exist_ok=True)
-        with exclusive(database.with_name(f"{database.name}.lock"), wait=True):
-            _remove_drafts(database)
-            if not database.exists():
-                _create(database, artifact_root)
+        if not database.exists():
+            database.parent.mkdir(parents=True, exist_ok=True)
+            with _locked(database):
+                _remove_drafts(database)
+                if not database.exists():
+                    sqlite_file.create(database, artifact_root)
+        elif sqlite_file.moved_roots(database, artifact_root, owned=owned):
+            with _locked(database):  # looks again: another process may have corrected them meanwhile
+                for root in sqlite_file.moved_roots(database, artifact_root, owned=owned):
+                    sqlite_file.move_artifacts(database, root, artifact_root)
     except OSError as error:
         raise StorageError(
-            f"tracking store: cannot create {database} ({error}); check that the directory is writable and not full, "
-            "or set runtime.storage to another one"
+            f"tracking store: cannot create or correct {database} ({error}); check that the directory is "
+            "writable and not full, or set runtime.storage to another one"
         ) from error
-    return Store(f"{_SQLITE}{database}", artifact_root)
+    return Store(sqlite_file.database_uri(database), artifact_root)
+
+
+@contextmanager
+def _locked(database: Path) -> Iterator[None]:
+    """Hold the lock of an SQLite file's creation and correction.
+
+    Raises:
+        StorageError: another process held it for too long.
+    """
+    lock = database.with_name(f"{database.name}.lock")
+    end = time.monotonic() + _LOCK_SECONDS
+    while True:
+        with exclusive(lock, wait=False) as free:
+            if free:
+                yield
+                return
+        if time.monotonic() > end:
+            raise StorageError(
+                f"tracking store: another process has held {lock} for {_LOCK_SECONDS:g} s; end it, then try again"
+            )
+        time.sleep(0.1)
 
 
 def _artifact_root(storage: StoragePath) -> str:
-    folder = storage / "mlflow-artifacts"
+    folder = storage / sqlite_file.ARTIFACTS
     return folder.resolve().as_uri() if isinstance(folder, Path) else str(folder)
 
 
@@ -153,27 +184,11 @@ def _ui_arguments(store: Store, port: int) -> list[str]:
 
 
 def _remove_drafts(database: Path) -> None:
-    """Delete what killed processes left of `_create`; only who holds the lock creates, so that none is in use."""
+    """Delete what killed processes left of the creation of an SQLite file.
+
+    Whoever creates one holds the lock, so that no draft is in use.
+    """
     draft = re.compile(rf"{re.escape(database.name)}\.[0-9a-f]{{32}}(-journal|-shm|-wal)?")
     for path in database.parent.iterdir():
         if draft.fullmatch(path.name):
             path.unlink(missing_ok=True)
-
-
-def _create(database: Path, artifact_root: str) -> None:
-    """Create the SQLite file under another name and rename it, so that no killed process leaves half a schema."""
-    draft = database.with_name(f"{database.name}.{uuid.uuid4().hex}")
-    # INFO lines about tables and migrations; errors still come as exceptions.
-    logger = logging.getLogger("mlflow.store.db.utils")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    make_store: Callable[[str, str], SqlAlchemyStore] = SqlAlchemyStore
-    try:
-        created = make_store(f"{_SQLITE}{draft}", artifact_root)
-        created.engine.dispose()
-        draft.rename(database)
-    except MlflowException as error:
-        raise StorageError(f"tracking store: MLflow cannot create {database}: {error.message}") from error
-    finally:
-        logger.setLevel(level)
-        draft.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from aca_ray.errors import SweepError
 from aca_ray.storage import StoragePath
 from aca_ray.storage.allocation import read_allocation
+from aca_ray.tracking import limits
 from aca_ray.tracking.artifacts import Artifacts
 from aca_ray.tracking.delivery import Delivery
 from aca_ray.tracking.description import Record, dataset_input, params, run_name, run_tags
@@ -215,11 +216,13 @@ class Tracker:
     def _open(self, spec_text: str, spec: Mapping[str, Any], description: str) -> None:
         parent = self._load()
         run_id = parent.info.run_id
-        note = with_links(description, self._experiment_id, run_id)
-        self._client.set_experiment_tag(self._experiment_id, MLFLOW_RUN_NOTE, note)
+        page = with_links(description, self._experiment_id, run_id)
+        self._client.set_experiment_tag(self._experiment_id, MLFLOW_RUN_NOTE, page)
         # Logged params can't change, and MLflow refuses a batch that tries.
         new = {name: value for name, value in params(spec).items() if name not in parent.data.params}
-        self._client.log_batch(run_id, params=_params(new), tags=[RunTag(MLFLOW_RUN_NOTE, description)])
+        self._client.log_batch(
+            run_id, params=_params(new), tags=[RunTag(MLFLOW_RUN_NOTE, limits.shortened(description, limits.TAG))]
+        )
         Artifacts(parent, self._store.uri).write({"spec.yaml": spec_text.encode()})
         self._client.update_run(run_id, status="RUNNING")
 
@@ -288,7 +291,7 @@ class Tracker:
     def _upload_error(self, child: _Child, text: str) -> dict[str, str]:
         """Keep a traceback as error.txt and return the tag with its last line, which names the error."""
         child.artifacts.write({"error.txt": text.encode()})
-        return {_ERROR: text.strip().splitlines()[-1]}
+        return {_ERROR: limits.shortened(text.strip().splitlines()[-1], limits.TAG)}
 
     def _sync_allocation(self, search_record: Record, folder: StoragePath, epoch: int, main_rule: str) -> None:
         if not (folder / "allocation.json").is_file():

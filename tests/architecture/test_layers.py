@@ -68,9 +68,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "sweep",
     },
     "arguments": {"errors"},
+    "terminal": set(),
     "cli": {
         "errors",
         "arguments",
+        "terminal",
         "storage",
         "config",
         "comparison",

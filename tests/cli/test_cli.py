@@ -235,8 +235,9 @@ def test_address_of_another_service(folder: Path, capsys: pytest.CaptureFixture[
 def test_doctor_of_a_cluster_that_is_not_there(run: Run, folder: Path) -> None:
     code, out, errors = run("doctor", "--address", "127.0.0.1:1")
     assert (code, errors) == (1, [])
-    assert out.startswith("problem  cluster: address: cannot join a Ray cluster at 127.0.0.1:1 ([Errno 111]")
-    assert out.endswith(" Correct the address, or start one with `ray start --head`\n")
+    assert out.startswith("problem  cluster: address: no Ray cluster answers at ")
+    assert "127.0.0.1:1" in out
+    assert "`ray start --head`" in out
     assert list(folder.iterdir()) == []
 
 

@@ -182,3 +182,20 @@ def test_closing_what_was_never_opened() -> None:
     for in_place in (True, False):
         LiveView(stream, in_place=in_place).close()
     assert stream.getvalue() == ""
+
+
+class Closed(io.StringIO):
+    """A stream whose reader has gone."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_view_that_nobody_reads_goes_on(make_orders: MakeOrders, in_place: bool) -> None:
+    orders = make_orders(2)
+    view = LiveView(Closed(), in_place=in_place)
+    view.open(orders)
+    view.update(orders[0].folder)
+    view.say("something")
+    view.close()

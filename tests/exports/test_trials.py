@@ -376,3 +376,34 @@ def test_packages_that_onnx_needs(done: Done, tmp_path: Path, package: str) -> N
     assert "onnx: needs the packages onnx, onnxscript and onnxruntime" in ended.stderr
     assert "pip install 'aca-ray[export]'" in ended.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Return when each file and folder below a folder was changed, and what the files hold."""
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+        for path in [folder, *folder.rglob("*")]
+    }
+
+
+def test_verbs_that_read_write_nothing(done: Done, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = tree(done.storage)
+    storage, trial = ["--storage", str(done.storage)], f"small/{done.retraining.fingerprint[:12]}"
+    assert main(["status", *storage]) == 0
+    assert main(["status", "small", *storage]) == 0
+    assert main(["show", trial, *storage, "--out", str(tmp_path / "cells.svg")]) == 0
+    assert main(["export", trial, *storage, "--out", str(tmp_path / "network.py")]) == 0
+    assert main(["compare", "small", *storage, "--out", str(tmp_path / "comparison")]) == 0
+    assert tree(done.storage) == before
+    assert (tmp_path / "comparison" / "report.html").is_file()
+    assert str(tmp_path / "comparison") in capsys.readouterr().out
+
+
+def test_a_moved_sweep_is_read_where_it_lies(done: Done, tmp_path: Path) -> None:
+    before = tree(done.storage)
+    moved = shutil.copytree(done.storage, tmp_path / "moved%20here")
+    storage, trial = ["--storage", str(moved)], f"small/{done.retraining.fingerprint[:12]}"
+    assert main(["export", trial, *storage, "--out", str(tmp_path / "network.py")]) == 0
+    assert main(["compare", "small", *storage]) == 0
+    assert (moved / "small" / "comparison" / "report.html").is_file()
+    assert tree(done.storage) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from aca_ray.config import SweepSpec, parse_spec
 from aca_ray.errors import ConfigError, StorageError
-from aca_ray.pipeline.manifest import Sweep, create_sweep, find_sweep, sweep_names
+from aca_ray.pipeline.manifest import Sweep, create_sweep, find_sweep, settle_sweep, sweep_names
 from aca_ray.pipeline.orders import all_orders, evaluation_orders, order_from_json, search_orders
 from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.storage import read_json
@@ -94,6 +95,38 @@ def test_damaged_manifests(create: Create, storage: Path) -> None:
     sweep.folder.manifest.write_text('{"schema": "aca_ray.sweep", "version": 2}')
     with pytest.raises(ConfigError, match=r"sweep\.json: is not the manifest of a sweep of version 1"):
         find_sweep("first", storage)
+
+
+def test_a_sweep_that_moved_with_its_spec(create: Create, storage: Path, tmp_path: Path) -> None:
+    create()
+    (tmp_path / "spec.yaml").touch()
+    for name in ("there", "further"):  # the second move starts from what the first has recorded
+        to = tmp_path.parent / f"{tmp_path.name} {name}"
+        shutil.move(tmp_path if tmp_path.exists() else to.with_name(f"{tmp_path.name} there"), to)
+        found = find_sweep("first", to / storage.name)
+        assert found.base == to
+        assert found.storage == to / storage.name
+        settle_sweep(found)
+    assert not tmp_path.exists()
+
+
+def test_results_that_moved_alone(create: Create, storage: Path, tmp_path: Path) -> None:
+    create()
+    (tmp_path / "spec.yaml").touch()
+    (tmp_path / "archive").mkdir()
+    moved = storage.rename(tmp_path / "archive" / "results")
+    found = find_sweep("first", moved)
+    assert (found.base, found.storage) == (tmp_path, moved)
+    settle_sweep(found)
+    moved.rename(storage)
+    assert find_sweep("first", storage).base == tmp_path
+
+
+def test_a_sweep_that_stayed_is_only_read(create: Create, storage: Path) -> None:
+    sweep = create()
+    before = sweep.folder.manifest.read_bytes()
+    settle_sweep(find_sweep("first", storage))
+    assert sweep.folder.manifest.read_bytes() == before
 
 
 def test_orders(create: Create) -> None:

@@ -18,15 +18,17 @@ def test_a_trial_reserves_what_the_spec_says() -> None:
 
 
 def test_what_fits() -> None:
-    check_resources(RuntimeSpec(cpus_per_trial=8, gpus_per_trial=2, accelerator_type="A100"), CLUSTER)
+    check_resources(RuntimeSpec(cpus_per_trial=8, gpus_per_trial=1, accelerator_type="A100"), CLUSTER)
 
 
 def test_all_problems_are_named() -> None:
     with pytest.raises(SweepError) as caught:
-        check_resources(RuntimeSpec(cpus_per_trial=9, gpus_per_trial=3, accelerator_type="H200"), CLUSTER)
+        check_resources(
+            RuntimeSpec(cpus_per_trial=9, gpus_per_trial=1, accelerator_type="H200"), {**CLUSTER, "GPU": 0.0}
+        )
     cpus, gpus, kind = str(caught.value).splitlines()
     assert cpus.startswith("runtime.cpus_per_trial: needs 9 CPUs on one node, the whole cluster has 8")
-    assert gpus.startswith("runtime.gpus_per_trial: needs 3.0 GPUs on one node, the whole cluster has 2")
+    assert gpus.startswith("runtime.gpus_per_trial: needs 1.0 GPUs on one node, the whole cluster has 0")
     assert kind.startswith("runtime.accelerator_type: no node has 'H200'; the cluster has A100, H100. Name one")
 
 

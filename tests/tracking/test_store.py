@@ -58,7 +58,7 @@ def test_what_is_no_tracking_uri_is_refused(tracking: str, tmp_path: Path) -> No
 
 def test_a_storage_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="tracking store: cannot create"):
+    with pytest.raises(StorageError, match="tracking store: cannot create or correct"):
         open_store(None, tmp_path / "file")
 
 

@@ -1,0 +1,143 @@
+"""From YAML text to plain values; whatever YAML 1.1 would silently read as something else is refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from aca_ray.errors import ConfigError
+
+MAX_BYTES = 262_144
+MAX_VALUES = 50_000
+MAX_DEPTH = 50
+
+_TAG = "tag:yaml.org,2002:"
+_MERGE = f"{_TAG}merge"
+_TAGS = {f"{_TAG}{name}" for name in ("str", "int", "float", "bool", "null", "seq", "map", "merge")}
+# What everybody reads as the same number, and as true and false.
+_PLAIN = {
+    f"{_TAG}int": re.compile(r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]+|0b[01_]+)"),
+    f"{_TAG}float": re.compile(r"[^:]*"),
+    f"{_TAG}bool": re.compile("true|false", re.IGNORECASE),
+}
+_STRANGE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # which escapes in quotes can write
+_FIELD = "."  # before a key, in a place
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader for which 1e-3 is a number, as in YAML 1.2."""
+
+
+_Loader.add_implicit_resolver(
+    f"{_TAG}float", re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+"), list("-+.0123456789")
+)
+
+
+def read_yaml(text: str) -> Any:
+    """Return the value of a YAML text: mappings with texts as keys, lists, texts, numbers, truth values and None.
+
+    Raises:
+        ConfigError: it is not valid YAML, too large, or uses what no spec means: keys given twice, other tags, dates,
+            numbers with leading zeros or to base 60, `yes` and `no`. All problems of the last kinds are named.
+    """
+    if len(text) > MAX_BYTES:
+        raise ConfigError(f"has {len(text):,} characters; at most {MAX_BYTES:,} are read")
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        problems = list(_Check(loader, text).problems(node, ""))
+        if problems:
+            raise ConfigError(problems)
+        return loader.construct_document(node)
+    except ConfigError:
+        raise
+    except RecursionError as error:
+        raise ConfigError(f"is not valid YAML: nested more than {MAX_DEPTH} deep") from error
+    except Exception as error:  # PyYAML's own, and whatever its constructors trip over
+        raise ConfigError(f"is not valid YAML: {' '.join(str(error).split())}") from error
+
+
+class _Check:
+    """Looks through the nodes of a text before values are made of them."""
+
+    def __init__(self, loader: _Loader, text: str) -> None:
+        self._loader, self._text = loader, text
+        self._sizes: dict[int, int] = {}
+        self._open: set[int] = set()
+
+    def problems(self, node: yaml.Node, place: str) -> Iterator[str]:
+        """Yield the problems of a node and of all below it, each node once."""
+        if id(node) in self._open:
+            raise ConfigError(f"{_at(node, place)}: contains itself by an alias")
+        if id(node) in self._sizes:
+            return
+        if len(self._open) >= MAX_DEPTH:
+            raise ConfigError(f"{_at(node, place)}: is nested more than {MAX_DEPTH} deep")
+        self._open.add(id(node))
+        if node.tag not in _TAGS:
+            yield f"{_at(node, place)}: {_misread(node)}"
+        elif isinstance(node, yaml.ScalarNode):
+            if strange := _STRANGE.search(node.value):
+                yield f"{_at(node, place)}: holds {strange[0]!r}, which no file or database takes; leave it out"
+            pattern = _PLAIN.get(node.tag)
+            if pattern is not None and not pattern.fullmatch(node.value):
+                yield f"{_at(node, place)}: {_misread(node, self._loader.construct_object(node))}"
+        elif isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                yield from self.problems(item, f"{place}[{index}]")
+        elif isinstance(node, yaml.MappingNode):
+            yield from self._of_mapping(node, place)
+        self._open.discard(id(node))
+        self._sizes[id(node)] = size = 1 + sum(map(self._size, _parts(node)))
+        if size > MAX_VALUES:
+            raise ConfigError(
+                f"{_at(node, place)}: has {size:,} values, aliases counted; at most {MAX_VALUES:,} are read"
+            )
+
+    def _of_mapping(self, node: yaml.MappingNode, place: str) -> Iterator[str]:
+        seen = set()
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.tag != _MERGE and key.tag != f"{_TAG}str":
+                found = self._text[key.start_mark.index : key.end_mark.index][:100]
+                raise ConfigError(f"line {line}: a key must be a text, found {found}; write it in quotes if it is one")
+            if key.value in seen:
+                raise ConfigError(f"line {line}: key {key.value!r} is given twice; keep one")
+            seen.add(key.value)
+            below = place if key.tag == _MERGE else f"{place}{_FIELD if place else ''}{key.value}"
+            yield from self.problems(value, below)
+
+    def _size(self, node: yaml.Node) -> int:
+        return self._sizes.get(id(node), 1)
+
+
+def _parts(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [value for _, value in node.value]
+    return node.value if isinstance(node, yaml.SequenceNode) else []
+
+
+def _at(node: yaml.Node, place: str) -> str:
+    line = f"line {node.start_mark.line + 1}"
+    return f"{place} ({line})" if place else line
+
+
+def _misread(node: yaml.Node, value: object = None) -> str:
+    """Return what YAML makes of a scalar that it reads as something else, and how to write what was meant."""
+    kind = node.tag.removeprefix(_TAG)
+    text = node.value if isinstance(node, yaml.ScalarNode) else kind
+    if kind == "timestamp":
+        return f"YAML reads {text} as a date, and a spec holds none; write '{text}' if a text is meant"
+    if kind == "bool":
+        return f"YAML reads {text} as {str(value).lower()}; write that, or '{text}' if a text is meant"
+    if kind in ("int", "float"):
+        why = "to base 60" if ":" in text else "to base 8"
+        digits = re.sub(r"^([-+]?)0+(?=.)", r"\1", text.replace("_", ""))
+        meant = "" if ":" in text else f"{digits} if the number is meant, "
+        return f"YAML reads {text} as {value}, {why}; write {meant}'{text}' if a text is meant"
+    return f"the tag {node.tag} is not read; leave it out"

@@ -1,0 +1,71 @@
+"""The process's own output: any locale, and readers that leave early."""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+
+def use_utf8() -> None:
+    """Start this process again in Python's UTF-8 mode if the locale has another encoding; else do nothing.
+
+    Specs, and the paths in them, are UTF-8 in every locale. Output keeps the locale's encoding.
+    """
+    if sys.flags.utf8_mode or sys.getfilesystemencoding() == "utf-8" or os.environ.get("PYTHONUTF8"):
+        return
+    encoding = os.environ.get("PYTHONIOENCODING") or f"{sys.stdout.encoding}:backslashreplace"
+    environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONIOENCODING": encoding}
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+
+
+def show_every_character() -> None:
+    """Have characters that the encoding of the output lacks shown as escapes instead of ending the program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def silence_closed() -> bool:
+    """Have output whose reader has gone go nowhere from now on; return whether there was any."""
+    closed = [stream for stream in (sys.stdout, sys.stderr) if _reader_is_gone(stream)]
+    for stream in closed:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+    return bool(closed)
+
+
+def say(line: str, *, error: bool = False) -> None:
+    """Print a line, if somebody still reads."""
+    try:
+        print(line, file=sys.stderr if error else sys.stdout, flush=True)
+    except BrokenPipeError:
+        silence_closed()
+
+
+def _reader_is_gone(stream: TextIO) -> bool:
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):  # no file: a test's, or closed
+        return False
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(event & (select.POLLERR | select.POLLHUP | select.POLLNVAL) for _, event in poll.poll(0))
+
+
+@contextmanager
+def told_when_slow(line: str, seconds: float = 10.0) -> Iterator[None]:
+    """Print a line to standard error if what is done takes longer."""
+    timer = threading.Timer(seconds, say, [line], {"error": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -1,0 +1,18 @@
+"""A job server that does not answer is given up."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from aca_ray.errors import SweepError
+from aca_ray.sweep import jobs
+
+
+def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "ANSWER_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(SweepError, match=rf"^--address: the job server at {address} does not answer"):
+            jobs.job_lines(address)
