@@ -89,16 +89,16 @@ def _open_file(database: Path, *, owned: bool) -> Store:
     """Return the store of an SQLite file; see `sqlite_file.moved_roots` for `owned`."""
     artifact_root = _artifact_root(database.parent)
     try:
-        if not database.exists():
-            database.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(database):
-                _remove_drafts(database)
-                if not database.exists():
-                    sqlite_file.create(database, artifact_root)
-        elif sqlite_file.moved_roots(database, artifact_root, owned=owned):
-            with _locked(database):  # looks again: another process may have corrected them meanwhile
-                for root in sqlite_file.moved_roots(database, artifact_root, owned=owned):
-                    sqlite_file.move_artifacts(database, root, artifact_root)
+        database.parent.mkdir(parents=True, exist_ok=True)
+        if _is_in_order(database, artifact_root, owned=owned):
+            return Store(sqlite_file.database_uri(database), artifact_root)
+        with _locked(database):  # looks again: another process may have done it meanwhile
+            for draft in _drafts(database):
+                draft.unlink(missing_ok=True)
+            if not database.exists():
+                sqlite_file.create(database, artifact_root)
+            for root in sqlite_file.moved_roots(database, artifact_root, owned=owned):
+                sqlite_file.move_artifacts(database, root, artifact_root)
     except OSError as error:
         raise StorageError(
             f"tracking store: cannot create or correct {database} ({error}); check that the directory is "
@@ -183,12 +183,13 @@ def _ui_arguments(store: Store, port: int) -> list[str]:
     ]
 
 
-def _remove_drafts(database: Path) -> None:
-    """Delete what killed processes left of the creation of an SQLite file.
+def _is_in_order(database: Path, artifact_root: str, *, owned: bool) -> bool:
+    """Return whether an SQLite file can be used as it is, without the lock."""
+    complete = database.exists() and not _drafts(database)
+    return complete and not sqlite_file.moved_roots(database, artifact_root, owned=owned)
 
-    Whoever creates one holds the lock, so that no draft is in use.
-    """
+
+def _drafts(database: Path) -> list[Path]:
+    """Return the files of creations under way, which hold the lock, and of those that were killed."""
     draft = re.compile(rf"{re.escape(database.name)}\.[0-9a-f]{{32}}(-journal|-shm|-wal)?")
-    for path in database.parent.iterdir():
-        if draft.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+    return [path for path in database.parent.iterdir() if draft.fullmatch(path.name)]

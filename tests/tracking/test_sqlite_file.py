@@ -128,7 +128,6 @@ def test_a_file_of_its_owner_is_corrected_only_where_its_artifacts_have_come_alo
 
 def test_opening_a_store_that_is_in_order_writes_nothing(copied: CopyStore, tmp_path: Path) -> None:
     folder = copied(tmp_path / "results")
-    (folder / "mlflow.db.lock").unlink()
     before = tree(folder)
     open_store(None, folder)
     assert tree(folder) == before
