@@ -27,6 +27,7 @@ class LiveView:
         self._stream, self._in_place = stream, in_place
         self._lines: dict[StoragePath, TrialLine] = {}
         self._drawn = 0
+        self._lost = False
         self._last = 0.0
         self._start = time.monotonic()
 
@@ -58,7 +59,7 @@ class LiveView:
         """Say something that stays on the screen."""
         if self._in_place:
             up = _UP.format(self._drawn) if self._drawn else ""
-            self._stream.write(f"{up}\r{_CLEAR_DOWN}{line}\n")
+            self._show(f"{up}\r{_CLEAR_DOWN}{line}\n")
             self._drawn = 0
             self._draw()
         else:
@@ -86,8 +87,7 @@ class LiveView:
         lines = [*table, *more, f"{self._progress().summary()}; {elapsed} so far"]
         text = [line[: columns - 1] for line in lines]  # a line that wraps would spoil the count of lines
         up = _UP.format(self._drawn) if self._drawn else ""
-        self._stream.write(f"{up}\r{_CLEAR_DOWN}" + "\n".join(text) + "\n")
-        self._stream.flush()
+        self._show(f"{up}\r{_CLEAR_DOWN}" + "\n".join(text) + "\n")
         self._drawn = len(text)
 
     def _most_interesting(self, room: int) -> list[TrialLine]:
@@ -100,5 +100,13 @@ class LiveView:
         return [lines[index] for index in sorted(chosen)]
 
     def _write(self, line: str) -> None:
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        self._show(line + "\n")
+
+    def _show(self, text: str) -> None:
+        """Write to the stream, as long as it takes anything: a closed terminal or pipe must not end a sweep."""
+        if not self._lost:
+            try:
+                self._stream.write(text)
+                self._stream.flush()
+            except (OSError, ValueError):
+                self._lost = True

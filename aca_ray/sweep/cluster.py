@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from aca_ray.errors import SweepError
+from aca_ray.sweep.watcher import watched
 
 # Read by Ray when it is imported or started; a value that the user has set wins.
 _ENVIRONMENT = {
@@ -28,7 +31,7 @@ _ENVIRONMENT = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     # The view says in a line what Tune would print a page about.
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    # The sweep has its own handler, which also covers SIGTERM.
+    # The sweep handles all signals itself.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
 _CONNECT_SECONDS = 10.0
@@ -42,6 +45,8 @@ from ray import tune  # noqa: E402
 from ray._private import ray_constants  # noqa: E402
 from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE  # noqa: E402
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: E402
+
+from aca_ray.sweep.detached import detached  # noqa: E402
 
 __all__ = [
     "NodeAffinitySchedulingStrategy",
@@ -68,7 +73,8 @@ def cluster_address(address: str | None) -> str | None:
 def ray_session(address: str | None) -> Iterator[dict[str, float]]:
     """Yield the cluster's resources while connected; a cluster started here is gone afterwards.
 
-    A session that is open already is used and left open, and a cluster that was running goes on.
+    It is also gone, within seconds, when this process is killed. A session that is open already is used and left open,
+    and a cluster that was running continues.
 
     Args:
         address: see `cluster_address`.
@@ -80,6 +86,14 @@ def ray_session(address: str | None) -> Iterator[dict[str, float]]:
         yield ray.cluster_resources()
         return
     address = cluster_address(address)
+    with ExitStack() as stack:
+        apart = nullcontext() if address else detached(stack.enter_context(watched()))
+        yield stack.enter_context(_joined(address, apart))
+
+
+@contextmanager
+def _joined(address: str | None, starting: AbstractContextManager[None]) -> Iterator[dict[str, float]]:
+    """Yield the resources of the cluster at an address, or of one that is started here, in a context."""
     # On all addresses of this machine otherwise, whatever address Ray is told.
     ray_constants.ENABLE_RAY_CLUSTER = bool(address)
     local: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
@@ -89,7 +103,8 @@ def ray_session(address: str | None) -> Iterator[dict[str, float]]:
         if address and ":" in address:  # Ray itself tries for two minutes
             host, _, port = address.rpartition(":")
             socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+        with _initializing(), starting:
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
     except (OSError, RuntimeError, ValueError) as error:
         raise SweepError(
             f"address: cannot join a Ray cluster at {address or 'this machine'} ({error}). Correct the address, or "
@@ -100,6 +115,22 @@ def ray_session(address: str | None) -> Iterator[dict[str, float]]:
         yield ray.cluster_resources()
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _initializing() -> Iterator[None]:
+    """Restore the handler of SIGTERM, which Ray replaces, and undo a start that fails or is interrupted."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except BaseException as error:
+        ray.shutdown()
+        if isinstance(error, SystemExit):  # raised by Ray's handler of SIGTERM
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _make_token_private() -> None:
