@@ -9,9 +9,11 @@ from typing import Any
 
 from ray._private import services
 
+from aca_ray.sweep.watcher import Watcher
+
 
 @contextmanager
-def detached(environment: Mapping[str, str]) -> Iterator[None]:
+def detached(watcher: Watcher) -> Iterator[None]:
     """Have Ray start its processes in sessions of their own, and immune to SIGTERM and SIGHUP, while the block runs.
 
     Ctrl-C, a closed terminal and `kill -- -GROUP` signal the driver's process group; systemd and Slurm signal all
@@ -19,7 +21,7 @@ def detached(environment: Mapping[str, str]) -> Iterator[None]:
     these start, workers among them, inherit session and signal mask.
 
     Args:
-        environment: variables that the processes get in addition.
+        watcher: ends them with the driver.
     """
 
     class Detached(services.ConsolePopen):
@@ -30,8 +32,9 @@ def detached(environment: Mapping[str, str]) -> Iterator[None]:
                 preexec_fn()  # blocks SIGINT, and binds the process to the driver
                 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP})
 
-            env = {**env, **environment}
+            env = {**env, **watcher.environment}
             super().__init__(command, env=env, preexec_fn=detach, start_new_session=True, **options)
+            watcher.add_session(self.pid)
 
         def terminate(self) -> None:
             """Kill the process at once, since SIGTERM would not reach it."""

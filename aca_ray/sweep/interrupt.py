@@ -56,6 +56,11 @@ class Interrupt:
         finally:
             self._raises = True
 
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if a signal has come, since Python ignores what is raised inside finalizers."""
+        if self.requested:
+            raise KeyboardInterrupt
+
     def _stop(self, number: int, frame: object) -> None:
         if number == signal.SIGHUP:
             self._leave_terminal()

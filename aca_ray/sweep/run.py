@@ -90,10 +90,12 @@ def drive_sweep(sweep: Sweep, address: str | None, view: LiveView) -> SweepOutco
         gc.freeze()  # torch and Ray are no garbage: each look through them, two for MLflow's import, takes 0.2 s
         try:
             with ray_session(address) as resources:
+                interrupt.check()
                 check_resources(sweep.spec.runtime, resources)
                 if len(nodes := live_nodes()) > 1:
                     require_shared(sweep.folder.path, nodes)
                 reporter.start()
+                interrupt.check()
                 local = cluster_address(address) is None
                 driver = _Driver(sweep, view, reporter, interrupt, resources, reuse_actors=local)
                 try:

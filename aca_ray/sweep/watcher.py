@@ -16,10 +16,10 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-MARK = "ACA_RAY_DRIVER"  # environment variable of the processes that end with the driver
-_FAREWELL = b"."  # what a driver that ends in good order writes; one that dies writes nothing
+_MARK = "ACA_RAY_DRIVER"  # environment variable of the processes that end with the driver
+_FAREWELL = b"end"  # what a driver that ends in good order writes last; one that dies does not
 _PAUSE_SECONDS = 0.1
 _STARTING_SECONDS = 1.0  # a process forked by a driver that then died may take so long to become visible
 _LONGEST_SECONDS = 10.0  # a process in uninterruptible sleep cannot be killed
@@ -27,63 +27,102 @@ _LONGEST_SECONDS = 10.0  # a process in uninterruptible sleep cannot be killed
 logger = logging.getLogger(__name__)
 
 
-@contextmanager
-def watched() -> Iterator[dict[str, str]]:
-    """Yield environment variables; processes started with them are killed after the block, or when this process dies.
+class Watcher:
+    """The driver's end of the line to its watcher.
 
-    Where there is no /proc (macOS), nothing is killed, and Ray's own means have to do.
+    Attributes:
+        environment: variables to start processes with that have to end with the driver.
     """
-    mark = uuid.uuid4().hex
-    watcher = subprocess.Popen(
-        [sys.executable, "-I", "-S", __file__, mark],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        cwd="/",
-    )
-    try:
-        yield {MARK: mark}
-    finally:
+
+    def __init__(self) -> None:
+        mark = uuid.uuid4().hex
+        self.environment = {_MARK: mark}
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", __file__, mark],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+        )
+
+    def add_session(self, leader: int) -> None:
+        """Have all processes of a session end with the driver, also those that lose their environment.
+
+        Args:
+            leader: id of the session's first process, which was started with `environment`.
+        """
+        self._write(b"%d\n" % leader)
+
+    def end(self) -> None:
+        """Kill all these processes now."""
+        self._write(_FAREWELL)
         try:
-            watcher.communicate(_FAREWELL, timeout=_LONGEST_SECONDS + 5)
+            self._process.communicate(timeout=_LONGEST_SECONDS + 5)
         except subprocess.TimeoutExpired:
             logger.warning("processes of Ray are still there; look for them with `ps x` and kill them")
 
+    def _write(self, line: bytes) -> None:
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # somebody has killed the watcher
+            self._process.stdin.write(line)
+            self._process.stdin.flush()
+
+
+@contextmanager
+def watched() -> Iterator[Watcher]:
+    """Yield a watcher; its processes are killed after the block, or as soon as this process dies.
+
+    Where there is no /proc (macOS), nothing is killed, and Ray's own means have to do.
+    """
+    watcher = Watcher()
+    try:
+        yield watcher
+    finally:
+        watcher.end()
+
 
 def _watch(mark: str) -> None:
-    """Wait for the driver's end, then kill all marked processes."""
+    """Wait for the driver's end, then kill all its processes."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    in_good_order = sys.stdin.buffer.read() == _FAREWELL
-    quiet_seconds = 0.0 if in_good_order else _STARTING_SECONDS
-    start = last = time.monotonic()
+    *leaders, last = sys.stdin.buffer.read().split(b"\n")
+    quiet_seconds = 0.0 if last == _FAREWELL else _STARTING_SECONDS
+    start = seen = time.monotonic()
     while time.monotonic() - start < _LONGEST_SECONDS:
-        if found := _marked(mark):
-            last = time.monotonic()
-        elif time.monotonic() - last >= quiet_seconds:
+        if found := _processes(mark, {int(leader) for leader in leaders}):
+            seen = time.monotonic()
+        elif time.monotonic() - seen >= quiet_seconds:
             return
         for pid in found:
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
         time.sleep(_PAUSE_SECONDS)
 
 
-def _marked(mark: str) -> list[int]:
-    """Return the ids of living processes with a mark in their environment, none where there is no /proc."""
-    found = []
-    variable = f"{MARK}={mark}".encode()
+def _processes(mark: str, leaders: set[int]) -> list[int]:
+    """Return the ids of living processes with a mark in their environment or in sessions of these leaders.
+
+    A process that sets its title writes over its environment; workers and agents of Ray do. A leader without the mark
+    is another process that got the id of one that has ended.
+    """
+    sessions: dict[int, int] = {}
+    marked = set()
+    variable = f"{_MARK}={mark}".encode()
     for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
         if name.isdigit():
             try:
-                with open(f"/proc/{name}/environ", "rb") as environment:
-                    if variable in environment.read().split(b"\0"):
-                        found.append(int(name))
+                with open(f"/proc/{name}/environ", "rb") as environment, open(f"/proc/{name}/stat") as stat:
+                    variables = environment.read().split(b"\0")
+                    state, _, _, session = stat.read().rpartition(")")[2].split()[:4]
             except OSError:  # it has ended, or is another user's
                 continue
-    return found
+            if state not in "ZX":
+                sessions[int(name)] = int(session)
+                if variable in variables:
+                    marked.add(int(name))
+    ours = leaders - (sessions.keys() - marked)
+    return [pid for pid, session in sessions.items() if pid in marked or session in ours]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 from collections.abc import Callable
@@ -182,3 +183,18 @@ def test_closing_what_was_never_opened() -> None:
     for in_place in (True, False):
         LiveView(stream, in_place=in_place).close()
     assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_closed_terminal_ends_nothing(make_orders: MakeOrders, in_place: bool) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+    made = make_orders(2)
+    view = LiveView(Closed(), in_place=in_place)
+    view.open(made)
+    view.update(made[0].folder)
+    view.note(made[0].folder, "its process died")
+    view.refresh()
+    view.close()
