@@ -58,7 +58,7 @@ class Preemption(FIFOScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Note a death; Tune has the trial run again after this."""
-        actor = actor_that_died(Path(trial.error_file).read_text()) if trial.error_file else None
+        actor = actor_that_died(Path(trial.error_file).read_text(errors="replace")) if trial.error_file else None
         sign = None if actor is None else sign_of_life(actor)
         if sign is None:
             self._failures[trial] += 1
