@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from aca_ray.errors import SweepError
-from aca_ray.sweep.watcher import watched
+from aca_ray.sweep.watcher import Watcher, watched
+
+logger = logging.getLogger(__name__)
 
 # Read by Ray when it is imported or started; a value that the user has set wins.
 _ENVIRONMENT = {
@@ -35,6 +37,7 @@ _ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
 _CONNECT_SECONDS = 10.0
+_SHUTDOWN_SECONDS = 20.0
 _OBJECT_STORE_BYTES = 128 * 1024 * 1024  # trials exchange paths, not tensors
 
 for _name, _value in _ENVIRONMENT.items():
@@ -87,8 +90,15 @@ def ray_session(address: str | None) -> Iterator[dict[str, float]]:
         return
     address = cluster_address(address)
     with ExitStack() as stack:
-        apart = nullcontext() if address else detached(stack.enter_context(watched()))
-        yield stack.enter_context(_joined(address, apart))
+        watcher = None if address else stack.enter_context(watched())
+        with _joined(address, nullcontext() if watcher is None else detached(watcher)) as resources:
+            try:
+                yield resources
+            finally:
+                hurry = threading.Timer(_SHUTDOWN_SECONDS, _hurry, [watcher])
+                stack.callback(hurry.cancel)
+                hurry.daemon = True
+                hurry.start()
 
 
 @contextmanager
@@ -115,6 +125,13 @@ def _joined(address: str | None, starting: AbstractContextManager[None]) -> Iter
         yield ray.cluster_resources()
     finally:
         ray.shutdown()
+
+
+def _hurry(watcher: Watcher | None) -> None:
+    """Say that Ray does not end, and kill its processes on this machine, for which it would wait forever."""
+    logger.warning("Ray has not ended within %g s; what it still runs here is killed", _SHUTDOWN_SECONDS)
+    if watcher is not None:
+        watcher.end()
 
 
 @contextmanager

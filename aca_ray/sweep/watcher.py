@@ -64,7 +64,7 @@ class Watcher:
 
     def _write(self, line: bytes) -> None:
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # somebody has killed the watcher
+        with suppress(BrokenPipeError, ValueError):  # the watcher was killed, or has ended everything already
             self._process.stdin.write(line)
             self._process.stdin.flush()
 
