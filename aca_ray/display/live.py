@@ -27,9 +27,9 @@ class LiveView:
 
     def __init__(self, stream: TextIO, *, in_place: bool) -> None:
         self._stream, self._in_place = stream, in_place
-        self._readable = True
         self._lines: dict[StoragePath, TrialLine] = {}
         self._drawn = 0
+        self._lost = False
         self._last = 0.0
         self._start = time.monotonic()
 
@@ -61,7 +61,7 @@ class LiveView:
         """Say something that stays on the screen."""
         if self._in_place:
             up = _UP.format(self._drawn) if self._drawn else ""
-            self._emit(f"{up}\r{_CLEAR_DOWN}{line}\n")
+            self._show(f"{up}\r{_CLEAR_DOWN}{line}\n")
             self._drawn = 0
             self._draw()
         else:
@@ -89,7 +89,7 @@ class LiveView:
         lines = [*table, *more, f"{self._progress().summary()}; {elapsed} so far"]
         text = [line[: columns - 1] for line in lines]  # a line that wraps would spoil the count of lines
         up = _UP.format(self._drawn) if self._drawn else ""
-        self._emit(f"{up}\r{_CLEAR_DOWN}" + "\n".join(text) + "\n")
+        self._show(f"{up}\r{_CLEAR_DOWN}" + "\n".join(text) + "\n")
         self._drawn = len(text)
 
     def _most_interesting(self, room: int) -> list[TrialLine]:
@@ -102,12 +102,13 @@ class LiveView:
         return [lines[index] for index in sorted(chosen)]
 
     def _write(self, line: str) -> None:
-        self._emit(f"{line}\n")
+        self._show(line + "\n")
 
-    def _emit(self, text: str) -> None:
-        if self._readable:
+    def _show(self, text: str) -> None:
+        """Write to the stream, as long as it takes anything: a closed terminal or pipe must not end a sweep."""
+        if not self._lost:
             try:
                 self._stream.write(text)
                 self._stream.flush()
-            except OSError:
-                self._readable = False
+            except (OSError, ValueError):
+                self._lost = True

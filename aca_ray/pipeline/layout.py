@@ -34,11 +34,6 @@ class SweepFolder:
         return self.path / "lock"
 
     @property
-    def ray(self) -> StoragePath:
-        """Ray Tune's own files; nothing in them is needed to resume."""
-        return self.path / "ray"
-
-    @property
     def comparison(self) -> StoragePath:
         """Tables and plots."""
         return self.path / "comparison"

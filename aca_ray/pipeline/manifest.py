@@ -189,9 +189,8 @@ def _base_now(folder: StoragePath, manifest: Mapping[str, Any]) -> Path:
     if str(folder) == before or not isinstance(folder, Path):
         return recorded
     along = Path(os.path.normpath(folder / os.path.relpath(recorded, before)))
-    moved_along = (along / manifest.get("spec_file", "spec.yaml")).is_file() or (
-        along.is_dir() and not recorded.is_dir()
-    )
+    spec_file = along / manifest.get("spec_file", "spec.yaml")
+    moved_along = spec_file.is_file() or (along.is_dir() and not recorded.is_dir())
     return along if moved_along else recorded
 
 

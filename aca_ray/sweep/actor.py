@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
-from pathlib import Path
 from typing import Any
 
 import torch
+from ray.train._internal.session import _TrainingResult
 
 from aca_ray.pipeline.assignment import Assignment
 from aca_ray.pipeline.orders import order_from_json
@@ -20,9 +20,9 @@ SLICE_SECONDS = 5.0  # Ray can pause or stop a trial only between slices
 class TrialActor(tune.Trainable):
     """Carries out what its config orders: one trial, or searches that are computed together.
 
-    Checkpoints are the trials' own, in their own folders: whatever process opens a folder next goes on from the newest
-    one. So a worker that was killed, a new driver and a reused actor are all the same case, and nothing depends on
-    Tune's experiment state, which lags behind and can be lost with the driver.
+    Checkpoints are the trials' own, in their own folders: the process that opens a folder next continues from the
+    newest one. So a worker that was killed, a new driver and a reused actor are all the same case. Tune keeps no
+    checkpoints, and its experiment state, which lags behind, is never read.
     """
 
     _settled = False
@@ -47,19 +47,22 @@ class TrialActor(tune.Trainable):
         node = ray.get_runtime_context().get_node_id()
         return {"folders": folders, "node": node, tune.result.DONE: self._assignment.over}
 
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Save the trials in their own folders, which belong to whoever opens them next; leave a note of where."""
+    def save(self, checkpoint_dir: str | None = None) -> _TrainingResult:
+        """Save the trials in their own folders, and return that there is no checkpoint of Tune's to restore.
+
+        Tune's checkpoints may hold pickled code, and the storage is writable for others than the sweep's owner.
+        """
         self.cleanup()
-        Path(checkpoint_dir, "folders.txt").write_text("\n".join(str(order.folder) for order in self._orders))
+        return _TrainingResult(checkpoint=None, metrics={})
+
+    def restore(self, checkpoint_path: Any) -> None:
+        """Read nothing, whatever is given: the first step opens the trials' own folders."""
 
     def cleanup(self) -> None:
         """Save the trials in their own folders, where they are not over."""
         assignment, self._assignment = self._assignment, None
         if assignment is not None:
             assignment.save()
-
-    def load_checkpoint(self, checkpoint: Any) -> None:
-        """Do nothing: the first step opens the folders, which know better."""
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take up other orders in the same process."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from aca_ray.errors import SweepError
 from aca_ray.sweep.address import require_cluster
 from aca_ray.sweep.local_ray import local_ray, require_home
+from aca_ray.sweep.watcher import Watcher, watched
+
+logger = logging.getLogger(__name__)
 
 # Read by Ray when it is imported or started; a value that the user has set wins.
 _ENVIRONMENT = {
@@ -28,9 +33,10 @@ _ENVIRONMENT = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     # The view says in a line what Tune would print a page about.
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    # The sweep has its own handler, which also covers SIGTERM.
+    # The sweep handles all signals itself.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
+_SHUTDOWN_SECONDS = 20.0
 _OBJECT_STORE_BYTES = 128 * 1024 * 1024  # trials exchange paths, not tensors
 
 for _name, _value in _ENVIRONMENT.items():
@@ -43,6 +49,8 @@ from ray import tune  # noqa: E402
 from ray._private import ray_constants  # noqa: E402
 from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE  # noqa: E402
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: E402
+
+from aca_ray.sweep.detached import detached  # noqa: E402
 
 __all__ = [
     "NodeAffinitySchedulingStrategy",
@@ -69,7 +77,8 @@ def cluster_address(address: str | None) -> str | None:
 def ray_session(address: str | None) -> Iterator[dict[str, float]]:
     """Yield the cluster's resources while connected; a cluster started here is gone afterwards.
 
-    A session that is open already is used and left open, and a cluster that was running goes on.
+    It is also gone, within seconds, when this process is killed. A session that is open already is used and left open,
+    and a cluster that was running continues.
 
     Args:
         address: see `cluster_address`.
@@ -81,20 +90,32 @@ def ray_session(address: str | None) -> Iterator[dict[str, float]]:
         yield ray.cluster_resources()
         return
     address = cluster_address(address)
-    with nullcontext() if address else local_ray(), _joined(address) as resources:
-        yield resources
+    with ExitStack() as stack:
+        watcher = None
+        if not address:
+            stack.enter_context(local_ray())
+            watcher = stack.enter_context(watched())
+        with _joined(address, nullcontext() if watcher is None else detached(watcher)) as resources:
+            try:
+                yield resources
+            finally:
+                hurry = threading.Timer(_SHUTDOWN_SECONDS, _hurry, [watcher])
+                stack.callback(hurry.cancel)
+                hurry.daemon = True
+                hurry.start()
 
 
 @contextmanager
-def _joined(address: str | None) -> Iterator[dict[str, float]]:
-    """Yield the resources of the cluster at an address, or of one that is started here."""
+def _joined(address: str | None, starting: AbstractContextManager[None]) -> Iterator[dict[str, float]]:
+    """Yield the resources of the cluster at an address, or of one that is started here, in a context."""
     # On all addresses of this machine otherwise, whatever address Ray is told.
     ray_constants.ENABLE_RAY_CLUSTER = bool(address)
     local: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
     if address:
         require_cluster(address)
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+        with _initializing(), starting:
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
     except (OSError, RuntimeError, ValueError) as error:
         raise SweepError(
             f"address: cannot join the Ray cluster at {address} ({error}). Correct the address, or start one with "
@@ -108,3 +129,26 @@ def _joined(address: str | None) -> Iterator[dict[str, float]]:
         yield ray.cluster_resources()
     finally:
         ray.shutdown()
+
+
+def _hurry(watcher: Watcher | None) -> None:
+    """Say that Ray does not end, and kill its processes on this machine, for which it would wait forever."""
+    logger.warning("Ray has not ended within %g s; what it still runs here is killed", _SHUTDOWN_SECONDS)
+    if watcher is not None:
+        watcher.end()
+
+
+@contextmanager
+def _initializing() -> Iterator[None]:
+    """Restore the handler of SIGTERM, which Ray replaces, and undo a start that fails or is interrupted."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except BaseException as error:
+        ray.shutdown()
+        if isinstance(error, SystemExit):  # raised by Ray's handler of SIGTERM
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)

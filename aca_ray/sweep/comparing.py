@@ -9,11 +9,14 @@ from typing import Any
 
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.sweep.cluster import ray
+from aca_ray.sweep.waiting import wait_for
 
 logger = logging.getLogger(__name__)
 
 _SHARE = 0.02  # of the time that comparisons may take
 _SHORTEST_SECONDS = 120.0
+_LONGEST_SECONDS = 600.0
+_CANCEL_SECONDS = 30.0  # until a task that was canceled is known to be
 
 
 def _compare(sweep: Sweep) -> float:
@@ -46,15 +49,24 @@ class Comparisons:
         if self._running is None and time.monotonic() >= self._due:
             self._running = self._task.remote(self._sweep)
 
-    def finish(self) -> None:
-        """Wait for a comparison under way, so that it cannot write over what is compared after it."""
-        if self._running is not None:
-            self._end()
+    def finish(self, say: Callable[[str], None]) -> None:
+        """Wait for a comparison under way, so that it cannot write over the final one; cancel one that takes too long.
+
+        Args:
+            say: shows the user a line.
+        """
+        if self._running is None:
+            return
+        running = self._running
+        what = "the comparison of what was found so far"
+        if not wait_for(lambda s: bool(ray.wait([running], timeout=s)[0]), what, say, _LONGEST_SECONDS):
+            ray.cancel(running, force=True)
+        self._end()
 
     def _end(self) -> None:
         seconds = 0.0
         try:
-            seconds = ray.get(self._running)
+            seconds = ray.get(self._running, timeout=_CANCEL_SECONDS)
             self._compared()
         except Exception as error:  # the comparison at the end says what is wrong
             logger.warning("comparison: what is found so far could not be compared (%s); the sweep goes on", error)

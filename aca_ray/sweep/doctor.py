@@ -12,6 +12,7 @@ from aca_ray.pipeline.manifest import storage_folder
 from aca_ray.pipeline.planning import plan_sweep
 from aca_ray.pipeline.provenance import environment
 from aca_ray.sweep.cluster import ray_session
+from aca_ray.sweep.interrupt import Interrupt
 from aca_ray.sweep.nodes import Node, ask_nodes, live_nodes, require_shared
 from aca_ray.sweep.resources import accelerator_types, check_resources
 
@@ -44,7 +45,7 @@ def examine(address: str | None, spec: SweepSpec | None, base: Path) -> Iterator
         base: folder that relative data paths of the spec are relative to.
     """
     try:
-        with ray_session(address) as resources:
+        with Interrupt().handling_signals(), ray_session(address) as resources:
             nodes = live_nodes()
             yield Check("cluster", _described(nodes, resources))
             yield from _processes(nodes)

@@ -13,9 +13,11 @@ from aca_ray.pipeline.orders import Order, SearchOrder
 from aca_ray.pipeline.pack_memory import PackMemory, measure_pack
 from aca_ray.sweep.cluster import ray
 from aca_ray.sweep.resources import accelerator
+from aca_ray.sweep.waiting import wait_for
 from aca_ray.training import free_gpu_bytes, select_device
 
 _GIB = 2**30
+_MEASURE_SECONDS = 600.0  # a GPU of the cluster may be taken for some time
 
 
 def automatic_sizes(groups: Sequence[Sequence[Order]], runtime: RuntimeSpec, say: Callable[[str], None]) -> list[int]:
@@ -59,6 +61,9 @@ def _measure(orders: Sequence[SearchOrder], threads: int, gpus: float) -> tuple[
 
 def _size(group: Sequence[Order], ref: Any, say: Callable[[str], None]) -> int:
     try:
+        if not wait_for(lambda s: bool(ray.wait([ref], timeout=s)[0]), "the measurement", say, _MEASURE_SECONDS):
+            ray.cancel(ref, force=True)
+            return _said(1, group, f"measuring the memory of two took longer than {_MEASURE_SECONDS:g} s", say)
         free_bytes, memory = ray.get(ref)
     except Exception as error:
         reason = (str(error).strip() or repr(error)).splitlines()[-1]

@@ -1,10 +1,10 @@
-"""Which trial runs next, and which has to leave its node."""
+"""Decide which trial runs next, which has to leave its node, and how trials stop on an interrupt."""
 
 from __future__ import annotations
 
-import pickle
+import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
 from aca_ray.sweep.cluster import ray
+from aca_ray.sweep.interrupt import Interrupt
 from aca_ray.sweep.nodes import draining_nodes, sign_of_life
 
 POLL_SECONDS = 1.0
+SAVE_SECONDS = 120.0  # as long as a trial waits for its storage
 
 
 class Preemption(FIFOScheduler):
@@ -25,21 +27,30 @@ class Preemption(FIFOScheduler):
     node. Tune itself counts every death without notice as a failure of the trial, so it has to be run with endless
     failures allowed; the ones that count are counted here.
 
+    On an interrupt every running trial is paused after its slice in the same way, and no other one starts.
+
     Args:
         max_failures: how often a trial is taken up again after its process died on a node that lives.
         give_up: called with the orders, as JSON, of a trial whose process died once more than that.
+        interrupt: says when all trials have to stop.
+        say: shows the user a line.
     """
 
-    def __init__(self, max_failures: int, give_up: Callable[[str], None]) -> None:
+    def __init__(
+        self, max_failures: int, give_up: Callable[[str], None], interrupt: Interrupt, say: Callable[[str], None]
+    ) -> None:
         super().__init__()
-        self._max_failures, self._give_up = max_failures, give_up
+        self._max_failures, self._give_up, self._interrupt, self._say = max_failures, give_up, interrupt, say
+        self._save_until: float | None = None
         self._deaths: dict[Any, Trial] = {}  # by a sign of life of the node, which says whether they count
         self._failures: Counter[Trial] = Counter()
         self._draining: set[str] = set()
         self._next_poll = 0.0
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Have a trial go on where it is, or leave."""
+        """Have a trial continue where it is, or save itself and leave."""
+        if self._interrupt.requested:
+            return self.PAUSE
         if time.monotonic() >= self._next_poll:
             self._draining = draining_nodes()
             self._next_poll = time.monotonic() + POLL_SECONDS
@@ -47,10 +58,8 @@ class Preemption(FIFOScheduler):
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Note a death; Tune has the trial run again after this."""
-        error = pickle.loads(Path(trial.pickled_error_file).read_bytes()) if trial.pickled_error_file else None
-        sign = None
-        if isinstance(error, ray.exceptions.RayActorError) and error.actor_id and not error.actor_init_failed:
-            sign = sign_of_life(error.actor_id)
+        actor = actor_that_died(Path(trial.error_file).read_text(errors="replace")) if trial.error_file else None
+        sign = None if actor is None else sign_of_life(actor)
         if sign is None:
             self._failures[trial] += 1
         else:
@@ -58,12 +67,36 @@ class Preemption(FIFOScheduler):
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """Return the trial that waits longest; one that failed too often, and does not run just now, ends here."""
+        if self._interrupt.requested:
+            self._stop_all(tune_controller)
+            return None
         self._count_deaths()
         for trial, failures in self._failures.items():
             if failures > self._max_failures and trial.status == Trial.PENDING:
                 tune_controller.stop_trial(trial)
                 self._give_up(trial.config["orders"])
         return super().choose_trial_to_run(tune_controller)
+
+    def _stop_all(self, tune_controller: Any) -> None:
+        """Stop all trials that do not run, and end Tune's run once the others have saved, or had time enough to."""
+        by_status: dict[str, list[Trial]] = defaultdict(list)
+        for trial in tune_controller.get_trials():
+            by_status[trial.status].append(trial)
+        for trial in (*by_status[Trial.PENDING], *by_status[Trial.PAUSED]):
+            tune_controller.stop_trial(trial)
+        num_running = len(by_status[Trial.RUNNING])
+        if self._save_until is None:
+            self._save_until = time.monotonic() + SAVE_SECONDS
+            if num_running:
+                self._say(
+                    f"interrupted: waiting up to {SAVE_SECONDS:g} s for {num_running} running trials to save "
+                    "(interrupt again to end at once)"
+                )
+        late = time.monotonic() > self._save_until
+        if late and num_running:
+            self._say(f"{num_running} trials could not save in time; a resume continues from their last checkpoints")
+        if late or not num_running:
+            tune_controller.request_stop_experiment()
 
     def _count_deaths(self) -> None:
         """Count the deaths of which it is known by now that the node lives."""
@@ -77,3 +110,13 @@ class Preemption(FIFOScheduler):
             except ray.exceptions.RayError:  # the node is gone
                 continue
             self._failures[trial] += 1
+
+
+def actor_that_died(errors: str) -> str | None:
+    """Return the id of the actor whose death is the last error in Tune's error file, or None if it is another error.
+
+    Tune also writes the error as a pickle, which is not read: unpickling runs code.
+    """
+    last = errors.rpartition("\nFailure # ")[2]
+    found = re.search(r"^(?:\tactor_id: |The actor )([0-9a-f]+)(?:$| is unavailable)", last, re.MULTILINE)
+    return None if found is None else found[1]

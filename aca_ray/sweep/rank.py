@@ -9,6 +9,7 @@ from aca_ray.errors import SweepError
 from aca_ray.pipeline.ranking_orders import RankingOrder
 from aca_ray.storage import StoragePath
 from aca_ray.sweep.cluster import ray_session
+from aca_ray.sweep.interrupt import Interrupt
 from aca_ray.sweep.ranking import RankingTasks
 
 
@@ -19,7 +20,7 @@ def rank_checkpoints(orders: Sequence[RankingOrder], threads: int) -> dict[Stora
         SweepError: some could not be carried out; the others' answers are on the disk.
     """
     summaries: dict[StoragePath, dict[str, Any]] = {}
-    with ray_session(None) as resources:
+    with Interrupt().handling_signals(), ray_session(None) as resources:
         tasks = RankingTasks(threads, 0.0, max_in_flight=max(1, int(resources.get("CPU", 1)) // threads), resources={})
         for order in orders:
             tasks.submit(order)

@@ -11,10 +11,12 @@ from contextlib import suppress
 from aca_ray.pipeline.drawing import draw_search
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.storage import StoragePath, TrialRecord
+from aca_ray.sweep.waiting import wait_for
 
 logger = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 120.0
+_OPEN_SECONDS = 180.0  # then the sweep begins, and the tracking thread tries on
 
 
 class Reporter:
@@ -46,7 +48,7 @@ class Reporter:
             AcaRayError: the store refuses; one that cannot be reached is tried again while the sweep goes on.
         """
         self._thread.start()
-        self._opened.wait()
+        wait_for(self._opened.wait, "MLflow to answer", logger.warning, _OPEN_SECONDS)
         if self.error is not None:
             raise self.error
 
@@ -71,13 +73,21 @@ class Reporter:
         """Log that the sweep was stopped before its end."""
         self._put("interrupt", lambda: self._tracker.interrupt())
 
-    def stop(self) -> bool:
-        """Wait until all is logged, or for an interrupt; return whether it was, else a resume has to log the rest."""
+    def stop(self, limit_seconds: float) -> bool:
+        """Wait until all is logged, or for an interrupt; return whether it was, else a resume has to log the rest.
+
+        Args:
+            limit_seconds: for how long to wait.
+        """
         self._jobs.put(None)
         if self._thread.ident is not None:
             with suppress(KeyboardInterrupt):
-                self._thread.join()
+                wait_for(self._ended, "MLflow to take what is not logged yet", logger.warning, limit_seconds)
         return self.complete
+
+    def _ended(self, timeout: float) -> bool:
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def _put(self, key: object, job: Callable[[], None]) -> None:
         with self._lock:

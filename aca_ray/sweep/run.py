@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 import json
 import logging
-import os
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from fsspec.implementations.memory import MemoryFileSystem
+from pyarrow.fs import FSSpecHandler, PyFileSystem
 
 from aca_ray.display import LiveView
 from aca_ray.errors import MalformedFileError, SweepError
@@ -38,17 +38,22 @@ from aca_ray.storage.lock import exclusive
 from aca_ray.sweep.actor import TrialActor
 from aca_ray.sweep.cluster import cluster_address, ray_session, tune
 from aca_ray.sweep.comparing import Comparisons
+from aca_ray.sweep.interrupt import Interrupt
 from aca_ray.sweep.nodes import live_nodes, require_shared
 from aca_ray.sweep.packing import automatic_sizes
 from aca_ray.sweep.preemption import Preemption
 from aca_ray.sweep.ranking import RankingTasks
 from aca_ray.sweep.reporter import Reporter
 from aca_ray.sweep.resources import accelerator, check_resources, trial_bundle
+from aca_ray.sweep.waiting import wait_for
 
 if TYPE_CHECKING:
     from aca_ray.comparison import Comparison
 
 logger = logging.getLogger(__name__)
+
+_TRACKING_SECONDS = 600.0  # for a slow server; one that is away is given up earlier
+_INTERRUPTED_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -68,35 +73,6 @@ class SweepOutcome:
     tracked: bool
 
 
-class Interrupt:
-    """Set when somebody asked the sweep to stop."""
-
-    def __init__(self) -> None:
-        self.requested = False
-
-    @contextmanager
-    def handling_signals(self) -> Iterator[None]:
-        """Have SIGINT and SIGTERM end Tune's run in good order; a second one ends the process.
-
-        Tune stops cleanly on SIGUSR1, for which it installs a handler of its own once it is up, and leaves the other
-        signals alone; before it is up SIGUSR1 raises KeyboardInterrupt.
-        """
-
-        def stop(signum: int, frame: object) -> None:
-            self.requested = True
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGUSR1)
-
-        handlers = {signal.SIGINT: stop, signal.SIGTERM: stop, signal.SIGUSR1: signal.default_int_handler}
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
 def drive_sweep(sweep: Sweep, address: str | None, view: LiveView) -> SweepOutcome:
     """Do everything of a sweep that is not done yet, on the Ray cluster at an address (see `ray_session`).
 
@@ -105,7 +81,7 @@ def drive_sweep(sweep: Sweep, address: str | None, view: LiveView) -> SweepOutco
             nodes do not share the sweep's folder.
     """
     sweep.folder.path.mkdir(parents=True, exist_ok=True)
-    with exclusive(sweep.folder.lock, wait=False) as free:
+    with Interrupt().handling_signals() as interrupt, exclusive(sweep.folder.lock, wait=False) as free:
         if not free:
             raise SweepError(
                 f"{sweep.folder.path}: another process drives this sweep; watch it with `aca-ray status "
@@ -116,21 +92,29 @@ def drive_sweep(sweep: Sweep, address: str | None, view: LiveView) -> SweepOutco
         gc.freeze()  # torch and Ray are no garbage: each look through them, two for MLflow's import, takes 0.2 s
         try:
             with ray_session(address) as resources:
+                interrupt.check()
                 check_resources(sweep.spec.runtime, resources)
                 if len(nodes := live_nodes()) > 1:
                     require_shared(sweep.folder.path, nodes)
                 reporter.start()
-                driver = _Driver(sweep, view, reporter, resources, reuse_actors=cluster_address(address) is None)
+                interrupt.check()
+                local = cluster_address(address) is None
+                driver = _Driver(sweep, view, reporter, interrupt, resources, reuse_actors=local)
                 try:
                     driver.run()
-                except KeyboardInterrupt:  # between Tune's runs, where no handler of ours is in place
-                    driver.interrupt.requested = True
+                except KeyboardInterrupt:  # between Tune's runs
+                    interrupt.requested = True
+                if interrupt.requested:
+                    reporter.interrupt()  # first: whoever sent the signal may not wait for the rest
             comparison = driver.compare()
+        except BaseException:
+            reporter.interrupt()
+            raise
         finally:
             view.close()
-            tracked = reporter.stop()
+            tracked = reporter.stop(_INTERRUPTED_SECONDS if interrupt.requested else _TRACKING_SECONDS)
             gc.unfreeze()
-        return SweepOutcome(comparison, driver.interrupt.requested, tuple(driver.failures), tracked)
+        return SweepOutcome(comparison, interrupt.requested, tuple(driver.failures), tracked)
 
 
 class _Driver:
@@ -140,16 +124,24 @@ class _Driver:
         sweep: what is to be done.
         view: shows it.
         reporter: logs it.
+        interrupt: says when to stop.
         resources: of the cluster.
         reuse_actors: whether one process runs many trials; saves 3 s a trial, but Tune gives the next trial to a
             process whatever becomes of its node.
     """
 
     def __init__(
-        self, sweep: Sweep, view: LiveView, reporter: Reporter, resources: dict[str, float], *, reuse_actors: bool
+        self,
+        sweep: Sweep,
+        view: LiveView,
+        reporter: Reporter,
+        interrupt: Interrupt,
+        resources: dict[str, float],
+        *,
+        reuse_actors: bool,
     ) -> None:
         self.sweep, self.view, self.reporter, self.reuse_actors = sweep, view, reporter, reuse_actors
-        self.interrupt = Interrupt()
+        self.interrupt = interrupt
         self.failures: list[str] = []
         self.runtime = sweep.spec.runtime
         self.searches = search_orders(sweep)
@@ -167,8 +159,7 @@ class _Driver:
         self.view.open(all_orders(self.sweep))
         self._catch_up()
         self._run_trials(self.searches, self._search_changed, self._poll_ranking)
-        while not self.ranking.idle and not self.interrupt.requested:
-            self._poll_ranking(timeout=0.5)
+        wait_for(self._ranked, "the channel rankings of the last milestones", self.view.say)
         if self.interrupt.requested:
             return
         ready = []
@@ -181,7 +172,7 @@ class _Driver:
                     self.failures.append(missing)
         self._run_trials(ready, self.reporter.trial, lambda: None)
         if not self.interrupt.requested:
-            self.comparisons.finish()
+            self.comparisons.finish(self.view.say)
 
     def compare(self) -> Comparison | None:
         """Return the comparison of what is finished, if anything is, and have it logged."""
@@ -193,9 +184,7 @@ class _Driver:
             isinstance(order, EvaluationOrder) and _state(order) == "finished" for order in all_orders(self.sweep)
         )
         comparison = compare_sweeps([self.sweep], self.sweep.folder.comparison) if done else None
-        if self.interrupt.requested:
-            self.reporter.interrupt()
-        else:
+        if not self.interrupt.requested:
             self.reporter.finish(self.sweep.folder.comparison, {} if comparison is None else _metrics(comparison))
         return comparison
 
@@ -245,16 +234,18 @@ class _Driver:
             self.comparisons.poll()
             self.view.refresh()
 
-        with self.interrupt.handling_signals():
+        with self.interrupt.only_noted():
             tune.run(
                 TrialActor,
                 name=self.sweep.spec.name,
                 config=config,
                 resources_per_trial=tune.PlacementGroupFactory([trial_bundle(runtime)]),
                 max_concurrent_trials=runtime.max_concurrent,
-                storage_path=str(self.sweep.folder.ray),
+                # Nothing is read from it, so that nobody who can write a storage can have code run by Tune's pickles.
+                storage_path="/tune",
+                storage_filesystem=PyFileSystem(FSSpecHandler(MemoryFileSystem())),
                 max_failures=-1,
-                scheduler=Preemption(runtime.max_failures, self._give_up),
+                scheduler=Preemption(runtime.max_failures, self._give_up, self.interrupt, self.view.say),
                 reuse_actors=self.reuse_actors,
                 raise_on_failed_trial=False,
                 callbacks=[_Watch(saw, died, turn)],
@@ -302,6 +293,12 @@ class _Driver:
             epoch = int(done.folder.name.removeprefix("epoch_"))
             self.view.update(search_folder)
             self.reporter.allocation(search_folder, done.folder, epoch)
+
+    def _ranked(self, timeout: float) -> bool:
+        """Return whether no channel ranking is under way any more, after waiting for up to so many seconds for one."""
+        self._poll_ranking(timeout)
+        self.view.refresh()
+        return self.ranking.idle or self.interrupt.requested
 
     def _missing(self, order: EvaluationOrder) -> str | None:
         """Return why a retraining cannot begin, or None."""

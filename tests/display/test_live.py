@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 from collections.abc import Callable
@@ -184,18 +185,18 @@ def test_closing_what_was_never_opened() -> None:
     assert stream.getvalue() == ""
 
 
-class Closed(io.StringIO):
-    """A stream whose reader has gone."""
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), BrokenPipeError()])
+def test_a_closed_terminal_or_pipe_ends_nothing(make_orders: MakeOrders, in_place: bool, error: OSError) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise error
 
-    def write(self, text: str) -> int:
-        raise BrokenPipeError
-
-
-@pytest.mark.parametrize("in_place", [False, True])
-def test_a_view_that_nobody_reads_goes_on(make_orders: MakeOrders, in_place: bool) -> None:
-    orders = make_orders(2)
+    made = make_orders(2)
     view = LiveView(Closed(), in_place=in_place)
-    view.open(orders)
-    view.update(orders[0].folder)
+    view.open(made)
+    view.update(made[0].folder)
     view.say("something")
+    view.note(made[0].folder, "its process died")
+    view.refresh()
     view.close()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from faults import SPEC, Scene
+from hostile import hostile_checkpoints
 from ray_nodes import CAN_UNSHARE
 
 if TYPE_CHECKING:
@@ -19,14 +21,18 @@ pytestmark = [
 
 
 def test_every_fault_in_one_sweep(
-    process: SweepProcess, servers: SweepProcess, tmp_path_factory: pytest.TempPathFactory
+    process: SweepProcess, servers: SweepProcess, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     spec = {"seeds": [0, 1, 2], "epochs": 14}
     scene = Scene(process, servers)
     (process.folder / "spec.yaml").write_text(SPEC.format(**spec, max_failures=1, tracking=scene.mlflow.uri))
-    effects = scene.every_fault()
-    code = scene.running.wait(timeout=240)
+    marker = tmp_path / "code_of_a_pickle_was_run"
+    with hostile_checkpoints(process.folder / "results", marker):
+        effects = scene.every_fault()
+        code = scene.running.wait(timeout=240)
     assert code == 0, process.output()
+    assert not marker.exists()
+    assert not list(process.sweep.rglob("*.pkl"))
     assert effects[1].lost == 0
     process.check_tracked_once()
     undisturbed = type(process)(tmp_path_factory.mktemp("alone"))

@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import os
+import pty
 import signal
-import time
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,17 +38,60 @@ def test_a_trial_whose_process_dies_too_often_fails(process: SweepProcess) -> No
     assert statuses["FAILED"] == 1
 
 
-def test_interrupting_stops_cleanly(process: SweepProcess, undisturbed: SweepProcess) -> None:
+def press_ctrl_c(process: SweepProcess) -> int:
+    """Start a sweep, interrupt it as soon as a trial runs, and return the exit code."""
     running = process.start("run", "spec.yaml")
     process.wait_for_epoch("search", 1)
-    sent = time.time()
     running.send_signal(signal.SIGINT)
-    assert running.wait(timeout=60) == 130, process.output()
+    code = running.wait(timeout=60)
     assert "aca-ray resume small" in process.output()
-    assert max(path.stat().st_mtime for path in process.sweep.glob("searches/*/checkpoints/*.ckpt")) >= sent
-    process.wait_for(lambda: not process.processes(), seconds=30)
-    _, _, statuses = process.tracked()
-    assert "RUNNING" not in statuses
+    return code
+
+
+def terminate_all(process: SweepProcess) -> int:
+    """Resume a sweep, and send SIGTERM to all of its processes, as systemd and Slurm do; return the exit code."""
+    running = process.start("resume", "small")
+    process.wait_for(lambda: works(process))
+    for pid in process.processes():
+        os.kill(pid, signal.SIGTERM)
+    return running.wait(timeout=60)
+
+
+def close_terminal(process: SweepProcess) -> int:
+    """Resume a sweep in a terminal, and close that; return the exit code."""
+    terminal, inside = pty.openpty()
+    os.set_blocking(terminal, False)
+    command = ["setsid", "--ctty", sys.executable, "-m", "aca_ray.cli", "resume", "small"]
+    environment = process.environment()
+    running = subprocess.Popen(command, cwd=process.folder, env=environment, stdin=inside, stdout=inside, stderr=inside)
+    os.close(inside)
+
+    def shown() -> str:
+        with suppress(BlockingIOError):
+            return os.read(terminal, 65536).decode(errors="replace")
+        return ""
+
+    process.wait_for(lambda: bool(shown()) and works(process))
+    os.close(terminal)
+    return running.wait(timeout=60)
+
+
+def works(process: SweepProcess) -> bool:
+    """Return whether a trial is under way in a process that lives."""
+    return any(
+        record["state"] == "running" and Path("/proc", record["process"].rpartition(":")[2]).exists()
+        for record in process.records()
+    )
+
+
+def test_interrupting_stops_cleanly(process: SweepProcess, undisturbed: SweepProcess) -> None:
+    for stop in (press_ctrl_c, terminate_all, close_terminal):
+        before = checkpoints(process)
+        assert stop(process) == 130, process.output()
+        assert checkpoints(process) - before, stop
+        process.wait_for(lambda: not process.processes(), seconds=5)
+        _, _, statuses = process.tracked()
+        assert "RUNNING" not in statuses, stop
     finished = {r["fingerprint"]: r["rows"] for r in process.records() if r["state"] == "finished"}
     code, output = process.run("resume", "small")
     assert code == 0, output
@@ -57,12 +104,26 @@ def test_interrupting_stops_cleanly(process: SweepProcess, undisturbed: SweepPro
         assert _without_measurements(ours) == _without_measurements(theirs)
 
 
+def test_nothing_is_left_of_a_driver_that_is_killed_while_ray_starts(process: SweepProcess) -> None:
+    for num_processes in (3, 7):  # the driver, its watcher and the first of Ray's processes, up to nearly all of them
+        running = process.start("run", "spec.yaml")
+        process.wait_for(lambda num=num_processes: len(process.processes()) >= num)
+        running.kill()
+        running.wait()
+        process.wait_for(lambda: not process.processes(), seconds=5)
+
+
 def test_two_drivers_never_share_a_sweep(undisturbed: SweepProcess) -> None:
     with exclusive(undisturbed.sweep / "lock", wait=False) as free:
         assert free
         code, output = undisturbed.run("resume", "small")
     assert code == 1
     assert "another process drives this sweep" in output
+
+
+def checkpoints(process: SweepProcess) -> set[tuple[Path, float]]:
+    """Return all checkpoints with the times at which they were written."""
+    return {(path, path.stat().st_mtime) for path in process.sweep.glob("*/*/checkpoints/*.ckpt")}
 
 
 def _without_measurements(text: str) -> list[dict[str, str]]:
