@@ -107,6 +107,7 @@ def drive_sweep(sweep: Sweep, address: str | None, view: LiveView) -> SweepOutco
                 if interrupt.requested:
                     reporter.interrupt()  # first: whoever sent the signal may not wait for the rest
             comparison = driver.compare()
+            interrupted = interrupt.requested  # a signal after this ends only the wait for MLflow
         except BaseException:
             reporter.interrupt()
             raise
@@ -114,7 +115,7 @@ def drive_sweep(sweep: Sweep, address: str | None, view: LiveView) -> SweepOutco
             view.close()
             tracked = reporter.stop(_INTERRUPTED_SECONDS if interrupt.requested else _TRACKING_SECONDS)
             gc.unfreeze()
-        return SweepOutcome(comparison, interrupt.requested, tuple(driver.failures), tracked)
+        return SweepOutcome(comparison, interrupted, tuple(driver.failures), tracked)
 
 
 class _Driver:

@@ -53,6 +53,7 @@ if doing == "building":
     Search._build = during_changes(Search._build)  # type: ignore[method-assign]
 else:
     Search._all_images = during_changes(Search._all_images)  # type: ignore[method-assign]
+    Search._augmented_pass = during_changes(Search._augmented_pass)  # type: ignore[method-assign]
 
 torch.set_num_threads(1)
 search = open_search(SearchTrial.from_json(trial), folder, folder, torch.device("cpu"))

@@ -51,5 +51,5 @@ def test_what_is_found_so_far_is_compared_in_a_task(
             assert time.monotonic() < end
             comparisons.poll()
             time.sleep(0.1)
-        comparisons.finish()
+        comparisons.finish(print)
     assert told == [len(evaluations) - 1]

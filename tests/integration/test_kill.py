@@ -51,7 +51,7 @@ def press_ctrl_c(process: SweepProcess) -> int:
 def terminate_all(process: SweepProcess) -> int:
     """Resume a sweep, and send SIGTERM to all of its processes, as systemd and Slurm do; return the exit code."""
     running = process.start("resume", "small")
-    process.wait_for(lambda: works(process))
+    wait_for_work(process)
     for pid in process.processes():
         os.kill(pid, signal.SIGTERM)
     return running.wait(timeout=60)
@@ -71,9 +71,16 @@ def close_terminal(process: SweepProcess) -> int:
             return os.read(terminal, 65536).decode(errors="replace")
         return ""
 
-    process.wait_for(lambda: bool(shown()) and works(process))
+    process.wait_for(lambda: bool(shown()))
+    wait_for_work(process)
     os.close(terminal)
     return running.wait(timeout=60)
+
+
+def wait_for_work(process: SweepProcess) -> None:
+    """Wait until a trial has made steps that no checkpoint holds yet."""
+    process.wait_for(lambda: works(process))
+    time.sleep(3)
 
 
 def works(process: SweepProcess) -> bool:

@@ -25,7 +25,7 @@ def test_a_moved_sweep_is_tracked_where_it_lies(tmp_path: Path) -> None:
     old.rename(new)
     reporter = Reporter(find_sweep("first", new), "sign")
     reporter.start()
-    assert reporter.stop()
+    assert reporter.stop(60.0)
     assert (new / "mlflow.db").is_file()
     assert len(list(new.glob("mlflow-artifacts/first/*/artifacts/spec.yaml"))) == 1
     assert not old.exists()
