@@ -94,9 +94,9 @@ def works(process: SweepProcess) -> bool:
 
 def test_interrupting_stops_cleanly(process: SweepProcess, undisturbed: SweepProcess) -> None:
     for stop in (press_ctrl_c, terminate_all, close_terminal):
-        before = checkpoints(process)
+        before = saved(process)
         assert stop(process) == 130, process.output()
-        assert checkpoints(process) - before, stop
+        assert saved(process) - before, stop
         process.wait_for(lambda: not process.processes(), seconds=5)
         _, _, statuses = process.tracked()
         assert "RUNNING" not in statuses, stop
@@ -129,9 +129,10 @@ def test_two_drivers_never_share_a_sweep(undisturbed: SweepProcess) -> None:
     assert "another process drives this sweep" in output
 
 
-def checkpoints(process: SweepProcess) -> set[tuple[Path, float]]:
-    """Return all checkpoints with the times at which they were written."""
-    return {(path, path.stat().st_mtime) for path in process.sweep.glob("*/*/checkpoints/*.ckpt")}
+def saved(process: SweepProcess) -> set[tuple[str, float]]:
+    """Return all checkpoints with the times at which they were written, and the trials that are finished."""
+    checkpoints = {(str(path), path.stat().st_mtime) for path in process.sweep.glob("*/*/checkpoints/*.ckpt")}
+    return checkpoints | {(record["fingerprint"], 0.0) for record in process.records() if record["state"] == "finished"}
 
 
 def _without_measurements(text: str) -> list[dict[str, str]]:
