@@ -97,16 +97,45 @@ def supernet_cost(
 ) -> Cost:
     """Return the cost of a supernet; global random states are left alone."""
     with torch.random.fork_rng(devices=[]):
-        network = Supernet(
+        network, forward = supernet_on_one_image(
             space,
+            build_edge,
+            build_head,
             channels=channels,
             num_cells=num_cells,
             num_classes=num_classes,
             in_channels=in_channels,
-            build_edge=build_edge,
-            build_head=build_head,
-            scale=scale_of_images(height, width),
-        ).eval()
-        normal, reduce = (CellMixing(candidate_mask(space, cell_type).float()) for cell_type in CELL_TYPES)
-        images = torch.zeros(1, in_channels, height, width)
-        return Cost(num_parameters(network), count_macs(network, lambda: network(images, Mixing(normal, reduce))))
+            height=height,
+            width=width,
+        )
+        network.eval()
+        return Cost(num_parameters(network), count_macs(network, forward))
+
+
+def supernet_on_one_image(
+    space: Space,
+    build_edge: EdgeBuilder,
+    build_head: HeadBuilder | None = None,
+    /,
+    *,
+    channels: int,
+    num_cells: int,
+    num_classes: int,
+    in_channels: int,
+    height: int,
+    width: int,
+) -> tuple[Supernet, Callable[[], Tensor]]:
+    """Return a supernet, and what computes its logits of one black image."""
+    network = Supernet(
+        space,
+        channels=channels,
+        num_cells=num_cells,
+        num_classes=num_classes,
+        in_channels=in_channels,
+        build_edge=build_edge,
+        build_head=build_head,
+        scale=scale_of_images(height, width),
+    )
+    normal, reduce = (CellMixing(candidate_mask(space, cell_type).float()) for cell_type in CELL_TYPES)
+    images = torch.zeros(1, in_channels, height, width)
+    return network, lambda: network(images, Mixing(normal, reduce))

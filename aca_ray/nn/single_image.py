@@ -7,44 +7,25 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from aca_ray.nn.cost import supernet_on_one_image
 from aca_ray.nn.derived import DerivedNetwork
 from aca_ray.nn.edges import EdgeBuilder
-from aca_ray.nn.image_scale import ImageScale, scale_of_images
-from aca_ray.nn.mixing import CellMixing, Mixing, candidate_mask
-from aca_ray.nn.supernet import HeadBuilder, Supernet
+from aca_ray.nn.image_scale import ImageScale
+from aca_ray.nn.supernet import HeadBuilder
 from aca_ray.space.channel_plan import ChannelPlan
 from aca_ray.space.genotype import Genotype
 from aca_ray.space.spaces import Space
-from aca_ray.space.topology import CELL_TYPES
 
 
 def supernet_trains_on_one_image(
-    space: Space,
-    build_edge: EdgeBuilder,
-    build_head: HeadBuilder | None = None,
-    *,
-    channels: int,
-    num_cells: int,
-    num_classes: int,
-    in_channels: int,
-    height: int,
-    width: int,
+    space: Space, build_edge: EdgeBuilder, build_head: HeadBuilder | None = None, **sizes: int
 ) -> bool:
-    """Return whether a supernet in training mode computes a batch of one image; global random states are left alone."""
+    """Return whether a supernet in training mode computes a batch of one image; global random states are left alone.
+
+    The arguments are those of `supernet_on_one_image`.
+    """
     with torch.random.fork_rng(devices=[]):
-        network = Supernet(
-            space,
-            channels=channels,
-            num_cells=num_cells,
-            num_classes=num_classes,
-            in_channels=in_channels,
-            build_edge=build_edge,
-            build_head=build_head,
-            scale=scale_of_images(height, width),
-        )
-        normal, reduce = (CellMixing(candidate_mask(space, cell_type).float()) for cell_type in CELL_TYPES)
-        images = torch.zeros(1, in_channels, height, width)
-        return _trains(network, lambda: network(images, Mixing(normal, reduce)))
+        return _trains(*supernet_on_one_image(space, build_edge, build_head, **sizes))
 
 
 def derived_trains_on_one_image(

@@ -46,6 +46,25 @@ class TrainingPass:
         return self.batch_size > 1 and self.num_images(num_train) % self.batch_size == 1
 
 
+def search_passes(trial: SearchTrial) -> list[TrainingPass]:
+    """Return the passes that a search makes in training mode."""
+    space = search_space(trial)
+    method = find_method(trial.method).on(space)
+    batch_size, trainer = trial.batch_size or method.recipe.batch_size, f"method {trial.method}"
+    in_stages = len(method.stages(space)) > 1  # before a stage, a method may pass over either split
+    passes = []
+    if method.draw_train is None or in_stages:
+        passes.append(TrainingPass("search_train", batch_size, trainer))
+    if method.draw_valid is None or in_stages:
+        passes.append(TrainingPass("search_valid", batch_size, trainer))
+    return passes
+
+
+def retraining_pass(protocol: Protocol) -> TrainingPass:
+    """Return the pass that every epoch of a retraining makes."""
+    return TrainingPass("train", protocol.batch_size, f"protocol {protocol.name}")
+
+
 def failing_passes(trial: SearchTrial, protocol: Protocol | None, data: CheckedData) -> list[TrainingPass]:
     """Return the passes of a search, and of the retraining that follows it, that fail at their last batch.
 
@@ -58,14 +77,7 @@ def failing_passes(trial: SearchTrial, protocol: Protocol | None, data: CheckedD
     """
     space, info = search_space(trial), data.info
     method = find_method(trial.method).on(space)
-    batch_size, trainer = trial.batch_size or method.recipe.batch_size, f"method {trial.method}"
-    in_stages = len(method.stages(space)) > 1  # before a stage, a method may pass over either split
-    searching = []
-    if method.draw_train is None or in_stages:
-        searching.append(TrainingPass("search_train", batch_size, trainer))
-    if method.draw_valid is None or in_stages:
-        searching.append(TrainingPass("search_valid", batch_size, trainer))
-    failing = [one for one in searching if one.ends_with_one(data.num_train)]
+    failing = [one for one in search_passes(trial) if one.ends_with_one(data.num_train)]
     if failing and _supernet_trains(
         space,
         method.edge_builder(space, stage=0),
@@ -87,19 +99,28 @@ def failing_retraining(
     genotype: Genotype, plan: ChannelPlan | None, protocol: Protocol, data: CheckedData
 ) -> list[TrainingPass]:
     """Return the pass of a retraining if it fails at its last batch, else nothing; see `failing_passes`."""
-    retraining = TrainingPass("train", protocol.batch_size, f"protocol {protocol.name}")
+    retraining = retraining_pass(protocol)
     if not retraining.ends_with_one(data.num_train) or _retraining_trains(genotype, plan, protocol, data.info):
         return []
     return [retraining]
 
 
-def batch_of_one_problem(failing: Iterable[TrainingPass], data: CheckedData) -> str:
-    """Return the sentence about failing passes, at least one, with a number of images at which none of them fails."""
-    passes = list(dict.fromkeys(failing))
+def batch_of_one_problem(
+    failing: Iterable[TrainingPass], data: CheckedData, others: Iterable[TrainingPass] = ()
+) -> str:
+    """Return the sentence about failing passes.
+
+    Args:
+        failing: at least one pass.
+        data: what they read.
+        others: further passes that the advised number of images must not make fail.
+    """
+    failing = list(dict.fromkeys(failing))
     listed = "; ".join(
         f"{one.num_images(data.num_train)} images of {one.split} in batches of {one.batch_size}, {one.trainer}"
-        for one in passes
+        for one in failing
     )
+    passes = {*failing, *others}
     fewer = range(data.num_train - 1, _FEWEST_IMAGES - 1, -1)
     fitting = next((count for count in fewer if not any(one.ends_with_one(count) for one in passes)), None)
     fix = "take another batch size" if fitting is None else f"set max_train_images: {fitting}"

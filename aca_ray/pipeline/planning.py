@@ -12,7 +12,13 @@ from aca_ray.errors import AcaRayError, ConfigError
 from aca_ray.evaluation import check_fits, find_protocol
 from aca_ray.methods.registry import find_method
 from aca_ray.nn import Cost, supernet_cost
-from aca_ray.pipeline.batch_of_one import TrainingPass, batch_of_one_problem, failing_passes
+from aca_ray.pipeline.batch_of_one import (
+    TrainingPass,
+    batch_of_one_problem,
+    failing_passes,
+    retraining_pass,
+    search_passes,
+)
 from aca_ray.pipeline.datasets import checked_data
 from aca_ray.pipeline.evaluating import read_benchmark
 from aca_ray.pipeline.searching import search_space
@@ -90,8 +96,9 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
         )
         searches.append(PlannedSearch(trial, cost))
         failing.setdefault(index, []).extend(failing_passes(trial, None if table else protocol, found[index]))
+    others = {one for planned in searches for one in search_passes(planned.trial)} | {retraining_pass(protocol)}
     problems = [
-        f"experiment.data[{index}]: {batch_of_one_problem(passes, found[index])}"
+        f"experiment.data[{index}]: {batch_of_one_problem(passes, found[index], others)}"
         for index, passes in sorted(failing.items())
         if passes
     ]

@@ -105,10 +105,12 @@ def test_searches_that_would_fail_are_refused(tmp_path: Path) -> None:
         "experiment.data[0]: ",
         "65 images of search_train in batches of 64, method darts",
         "4x4",
-        "set max_train_images: 129",
+        "set max_train_images: 128",
     ):
         assert text in problem, problem
     check(tmp_path, {**data, "max_train_images": 128})
+    with pytest.raises(ConfigError, match=r"set max_train_images: 128"):  # at 129 the retraining would fail
+        check(tmp_path, {**data, "max_train_images": 130})
     with pytest.raises(ConfigError, match=r"65 images of search_train in batches of 16"):
         check(tmp_path, data, batch_size=16)
     check(tmp_path, write_images(tmp_path, 131, 8))
