@@ -179,8 +179,9 @@ class SweepProcess:
 
 
 def _heed_interrupts() -> None:
-    """Undo what a shell does to what it starts in the background: ignore SIGINT."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Undo what shells and nohup do to what they start in the background: ignore SIGINT and SIGHUP."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _make(folder: Path) -> SweepProcess:

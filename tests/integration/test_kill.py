@@ -62,9 +62,15 @@ def close_terminal(process: SweepProcess) -> int:
     """Resume a sweep in a terminal, and close that; return the exit code."""
     terminal, inside = pty.openpty()
     os.set_blocking(terminal, False)
-    command = ["setsid", "--ctty", sys.executable, "-m", "aca_ray.cli", "resume", "small"]
-    environment = process.environment()
-    running = subprocess.Popen(command, cwd=process.folder, env=environment, stdin=inside, stdout=inside, stderr=inside)
+    running = subprocess.Popen(
+        ["setsid", "--ctty", sys.executable, "-m", "aca_ray.cli", "resume", "small"],
+        cwd=process.folder,
+        env=process.environment(),
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # which nohup ignores
+    )
     os.close(inside)
 
     def shown() -> str:
