@@ -15,7 +15,7 @@ from aca_ray import __version__
 from aca_ray.arguments import cluster_address, data_mapping, not_negative, positive
 from aca_ray.errors import AcaRayError, ConfigError
 from aca_ray.storage import StoragePath, storage_path
-from aca_ray.terminal import say, show_every_character, silence_closed, told_when_slow, use_utf8
+from aca_ray.terminal import is_of_closed_output, say, show_every_character, silence_closed, told_when_slow, use_utf8
 
 if TYPE_CHECKING:
     from aca_ray.pipeline.manifest import Sweep
@@ -41,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _carry_out(arguments)
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:
-        if not silence_closed():
+    except OSError as error:
+        if not (is_of_closed_output(error) and silence_closed()):
             raise
         return PIPE_CLOSED
 

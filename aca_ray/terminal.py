@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import select
@@ -31,6 +32,11 @@ def show_every_character() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def is_of_closed_output(error: OSError) -> bool:
+    """Return whether an error is what writing to a pipe without a reader, or to a terminal that is gone, raises."""
+    return isinstance(error, BrokenPipeError) or error.errno == errno.EIO
+
+
 def silence_closed() -> bool:
     """Have output whose reader has gone go nowhere from now on; return whether there was any."""
     closed = [stream for stream in (sys.stdout, sys.stderr) if _reader_is_gone(stream)]
@@ -45,7 +51,9 @@ def say(line: str, *, error: bool = False) -> None:
     """Print a line, if somebody still reads."""
     try:
         print(line, file=sys.stderr if error else sys.stdout, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
+        if not is_of_closed_output(error):
+            raise
         silence_closed()
 
 

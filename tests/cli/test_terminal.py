@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,9 +44,29 @@ def test_a_reader_that_leaves_early(code: str, codes: set[int], unbuffered: str)
     assert done.stderr == b""
 
 
-def test_what_is_said_to_nobody_ends_nothing() -> None:
+def closed_pipe() -> int:
     read, write = os.pipe()
     os.close(read)
+    return write
+
+
+def closed_terminal() -> int:
+    outside, inside = pty.openpty()
+    os.close(outside)
+    return inside
+
+
+def test_a_terminal_that_is_gone() -> None:
+    terminal = closed_terminal()
+    program = "import sys; from aca_ray import cli; cli._carry_out = lambda given: print('x'); sys.exit(cli.main([]))"
+    done = run("-c", program, stdout=terminal)
+    os.close(terminal)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("closed", [closed_pipe, closed_terminal])
+def test_what_is_said_to_nobody_ends_nothing(closed: Callable[[], int]) -> None:
+    write = closed()
     code = "from aca_ray.terminal import say; say('one'); say('two'); print('three', flush=True); exit(7)"
     done = run("-c", code, stdout=write)
     os.close(write)
