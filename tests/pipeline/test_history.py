@@ -1,9 +1,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from aca_ray.comparison.architectures import mixing
+from aca_ray.comparison.fields import Fields
+from aca_ray.methods.registry import find_method
 from aca_ray.pipeline.history import epoch_architecture
+from aca_ray.search.search import Search
+from aca_ray.space import SPACES
 
 GENOTYPE = {"normal": "any"}
 
@@ -23,3 +32,20 @@ def test_candidates_are_told_where_they_change() -> None:
         rows = json.loads(json.dumps([*rows, {"architecture": architecture}]))
     assert told == [{"normal": [["a", "b", "c"]] * 2}, None, {"normal": [["a", "c"]] * 2}, None]
     assert rows[-1]["architecture"] == {"genotype": GENOTYPE, "mixing": {"normal": [[0.3333, 0.3333]] * 2}}
+
+
+@pytest.mark.parametrize("space", ["s1", "s3"])
+def test_edges_of_unlike_numbers_of_candidates_can_be_read_back(
+    space: str, build_search: Callable[..., Search]
+) -> None:
+    """Mixing weights of a search are padded to the longest edge."""
+    search = build_search(find_method("darts"), SPACES[space], num_cells=3)
+    kinds = search.space.cell_types
+    found: dict[str, Any] = {kind: search.mixing().cell(kind).operations.tolist() for kind in kinds}
+    found["candidates"] = {kind: search.space.candidates(kind) for kind in kinds}
+    architecture = json.loads(json.dumps(epoch_architecture(GENOTYPE, found, [])))
+    for kind, read in mixing([(1, Fields(architecture, Path("record.json")))]).items():
+        for edge, names in enumerate(search.space.candidates(kind)):
+            weights = dict(zip(read.candidates, read.weights[0, edge].tolist(), strict=True))
+            assert {name for name, weight in weights.items() if weight == weight} == set(names)
+            assert [weights[name] for name in names] == pytest.approx(found[kind][edge][: len(names)], abs=1e-4)
