@@ -70,17 +70,37 @@ def derived_cost(
 ) -> Cost:
     """Return the cost of a derived network without an auxiliary tower; global random states are left alone."""
     with torch.random.fork_rng(devices=[]):
-        network = DerivedNetwork(
+        network, forward = derived_on_one_image(
             genotype,
             plan,
             channels=channels,
             num_cells=num_cells,
             num_classes=num_classes,
             in_channels=in_channels,
+            height=height,
+            width=width,
             scale=scale,
-        ).eval()
-        images = torch.zeros(1, in_channels, height, width)
-        return Cost(num_parameters(network), count_macs(network, lambda: network(images)))
+        )
+        network.eval()
+        return Cost(num_parameters(network), count_macs(network, forward))
+
+
+def derived_on_one_image(
+    genotype: Genotype, plan: ChannelPlan | None, *, in_channels: int, height: int, width: int, **settings: Any
+) -> tuple[DerivedNetwork, Callable[[], Tensor]]:
+    """Return a derived network, and what computes its logits of one black image.
+
+    Args:
+        genotype: the cells.
+        plan: channel allocation, or None for the plain network.
+        in_channels: channels of the image.
+        height: of the image.
+        width: of the image.
+        settings: the further arguments of `DerivedNetwork`.
+    """
+    network = DerivedNetwork(genotype, plan, in_channels=in_channels, **settings)
+    images = torch.zeros(1, in_channels, height, width)
+    return network, lambda: network(images)
 
 
 def supernet_cost(

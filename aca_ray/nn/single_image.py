@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from aca_ray.nn.cost import supernet_on_one_image
-from aca_ray.nn.derived import DerivedNetwork
+from aca_ray.nn.cost import derived_on_one_image, supernet_on_one_image
 from aca_ray.nn.edges import EdgeBuilder
-from aca_ray.nn.image_scale import ImageScale
 from aca_ray.nn.supernet import HeadBuilder
 from aca_ray.space.channel_plan import ChannelPlan
 from aca_ray.space.genotype import Genotype
@@ -28,33 +27,13 @@ def supernet_trains_on_one_image(
         return _trains(*supernet_on_one_image(space, build_edge, build_head, **sizes))
 
 
-def derived_trains_on_one_image(
-    genotype: Genotype,
-    plan: ChannelPlan | None,
-    *,
-    channels: int,
-    num_cells: int,
-    num_classes: int,
-    in_channels: int,
-    height: int,
-    width: int,
-    auxiliary: bool,
-    scale: ImageScale,
-) -> bool:
-    """Return whether a derived network in training mode computes a batch of one image, its auxiliary tower included."""
+def derived_trains_on_one_image(genotype: Genotype, plan: ChannelPlan | None, **settings: Any) -> bool:
+    """Return whether a derived network in training mode computes a batch of one image, its auxiliary tower included.
+
+    The arguments are those of `derived_on_one_image`; global random states are left alone.
+    """
     with torch.random.fork_rng(devices=[]):
-        network = DerivedNetwork(
-            genotype,
-            plan,
-            channels=channels,
-            num_cells=num_cells,
-            num_classes=num_classes,
-            in_channels=in_channels,
-            auxiliary=auxiliary,
-            scale=scale,
-        )
-        images = torch.zeros(1, in_channels, height, width)
-        return _trains(network, lambda: network(images))
+        return _trains(*derived_on_one_image(genotype, plan, **settings))
 
 
 def _trains(network: nn.Module, forward: Callable[[], Tensor]) -> bool:

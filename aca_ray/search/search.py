@@ -293,11 +293,10 @@ class Search:
 
     def _go_back(self, verdict: GoBack) -> None:
         """Go on from a snapshot with another weight decay, and on other batches than before the return."""
-        num_returns, (group,) = self._num_returns + 1, self.weight_optimizer.param_groups
+        (group,) = self.weight_optimizer.param_groups
         weight_decay = group["weight_decay"]
-        self._load_trained_state(verdict.snapshot)
-        self._num_returns = num_returns
-        self._make_batches()
+        clock = {**verdict.snapshot["clock"], "returns": self._num_returns + 1}
+        self._load_trained_state({**verdict.snapshot, "clock": clock})
         (group,) = self.weight_optimizer.param_groups
         group |= {"weight_decay": verdict.weight_decay, LOOK_AHEAD_WEIGHT_DECAY: weight_decay}
 
