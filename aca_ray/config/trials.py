@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -12,8 +13,9 @@ from aca_ray.config.fingerprint import SHORT_DIGITS, fingerprint
 from aca_ray.config.schema import ExperimentSpec, Precision, Skip
 from aca_ray.errors import ConfigError
 
-FINGERPRINT_VERSION = 2  # raised whenever the same trial would give another result
+FINGERPRINT_VERSION = 3  # raised whenever the same trial would give another result
 
+_NUM_MILESTONES = 4
 
 Kind = Literal["search", "evaluation"]
 
@@ -51,7 +53,6 @@ class SearchTrial(_Identified):
         data: the data mapping, as written in the spec.
         network: {"channels", "cells"} of the supernet.
         batch_size: images per step, or None for the method's own.
-        milestones: epochs, ascending, whose checkpoints are kept and compared; the last is the final epoch.
         data_pruning: name of what leaves images out, or None to use all.
         precision: of the supernet's passes.
     """
@@ -66,12 +67,20 @@ class SearchTrial(_Identified):
     data: Mapping[str, Any]
     network: Mapping[str, int]
     batch_size: int | None
-    milestones: tuple[int, ...]
     data_pruning: str | None = None
     precision: Precision = "float32"
 
+    @property
+    def milestones(self) -> tuple[int, ...]:
+        """Epochs, ascending, whose checkpoints are kept and ranked: the ends of the quarters of the search.
+
+        They depend on nothing but the search, so that it stays the same search when others are added to its sweep.
+        """
+        ends = {math.ceil(self.epochs * part / _NUM_MILESTONES) for part in range(1, _NUM_MILESTONES + 1)}
+        return tuple(sorted(ends))
+
     def to_json(self) -> dict[str, Any]:
-        value = {**asdict(self), "data": dict(self.data), "milestones": list(self.milestones)}
+        value = {**asdict(self), "data": dict(self.data)}
         if self.data_pruning is None:
             del value["data_pruning"]
         if self.precision == "float32":
@@ -82,8 +91,8 @@ class SearchTrial(_Identified):
     def from_json(value: Mapping[str, Any]) -> SearchTrial:
         """Return the trial that `to_json` wrote, or raise ConfigError if a key is missing or unknown."""
         try:
-            return SearchTrial(**{**value, "milestones": tuple(value["milestones"])})
-        except (KeyError, TypeError) as error:
+            return SearchTrial(**value)
+        except TypeError as error:
             raise ConfigError(f"trial: needs the keys of a search ({error})") from error
 
 
@@ -133,7 +142,7 @@ class EvaluationTrial(_Identified):
         table: Mapping[str, str] | None = None,
     ) -> EvaluationTrial:
         """Return the evaluation of a search's result."""
-        own = {"batch_size", "milestones", "data_pruning", "precision"}
+        own = {"batch_size", "data_pruning", "precision"}
         shared = {f.name: getattr(search, f.name) for f in fields(search) if f.name not in own}
         return EvaluationTrial(
             search=search.fingerprint,
@@ -176,11 +185,7 @@ class RetrainingTrial(_Identified):
 
 
 def search_trials(experiment: ExperimentSpec) -> tuple[SearchTrial, ...]:
-    """Return all searches of an experiment; long ones first, so that the end of a sweep is not one long trial.
-
-    The milestones of a search are all budgets of the experiment up to its own.
-    """
-    budgets = sorted(experiment.epochs)
+    """Return all searches of an experiment; long ones first, so that the end of a sweep is not one long trial."""
     return tuple(
         SearchTrial(
             method=method,
@@ -191,11 +196,10 @@ def search_trials(experiment: ExperimentSpec) -> tuple[SearchTrial, ...]:
             data=dict(data),
             network=experiment.network.model_dump(),
             batch_size=experiment.batch_size,
-            milestones=tuple(budget for budget in budgets if budget <= epochs),
             data_pruning=experiment.data_pruning,
             precision=experiment.precision,
         )
         for epochs, method, space, data, seed, skip in itertools.product(
-            reversed(budgets), experiment.methods, experiment.spaces, experiment.data, experiment.seeds, experiment.skip
+            sorted(experiment.epochs, reverse=True), experiment.methods, experiment.spaces, experiment.data, experiment.seeds, experiment.skip
         )
     )

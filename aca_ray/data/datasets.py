@@ -8,12 +8,10 @@ from typing import Any
 
 from aca_ray.data.image_set import DataInfo, Images, ImageSet, channel_statistics, describe_image
 from aca_ray.data.source import Source
-from aca_ray.data.validation import LIMITS, resolve_data
+from aca_ray.data.validation import LIMITS, SIZE_MULTIPLE, resolve_data
 from aca_ray.data.variation import NUM_HEADERS, NUM_READ, check_variation, spread
 from aca_ray.errors import DataError
 
-# Each of the two reduction cells halves height and width.
-_SIZE_MULTIPLE = 4
 # In rows of random order, the chance that a class with this many images falls into one half is 2^-19.
 _SORTED_CLASS_IMAGES = 20
 
@@ -149,11 +147,12 @@ def _load_train(source: Source, data: Mapping[str, Any]) -> tuple[DataInfo, Imag
             f"{place}: {len(images)} training images are too few; at least {LIMITS['max_train_images']} are needed, "
             "2 for each half of the search split"
         )
+    images = _resized(images, data)
     channels, height, width = images.shape
-    if height % _SIZE_MULTIPLE or width % _SIZE_MULTIPLE or not height or not width:
+    if height % SIZE_MULTIPLE or width % SIZE_MULTIPLE or not height or not width:
         raise DataError(
-            f"{place}: images of {width}x{height}: height and width must be divisible by {_SIZE_MULTIPLE}, because two "
-            "reduction cells each halve them; resize or pad the images"
+            f"{place}: images of {width}x{height}: height and width must be divisible by {SIZE_MULTIPLE}, because two "
+            "reduction cells each halve them; set resize, the size that the program scales them to"
         )
     first = int(images.labels[0])
     if bool((images.labels == first).all()):
@@ -180,9 +179,13 @@ def _load_train(source: Source, data: Mapping[str, Any]) -> tuple[DataInfo, Imag
     return info, images
 
 
+def _resized(images: Images, data: Mapping[str, Any]) -> Images:
+    return images.resize(data["resize"]) if "resize" in data else images
+
+
 def _load_test(source: Source, data: Mapping[str, Any], info: DataInfo) -> Images:
     """Return the test images in use; raise DataError when they do not fit the training images."""
-    test = source.load_test(data, data.get("max_test_images"), info.class_names)
+    test = _resized(source.load_test(data, data.get("max_test_images"), info.class_names), data)
     place = source.origin(data, "test")
     if not len(test):
         raise DataError(f"{place}: holds no test images; at least one is needed")

@@ -18,7 +18,7 @@ from aca_ray.transfer import to_device
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Image files of any size with their labels, seen as 224x224 RGB.
+    """Image files of any size with their labels, seen as 224x224 RGB, or another square size.
 
     Files are read by as many threads as torch may use, while a GPU still computes the step before.
 
@@ -29,6 +29,7 @@ class ImageFiles:
         device: where pixels and labels are wanted.
         crop: whether a training view is a random part of the image.
         cmyk: names of files that are converted from CMYK; all others in CMYK are refused.
+        size: height and width, in pixels, of every image as it is seen.
     """
 
     root: Path
@@ -37,11 +38,12 @@ class ImageFiles:
     device: torch.device | str = "cpu"
     crop: bool = True
     cmyk: frozenset[str] = frozenset()
+    size: int = VIEW_SIZE
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of every image as it is seen."""
-        return 3, VIEW_SIZE, VIEW_SIZE
+        return 3, self.size, self.size
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -58,8 +60,12 @@ class ImageFiles:
         """Return the same images, to be taken on a device."""
         return replace(self, device=device)
 
+    def resize(self, size: int) -> ImageFiles:
+        """Return the same images, seen as size x size pixels; parts keep the proportions that they have at 224."""
+        return replace(self, size=size)
+
     def take(self, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        """Return (B, 3, 224, 224) uint8 pixels and (B,) int64 labels of these rows, on the set's device.
+        """Return (B, 3, size, size) uint8 pixels and (B,) int64 labels of these rows, on the set's device.
 
         Args:
             rows: (B,) int64, on the CPU.
@@ -88,7 +94,7 @@ class ImageFiles:
             raise _unreadable(path, error) from error
 
     def _view(self, row: int, draws: ViewDraws | None) -> Tensor:
-        """Return (224, 224, 3) uint8."""
+        """Return (size, size, 3) uint8."""
         import numpy as np
 
         path = self.root / self.paths[row]
@@ -96,7 +102,10 @@ class ImageFiles:
             image = open_image(path.read_bytes(), cmyk=path.name in self.cmyk).convert("RGB")
         except (OSError, ValueError) as error:
             raise _unreadable(path, error) from error
-        view = evaluation_view(image) if draws is None else training_view(image, draws, self.crop)
+        if draws is None:
+            view = evaluation_view(image, self.size)
+        else:
+            view = training_view(image, draws, self.crop, self.size)
         return torch.from_numpy(np.array(view))
 
     def digest(self) -> str:

@@ -78,21 +78,22 @@ def crop_box(height: int, width: int, attempts: Sequence[Sequence[float]]) -> Bo
     return Box((height - box_height) // 2, (width - box_width) // 2, box_height, box_width)
 
 
-def training_view(image: Image, draws: ViewDraws, crop: bool = True) -> Image:
-    """Return 224x224 pixels of an RGB image in randomly changed colors; it is not mirrored yet.
+def training_view(image: Image, draws: ViewDraws, crop: bool = True, size: int = VIEW_SIZE) -> Image:
+    """Return size x size pixels of an RGB image in randomly changed colors; it is not mirrored yet.
 
     Args:
         image: in mode RGB.
         draws: decide part and colors.
         crop: whether to show a random part; without it, it is the part that evaluation shows.
+        size: height and width in pixels.
     """
     from torchvision.transforms import functional
 
     if crop:
         box = crop_box(image.height, image.width, draws.crop)
-        image = functional.resized_crop(image, *box, [VIEW_SIZE, VIEW_SIZE])
+        image = functional.resized_crop(image, *box, [size, size])
     else:
-        image = evaluation_view(image)
+        image = evaluation_view(image, size)
     *factors, hue = (
         strength * (2 * draw - 1) for strength, draw in zip((*COLOR_STRENGTHS, HUE_STRENGTH), draws.colors, strict=True)
     )
@@ -107,8 +108,9 @@ def training_view(image: Image, draws: ViewDraws, crop: bool = True) -> Image:
     return image
 
 
-def evaluation_view(image: Image) -> Image:
-    """Return the 224x224 pixels in the middle of an image whose shorter side was brought to 256 pixels."""
+def evaluation_view(image: Image, size: int = VIEW_SIZE) -> Image:
+    """Return the size x size pixels in the middle of an image whose shorter side was scaled to size * 256 / 224."""
     from torchvision.transforms import functional
 
-    return functional.center_crop(functional.resize(image, RESIZED_SIZE), [VIEW_SIZE, VIEW_SIZE])
+    resized = functional.resize(image, round(size * RESIZED_SIZE / VIEW_SIZE))
+    return functional.center_crop(resized, [size, size])

@@ -14,6 +14,8 @@ from aca_ray.errors import ConfigError, unknown_name
 # The least number of images that each limit may ask for: two per half of the training images, two test images.
 LIMITS = {"max_train_images": 4, "max_test_images": 2}
 SWITCHES = ("flip", "crop")
+SIZE_MULTIPLE = 4  # each of the two reduction cells halves height and width
+MAX_SIZE = 4096
 
 
 def validate_data(data: Mapping[str, Any], place: str) -> list[str]:
@@ -68,7 +70,7 @@ def _key_problems(data: Mapping[str, Any], place: str) -> list[str]:
     if not isinstance(data["name"], str) or data["name"] not in SOURCES:
         return [unknown_name(f"{place}.name", "data set", data["name"], SOURCES)]
     source = SOURCES[data["name"]]
-    known = {"name", *source.keys, *LIMITS, *SWITCHES}
+    known = {"name", *source.keys, *LIMITS, *SWITCHES, "resize"}
     problems = [unknown_name(f"{place}.{key}", "key", key, known) for key in data if key not in known]
     for name, key in source.keys.items():
         value = data.get(name, key.default)
@@ -85,6 +87,12 @@ def _key_problems(data: Mapping[str, Any], place: str) -> list[str]:
     for name in SWITCHES:
         if not isinstance(data.get(name, True), bool):
             problems.append(f"{place}.{name}: must be true or false, found {data[name]!r}")
+    size = data.get("resize", SIZE_MULTIPLE)
+    if type(size) is not int or size % SIZE_MULTIPLE or not SIZE_MULTIPLE <= size <= MAX_SIZE:
+        problems.append(
+            f"{place}.resize: must be a multiple of {SIZE_MULTIPLE} from {SIZE_MULTIPLE} to {MAX_SIZE} (pixels; two "
+            f"reduction cells each halve the images), found {size!r}; leave the key out to keep the images' size"
+        )
     return problems
 
 

@@ -103,7 +103,6 @@ class TrialJson(TypedDict, total=False):
     data: DataJson
     network: dict[Text, Positive] | Text
     batch_size: Positive | None
-    milestones: Epochs
     data_pruning: Text | None
     precision: Text
     search: Text
