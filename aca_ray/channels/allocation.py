@@ -15,6 +15,7 @@ from aca_ray.space.topology import NUM_STAGES, stage_cell_type
 
 # Provisional: which rule serves best is for recorded experiments to decide.
 DEFAULT_ALLOCATION = "sign"
+DEFAULT_WHOLE_EDGES = "rounded"  # where a table is all that is asked
 
 Stages = tuple[tuple[EdgePlan, ...], ...]
 Count = Callable[[Sequence[float], float], int]
@@ -27,33 +28,78 @@ class Rule:
     Attributes:
         name: the registry name.
         source: where the rule comes from.
-        stages: returns the plan's stages for scores, genotype and seed.
+        stages: returns the plan's stages for scores and genotype.
+        whole_edges: whether an edge's operation keeps all channels or none, as in the networks of a benchmark's table.
     """
 
     name: str
     source: str
-    stages: Callable[[ChannelScores, Genotype, int], Stages]
+    stages: Callable[[ChannelScores, Genotype], Stages]
+    whole_edges: bool = False
 
 
-def allocate(scores: ChannelScores, genotype: Genotype, rule: str, seed: int) -> ChannelPlan:
+@dataclass(frozen=True)
+class Control:
+    """One way to change a rule's plan, which shows what the rule has to beat.
+
+    Attributes:
+        name: the registry name.
+        source: where the control comes from.
+        change: returns the changed stages for the rule's, the scores and a seed.
+        whole_edges: whether a plan of whole edges stays one.
+    """
+
+    name: str
+    source: str
+    change: Callable[[Stages, ChannelScores, int], Stages]
+    whole_edges: bool = False
+
+
+def allocate(
+    scores: ChannelScores, genotype: Genotype, rule: str, seed: int, control: str | None = None
+) -> ChannelPlan:
     """Return the plan that a rule makes of the scores.
 
     Args:
         scores: of the genotype's edges in a supernet.
         genotype: the cells to plan for.
-        rule: a name in RULES. `uniform` and `random` are at the same total as the plan of DEFAULT_ALLOCATION.
-        seed: for the rules that draw.
+        rule: a name in RULES.
+        seed: for the controls that draw.
+        control: a name in CONTROLS, which changes the rule's plan; None leaves it.
 
     Raises:
-        ConfigError: an unknown rule, or scores of another genotype.
+        ConfigError: an unknown rule or control, or scores of another genotype.
 
     Source: arXiv 2204.04681, abstract (channels are allocated to the operation, the rest refilled); the rules ours.
     """
     if rule not in RULES:
         raise ConfigError(unknown_name("allocation", "rule", rule, RULES))
-    plan = ChannelPlan(scores.ranking, rule, RULES[rule].stages(scores, genotype, seed))
+    stages = RULES[rule].stages(scores, genotype)
+    if control is not None:
+        if control not in CONTROLS:
+            raise ConfigError(unknown_name("control", "control", control, CONTROLS))
+        stages = CONTROLS[control].change(stages, scores, seed)
+    plan = ChannelPlan(scores.ranking, PlanKind(rule, control).name, stages)
     plan.check_fits(genotype)
     return plan
+
+
+@dataclass(frozen=True)
+class PlanKind:
+    """How a plan is made of channel scores: by a rule, whose plan a control may change."""
+
+    rule: str
+    control: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What such a plan is called in files: `sign`, or `sign_random`."""
+        return self.rule if self.control is None else f"{self.rule}_{self.control}"
+
+    @property
+    def whole_edges(self) -> bool:
+        """Whether every edge's operation keeps all channels or none."""
+        return RULES[self.rule].whole_edges and (self.control is None or CONTROLS[self.control].whole_edges)
 
 
 def merge_cells(cells: Sequence[EdgeScores], count: Count) -> EdgePlan:
@@ -109,7 +155,7 @@ def _nearest_stage(stage: int, present: Sequence[int]) -> int:
     return min(same_type, key=lambda other: (abs(other - stage), other))
 
 
-def edge_rule(count: Count) -> Callable[[ChannelScores, Genotype, int], Stages]:
+def edge_rule(count: Count) -> Callable[[ChannelScores, Genotype], Stages]:
     """Return the rule that decides every edge of every stage by itself.
 
     A stage that has no cell in the supernet, as in very short ones, takes over the nearest stage of its cell type.
@@ -117,7 +163,7 @@ def edge_rule(count: Count) -> Callable[[ChannelScores, Genotype, int], Stages]:
     Source: ours.
     """
 
-    def stages(scores: ChannelScores, genotype: Genotype, seed: int) -> Stages:
+    def stages(scores: ChannelScores, genotype: Genotype) -> Stages:
         by_stage = _edges_of_stages(scores, genotype)
         present = [stage for stage, edges in enumerate(by_stage) if all(edges)]
         sources = [_nearest_stage(stage, present) for stage in range(NUM_STAGES)]
@@ -126,45 +172,77 @@ def edge_rule(count: Count) -> Callable[[ChannelScores, Genotype, int], Stages]:
     return stages
 
 
-def _reference(scores: ChannelScores, genotype: Genotype, seed: int) -> Stages:
-    return RULES[DEFAULT_ALLOCATION].stages(scores, genotype, seed)
+def rounded(scores: ChannelScores, genotype: Genotype) -> Stages:
+    """Return the plan of `sign` rounded to whole edges: the operation keeps all channels, or the skip takes them all.
+
+    An edge goes to the skip in all stages of its cell type when the skip takes the majority of its channels, over all
+    ranked cells together.
+
+    Source: ours; the coarse case of refilling, which a table of whole cells can answer.
+    """
+    kept: dict[tuple[int, int], int] = {}
+    ranked: dict[tuple[int, int], int] = {}
+    for edge in scores.edges:
+        place = (edge.stage % 2, edge.genotype_edge)  # stages of one cell type are all even or all odd
+        kept[place] = kept.get(place, 0) + counts.sign(edge.scores, edge.strength)
+        ranked[place] = ranked.get(place, 0) + len(edge.scores)
+    return tuple(
+        tuple(
+            EdgePlan(float(2 * kept[stage % 2, index] >= ranked[stage % 2, index]), edge.order)
+            for index, edge in enumerate(edges)
+        )
+        for stage, edges in enumerate(edge_rule(counts.keep_all)(scores, genotype))
+    )
 
 
-def same_share_everywhere(scores: ChannelScores, genotype: Genotype, seed: int) -> Stages:
-    """Return the default rule's plan with one and the same fraction on every edge of every stage.
+def same_share_everywhere(stages: Stages, scores: ChannelScores, seed: int) -> Stages:
+    """Return a plan with one and the same fraction on every edge of every stage.
 
     The fraction is the mean over all ranked channels of all cells, so that the supernet's total of kept channels is
-    that of the default rule's plan. Parameter counts then agree nearly, not exactly: convolutions grow faster than
-    linearly.
+    that of the rule's plan. Parameter counts then agree nearly, not exactly: convolutions grow faster than linearly.
 
     Source: ours, the control at equal size.
     """
-    reference = _reference(scores, genotype, seed)
     widths = [len(edge.scores) for edge in scores.edges]
     kept = sum(
-        width * reference[edge.stage][edge.genotype_edge].kept_fraction
+        width * stages[edge.stage][edge.genotype_edge].kept_fraction
         for width, edge in zip(widths, scores.edges, strict=True)
     )
     fraction = min(1.0, kept / max(1, sum(widths)))  # without edges there is nothing to plan
-    return tuple(tuple(EdgePlan(fraction, edge.order) for edge in stage) for stage in reference)
+    return tuple(tuple(EdgePlan(fraction, edge.order) for edge in stage) for stage in stages)
 
 
-def random_order(scores: ChannelScores, genotype: Genotype, seed: int) -> Stages:
-    """Return the default rule's plan with the channels of every edge in a drawn order.
+def random_order(stages: Stages, scores: ChannelScores, seed: int) -> Stages:
+    """Return a plan with the channels of every edge in a drawn order.
 
     Source: ours, the control that keeps as many channels of every edge, but not the ranked ones.
     """
     generator = random.Random(seed)
-
-    def shuffled(channels: int) -> tuple[int, ...]:
-        # Sorting by draws, since Python promises the same stream of random() across versions, but not of shuffle().
-        keys = [generator.random() for _ in range(channels)]
-        return tuple(sorted(range(channels), key=keys.__getitem__))
-
     return tuple(
-        tuple(EdgePlan(edge.kept_fraction, shuffled(len(edge.order))) for edge in stage)
-        for stage in _reference(scores, genotype, seed)
+        tuple(EdgePlan(edge.kept_fraction, _shuffled(len(edge.order), generator)) for edge in stage) for stage in stages
     )
+
+
+def shuffled_edges(stages: Stages, scores: ChannelScores, seed: int) -> Stages:
+    """Return a plan whose fractions are dealt out anew among the edges of a cell, alike in all stages of a cell type.
+
+    Source: ours, the control that refills as much, but on drawn edges.
+    """
+    generator = random.Random(seed)
+    dealt = [_shuffled(len(stages[kind]), generator) for kind in range(2)]
+    return tuple(
+        tuple(
+            EdgePlan(edges[source].kept_fraction, edge.order)
+            for edge, source in zip(edges, dealt[stage % 2], strict=True)
+        )
+        for stage, edges in enumerate(stages)
+    )
+
+
+def _shuffled(count: int, generator: random.Random) -> tuple[int, ...]:
+    # Sorting by draws, since Python promises the same stream of random() across versions, but not of shuffle().
+    keys = [generator.random() for _ in range(count)]
+    return tuple(sorted(range(count), key=keys.__getitem__))
 
 
 RULES: dict[str, Rule] = {
@@ -174,10 +252,16 @@ RULES: dict[str, Rule] = {
         Rule("participation", "ours", edge_rule(counts.participation)),
         Rule("strength", "ours", edge_rule(counts.proportional_to_strength)),
         Rule("otsu", "Otsu 1979", edge_rule(counts.otsu)),
-        Rule("all", "ours: search without skips and no refilling", edge_rule(counts.keep_all)),
-        Rule("uniform", "ours: the control at equal size", same_share_everywhere),
-        Rule("random", "ours: the control of the ranking", random_order),
+        Rule("rounded", "ours: sign, rounded to whole edges", rounded, whole_edges=True),
+        Rule("all", "ours: search without skips and no refilling", edge_rule(counts.keep_all), whole_edges=True),
     )
 }
-# Plans that only show what the method has to beat.
-CONTROL_RULES: frozenset[str] = frozenset({"all", "uniform", "random"})
+CONTROLS: dict[str, Control] = {
+    control.name: control
+    for control in (
+        Control("uniform", "ours: as many channels, the same share of every edge", same_share_everywhere),
+        Control("random", "ours: as many channels of every edge, drawn ones", random_order, whole_edges=True),
+        Control("shuffled", "ours: the shares of the edges dealt out anew", shuffled_edges, whole_edges=True),
+    )
+}
+SKIP_FREE = "all"

@@ -30,6 +30,7 @@ from aca_ray.space.topology import stage_cell_type
 from aca_ray.storage import StoragePath
 from aca_ray.storage.allocation import read_allocation
 from aca_ray.storage.checking import check
+from aca_ray.storage.evaluation import evaluation_label
 from aca_ray.storage.record import FILE_NAME, FIX, read_record_json
 from aca_ray.storage.record_types import RECORD
 
@@ -130,7 +131,7 @@ class _Reading:
             "search": search,
         }
         epochs = self._read_rows(record, common, trial.text("skip"))
-        files: list[StoragePath] = sorted(folder.glob("allocations/*/allocation.json"))
+        files: list[StoragePath] = sorted(folder.glob("allocations/*/*/allocation.json"))
         ranking_seconds = dict(self._read_allocation(file, common) for file in files)
         self.searches[search] = _Search(setting, epochs, _device(record), ranking_seconds)
 
@@ -195,9 +196,10 @@ class _Reading:
                 epochs=epochs,
                 seed=trial.integer("seed"),
                 retrain_seed=trial.integer("retrain_seed"),
-                protocol=trial.text("protocol"),
+                protocol=evaluation_label(trial.values),
                 ranking=ranking,
                 allocation=trial.optional_text("allocation"),
+                control=trial.optional_text("control"),
                 test_accuracy=result.number("test_accuracy"),
                 best_test_accuracy=result.number("best_test_accuracy"),
                 parameters=result.integer("parameters"),

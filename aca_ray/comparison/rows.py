@@ -59,6 +59,7 @@ class EvaluationRow:
     protocol: str
     ranking: str | None
     allocation: str | None
+    control: str | None
     test_accuracy: float
     best_test_accuracy: float
     parameters: int

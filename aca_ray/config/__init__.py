@@ -6,8 +6,10 @@ from aca_ray.config.schema import (
     EvaluationSpec,
     ExperimentSpec,
     NetworkSpec,
+    ProtocolValue,
     RuntimeSpec,
     SweepSpec,
+    TableSpec,
     Vocabulary,
 )
 from aca_ray.config.trials import EvaluationTrial, RetrainingTrial, SearchTrial, search_trials
@@ -17,10 +19,12 @@ __all__ = [
     "EvaluationTrial",
     "ExperimentSpec",
     "NetworkSpec",
+    "ProtocolValue",
     "RetrainingTrial",
     "RuntimeSpec",
     "SearchTrial",
     "SweepSpec",
+    "TableSpec",
     "Vocabulary",
     "canonical_json",
     "fingerprint",

@@ -32,6 +32,7 @@ MAX_NETWORK = 1_000_000  # channels * channels * cells
 
 Skip = Literal["searched", "allocated"]
 Precision = Literal["float32", "bfloat16"]
+ProtocolValue = str | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,11 @@ class Vocabulary:
     """The names that a spec may use.
 
     Attributes:
-        space, ranker, allocation_rule, control, protocol, data_pruner: known names by kind.
+        space, ranker, allocation_rule, control, data_pruner: known names by kind.
+        table: names of benchmark tables that the program carries.
+        whole_edge_rules: allocation rules whose networks a benchmark's table holds.
+        read_protocol: maps (a protocol as written: its name, or a mapping of a base and fields; place) to the one
+            spelling that identifies it and all problems of it.
         read_method: maps (a method as written: its name, its label, or a mapping of name and settings; place) to its
             label and all problems of it.
         data_problems: maps (data mapping, place) to all problems of the mapping.
@@ -51,8 +56,10 @@ class Vocabulary:
     ranker: frozenset[str]
     allocation_rule: frozenset[str]
     control: frozenset[str]
-    protocol: frozenset[str]
+    table: frozenset[str]
+    whole_edge_rules: frozenset[str]
     data_pruner: frozenset[str]
+    read_protocol: Callable[[Any, str], tuple[ProtocolValue, list[str]]]
     read_method: Callable[[Any, str], tuple[str, list[str]]]
     data_problems: Callable[[Mapping[str, Any], str], list[str]]
     storage_problems: Callable[[str, str], list[str]]
@@ -125,6 +132,14 @@ def _method(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
+def _protocol(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(info.context, Vocabulary):
+        value, problems = info.context.read_protocol(value, PLACE)
+        if problems:
+            raise ProblemError(problems)
+    return value
+
+
 def _storage(value: str, info: ValidationInfo) -> str:
     if isinstance(info.context, Vocabulary):
         problems = info.context.storage_problems(value, PLACE)
@@ -155,7 +170,8 @@ SpaceName = Annotated[str, AfterValidator(_known("space"))]
 RankerName = Annotated[str, AfterValidator(_known("ranker"))]
 RuleName = Annotated[str, AfterValidator(_known("allocation_rule"))]
 ControlName = Annotated[str, AfterValidator(_known("control"))]
-ProtocolName = Annotated[str, AfterValidator(_known("protocol"))]
+Protocol = Annotated[ProtocolValue, BeforeValidator(_protocol)]
+TableName = Annotated[str, AfterValidator(_known("table"))]
 PrunerName = Annotated[str, AfterValidator(_known("data_pruner"))]
 DataMapping = Annotated[Mapping[str, Any], BeforeValidator(_data)]
 Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
@@ -194,7 +210,7 @@ class NetworkSpec(_Frozen):
 
 
 class TableSpec(_Frozen):
-    """The table of a benchmark."""
+    """The table of a benchmark in a file."""
 
     path: Annotated[str, Field(min_length=1)]
     """CSV or Parquet file; relative to the spec."""
@@ -205,15 +221,23 @@ class TableSpec(_Frozen):
 
 
 class EvaluationSpec(_Frozen):
-    """How what was found is retrained."""
+    """How what was found is evaluated: retrained, looked up in the table of a benchmark, or both."""
 
-    protocol: ProtocolName = "cifar"
+    protocol: Protocol | None = None
+    """How networks are retrained; null takes `cifar`, or with a table retrains nothing."""
     retrain_seeds: _several(Seed) = (0,)  # type: ignore[valid-type]
     """Every derived network is retrained once with each."""
+    skip_free: bool = True
+    """Evaluate what an allocated search found without refilling as well (the rule `all`)."""
     controls: Annotated[tuple[ControlName, ...], BeforeValidator(_as_list), AfterValidator(_distinct)] = ()
-    """Allocations that the main one is held against, each retrained as well."""
-    table: TableSpec | None = None
-    """Look genotypes up in a benchmark's table instead of retraining; needs searched skips, in nasbench201 alone."""
+    """Allocations that every pair of ranker and rule is compared with, each evaluated as well."""
+    table: TableName | TableSpec | None = None
+    """Look genotypes up in the table of a benchmark: a name, or a file of the user's."""
+
+    @property
+    def is_retrained(self) -> bool:
+        """Whether networks are trained, and not looked up alone."""
+        return self.table is None or self.protocol is not None
 
 
 class ExperimentSpec(_Frozen):
@@ -234,10 +258,10 @@ class ExperimentSpec(_Frozen):
     """Of the supernet's passes while it is searched (bfloat16 by autocast); all that is kept or follows is float32."""
     data_pruning: PrunerName | None = None
     """Leaves images out of every search while it runs; null uses all."""
-    ranking: RankerName | None = None
-    """Channel ranker; null takes the default of the method description."""
-    allocation: RuleName | None = None
-    """Allocation rule; null takes the default."""
+    ranking: _several(RankerName) | None = None  # type: ignore[valid-type]
+    """Channel rankers; null takes the default of the method description."""
+    allocation: _several(RuleName) | None = None  # type: ignore[valid-type]
+    """Allocation rules, each with every ranker; null takes the default. The first pair is the main one."""
     evaluation: EvaluationSpec = EvaluationSpec()
 
     @model_validator(mode="after")
@@ -248,6 +272,7 @@ class ExperimentSpec(_Frozen):
                 "ranking": self.ranking,
                 "allocation": self.allocation,
                 "evaluation.controls": self.evaluation.controls,
+                "evaluation.skip_free": not self.evaluation.skip_free,
             }
             problems = [
                 f"{PLACE}.{key}: is read by allocated searches only, and experiment.skip has none; leave it out"
@@ -262,8 +287,11 @@ class ExperimentSpec(_Frozen):
     def _trials_can_be_counted(self) -> Self:
         """Refuse more trials than a sweep can hold."""
         axes = (self.methods, self.spaces, self.data, self.seeds, self.epochs)
-        per_skip = {"searched": 1, "allocated": 1 + len(self.evaluation.controls)}
-        retrainings = sum(per_skip[skip] for skip in self.skip) * len(self.evaluation.retrain_seeds)
+        evaluation = self.evaluation
+        pairs = len(self.ranking or (None,)) * len(self.allocation or (None,))
+        per_skip = {"searched": 1, "allocated": evaluation.skip_free + pairs * (1 + len(evaluation.controls))}
+        per_network = evaluation.is_retrained * len(evaluation.retrain_seeds) + (evaluation.table is not None)
+        retrainings = sum(per_skip[skip] for skip in self.skip) * per_network
         trials = math.prod(map(len, axes)) * (len(self.skip) + retrainings)
         if trials > MAX_TRIALS:
             raise ProblemError(
@@ -275,24 +303,39 @@ class ExperimentSpec(_Frozen):
         return self
 
     @model_validator(mode="after")
-    def _table_covers_everything(self) -> Self:
-        """Refuse to look up what no table of the benchmark holds."""
-        if self.evaluation.table is not None:
-            rules = {
-                "skip": (
-                    self.skip == ("searched",),
-                    "[searched]: the benchmark holds no network with refilled channels",
-                ),
-                "spaces": (self.spaces == ("nasbench201",), "[nasbench201], the space of the benchmark"),
-                "evaluation.retrain_seeds": (len(self.evaluation.retrain_seeds) == 1, "one seed: nothing is retrained"),
-            }
-            problems = [
-                f"{PLACE}.{key}: with experiment.evaluation.table it must be {rule}"
-                for key, (holds, rule) in rules.items()
-                if not holds
+    def _something_is_looked_up(self, info: ValidationInfo) -> Self:
+        """Refuse what could only be answered by retraining, where nothing is retrained."""
+        evaluation = self.evaluation
+        if evaluation.table is None:
+            return self
+        problems = []
+        if "nasbench201" not in self.spaces:
+            problems.append(f"{PLACE}.spaces: experiment.evaluation.table covers nasbench201, which is not among them")
+        if not evaluation.is_retrained:
+            fix = "is looked up nowhere; give experiment.evaluation.protocol to have it retrained, or leave it out"
+            problems += [
+                f"{PLACE}.spaces[{index}]: {space} {fix}"
+                for index, space in enumerate(self.spaces)
+                if space != "nasbench201" and "nasbench201" in self.spaces
             ]
-            if problems:
-                raise ProblemError(problems)
+            if isinstance(info.context, Vocabulary):
+                whole = info.context.whole_edge_rules
+                problems += [
+                    f"{PLACE}.{key}[{index}]: no table holds networks with refilled channels, so that {name} {fix}; "
+                    f"what is looked up: {', '.join(sorted(whole))}"
+                    for key, names in (
+                        ("allocation", self.allocation or ()),
+                        ("evaluation.controls", evaluation.controls),
+                    )
+                    for index, name in enumerate(names)
+                    if name not in whole
+                ]
+            if evaluation.retrain_seeds != (0,):
+                problems.append(
+                    f"{PLACE}.evaluation.retrain_seeds: nothing is retrained with a table alone; leave it out"
+                )
+        if problems:
+            raise ProblemError(problems)
         return self
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from aca_ray.config.fingerprint import SHORT_DIGITS, fingerprint
-from aca_ray.config.schema import ExperimentSpec, Precision, Skip
+from aca_ray.config.schema import ExperimentSpec, Precision, ProtocolValue, Skip
 from aca_ray.errors import ConfigError
 
 FINGERPRINT_VERSION = 3  # raised whenever the same trial would give another result
@@ -103,11 +103,14 @@ class EvaluationTrial(_Identified):
     Attributes:
         search: fingerprint of the search.
         method, skip, space, seed, epochs, data, network: of the search, repeated so that a row can be read alone.
-        protocol: name of the retraining protocol.
+        protocol: name of the retraining protocol, or a mapping of its base and fields; None where the test accuracy is
+            looked up.
         retrain_seed: of the retraining.
-        ranking: name of the channel ranker, None where skips were searched.
+        ranking: name of the channel ranker, None where skips were searched, or nothing is refilled (`all`).
         allocation: name of the allocation rule, None where skips were searched.
-        table: where the test accuracy is looked up, {"path", "architecture", "accuracy"}; None where it is measured.
+        control: name of the control that the rule's plan was changed by, or None.
+        table: where the test accuracy is looked up, {"name"} or {"path", "architecture", "accuracy"}; None where it is
+            measured.
     """
 
     kind: ClassVar[Kind] = "evaluation"
@@ -120,25 +123,28 @@ class EvaluationTrial(_Identified):
     epochs: int
     data: Mapping[str, Any]
     network: Mapping[str, int]
-    protocol: str
+    protocol: ProtocolValue | None
     retrain_seed: int
     ranking: str | None
     allocation: str | None
+    control: str | None = None
     table: Mapping[str, str] | None = None
 
     def to_json(self) -> dict[str, Any]:
         value = asdict(self)
-        if self.table is None:
-            del value["table"]
+        for key in ("control", "table"):
+            if value[key] is None:
+                del value[key]
         return value
 
     @staticmethod
     def of_search(
         search: SearchTrial,
-        protocol: str,
+        protocol: ProtocolValue | None,
         retrain_seed: int,
         ranking: str | None,
         allocation: str | None,
+        control: str | None = None,
         table: Mapping[str, str] | None = None,
     ) -> EvaluationTrial:
         """Return the evaluation of a search's result."""
@@ -150,6 +156,7 @@ class EvaluationTrial(_Identified):
             retrain_seed=retrain_seed,
             ranking=ranking,
             allocation=allocation,
+            control=control,
             table=table,
             **shared,
         )
@@ -171,7 +178,7 @@ class RetrainingTrial(_Identified):
         network: fingerprint of genotype and plan.
         name: what the network was called by.
         data: the data mapping.
-        protocol: name of the retraining protocol.
+        protocol: name of the retraining protocol, or a mapping of its base and fields.
         retrain_seed: of the retraining.
     """
 
@@ -180,7 +187,7 @@ class RetrainingTrial(_Identified):
     network: str
     name: str
     data: Mapping[str, Any]
-    protocol: str
+    protocol: ProtocolValue
     retrain_seed: int
 
 
@@ -200,6 +207,11 @@ def search_trials(experiment: ExperimentSpec) -> tuple[SearchTrial, ...]:
             precision=experiment.precision,
         )
         for epochs, method, space, data, seed, skip in itertools.product(
-            sorted(experiment.epochs, reverse=True), experiment.methods, experiment.spaces, experiment.data, experiment.seeds, experiment.skip
+            sorted(experiment.epochs, reverse=True),
+            experiment.methods,
+            experiment.spaces,
+            experiment.data,
+            experiment.seeds,
+            experiment.skip,
         )
     )

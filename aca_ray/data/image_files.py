@@ -102,10 +102,7 @@ class ImageFiles:
             image = open_image(path.read_bytes(), cmyk=path.name in self.cmyk).convert("RGB")
         except (OSError, ValueError) as error:
             raise _unreadable(path, error) from error
-        if draws is None:
-            view = evaluation_view(image, self.size)
-        else:
-            view = training_view(image, draws, self.crop, self.size)
+        view = evaluation_view(image, self.size) if draws is None else training_view(image, draws, self.crop, self.size)
         return torch.from_numpy(np.array(view))
 
     def digest(self) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from aca_ray.data import ImageFacts
 from aca_ray.errors import ConfigError, unknown_name
@@ -179,11 +181,27 @@ PROTOCOLS: dict[str, Protocol] = {
 }
 
 
-def find_protocol(name: str, place: str = "protocol") -> Protocol:
-    """Return a registered protocol, or raise ConfigError with the nearest known name."""
-    if name not in PROTOCOLS:
-        raise ConfigError(unknown_name(place, "protocol", name, PROTOCOLS))
-    return PROTOCOLS[name]
+DEFAULT_PROTOCOL = "cifar"
+
+
+def read_protocol(value: str | Mapping[str, Any], place: str) -> tuple[str | Mapping[str, Any], list[str]]:
+    """Return the one spelling that identifies a protocol, and all problems of it.
+
+    Args:
+        value: a registered name, or a mapping with the name as `base` and the fields that differ.
+        place: where it was read.
+    """
+    if isinstance(value, str):
+        return value, [] if value in PROTOCOLS else [unknown_name(place, "protocol", value, PROTOCOLS)]
+    return value, [f"{place}: must be the name of a protocol, found {value!r}"]
+
+
+def find_protocol(value: str | Mapping[str, Any], place: str = "protocol") -> Protocol:
+    """Return a registered protocol, or one given by value; raise ConfigError with all problems of it."""
+    value, problems = read_protocol(value, place)
+    if problems:
+        raise ConfigError(problems)
+    return PROTOCOLS[str(value)]
 
 
 def check_fits(protocol: Protocol, info: ImageFacts) -> None:

@@ -14,6 +14,10 @@ from aca_ray.space.nasbench201 import architecture_string, parse_architecture_st
 
 PERCENT = 100.0
 
+# Tables that the program carries, by name.
+TABLES = frozenset({"nasbench201"})
+COVERED_SPACE = "nasbench201"
+
 
 def read_table(path: Path, architecture: str, accuracy: str) -> dict[str, float]:
     """Return the test accuracies, in [0, 1], of a benchmark's table by architecture string.

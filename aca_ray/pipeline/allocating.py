@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from aca_ray.channels import ChannelScores, agreement, allocate, rank_channels
+from aca_ray.channels import ChannelScores, PlanKind, agreement, allocate, rank_channels
 from aca_ray.config import SearchTrial
 from aca_ray.data import evaluation_batches
 from aca_ray.errors import CheckpointError, MalformedFileError
@@ -37,12 +37,12 @@ def allocate_milestone(
     base: Path,
     *,
     ranking: str,
-    rules: Sequence[str],
+    plans: Sequence[PlanKind],
     protocol: Protocol,
     device: torch.device,
     previous: StoragePath | None = None,
 ) -> dict[str, Any]:
-    """Rank the channels of a supernet checkpoint, allocate them by every rule, write scores and plans, return the
+    """Rank the channels of a supernet checkpoint, allocate them in every way, write scores and plans, return the
     summary.
 
     A folder that already holds the answer to the same question is only read. Scores are estimated over all of
@@ -50,10 +50,10 @@ def allocate_milestone(
 
     Args:
         checkpoint: a milestone of a search.
-        folder: where scores.parquet, genotype.json, plan_<rule>.json and allocation.json go.
+        folder: where scores.parquet, genotype.json, plan_<kind>.json and allocation.json go.
         base: folder that relative data paths are relative to.
         ranking: name of the ranker.
-        rules: names of allocation rules; the first is the main one, by which milestones are compared.
+        plans: kinds of plans; the first is the main one, by which milestones are compared.
         protocol: gives the size of the network whose parameters and MACs are counted.
         device: where to compute.
         previous: allocation folder of the milestone before, to measure agreement with.
@@ -68,7 +68,7 @@ def allocate_milestone(
         "fingerprint": header["fingerprint"],
         "epoch": header["epoch"],
         "ranking": ranking,
-        "rules": list(rules),
+        "plans": [kind.name for kind in plans],
         "protocol": protocol.name,
     }
     summary_path = folder / "allocation.json"
@@ -92,7 +92,8 @@ def allocate_milestone(
         ranking,
         seed=trial.seed,
     )
-    plans = {rule: allocate(scores, genotype, rule, seed=trial.seed) for rule in rules}
+    made = {kind.name: allocate(scores, genotype, kind.rule, seed=trial.seed, control=kind.control) for kind in plans}
+    main = plans[0].name
     scores.write_parquet(folder / "scores.parquet")
     write_json(folder / "genotype.json", genotype.to_json())
     summary: dict[str, Any] = {
@@ -101,13 +102,13 @@ def allocate_milestone(
         "ranking": ranking,
         "genotype": genotype.to_json(),
         "plans": {},
-        "agreement": None if previous is None else _agreement(previous, scores, plans[rules[0]], rules[0]),
+        "agreement": None if previous is None else _agreement(previous, scores, made[main], main),
         "decided_share": scores.decided_share,
     }
-    for rule, plan in plans.items():
-        write_json(plan_path(folder, rule), plan.to_json())
+    for name, plan in made.items():
+        write_json(plan_path(folder, name), plan.to_json())
         cost = retrained_cost(genotype, plan, protocol, data.info)
-        summary["plans"][rule] = {
+        summary["plans"][name] = {
             "refilled_share": plan.refilled_share,
             "kept_share": [[edge.kept_fraction for edge in stage] for stage in plan.stages],
             "parameters": cost.parameters,
@@ -130,10 +131,10 @@ def _known_summary(path: StoragePath) -> dict[str, Any] | None:
 
 
 def _agreement(
-    previous: StoragePath, scores: ChannelScores, plan: ChannelPlan, rule: str
+    previous: StoragePath, scores: ChannelScores, plan: ChannelPlan, name: str
 ) -> dict[str, float | int | None]:
     before = ChannelScores.read_parquet(previous / "scores.parquet")
-    before_plan = read_plan(plan_path(previous, rule), read_genotype(previous / "genotype.json"))
+    before_plan = read_plan(plan_path(previous, name), read_genotype(previous / "genotype.json"))
     measured = agreement(before, scores, before_plan, plan)
     return {
         "previous_epoch": read_allocation(previous / "allocation.json")["epoch"],

@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from aca_ray.config import EvaluationTrial, RetrainingTrial, SearchTrial
+from aca_ray.channels import SKIP_FREE, PlanKind
+from aca_ray.config import EvaluationTrial, RetrainingTrial, SearchTrial, TableSpec
 from aca_ray.errors import ConfigError
 from aca_ray.evaluation import LookedUp, Protocol, Retraining, find_protocol, read_table
 from aca_ray.pipeline.costs import retrained_cost
@@ -22,20 +23,27 @@ from aca_ray.storage import StoragePath, TrialRecord, write_json
 from aca_ray.storage.bounded import naming
 from aca_ray.storage.record import FILE_NAME
 
+TABLE_PROTOCOL = "nasbench201"  # how the networks of the benchmark's table were trained
+
+
+def table_json(table: TableSpec | str) -> dict[str, str]:
+    """Return what identifies the table of a benchmark."""
+    return {"name": table} if isinstance(table, str) else table.model_dump()
+
 
 def found_network(
     trial: EvaluationTrial, search: SearchTrial, search_folder: StoragePath
 ) -> tuple[Genotype, ChannelPlan | None]:
     """Return what a finished search found, for the allocation that a retraining asks for."""
-    if trial.allocation is None:
+    if trial.allocation is None or trial.allocation == SKIP_FREE:
         record = TrialRecord.read(search_folder)
         if record is None or record.genotype is None:
             raise ConfigError(f"{search_folder}: the search has no genotype yet; resume the sweep")
         with naming(search_folder / FILE_NAME):
             return Genotype.from_json(record.genotype), None
-    folder = allocation_folder(search_folder, search.epochs)
+    folder = allocation_folder(search_folder, search.epochs, str(trial.ranking))
     genotype = read_genotype(folder / "genotype.json")
-    return genotype, read_plan(plan_path(folder, trial.allocation), genotype)
+    return genotype, read_plan(plan_path(folder, PlanKind(trial.allocation, trial.control).name), genotype)
 
 
 def open_evaluation(
@@ -48,11 +56,11 @@ def open_evaluation(
 ) -> ResumableTrial:
     """Return the retraining of a network where its folder says that it stands."""
     data = evaluation_data(trial.data, base)
-    protocol: Protocol = find_protocol(trial.protocol)
+    protocol: Protocol = find_protocol(trial.protocol or TABLE_PROTOCOL)
     work: Retraining | LookedUp
     milestones: tuple[int, ...] = ()
     if isinstance(trial, EvaluationTrial) and trial.table is not None:
-        work, num_epochs = LookedUp(genotype, read_benchmark(trial.table, base), trial.table["path"]), 1
+        work, num_epochs = LookedUp(genotype, read_benchmark(trial.table, base), trial.table.get("path", "")), 1
     else:
         work = Retraining(genotype, plan, data, protocol, seed=trial.retrain_seed, device=device)
         num_epochs = protocol.epochs

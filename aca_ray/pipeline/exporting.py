@@ -14,21 +14,20 @@ from aca_ray.config import EvaluationTrial, SearchTrial
 from aca_ray.config.fingerprint import SHORT_DIGITS
 from aca_ray.data import ImageFacts
 from aca_ray.errors import CheckpointError, ConfigError, MalformedFileError
-from aca_ray.evaluation import check_fits, find_protocol
+from aca_ray.evaluation import DEFAULT_PROTOCOL, check_fits, find_protocol
 from aca_ray.exports import ExportedNetwork
 from aca_ray.pipeline.datasets import known_facts
-from aca_ray.pipeline.evaluating import found_network
+from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, found_network
 from aca_ray.pipeline.finding import find_trial, trial_title
 from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.manifest import Sweep, sweep_of
 from aca_ray.pipeline.network_files import read_network
-from aca_ray.pipeline.orders import allocation_of, ranking_of
+from aca_ray.pipeline.orders import rankings_of, rules_of
 from aca_ray.pipeline.standalone import named_network, network_title
 from aca_ray.storage import StoragePath, TrialRecord, read_checkpoint
 from aca_ray.storage.bounded import naming
 from aca_ray.storage.record import FILE_NAME, FIX
 
-DEFAULT_PROTOCOL = "cifar"
 DEFAULT_DATA = {"name": "cifar10"}
 
 
@@ -115,11 +114,11 @@ def _of_search(
     if search.skip == "allocated":
         if sweep is None:
             raise ConfigError(f"{folder}: its sweep says how channels are allocated; leave it in the sweep's folder")
-        if not (allocation_folder(folder, search.epochs) / "allocation.json").is_file():
+        allocation = rankings_of(sweep)[0], rules_of(sweep)[0]
+        if not (allocation_folder(folder, search.epochs, allocation[0]) / "allocation.json").is_file():
             raise ConfigError(f"{folder}: its channels are not allocated yet; resume the sweep")
-        allocation = ranking_of(sweep), allocation_of(sweep)
-    chosen = find_protocol(protocol or (sweep.spec.experiment.evaluation.protocol if sweep else DEFAULT_PROTOCOL))
-    evaluation = EvaluationTrial.of_search(search, chosen.name, 0, *allocation)
+    chosen = find_protocol(protocol or (sweep and sweep.spec.experiment.evaluation.protocol) or DEFAULT_PROTOCOL)
+    evaluation = EvaluationTrial.of_search(search, protocol, 0, *allocation)
     genotype, plan = found_network(evaluation, search, folder)
     images = known_facts(data, Path.cwd()) if data else _images(folder, record, sweep)
     check_fits(chosen, images)
@@ -146,7 +145,7 @@ def _of_retraining(folder: StoragePath, record: TrialRecord, sweep: Sweep | None
         ),
         genotype=genotype,
         plan=plan,
-        protocol=find_protocol(_field(folder, record.trial, "protocol")),
+        protocol=find_protocol(_field(folder, record.trial, "protocol") or TABLE_PROTOCOL),
         images=_images(folder, record, sweep),
         weights=None if looked_up else _weights(folder, record),
         trial=_trial(record),

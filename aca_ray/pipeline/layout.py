@@ -52,11 +52,11 @@ def milestone_path(search_folder: StoragePath, epoch: int) -> StoragePath:
     return search_folder / "milestones" / f"epoch_{epoch:04d}.ckpt"
 
 
-def allocation_folder(search_folder: StoragePath, epoch: int) -> StoragePath:
-    """Return where the scores and plans of a milestone lie."""
-    return search_folder / "allocations" / f"epoch_{epoch:04d}"
+def allocation_folder(search_folder: StoragePath, epoch: int, ranking: str) -> StoragePath:
+    """Return where the scores and plans of a milestone by a ranker lie."""
+    return search_folder / "allocations" / f"epoch_{epoch:04d}" / ranking
 
 
-def plan_path(allocation: StoragePath, rule: str) -> StoragePath:
-    """Return where the plan of a rule lies in a milestone's allocation folder."""
-    return allocation / f"plan_{rule}.json"
+def plan_path(allocation: StoragePath, plan: str) -> StoragePath:
+    """Return where a plan (see `aca_ray.channels.PlanKind.name`) lies in an allocation folder."""
+    return allocation / f"plan_{plan}.json"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from aca_ray.channels import DEFAULT_ALLOCATION, DEFAULT_RANKING
+from aca_ray.channels import DEFAULT_ALLOCATION, DEFAULT_RANKING, DEFAULT_WHOLE_EDGES, SKIP_FREE, PlanKind
 from aca_ray.config import EvaluationTrial, SearchTrial, search_trials
-from aca_ray.pipeline.evaluating import found_network, open_evaluation
+from aca_ray.evaluation import COVERED_SPACE, DEFAULT_PROTOCOL
+from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, found_network, open_evaluation, table_json
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.searching import open_search
@@ -85,19 +86,33 @@ def order_from_json(value: Mapping[str, Any]) -> Order:
     )
 
 
-def ranking_of(sweep: Sweep) -> str:
-    """Return the name of the sweep's channel ranker."""
-    return sweep.spec.experiment.ranking or DEFAULT_RANKING
-
-
-def allocation_of(sweep: Sweep) -> str:
-    """Return the name of the sweep's main allocation rule."""
-    return sweep.spec.experiment.allocation or DEFAULT_ALLOCATION
+def rankings_of(sweep: Sweep) -> tuple[str, ...]:
+    """Return the names of the sweep's channel rankers, the main one first."""
+    return sweep.spec.experiment.ranking or (DEFAULT_RANKING,)
 
 
 def rules_of(sweep: Sweep) -> tuple[str, ...]:
-    """Return all allocation rules of the sweep, the main one first, then the controls."""
-    return (allocation_of(sweep), *sweep.spec.experiment.evaluation.controls)
+    """Return the names of the sweep's allocation rules, the main one first."""
+    experiment = sweep.spec.experiment
+    default = DEFAULT_ALLOCATION if experiment.evaluation.is_retrained else DEFAULT_WHOLE_EDGES
+    return experiment.allocation or (default,)
+
+
+def protocol_of(sweep: Sweep) -> str | Mapping[str, Any]:
+    """Return the protocol of the sweep's retrainings, or of the benchmark where networks are looked up alone."""
+    evaluation = sweep.spec.experiment.evaluation
+    return evaluation.protocol or (DEFAULT_PROTOCOL if evaluation.is_retrained else TABLE_PROTOCOL)
+
+
+def plans_of(sweep: Sweep) -> tuple[PlanKind, ...]:
+    """Return the kinds of plans that are made of every ranking, the main one first."""
+    controls = (None, *sweep.spec.experiment.evaluation.controls)
+    return tuple(
+        PlanKind(rule, control)
+        for rule in rules_of(sweep)
+        for control in controls
+        if control is None or rule != SKIP_FREE
+    )
 
 
 def search_orders(sweep: Sweep) -> tuple[SearchOrder, ...]:
@@ -126,23 +141,40 @@ def packed_orders(groups: Sequence[Sequence[Order]], sizes: Sequence[int]) -> li
 
 
 def evaluation_orders(sweep: Sweep, search: SearchOrder) -> tuple[EvaluationOrder, ...]:
-    """Return an order for every retraining of what a search finds."""
+    """Return an order for every evaluation of what a search finds."""
     evaluation = sweep.spec.experiment.evaluation
-    table = None if evaluation.table is None else evaluation.table.model_dump()
-    pairs: tuple[tuple[str | None, str | None], ...] = (
-        ((None, None),)
-        if search.trial.skip == "searched"
-        else tuple((ranking_of(sweep), rule) for rule in rules_of(sweep))
-    )
-    trials = (
-        EvaluationTrial.of_search(search.trial, evaluation.protocol, retrain_seed, ranking, allocation, table)
-        for ranking, allocation in pairs
-        for retrain_seed in evaluation.retrain_seeds
-    )
+    trials: dict[str, EvaluationTrial] = {}  # by fingerprint: a rule may be listed that is an arm anyway
+    for ranking, plan in _networks(sweep, search.trial):
+        found: list[EvaluationTrial] = []
+        if evaluation.is_retrained:
+            found += [
+                EvaluationTrial.of_search(search.trial, protocol_of(sweep), retrain_seed, ranking, *_names(plan))
+                for retrain_seed in evaluation.retrain_seeds
+            ]
+        if evaluation.table is not None and search.trial.space == COVERED_SPACE and (plan is None or plan.whole_edges):
+            table = table_json(evaluation.table)
+            found.append(EvaluationTrial.of_search(search.trial, None, 0, ranking, *_names(plan), table))
+        trials |= {trial.fingerprint: trial for trial in found}
     return tuple(
         EvaluationOrder(trial, sweep.folder.evaluation(trial), sweep.base, search.trial, search.folder)
-        for trial in trials
+        for trial in trials.values()
     )
+
+
+def _names(plan: PlanKind | None) -> tuple[str | None, str | None]:
+    return (None, None) if plan is None else (plan.rule, plan.control)
+
+
+def _networks(sweep: Sweep, search: SearchTrial) -> Iterator[tuple[str | None, PlanKind | None]]:
+    """Yield (ranker, kind of plan) of every network that is derived from what a search finds."""
+    if search.skip == "searched":
+        yield None, None
+        return
+    if sweep.spec.experiment.evaluation.skip_free:
+        yield None, PlanKind(SKIP_FREE)
+    for plan in plans_of(sweep):
+        for ranking in (None,) if plan.rule == SKIP_FREE else rankings_of(sweep):
+            yield ranking, plan
 
 
 def all_orders(sweep: Sweep) -> list[Order]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from aca_ray.config import ExperimentSpec, SearchTrial, SweepSpec, search_trials
 from aca_ray.data import CheckedData
 from aca_ray.errors import AcaRayError, ConfigError
-from aca_ray.evaluation import check_fits, find_protocol
+from aca_ray.evaluation import DEFAULT_PROTOCOL, check_fits, find_protocol
 from aca_ray.methods.registry import find_method
 from aca_ray.nn import Cost, supernet_cost
 from aca_ray.pipeline.batch_of_one import (
@@ -20,7 +20,7 @@ from aca_ray.pipeline.batch_of_one import (
     search_passes,
 )
 from aca_ray.pipeline.datasets import checked_data
-from aca_ray.pipeline.evaluating import read_benchmark
+from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, read_benchmark, table_json
 from aca_ray.pipeline.searching import search_space
 from aca_ray.space import find_space
 
@@ -57,20 +57,21 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
     experiment = spec.experiment
     problems: list[str] = []
     found: dict[int, CheckedData] = {}
-    protocol = find_protocol(experiment.evaluation.protocol)
+    evaluation = experiment.evaluation
+    protocol = find_protocol(evaluation.protocol or (DEFAULT_PROTOCOL if evaluation.is_retrained else TABLE_PROTOCOL))
     for index, data in enumerate(experiment.data):
         place = f"experiment.data[{index}]"
         try:
             found[index] = checked_data(data, base)
-            check_fits(protocol, found[index].info)
+            if evaluation.is_retrained:
+                check_fits(protocol, found[index].info)
         except AcaRayError as error:
             problems.append(f"{place}: {error}")
     for index, name in enumerate(experiment.methods):
         problems += _method_problems(name, f"experiment.methods[{index}]", experiment)
-    table = experiment.evaluation.table
-    if table is not None:
+    if evaluation.table is not None:
         try:
-            read_benchmark(table.model_dump(), base)
+            read_benchmark(table_json(evaluation.table), base)
         except AcaRayError as error:
             problems.append(f"experiment.evaluation.table: {error}")
     if problems:
@@ -95,7 +96,9 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
             width=info.width,
         )
         searches.append(PlannedSearch(trial, cost))
-        failing.setdefault(index, []).extend(failing_passes(trial, None if table else protocol, found[index]))
+        failing.setdefault(index, []).extend(
+            failing_passes(trial, protocol if evaluation.is_retrained else None, found[index])
+        )
     others = {one for planned in searches for one in search_passes(planned.trial)} | {retraining_pass(protocol)}
     problems = [
         f"experiment.data[{index}]: {batch_of_one_problem(passes, found[index], others)}"

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from aca_ray.channels import DEFAULT_ALLOCATION, DEFAULT_RANKING, RANKERS, RULES
+from aca_ray.channels import DEFAULT_ALLOCATION, DEFAULT_RANKING, RANKERS, RULES, PlanKind
 from aca_ray.config.fingerprint import SHORT_DIGITS
 from aca_ray.errors import CheckpointError, ConfigError, unknown_name
-from aca_ray.evaluation import PROTOCOLS, find_protocol
+from aca_ray.evaluation import find_protocol, read_protocol
 from aca_ray.pipeline.allocating import allocate_milestone
 from aca_ray.pipeline.drawing import draw_allocation
 from aca_ray.pipeline.manifest import sweep_of
@@ -29,8 +29,8 @@ class RankingOrder:
         folder: where scores and plans go.
         base: folder that relative data paths are relative to.
         ranking: name of the ranker.
-        rules: names of the allocation rules, the main one first.
-        protocol: name of the retraining protocol, whose network the plans are counted for.
+        plans: kinds of plans, the main one first.
+        protocol: the retraining protocol, by name or value, whose network the plans are counted for.
         previous: allocation folder of the milestone before, or None.
     """
 
@@ -38,8 +38,8 @@ class RankingOrder:
     folder: StoragePath
     base: Path
     ranking: str
-    rules: tuple[str, ...]
-    protocol: str
+    plans: tuple[PlanKind, ...]
+    protocol: str | Mapping[str, Any]
     previous: StoragePath | None
 
     def carry_out(self, *, threads: int, gpus: float) -> dict[str, Any]:
@@ -50,12 +50,12 @@ class RankingOrder:
             self.folder,
             self.base,
             ranking=self.ranking,
-            rules=self.rules,
+            plans=self.plans,
             protocol=find_protocol(self.protocol),
             device=select_device(gpus),
             previous=self.previous,
         )
-        draw_allocation(self.folder, self.rules[0])
+        draw_allocation(self.folder, self.plans[0].name)
         return summary
 
 
@@ -63,7 +63,7 @@ def ranking_orders(
     checkpoints: Sequence[StoragePath],
     ranking: str | None,
     rules: Sequence[str],
-    protocol: str,
+    protocol: str | Mapping[str, Any],
     base: Path | None,
     out: StoragePath | None,
 ) -> list[RankingOrder]:
@@ -75,11 +75,12 @@ def ranking_orders(
     ranking, rules = ranking or DEFAULT_RANKING, tuple(rules) or (DEFAULT_ALLOCATION,)
     problems = [] if ranking in RANKERS else [unknown_name("ranking", "ranker", ranking, RANKERS)]
     problems += [unknown_name("allocation", "allocation rule", rule, RULES) for rule in rules if rule not in RULES]
-    if protocol not in PROTOCOLS:
-        problems.append(unknown_name("protocol", "protocol", protocol, PROTOCOLS))
+    protocol, wrong = read_protocol(protocol, "protocol")
+    problems += wrong
     if not checkpoints:
         problems.append("rank: needs at least one checkpoint")
     orders = []
+    plans = tuple(map(PlanKind, rules))
     for path in checkpoints:
         try:
             header = read_header(path)
@@ -92,7 +93,7 @@ def ranking_orders(
         name = f"{header['fingerprint'][:SHORT_DIGITS]}-{path.stem}-{ranking}"
         folder = (path.parent if out is None else out) / name
         orders.append(
-            RankingOrder(path.resolve(), folder.resolve(), base or _base_of(path), ranking, rules, protocol, None)
+            RankingOrder(path.resolve(), folder.resolve(), base or _base_of(path), ranking, plans, protocol, None)
         )
     if problems:
         raise ConfigError(problems)

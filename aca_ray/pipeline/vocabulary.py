@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aca_ray.channels import CONTROL_RULES, RANKERS, RULES
+from aca_ray.channels import CONTROLS, RANKERS, RULES
 from aca_ray.config import Vocabulary
 from aca_ray.data import DATA_PRUNERS, absolute_locations, validate_data, without_default_switches
-from aca_ray.evaluation import PROTOCOLS
+from aca_ray.evaluation import TABLES, read_protocol
 from aca_ray.methods.registry import method_problems
 from aca_ray.methods.settings import label, parse_label
 from aca_ray.space import SPACES
@@ -25,10 +25,12 @@ def vocabulary(base: Path) -> Vocabulary:
     return Vocabulary(
         space=frozenset(SPACES),
         ranker=frozenset(RANKERS),
-        allocation_rule=frozenset(RULES) - CONTROL_RULES,
-        control=CONTROL_RULES,
-        protocol=frozenset(PROTOCOLS),
+        allocation_rule=frozenset(RULES),
+        control=frozenset(CONTROLS),
+        table=TABLES,
+        whole_edge_rules=_whole_edge_names(),
         data_pruner=frozenset(DATA_PRUNERS),
+        read_protocol=read_protocol,
         read_method=_read_method,
         data_problems=data_problems,
         storage_problems=storage_problems,
@@ -45,3 +47,8 @@ def _read_method(value: Any, place: str) -> tuple[str, list[str]]:
         return "", [f"{place}: must be a method's name or a mapping such as {{name: darts}}, found {value!r}"]
     problems = method_problems(name, chosen, place)
     return ("" if problems else label(name, chosen)), problems
+
+
+def _whole_edge_names() -> frozenset[str]:
+    rules = (name for name, rule in RULES.items() if rule.whole_edges)
+    return frozenset(rules) | {name for name, control in CONTROLS.items() if control.whole_edges}

@@ -107,10 +107,11 @@ class TrialJson(TypedDict, total=False):
     precision: Text
     search: Text
     name: Text
-    protocol: Text
+    protocol: Text | dict[Text, Any] | None
     retrain_seed: Count
     ranking: Text | None
     allocation: Text | None
+    control: Text | None
     table: dict[Text, Text] | None
 
 

@@ -23,12 +23,12 @@ from aca_ray.pipeline.orders import (
     SearchOrder,
     alike_orders,
     all_orders,
-    allocation_of,
     evaluation_orders,
     order_from_json,
     packed_orders,
-    ranking_of,
-    rules_of,
+    plans_of,
+    protocol_of,
+    rankings_of,
     search_orders,
 )
 from aca_ray.pipeline.ranking_orders import RankingOrder
@@ -88,7 +88,7 @@ def drive_sweep(sweep: Sweep, address: str | None, view: LiveView) -> SweepOutco
                 f"{sweep.spec.name}`, or stop it first"
             )
         remove_leftovers(sweep.folder.path)
-        reporter = Reporter(sweep, allocation_of(sweep))
+        reporter = Reporter(sweep, plans_of(sweep)[0].name)
         gc.freeze()  # torch and Ray are no garbage: each look through them, two for MLflow's import, takes 0.2 s
         try:
             with ray_session(address) as resources:
@@ -272,26 +272,27 @@ class _Driver:
         self.reporter.trial(folder)
         if self.by_folder[folder].trial.skip != "allocated" or (record := TrialRecord.read(folder)) is None:
             return
-        previous: StoragePath | None = None
-        for epoch in record.milestones:
-            target = allocation_folder(folder, epoch)
-            self.ranking.submit(
-                RankingOrder(
-                    checkpoint=milestone_path(folder, epoch),
-                    folder=target,
-                    base=self.sweep.base,
-                    ranking=ranking_of(self.sweep),
-                    rules=rules_of(self.sweep),
-                    protocol=self.sweep.spec.experiment.evaluation.protocol,
-                    previous=previous,
+        for ranking in rankings_of(self.sweep):
+            previous: StoragePath | None = None
+            for epoch in record.milestones:
+                target = allocation_folder(folder, epoch, ranking)
+                self.ranking.submit(
+                    RankingOrder(
+                        checkpoint=milestone_path(folder, epoch),
+                        folder=target,
+                        base=self.sweep.base,
+                        ranking=ranking,
+                        plans=plans_of(self.sweep),
+                        protocol=protocol_of(self.sweep),
+                        previous=previous,
+                    )
                 )
-            )
-            previous = target
+                previous = target
 
     def _poll_ranking(self, timeout: float = 0.0) -> None:
         for done, _ in self.ranking.poll(timeout):
-            search_folder = done.folder.parent.parent
-            epoch = int(done.folder.name.removeprefix("epoch_"))
+            search_folder = done.folder.parent.parent.parent
+            epoch = int(done.folder.parent.name.removeprefix("epoch_"))
             self.view.update(search_folder)
             self.reporter.allocation(search_folder, done.folder, epoch)
 
@@ -308,8 +309,8 @@ class _Driver:
         record = TrialRecord.read(order.search_folder)
         if record is None or record.state != "finished":
             return f"retraining {order.trial.short}: its search {order.search.short} has not finished"
-        if order.trial.allocation is not None:
-            folder = allocation_folder(order.search_folder, order.search.epochs)
+        if order.trial.ranking is not None:
+            folder = allocation_folder(order.search_folder, order.search.epochs, order.trial.ranking)
             if folder in self.ranking.failures or not (folder / "allocation.json").exists():
                 reason = self.ranking.failures.get(folder, "no plan was written").splitlines()[-1]
                 return f"retraining {order.trial.short}: ranking of search {order.search.short} failed ({reason})"

@@ -9,6 +9,7 @@ from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
+from aca_ray.storage.evaluation import evaluation_label
 from aca_ray.tracking import limits
 
 Record = Mapping[str, Any]
@@ -50,12 +51,13 @@ def run_tags(record: Record) -> dict[str, str]:
     if record["kind"] == "evaluation":
         tags |= {
             "aca.search": trial["search"],
-            "aca.protocol": trial["protocol"],
+            "aca.protocol": evaluation_label(trial),
             "aca.retrain_seed": str(trial["retrain_seed"]),
             "aca.ranking": trial["ranking"] or "none",
             "aca.allocation": trial["allocation"] or "none",
+            "aca.control": trial.get("control") or "none",
         }
-        group += ["retrain", tags["aca.protocol"], tags["aca.ranking"], tags["aca.allocation"]]
+        group += ["retrain", tags["aca.protocol"], tags["aca.ranking"], tags["aca.allocation"], tags["aca.control"]]
     return {name: limits.distinct(text, limits.KEY) for name, text in {**tags, "aca.group": "/".join(group)}.items()}
 
 
