@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aca_ray.config import EvaluationTrial, SearchTrial
 from aca_ray.errors import AcaRayError
 from aca_ray.pipeline.cadence import Cadence
 from aca_ray.pipeline.orders import Order
@@ -45,7 +46,7 @@ class TrialLine:
     def cells(self) -> tuple[str, ...]:
         """Return the texts of the columns."""
         trial = self.order.trial
-        kind = "search" if trial.kind == "search" else f"retrain {getattr(trial, 'allocation', None) or 'plain'}"
+        kind = "search" if isinstance(trial, SearchTrial) else _evaluation_words(trial)
         epochs = "" if self.num_epochs is None else f"{self.epoch}/{self.num_epochs}"
         return (
             trial.short,
@@ -142,6 +143,12 @@ def progress_lines(lines: Sequence[TrialLine]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
+
+
+def _evaluation_words(trial: EvaluationTrial) -> str:
+    """Return what is evaluated and how, such as `retrain sign uniform` or `look up all`."""
+    words = ["retrain" if trial.table is None else "look up", trial.allocation or "plain", trial.control]
+    return " ".join(word for word in words if word is not None)
 
 
 def clock(seconds: float) -> str:
