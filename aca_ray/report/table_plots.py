@@ -57,21 +57,26 @@ def table_plots(sweeps: Sequence[SweepRows]) -> list[Plot]:
 def _plot(name: str, place: LookUpPlace, setting: str, methods: Mapping[str, Arms], more: str) -> Plot:
     rows = [row for arms in methods.values() for curves in arms.values() for curve in curves for row in curve]
     best, all_skips, size = rows[0].table_best, rows[0].table_all_skips, rows[0].table_architectures
+    low, high = _limits(methods, best, all_skips)
     missing = sum(row.accuracy is None for row in rows)
+    cut_off = any(row.accuracy is not None and 100 * row.accuracy < low for row in rows)
     where = ", ".join(filter(None, [f"{place.space} on {place.data}", f"{place.epochs} epochs", setting]))
     return plot_of(
-        _figure(methods, best, all_skips, size),
+        _figure(methods, (low, high), best, all_skips, size),
         name,
         f"True accuracy over search epochs: {where}",
         f"The test accuracy that {place.protocol} gives the cell of every search epoch. Thin lines are search seeds, "
         "thick lines their mean; rules that allocate channels have cells at the milestones alone. The axis is "
-        "logarithmic in the error, and values below it are cut off. Rows: look_up_curves.csv."
+        f"logarithmic in the error{', and lower values of early epochs are cut off' if cut_off else ''}. "
+        "Rows: look_up_curves.csv."
         + (f" The table lacks {missing:,} of {len(rows):,} cells, which leave gaps." if missing else "")
         + more,
     )
 
 
-def _figure(methods: Mapping[str, Arms], best: float, all_skips: float | None, size: int) -> Figure:
+def _figure(
+    methods: Mapping[str, Arms], limits: tuple[float, float], best: float, all_skips: float | None, size: int
+) -> Figure:
     kinds = list(dict.fromkeys(networks for arms in methods.values() for networks in arms))
     kinds.sort(key=lambda networks: (networks != "searched", networks != "skip-free", networks))
     sparse = {networks for arms in methods.values() for networks, curves in arms.items() if _is_sparse(curves)}
@@ -83,7 +88,7 @@ def _figure(methods: Mapping[str, Arms], best: float, all_skips: float | None, s
     columns = min(len(handles), 3 * min(len(methods), PANELS_IN_A_ROW))
     below = 0.3 + 0.22 * -(-len(handles) // columns)
     figure, grid = panel_figure(list(methods), _PANEL, below)
-    low, high = _limits(methods, best, all_skips)
+    low, high = limits
     for index, (axes, arms) in enumerate(zip(grid, methods.values(), strict=True)):
         axes.set_yscale("function", functions=(_stretched, _unstretched))
         axes.set_ylim(low, high)
@@ -143,6 +148,8 @@ def _reference(axes: Axes, value: float, text: str, *, above: bool) -> None:
         va="bottom" if above else "top",
         fontsize=8,
         color=GRAY,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8},
+        zorder=4,
     )
 
 
