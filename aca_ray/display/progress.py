@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aca_ray.config import EvaluationTrial, SearchTrial
 from aca_ray.errors import AcaRayError
 from aca_ray.pipeline.cadence import Cadence
 from aca_ray.pipeline.orders import Order
@@ -46,7 +45,7 @@ class TrialLine:
     def cells(self) -> tuple[str, ...]:
         """Return the texts of the columns."""
         trial = self.order.trial
-        kind = "search" if isinstance(trial, SearchTrial) else _evaluation_words(trial)
+        kind = "search" if trial.kind == "search" else f"retrain {getattr(trial, 'allocation', None) or 'plain'}"
         epochs = "" if self.num_epochs is None else f"{self.epoch}/{self.num_epochs}"
         return (
             trial.short,
@@ -143,12 +142,6 @@ def progress_lines(lines: Sequence[TrialLine]) -> list[str]:
         ).rstrip()
         for row in rows
     ]
-
-
-def _evaluation_words(trial: EvaluationTrial) -> str:
-    """Return what is evaluated and how, such as `retrain sign uniform` or `look up all`."""
-    words = ["retrain" if trial.table is None else "look up", trial.allocation or "plain", trial.control]
-    return " ".join(word for word in words if word is not None)
 
 
 def clock(seconds: float) -> str:
