@@ -85,6 +85,44 @@ class EvaluationRow:
 
 
 @dataclass(frozen=True)
+class CurveRow:
+    """One epoch of one search; what the epoch did not measure, or what was not finite, is None.
+
+    Attributes:
+        epoch: counted from 1.
+        search_valid_accuracy: of the supernet, in [0, 1]. Never a ranking: it is highest for collapsed cells.
+        search_train_accuracy: of the supernet, in [0, 1].
+        skip_count: skip connections in the genotype that this epoch would derive.
+        parametric_count: operations with weights in that genotype.
+        entropy: of the mixing weights, as a share of the largest possible, in [0, 1].
+        generalization_gap: search_train_accuracy - search_valid_accuracy.
+        genotype: that this epoch would derive, as `genotype_text` writes it.
+        churn: kept edges, over both cells, that the epoch before did not keep with the same operation; None at the
+            first epoch and where a genotype is unknown.
+        search: fingerprint of the search.
+    """
+
+    sweep: str
+    method: str
+    skip: str
+    space: str
+    data: str
+    setting: str
+    epochs: int
+    seed: int
+    epoch: int
+    search_valid_accuracy: float | None
+    search_train_accuracy: float | None
+    skip_count: float | None
+    parametric_count: float | None
+    entropy: float | None
+    generalization_gap: float | None
+    genotype: str | None
+    churn: int | None
+    search: str
+
+
+@dataclass(frozen=True)
 class LookUpRow:
     """The cell of one epoch of one search, as the table of a benchmark knows it.
 
@@ -125,44 +163,6 @@ class LookUpRow:
     table_all_skips: float | None
     search: str
     evaluation: str
-
-
-@dataclass(frozen=True)
-class CurveRow:
-    """One epoch of one search; what the epoch did not measure, or what was not finite, is None.
-
-    Attributes:
-        epoch: counted from 1.
-        search_valid_accuracy: of the supernet, in [0, 1]. Never a ranking: it is highest for collapsed cells.
-        search_train_accuracy: of the supernet, in [0, 1].
-        skip_count: skip connections in the genotype that this epoch would derive.
-        parametric_count: operations with weights in that genotype.
-        entropy: of the mixing weights, as a share of the largest possible, in [0, 1].
-        generalization_gap: search_train_accuracy - search_valid_accuracy.
-        genotype: that this epoch would derive, as `genotype_text` writes it.
-        churn: kept edges, over both cells, that the epoch before did not keep with the same operation; None at the
-            first epoch and where a genotype is unknown.
-        search: fingerprint of the search.
-    """
-
-    sweep: str
-    method: str
-    skip: str
-    space: str
-    data: str
-    setting: str
-    epochs: int
-    seed: int
-    epoch: int
-    search_valid_accuracy: float | None
-    search_train_accuracy: float | None
-    skip_count: float | None
-    parametric_count: float | None
-    entropy: float | None
-    generalization_gap: float | None
-    genotype: str | None
-    churn: int | None
-    search: str
 
 
 @dataclass(frozen=True)
