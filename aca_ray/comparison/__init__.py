@@ -8,6 +8,7 @@ from aca_ray.comparison.comparison_rows import ComparisonRow, comparison_rows
 from aca_ray.comparison.correlations import CorrelationRow
 from aca_ray.comparison.costs import CostRow
 from aca_ray.comparison.groups import BaselineComparison, ControlComparison, GroupComparison
+from aca_ray.comparison.look_ups import LookUpArm, LookUpPlace, look_up_arms, look_up_curves, mean_curve
 from aca_ray.comparison.provenance import ProvenanceRow
 from aca_ray.comparison.ranker_agreement import RankerAgreementRow
 from aca_ray.comparison.reading import read_sweep
@@ -19,6 +20,7 @@ from aca_ray.comparison.rows import (
     EdgeRow,
     EvaluationRow,
     FailedTrial,
+    LookUpRow,
     MixingTrajectory,
     ScoreFile,
     SweepRows,
@@ -59,6 +61,9 @@ __all__ = [
     "FailedTrial",
     "Group",
     "GroupComparison",
+    "LookUpArm",
+    "LookUpPlace",
+    "LookUpRow",
     "MixingTrajectory",
     "PairedDifference",
     "ProvenanceRow",
@@ -76,6 +81,9 @@ __all__ = [
     "comparison_rows",
     "correlate",
     "holm",
+    "look_up_arms",
+    "look_up_curves",
+    "mean_curve",
     "paired",
     "read_rows",
     "read_sweep",

@@ -9,7 +9,7 @@ import gc
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from aca_ray.comparison.architectures import Derived, churn, derived, mixing
@@ -20,6 +20,7 @@ from aca_ray.comparison.rows import (
     EdgeRow,
     EvaluationRow,
     FailedTrial,
+    LookUpRow,
     MixingTrajectory,
     ScoreFile,
     SweepRows,
@@ -64,6 +65,7 @@ def read_sweep(folder: StoragePath) -> SweepRows:
         trajectories=tuple(reading.trajectories),
         trials=tuple(reading.trials),
         scores=tuple(reading.scores),
+        look_ups=tuple(reading.look_ups),
     )
 
 
@@ -98,6 +100,7 @@ class _Reading:
     trajectories: list[MixingTrajectory] = field(default_factory=list)
     trials: list[TrialRow] = field(default_factory=list)
     scores: list[ScoreFile] = field(default_factory=list)
+    look_ups: list[LookUpRow] = field(default_factory=list)
     searches: dict[str, _Search] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -218,8 +221,32 @@ class _Reading:
                 data_digest=_data_info(record).optional_text("digest"),
                 search=trial.text("search"),
                 evaluation=record.text("fingerprint"),
+                regret=result.optional_number("regret"),
+                rank=result.optional_integer("rank"),
             )
         )
+        table = result.optional_section("table")
+        if table is not None:
+            self._read_look_up(record, self.evaluations[-1], table)
+
+    def _read_look_up(self, record: Fields, evaluation: EvaluationRow, table: Fields) -> None:
+        """Add the rows of one finished look-up."""
+        shared = {column.name for column in fields(EvaluationRow)} & {column.name for column in fields(LookUpRow)}
+        place = {name: getattr(evaluation, name) for name in shared - {"regret", "rank"}}
+        for row in record.sections("rows"):
+            metrics = row.section("metrics")
+            self.look_ups.append(
+                LookUpRow(
+                    **place,
+                    epoch=row.integer("epoch"),
+                    accuracy=metrics.optional_number("test/accuracy"),
+                    regret=metrics.optional_number("table/regret"),
+                    rank=metrics.optional_integer("table/rank"),
+                    table_architectures=table.integer("architectures"),
+                    table_best=table.number("best"),
+                    table_all_skips=table.optional_number("all_skips"),
+                )
+            )
 
     def _open(self, folder: StoragePath, kind: str) -> Fields | None:
         """Return the record of a trial, counting it if it failed or is unfinished; None when there is none yet."""

@@ -45,6 +45,8 @@ class EvaluationRow:
         data_digest: SHA-256 of the training data; None where unknown.
         search: fingerprint of the search.
         evaluation: fingerprint of the evaluation.
+        regret: accuracy of the best architecture of the table minus test_accuracy; None where nothing is looked up.
+        rank: 1 + the number of the table's architectures with a higher accuracy; None likewise.
     """
 
     sweep: str
@@ -78,6 +80,8 @@ class EvaluationRow:
     data_digest: str | None
     search: str
     evaluation: str
+    regret: float | None = None
+    rank: int | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,49 @@ class CurveRow:
     genotype: str | None
     churn: int | None
     search: str
+
+
+@dataclass(frozen=True)
+class LookUpRow:
+    """The cell of one epoch of one search, as the table of a benchmark knows it.
+
+    Attributes:
+        protocol: `table` and the table's name.
+        ranking: the ranker behind the cell; None where the cell is as the search found it.
+        allocation: the rule of whole edges; None when skip is `searched`, `all` where nothing is refilled.
+        control: what the rule's plan was changed by, or None.
+        epoch: of the search, counted from 1.
+        accuracy: test accuracy of the benchmark, in [0, 1]; None where the table lacks the cell, as regret and rank.
+        regret: accuracy of the table's best architecture minus `accuracy`.
+        rank: 1 + the number of the table's architectures with a higher accuracy.
+        table_architectures: number of architectures in the table.
+        table_best: accuracy of its best one.
+        table_all_skips: accuracy of the cell of skip connections alone; None where the table lacks it.
+        search: fingerprint of the search.
+        evaluation: fingerprint of the look-up.
+    """
+
+    sweep: str
+    method: str
+    skip: str
+    space: str
+    data: str
+    setting: str
+    epochs: int
+    seed: int
+    protocol: str
+    ranking: str | None
+    allocation: str | None
+    control: str | None
+    epoch: int
+    accuracy: float | None
+    regret: float | None
+    rank: int | None
+    table_architectures: int
+    table_best: float
+    table_all_skips: float | None
+    search: str
+    evaluation: str
 
 
 @dataclass(frozen=True)
@@ -304,6 +351,7 @@ class SweepRows:
         trajectories: one per cell type of every search whose record holds mixing weights.
         trials: one row per trial that has a record.
         scores: one per milestone of every allocated search.
+        look_ups: one row per epoch of every finished look-up.
     """
 
     evaluations: tuple[EvaluationRow, ...] = ()
@@ -316,3 +364,4 @@ class SweepRows:
     trajectories: tuple[MixingTrajectory, ...] = ()
     trials: tuple[TrialRow, ...] = ()
     scores: tuple[ScoreFile, ...] = ()
+    look_ups: tuple[LookUpRow, ...] = ()

@@ -1,4 +1,4 @@
-"""Retraining derived networks from scratch: the protocols and the loop."""
+"""Evaluating derived networks: retraining from scratch (the protocols and the loop), and tables of benchmarks."""
 
 from aca_ray.evaluation.protocols import (
     DEFAULT_PROTOCOL,
@@ -9,18 +9,20 @@ from aca_ray.evaluation.protocols import (
     read_protocol,
 )
 from aca_ray.evaluation.retraining import Retraining
-from aca_ray.evaluation.table import COVERED_SPACE, TABLES, LookedUp, read_table
+from aca_ray.evaluation.table import COVERED_SPACE, TABLES, Benchmark, Standing, load_table, read_table
 
 __all__ = [
     "COVERED_SPACE",
     "DEFAULT_PROTOCOL",
     "PROTOCOLS",
     "TABLES",
-    "LookedUp",
+    "Benchmark",
     "Protocol",
     "Retraining",
+    "Standing",
     "check_fits",
     "find_protocol",
+    "load_table",
     "read_protocol",
     "read_table",
 ]

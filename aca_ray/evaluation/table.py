@@ -2,21 +2,94 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import torch
+import numpy as np
 
-from aca_ray.errors import ConfigError, DataError
+from aca_ray.errors import ConfigError, DataError, unknown_name
+from aca_ray.space.candidates import SKIP
 from aca_ray.space.genotype import Genotype
-from aca_ray.space.nasbench201 import architecture_string, parse_architecture_string
+from aca_ray.space.nasbench201 import (
+    all_architecture_strings,
+    architecture_string,
+    parse_architecture_string,
+    uniform_architecture_string,
+)
 
 PERCENT = 100.0
 
-# Tables that the program carries, by name.
-TABLES = frozenset({"nasbench201"})
 COVERED_SPACE = "nasbench201"
+# The tables that the program carries: their files hold whole numbers of 1/60,000 in the order of the space's strings.
+TABLES = {"nasbench201": "nasbench201_cifar10.npy"}
+_FOLDER = Path(__file__).parent / "tables"
+_UNIT = 60_000
+
+
+class Standing(NamedTuple):
+    """Where an architecture stands in a table.
+
+    Attributes:
+        accuracy: test accuracy, in [0, 1].
+        regret: accuracy of the table's best architecture minus `accuracy`.
+        rank: 1 + the number of architectures with a higher accuracy; equal ones share the better rank.
+    """
+
+    accuracy: float
+    regret: float
+    rank: int
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """The table of a benchmark.
+
+    Attributes:
+        name: of the table or its file, for messages.
+        accuracies: test accuracies, in [0, 1], by architecture string; at least one.
+    """
+
+    name: str
+    accuracies: Mapping[str, float]
+
+    @cached_property
+    def _descending(self) -> list[float]:
+        return sorted(-accuracy for accuracy in self.accuracies.values())
+
+    @property
+    def best(self) -> float:
+        """The highest accuracy of the table."""
+        return -self._descending[0]
+
+    @property
+    def all_skips(self) -> float | None:
+        """The accuracy of the cell of six skip connections, the end of a collapse; None where the table lacks it."""
+        return self.accuracies.get(uniform_architecture_string(SKIP))
+
+    def find(self, genotype: Genotype) -> Standing | None:
+        """Return where a genotype stands, or None where the table lacks it.
+
+        Raises:
+            ConfigError: the genotype is none of the benchmark's space.
+
+        Source: Dong & Yang 2020 (NAS-Bench-201): what a search finds is looked up.
+        """
+        accuracy = self.accuracies.get(architecture_string(genotype))
+        if accuracy is None:
+            return None
+        return Standing(accuracy, self.best - accuracy, 1 + bisect_left(self._descending, -accuracy))
+
+
+def load_table(name: str) -> Benchmark:
+    """Return a table that the program carries, or raise ConfigError if it carries none of this name."""
+    if name not in TABLES:
+        raise ConfigError(unknown_name("table", "table", name, TABLES))
+    accuracies = np.load(_FOLDER / TABLES[name], allow_pickle=False) / _UNIT
+    return Benchmark(name, dict(zip(all_architecture_strings(), accuracies.tolist(), strict=True)))
 
 
 def read_table(path: Path, architecture: str, accuracy: str) -> dict[str, float]:
@@ -57,48 +130,3 @@ def read_table(path: Path, architecture: str, accuracy: str) -> dict[str, float]
         raise DataError(f"{path}: lists {twice} more than once; keep one row for every architecture")
     unit = PERCENT if max(values) > 1.0 else 1.0
     return {name: value / unit for name, value in zip(names, values, strict=True)}
-
-
-class LookedUp:
-    """The evaluation of a genotype whose test accuracy is known: one epoch without a step.
-
-    Args:
-        genotype: of a space that the benchmark covers.
-        table: test accuracies by architecture string.
-        place: the table's name, for messages.
-
-    Raises:
-        DataError: the table lacks the architecture.
-
-    Source: Dong & Yang 2020 (NAS-Bench-201): what a search finds is looked up.
-    """
-
-    device = torch.device("cpu")
-    images_per_epoch = 0
-
-    def __init__(self, genotype: Genotype, table: Mapping[str, float], place: str) -> None:
-        name = architecture_string(genotype)
-        if name not in table:
-            raise DataError(f"{place}: lacks {name}, which a search has found; give the benchmark's whole table")
-        self.accuracy = table[name]
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Do nothing."""
-
-    def is_over(self, epoch: int, step: int) -> bool:
-        """Return True: there is nothing to train."""
-        return True
-
-    def step(self, epoch: int, index: int) -> None:
-        """Do nothing."""
-
-    def end_epoch(self, epoch: int) -> dict[str, float]:
-        """Return the accuracy that the table holds."""
-        return {"test/accuracy": self.accuracy}
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return nothing: nothing changes."""
-        return {}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Do nothing."""

@@ -8,6 +8,7 @@ from functools import partial
 
 import torch
 
+from aca_ray.pipeline.looking_up import LookUp
 from aca_ray.pipeline.orders import Order
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.search.together import Together
@@ -52,7 +53,7 @@ class _Trial:
 
     def __init__(self, order: Order, device: torch.device, together: Together | None) -> None:
         self._order, self._device, self._together = order, device, together
-        self._trial: ResumableTrial | None = None
+        self._trial: ResumableTrial | LookUp | None = None
         self.over = False
 
     def advance(self, seconds: float) -> None:

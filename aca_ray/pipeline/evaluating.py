@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import torch
 from aca_ray.channels import SKIP_FREE, PlanKind
 from aca_ray.config import EvaluationTrial, RetrainingTrial, SearchTrial, TableSpec
 from aca_ray.errors import ConfigError
-from aca_ray.evaluation import LookedUp, Protocol, Retraining, find_protocol, read_table
+from aca_ray.evaluation import Protocol, Retraining, find_protocol
 from aca_ray.pipeline.costs import retrained_cost
 from aca_ray.pipeline.datasets import describe_data, evaluation_data
 from aca_ray.pipeline.layout import allocation_folder, plan_path
@@ -56,15 +55,9 @@ def open_evaluation(
 ) -> ResumableTrial:
     """Return the retraining of a network where its folder says that it stands."""
     data = evaluation_data(trial.data, base)
-    protocol: Protocol = find_protocol(trial.protocol or TABLE_PROTOCOL)
-    work: Retraining | LookedUp
-    milestones: tuple[int, ...] = ()
-    if isinstance(trial, EvaluationTrial) and trial.table is not None:
-        work, num_epochs = LookedUp(genotype, read_benchmark(trial.table, base), trial.table.get("path", "")), 1
-    else:
-        work = Retraining(genotype, plan, data, protocol, seed=trial.retrain_seed, device=device)
-        num_epochs = protocol.epochs
-        milestones = (num_epochs,)
+    assert trial.protocol is not None  # else it is looked up
+    protocol: Protocol = find_protocol(trial.protocol)
+    work = Retraining(genotype, plan, data, protocol, seed=trial.retrain_seed, device=device)
     write_json(folder / "network.json", network_json(genotype, plan))
     cost = retrained_cost(genotype, plan, protocol, data.info)
 
@@ -84,22 +77,8 @@ def open_evaluation(
         kind="evaluation",
         fingerprint=trial.fingerprint,
         trial=trial.to_json(),
-        num_epochs=num_epochs,
+        num_epochs=protocol.epochs,
         genotype=genotype.to_json(),
         data_info=describe_data(data.info, len(data.train)),
     )
-    return ResumableTrial(folder, record, work, milestones=milestones, describe=dict, result=result)
-
-
-def read_benchmark(table: Mapping[str, str], base: Path) -> dict[str, float]:
-    """Return test accuracies by architecture string; a relative path is relative to `base`.
-
-    Raises:
-        DataError: the table can't be read or is wrong.
-    """
-    return _read_benchmark(base / Path(table["path"]).expanduser(), table["architecture"], table["accuracy"])
-
-
-@lru_cache(maxsize=2)
-def _read_benchmark(path: Path, architecture: str, accuracy: str) -> dict[str, float]:
-    return read_table(path, architecture, accuracy)
+    return ResumableTrial(folder, record, work, milestones=(protocol.epochs,), describe=dict, result=result)

@@ -13,6 +13,7 @@ from aca_ray.channels import DEFAULT_ALLOCATION, DEFAULT_RANKING, DEFAULT_WHOLE_
 from aca_ray.config import EvaluationTrial, SearchTrial, search_trials
 from aca_ray.evaluation import COVERED_SPACE, DEFAULT_PROTOCOL
 from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, found_network, open_evaluation, table_json
+from aca_ray.pipeline.looking_up import LookUp
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.searching import open_search
@@ -44,7 +45,7 @@ class SearchOrder:
 
 @dataclass(frozen=True)
 class EvaluationOrder:
-    """Retrain, in this folder, what a search found."""
+    """Retrain or look up, in this folder, what a search found."""
 
     trial: EvaluationTrial
     folder: StoragePath
@@ -52,8 +53,10 @@ class EvaluationOrder:
     search: SearchTrial
     search_folder: StoragePath
 
-    def open(self, device: torch.device, together: Together | None = None) -> ResumableTrial:
-        """Return the trial where its folder says that it stands; a retraining is always alone."""
+    def open(self, device: torch.device, together: Together | None = None) -> ResumableTrial | LookUp:
+        """Return the trial where its folder says that it stands; it is always alone."""
+        if self.trial.table is not None:
+            return LookUp(self.trial, self.folder, self.base, self.search, self.search_folder)
         genotype, plan = found_network(self.trial, self.search, self.search_folder)
         return open_evaluation(self.trial, genotype, plan, self.folder, self.base, device)
 

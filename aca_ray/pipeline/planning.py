@@ -20,7 +20,8 @@ from aca_ray.pipeline.batch_of_one import (
     search_passes,
 )
 from aca_ray.pipeline.datasets import checked_data
-from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, read_benchmark, table_json
+from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, table_json
+from aca_ray.pipeline.looking_up import read_benchmark
 from aca_ray.pipeline.searching import search_space
 from aca_ray.space import find_space
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import socket
 from functools import cache
 from importlib import metadata
 
+import torch
+
 import aca_ray
+from aca_ray.storage import TrialRecord
+from aca_ray.training import device_name
 
 _PACKAGES = ("torch", "torchvision", "ray", "mlflow", "numpy", "pyarrow")
 
@@ -21,3 +27,10 @@ def environment() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def stamp(record: TrialRecord, device: torch.device) -> None:
+    """Note in a record which process computes its trial, where and with what."""
+    record.device, record.threads = str(device), torch.get_num_threads()
+    record.process = f"{socket.gethostname()}:{os.getpid()}"
+    record.environment = {**environment(), "device": device_name(device)}

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import math
-import os
-import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-import torch
-
 from aca_ray.errors import CheckpointError
 from aca_ray.pipeline.cadence import Cadence
 from aca_ray.pipeline.history import epoch_architecture
 from aca_ray.pipeline.layout import milestone_path
-from aca_ray.pipeline.provenance import environment
+from aca_ray.pipeline.provenance import stamp
 from aca_ray.storage import CheckpointFolder, StoragePath, TrialRecord, write_checkpoint
 from aca_ray.storage.files import remove_leftovers
 from aca_ray.storage.patience import PATIENCE_SECONDS, patiently
-from aca_ray.training import EpochLoop, EpochReport, EpochWork, device_name
+from aca_ray.training import EpochLoop, EpochReport, EpochWork
 
 
 class ResumableTrial:
@@ -86,9 +82,7 @@ class ResumableTrial:
                 "folder away and resume."
             )
         self.record.state, self.record.error = "running", None
-        self.record.device, self.record.threads = str(work.device), torch.get_num_threads()
-        self.record.process = f"{socket.gethostname()}:{os.getpid()}"
-        self.record.environment = {**environment(), "device": device_name(work.device)}
+        stamp(self.record, work.device)
         self._cadence = Cadence(**self.record.checkpointing or {})
         self._write_record()
 

@@ -27,7 +27,7 @@ def vocabulary(base: Path) -> Vocabulary:
         ranker=frozenset(RANKERS),
         allocation_rule=frozenset(RULES),
         control=frozenset(CONTROLS),
-        table=TABLES,
+        table=frozenset(TABLES),
         whole_edge_rules=_whole_edge_names(),
         data_pruner=frozenset(DATA_PRUNERS),
         read_protocol=read_protocol,

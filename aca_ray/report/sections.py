@@ -18,6 +18,7 @@ from aca_ray.report.accuracy_tables import (
 )
 from aca_ray.report.channel_tables import ranker_agreement_tables, refill_tables, stability_tables
 from aca_ray.report.figures import Plot
+from aca_ray.report.look_up_tables import look_up_tables
 from aca_ray.report.panel_tables import collapse_tables, correlation_tables, cost_tables
 from aca_ray.report.provenance_tables import checklist_tables, failure_tables, provenance_tables
 from aca_ray.report.table import Table
@@ -52,8 +53,19 @@ def make_sections(comparison: Comparison, sweeps: Sequence[SweepRows], plots: Se
     def named(*prefixes: str) -> tuple[Plot, ...]:
         return tuple(plot for plot in plots if plot.name.startswith(prefixes))
 
+    true_accuracy = Section(
+        "true-accuracy",
+        "True accuracy over search epochs",
+        "The cell of every search epoch, looked up in the table of a benchmark: a curve that falls is a collapse. The "
+        "accuracies are those of the benchmark's own training, not of networks of this sweep. No table holds networks "
+        "whose channels are divided between operation and skip.",
+        "No look-up is finished yet.",
+        look_up_tables(sweeps),
+        named("true_accuracy"),
+    )
     rule = f" Allocated means: {comparison.main_rule.label}." if comparison.main_rule else ""
     return (
+        *([] if true_accuracy.is_empty else [true_accuracy]),
         Section(
             "accuracy",
             "Accuracy",

@@ -20,6 +20,8 @@ from aca_ray.comparison import (
     CurveRow,
     EdgeRow,
     EvaluationRow,
+    LookUpArm,
+    LookUpRow,
     ProvenanceRow,
     RankerAgreementRow,
     RefillRow,
@@ -27,6 +29,7 @@ from aca_ray.comparison import (
     SweepRows,
     TrialRow,
     comparison_rows,
+    look_up_arms,
     write_rows,
 )
 from aca_ray.report import table
@@ -63,6 +66,7 @@ def row_files(comparison: Comparison, sweeps: Sequence[SweepRows]) -> tuple[RowF
         RowFile("comparison.parquet", "the same as Parquet", compared, ComparisonRow),
         RowFile("evaluations.csv", "every retrained network", evaluations, EvaluationRow),
         RowFile("evaluations.parquet", "the same as Parquet", evaluations, EvaluationRow),
+        *_look_up_files(sweeps),
         RowFile("curves.parquet", "every epoch of every search", of_all("curves"), CurveRow),
         RowFile("allocations.csv", "every rule at every milestone", of_all("allocations"), AllocationRow),
         RowFile("edges.parquet", "the kept share of every edge at every milestone", of_all("edges"), EdgeRow),
@@ -74,6 +78,17 @@ def row_files(comparison: Comparison, sweeps: Sequence[SweepRows]) -> tuple[RowF
         RowFile("costs.csv", "the cost of every arm", comparison.costs, CostRow),
         RowFile("provenance.csv", "where the numbers come from", comparison.provenance, ProvenanceRow),
         RowFile("checklist.csv", "the checklist", comparison.checklist, ChecklistItem),
+    )
+
+
+def _look_up_files(sweeps: Sequence[SweepRows]) -> tuple[RowFile, ...]:
+    """Return the files of what was looked up in the table of a benchmark; none where nothing was."""
+    rows = [row for sweep in sweeps for row in sweep.look_ups]
+    if not rows:
+        return ()
+    return (
+        RowFile("look_ups.csv", "accuracy, regret and rank of every arm, looked up", look_up_arms(sweeps), LookUpArm),
+        RowFile("look_up_curves.csv", "the cell of every search epoch, looked up", rows, LookUpRow),
     )
 
 

@@ -6,6 +6,7 @@ from aca_ray.space.network import NETWORK_SCHEMA, network_from_json, network_jso
 from aca_ray.space.published import PUBLISHED
 from aca_ray.space.spaces import SPACES, Space, find_space, without_skip
 from aca_ray.space.topology import CELL_TYPES, CellType, Topology, reduction_cells, stage_cell_type, stage_of_cell
+from aca_ray.space.whole_edges import whole_edge_genotype
 
 __all__ = [
     "CELL_TYPES",
@@ -27,5 +28,6 @@ __all__ = [
     "reduction_cells",
     "stage_cell_type",
     "stage_of_cell",
+    "whole_edge_genotype",
     "without_skip",
 ]

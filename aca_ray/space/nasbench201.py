@@ -5,7 +5,8 @@ Source: Dong & Yang 2020 (NAS-Bench-201), section 2.1, and its official code.
 
 from __future__ import annotations
 
-from itertools import groupby
+from collections.abc import Iterator, Sequence
+from itertools import groupby, product
 
 from aca_ray.errors import ConfigError, unknown_name
 from aca_ray.space.candidates import NASBENCH201_CANDIDATES, NONE, published_name
@@ -15,6 +16,17 @@ from aca_ray.space.topology import NASBENCH201_TOPOLOGY
 _EDGES = NASBENCH201_TOPOLOGY.edges
 _OUTPUT = tuple(NASBENCH201_TOPOLOGY.output_nodes)
 _CANDIDATES = {published_name(operation): operation for operation in NASBENCH201_CANDIDATES}
+
+
+def all_architecture_strings() -> Iterator[str]:
+    """Yield all 15,625 architectures: the operations in canonical order, that of the last edge changing fastest."""
+    for operations in product(_CANDIDATES, repeat=len(_EDGES)):
+        yield _string_of(operations)
+
+
+def uniform_architecture_string(operation: str) -> str:
+    """Return the architecture whose six edges have one and the same operation."""
+    return _string_of([published_name(operation)] * len(_EDGES))
 
 
 def architecture_string(genotype: Genotype) -> str:
@@ -34,9 +46,15 @@ def architecture_string(genotype: Genotype) -> str:
             f"architecture string: needs a cell of one input with output {_OUTPUT}, at most one operation per edge, "
             f"all of {', '.join(NASBENCH201_CANDIDATES)}; found {cell}"
         )
+    return _string_of([published_name(operations.get(edge, NONE)) for edge in _EDGES])
+
+
+def _string_of(operations: Sequence[str]) -> str:
+    """Return the string of one operation per edge, by published name."""
+    pairs = zip(_EDGES, operations, strict=True)
     return "+".join(
-        "|" + "".join(f"{published_name(operations.get(edge, NONE))}~{edge.source}|" for edge in edges)
-        for _, edges in groupby(_EDGES, key=lambda edge: edge.target)
+        "|" + "".join(f"{operation}~{edge.source}|" for edge, operation in node)
+        for _, node in groupby(pairs, key=lambda pair: pair[0].target)
     )
 
 

@@ -35,7 +35,8 @@ class TrialRecord:
         num_epochs: how many epochs it has.
         state: running (or killed while it ran), finished, or failed.
         epoch: finished epochs.
-        rows: one per finished epoch: {"epoch", "time_ms", "metrics"}, of a search with its "architecture".
+        rows: one per finished epoch: {"epoch", "time_ms", "metrics"}, of a search with its "architecture"; of a look-up
+            one per epoch of its search whose cell is looked up.
         milestones: epochs whose milestone checkpoint is written.
         genotype: the current genotype as JSON, or the retrained one.
         alphas: the current mixing weights per cell type with the names of the candidates, or None.

@@ -154,12 +154,24 @@ class DataInfoJson(TypedDict, total=False):
     std: list[float]
 
 
+@with_config(CLOSED)
+class TableFacts(TypedDict):
+    """The table that an accuracy was looked up in: its size, its best accuracy, that of the cell of skips alone."""
+
+    architectures: Positive
+    best: Share
+    all_skips: Share | None
+
+
 @with_config(OPEN)
 class Result(TypedDict, total=False):
-    """What came out of a trial; a search has the two counts of operations alone."""
+    """What came out of a trial; a search has the two counts of operations alone, a look-up has regret, rank, table."""
 
     test_accuracy: Share
     best_test_accuracy: Share
+    regret: Share
+    rank: Positive
+    table: TableFacts
     parameters: Count
     macs: Count
     num_skips: Count

@@ -46,7 +46,7 @@ experiment:
   epochs: 1
   network: {{channels: 1, cells: 3}}
   batch_size: 2
-  evaluation: {{protocol: nasbench201, table: {{path: table.csv}}}}
+  evaluation: {{table: {{path: table.csv}}}}
 runtime: {{tracking: {tracking}}}
 """
 SIDES = ("plain", "sqlite", "postgresql")
@@ -73,10 +73,11 @@ def plain_tune(folder: Path) -> None:
 
     from aca_ray import api
     from aca_ray.config import SearchTrial
-    from aca_ray.evaluation import LookedUp, find_protocol
+    from aca_ray.evaluation import find_protocol
     from aca_ray.pipeline.costs import retrained_cost
     from aca_ray.pipeline.datasets import evaluation_data, search_data
-    from aca_ray.pipeline.evaluating import read_benchmark
+    from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, table_json
+    from aca_ray.pipeline.looking_up import read_benchmark
     from aca_ray.pipeline.orders import search_orders
     from aca_ray.pipeline.searching import build_search
     from aca_ray.space import Genotype
@@ -108,8 +109,9 @@ def plain_tune(folder: Path) -> None:
             genotype, protocol = Genotype.from_json(self.job["genotype"]), find_protocol(self.job["protocol"])
             data = evaluation_data(self.job["trial"]["data"], folder)
             cost = retrained_cost(genotype, None, protocol, data.info)
-            report = EpochLoop(LookedUp(genotype, read_benchmark(self.job["table"], folder), "table"), 1).advance()
-            return {"metrics": report and report.metrics, "parameters": cost.parameters, "macs": cost.macs}
+            standing = read_benchmark(self.job["table"], folder).find(genotype)
+            metrics = standing and standing._asdict()
+            return {"metrics": metrics, "parameters": cost.parameters, "macs": cost.macs}
 
     def run(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
         analysis = tune.run(
@@ -127,7 +129,7 @@ def plain_tune(folder: Path) -> None:
     sweep = api.create(folder / "spec.yaml")
     evaluation = sweep.spec.experiment.evaluation
     assert evaluation.table is not None
-    shared = {"protocol": evaluation.protocol, "table": evaluation.table.model_dump()}
+    shared = {"protocol": TABLE_PROTOCOL, "table": table_json(evaluation.table)}
     trials = [order.trial.to_json() for order in search_orders(sweep)]
     found = run([{"trial": trial} for trial in trials])
     looked_up = run(

@@ -187,6 +187,7 @@ _ROW = EvaluationRow(
     protocol="tiny",
     ranking=None,
     allocation=None,
+    control=None,
     test_accuracy=0.9,
     best_test_accuracy=0.91,
     parameters=100_000,

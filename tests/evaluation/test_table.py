@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import tomllib
 from pathlib import Path
 
 import pyarrow
 import pytest
 from pyarrow import csv, parquet
 
-from aca_ray.errors import DataError
-from aca_ray.evaluation import LookedUp, read_table
+import aca_ray
+from aca_ray.errors import ConfigError, DataError
+from aca_ray.evaluation import TABLES, Benchmark, Standing, load_table, read_table
 from aca_ray.space.nasbench201 import parse_architecture_string
-from aca_ray.training import EpochLoop
+
+SOURCE = Path(__file__).parents[3] / "shared" / "data" / "nasbench201" / "nasbench201.parquet"
 
 NAMES = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]
 ALL_SKIP = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
@@ -43,15 +46,55 @@ def test_files_and_units(tmp_path: Path, name: str, unit: float) -> None:
     assert list(found.values()) == pytest.approx(fractions)
 
 
-def test_a_genotype_is_looked_up(tmp_path: Path) -> None:
-    table = read_table(write(tmp_path / "t.csv", [ALL_SKIP, architectures()[0]], [54.3, 80.0]), "arch", "c10")
-    loop = EpochLoop(LookedUp(parse_architecture_string(ALL_SKIP), table, "t.csv"), 1)
-    report = loop.advance()
-    assert report is not None
-    assert report.metrics["test/accuracy"] == pytest.approx(0.543)
-    assert loop.finished
-    with pytest.raises(DataError, match=r"^t\.csv: lacks \|none~0\|"):
-        LookedUp(parse_architecture_string(ALL_SKIP.replace("skip_connect", "none")), table, "t.csv")
+def test_regret_and_rank() -> None:
+    first, second, third, fourth = architectures()[:4]
+    benchmark = Benchmark("toy", {first: 0.8, second: 0.9, third: 0.8, fourth: 0.7})
+    found = {name: benchmark.find(parse_architecture_string(name)) for name in (first, second, third, fourth)}
+    assert [standing.rank for standing in found.values() if standing] == [2, 1, 2, 4]
+    assert [standing.regret for standing in found.values() if standing] == pytest.approx([0.1, 0.0, 0.1, 0.2])
+    assert found[fourth] is not None
+    assert found[fourth].accuracy == 0.7
+    assert benchmark.best == 0.9
+    assert benchmark.all_skips is None
+    assert benchmark.find(parse_architecture_string(ALL_SKIP)) is None
+
+
+def test_the_shipped_table() -> None:
+    benchmark = load_table("nasbench201")
+    skip_free = {name: value for name, value in benchmark.accuracies.items() if "skip_connect" not in name}
+    assert len(benchmark.accuracies) == 15_625
+    assert len(skip_free) == 4_096
+    assert benchmark.best == pytest.approx(0.94373, abs=5e-6)
+    assert max(skip_free.values()) == pytest.approx(0.9398, abs=5e-5)
+    assert benchmark.all_skips == benchmark.accuracies[ALL_SKIP] == pytest.approx(0.54297, abs=5e-6)
+    best = max(benchmark.accuracies, key=benchmark.accuracies.__getitem__)
+    assert benchmark.find(parse_architecture_string(best)) == Standing(benchmark.best, 0.0, 1)
+    skips = benchmark.find(parse_architecture_string(ALL_SKIP))
+    assert skips is not None
+    assert skips.rank == 1 + sum(value > skips.accuracy for value in benchmark.accuracies.values())
+
+
+@pytest.mark.skipif(not SOURCE.exists(), reason="the table's source is not here")
+def test_the_shipped_table_is_its_source() -> None:
+    source = read_table(SOURCE, "architecture", "cifar10_test_accuracy")
+    shipped = load_table("nasbench201").accuracies
+    assert shipped.keys() == source.keys()
+    assert max(abs(shipped[name] - accuracy) for name, accuracy in source.items()) < 1e-12
+
+
+def test_the_shipped_table_is_in_the_package() -> None:
+    """Files of a package are only installed where pyproject.toml names them."""
+    root = Path(aca_ray.__file__).parent.parent
+    patterns = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    folder = root / "aca_ray" / "evaluation"
+    installed = {path for pattern in patterns["aca_ray.evaluation"] for path in folder.glob(pattern)}
+    assert {folder / "tables" / name for name in TABLES.values()} <= installed
+    assert sum(path.stat().st_size for path in installed) < 130_000
+
+
+def test_an_unknown_table_is_refused() -> None:
+    with pytest.raises(ConfigError, match="nasbench201"):
+        load_table("nasbench2001")
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,10 @@ def test_another_schema_or_version(tmp_path: Path, value: object) -> None:
         ({"seconds": 1e300}, ["seconds"]),
         ({"packed": {"searches": 0, "passes": 1, "computed": 1}}, ["packed.searches"]),
         ({"checkpointing": {"num_saves": "2", "waits": 1}}, ["checkpointing.num_saves", "checkpointing.waits"]),
+        (
+            {"result": {"regret": -0.1, "rank": 0, "table": {"architectures": 1, "best": 1.5, "all_skips": None}}},
+            ["result.regret", "result.rank", "result.table.best"],
+        ),
         ({"data_info": {"height": "tall"}}, ["data_info.height"]),
         ({"environment": ["torch"]}, ["environment"]),
         ({"trial": {"seed": None, "milestones": 3}}, ["trial.seed", "trial.milestones"]),

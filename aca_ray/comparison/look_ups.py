@@ -1,0 +1,135 @@
+"""What look-ups in the table of a benchmark come to: curves per search, and means over search seeds.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import NamedTuple
+
+from aca_ray.comparison.rows import LookUpRow, SweepRows
+
+_AS_FOUND = ("searched", "skip-free")
+
+Curve = Sequence[LookUpRow]
+
+
+class LookUpPlace(NamedTuple):
+    """What look-ups share that are read side by side; `protocol` is `table` and the table's name."""
+
+    space: str
+    data: str
+    setting: str
+    protocol: str
+    epochs: int
+
+
+@dataclass(frozen=True)
+class LookUpArm:
+    """The networks of one kind that a method found under one budget, looked up.
+
+    Attributes:
+        protocol: `table` and the table's name.
+        networks: `searched`, `skip-free` (searched without skips, nothing refilled), or the rule, ranker and control.
+        n: number of search seeds.
+        accuracy: of the final epoch, in [0, 1], the mean over seeds, as regret and rank.
+        accuracy_sd: its standard deviation over seeds; None for one seed.
+        lowest_accuracy: of the final epoch, of the seed with the lowest.
+        regret: accuracy of the table's best architecture minus that of the cell.
+        rank: 1 + the number of the table's architectures with a higher accuracy.
+        peak_accuracy: the highest mean over seeds among the epochs that are looked up for all of them.
+        peak_epoch: the first epoch of this mean.
+    """
+
+    space: str
+    data: str
+    setting: str
+    protocol: str
+    method: str
+    epochs: int
+    networks: str
+    n: int
+    accuracy: float
+    accuracy_sd: float | None
+    lowest_accuracy: float
+    regret: float
+    rank: float
+    peak_accuracy: float
+    peak_epoch: int
+
+
+def look_up_curves(sweeps: Sequence[SweepRows]) -> dict[LookUpPlace, dict[str, dict[str, list[Curve]]]]:
+    """Return the curves of all look-ups, one per search, by place, method and kind of network, all in order.
+
+    A look-up that several sweeps hold counts once.
+    """
+    by_look_up: dict[str, dict[int, LookUpRow]] = defaultdict(dict)
+    for row in (row for sweep in sweeps for row in sweep.look_ups):
+        by_look_up[row.evaluation].setdefault(row.epoch, row)
+    curves = [[rows[epoch] for epoch in sorted(rows)] for rows in by_look_up.values()]
+    curves.sort(key=lambda curve: (_place(curve), curve[0].method, _order(_networks(curve)), curve[0].seed))
+    found: dict[LookUpPlace, dict[str, dict[str, list[Curve]]]] = {}
+    for curve in curves:
+        arms = found.setdefault(_place(curve), {}).setdefault(curve[0].method, {})
+        arms.setdefault(_networks(curve), []).append(curve)
+    return found
+
+
+def mean_curve(curves: Collection[Curve]) -> list[tuple[int, float]]:
+    """Return (epoch, mean accuracy over seeds) of the epochs that are looked up for all of them, in order."""
+    by_epoch: dict[int, list[float]] = defaultdict(list)
+    for row in (row for curve in curves for row in curve):
+        if row.accuracy is not None:
+            by_epoch[row.epoch].append(row.accuracy)
+    return [(epoch, fmean(values)) for epoch, values in sorted(by_epoch.items()) if len(values) == len(curves)]
+
+
+def look_up_arms(sweeps: Sequence[SweepRows]) -> tuple[LookUpArm, ...]:
+    """Return what the look-ups of every arm come to, in the order of their curves."""
+    return tuple(
+        _arm(place, method, networks, curves)
+        for place, methods in look_up_curves(sweeps).items()
+        for method, arms in methods.items()
+        for networks, curves in arms.items()
+    )
+
+
+def _arm(place: LookUpPlace, method: str, networks: str, curves: Collection[Curve]) -> LookUpArm:
+    last = [curve[-1] for curve in curves]
+    accuracies = [row.accuracy for row in last if row.accuracy is not None]  # a look-up has its last value
+    peak_epoch, peak = max(mean_curve(curves), key=lambda point: (point[1], -point[0]))
+    return LookUpArm(
+        **place._asdict(),
+        method=method,
+        networks=networks,
+        n=len(last),
+        accuracy=fmean(accuracies),
+        accuracy_sd=stdev(accuracies) if len(accuracies) > 1 else None,
+        lowest_accuracy=min(accuracies),
+        regret=fmean(row.regret for row in last if row.regret is not None),
+        rank=fmean(row.rank for row in last if row.rank is not None),
+        peak_accuracy=peak,
+        peak_epoch=peak_epoch,
+    )
+
+
+def _place(curve: Curve) -> LookUpPlace:
+    row = curve[0]
+    return LookUpPlace(row.space, row.data, row.setting, row.protocol, row.epochs)
+
+
+def _networks(curve: Curve) -> str:
+    """Return what kind of network was looked up, in words."""
+    row = curve[0]
+    if row.ranking is None:
+        return _AS_FOUND[row.skip == "allocated"]
+    pair = f"{row.allocation} of {row.ranking}"
+    return pair if row.control is None else f"{pair}, {row.control}"
+
+
+def _order(networks: str) -> tuple[int, str]:
+    return (_AS_FOUND.index(networks) if networks in _AS_FOUND else len(_AS_FOUND), networks)

@@ -1,0 +1,204 @@
+"""One look-up: the test accuracy of every cell that a search went through, from the table of a benchmark."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
+from pathlib import Path
+
+import torch
+
+from aca_ray.channels import PlanKind
+from aca_ray.config import EvaluationTrial, SearchTrial
+from aca_ray.data import ImageFacts
+from aca_ray.errors import CheckpointError, DataError
+from aca_ray.evaluation import Benchmark, Standing, find_protocol, load_table, read_table
+from aca_ray.pipeline.costs import retrained_cost
+from aca_ray.pipeline.datasets import known_facts
+from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, found_network
+from aca_ray.pipeline.layout import allocation_folder, plan_path
+from aca_ray.pipeline.network_files import read_genotype, read_plan
+from aca_ray.pipeline.provenance import stamp
+from aca_ray.space import Genotype, network_json, whole_edge_genotype
+from aca_ray.space.nasbench201 import architecture_string
+from aca_ray.storage import StoragePath, TrialRecord, write_json
+from aca_ray.storage.bounded import naming
+from aca_ray.storage.patience import PATIENCE_SECONDS, patiently
+from aca_ray.storage.record import FILE_NAME
+
+# The networks of the table that the program carries are for CIFAR-10, whatever was searched on.
+TABLE_DATA = {"name": "cifar10"}
+
+logger = logging.getLogger(__name__)
+
+
+class LookUp:
+    """Looks up, in one step, what a search found: a row per search epoch, of which the last is the result.
+
+    What a searched or skip-free (`all`) trial looks up is the genotype of every epoch. A rule of whole edges has plans
+    at the milestones only, and so has rows for these alone; an edge that goes to the skip is a skip connection of the
+    genotype that is looked up. Rows of cells that the table lacks hold no values, save that the last cell is needed.
+
+    Args:
+        trial: the look-up.
+        folder: of the trial.
+        base: folder that relative paths are relative to.
+        search: what found the cells.
+        search_folder: of the search.
+
+    Raises:
+        CheckpointError: the folder holds another trial.
+    """
+
+    def __init__(
+        self, trial: EvaluationTrial, folder: StoragePath, base: Path, search: SearchTrial, search_folder: StoragePath
+    ) -> None:
+        self.folder = folder
+        self._trial, self._base, self._search, self._search_folder = trial, base, search, search_folder
+        self.record = TrialRecord(
+            kind="evaluation", fingerprint=trial.fingerprint, trial=trial.to_json(), num_epochs=search.epochs
+        )
+        existing = TrialRecord.read(folder)
+        if existing is not None and existing.fingerprint != trial.fingerprint:
+            raise CheckpointError(
+                f"{folder}: holds trial {existing.fingerprint}, not {trial.fingerprint}. Move it away and resume."
+            )
+        if existing is not None and existing.state == "finished":
+            self.record = existing
+
+    @property
+    def finished(self) -> bool:
+        """Whether the look-up is done; one that was done before is left as it is."""
+        return self.record.state == "finished"
+
+    def advance(self, slice_seconds: float = math.inf) -> None:
+        """Look everything up and write network.json and the record.
+
+        Args:
+            slice_seconds: not needed, since it takes no time worth dividing.
+
+        Raises:
+            DataError: the table can't be read, or lacks the last cell.
+        """
+        if self.finished:
+            return
+        start = time.perf_counter()
+        assert self._trial.table is not None
+        benchmark = read_benchmark(self._trial.table, self._base)
+        genotype, plan = found_network(self._trial, self._search, self._search_folder)
+        cell = genotype if plan is None else whole_edge_genotype(genotype, plan)
+        final = benchmark.find(cell)
+        if final is None:
+            raise DataError(
+                f"{benchmark.name}: lacks {architecture_string(cell)}, which a search has found; give the benchmark's "
+                "whole table"
+            )
+        search_record = TrialRecord.read(self._search_folder)
+        assert search_record is not None  # found_network has read it or what follows it
+        standings = {
+            **{epoch: benchmark.find(found) for epoch, found in self._cells(search_record)},
+            self._search.epochs: final,
+        }
+        self._note_missing(benchmark, standings)
+        record, now = self.record, time.time_ns() // 1_000_000
+        record.rows = [
+            {"epoch": epoch, "time_ms": now, "metrics": _metrics(standing)}
+            for epoch, standing in sorted(standings.items())
+        ]
+        record.epoch, record.genotype, record.data_info = self._search.epochs, cell.to_json(), search_record.data_info
+        cost = retrained_cost(cell, None, find_protocol(TABLE_PROTOCOL), self._images(search_record))
+        record.result = {
+            "test_accuracy": final.accuracy,
+            "best_test_accuracy": max(standing.accuracy for standing in standings.values() if standing is not None),
+            "regret": final.regret,
+            "rank": final.rank,
+            **cost._asdict(),
+            "num_skips": cell.num_skips,
+            "num_parametric": cell.num_parametric,
+            "refilled_share": 0.0 if plan is None else plan.refilled_share,
+            "table": {
+                "architectures": len(benchmark.accuracies),
+                "best": benchmark.best,
+                "all_skips": benchmark.all_skips,
+            },
+        }
+        stamp(record, torch.device("cpu"))
+        record.state, record.error, record.seconds = "finished", None, time.perf_counter() - start
+
+        def write() -> None:
+            write_json(self.folder / "network.json", network_json(cell, None))
+            record.write(self.folder)
+
+        patiently(write, PATIENCE_SECONDS)
+
+    def save(self) -> None:
+        """Do nothing: what is not finished has not begun."""
+
+    def fail(self, error: str) -> None:
+        """Say in the record that the look-up is impossible."""
+        self.record.state, self.record.error = "failed", error
+        patiently(lambda: self.record.write(self.folder), PATIENCE_SECONDS)
+
+    def _cells(self, search_record: TrialRecord) -> Iterator[tuple[int, Genotype]]:
+        """Yield (epoch, genotype to look up) of every epoch for which there is one."""
+        if self._trial.ranking is None:
+            with naming(self._search_folder / FILE_NAME):
+                for row in search_record.rows:
+                    if "architecture" in row:
+                        yield row["epoch"], Genotype.from_json(row["architecture"]["genotype"])
+            return
+        plan_name = PlanKind(str(self._trial.allocation), self._trial.control).name
+        for epoch in search_record.milestones:
+            allocation = allocation_folder(self._search_folder, epoch, self._trial.ranking)
+            path = plan_path(allocation, plan_name)
+            if path.exists():
+                genotype = read_genotype(allocation / "genotype.json")
+                yield epoch, whole_edge_genotype(genotype, read_plan(path, genotype))
+
+    def _note_missing(self, benchmark: Benchmark, standings: Mapping[int, Standing | None]) -> None:
+        missing = sum(standing is None for standing in standings.values())
+        if missing:
+            logger.warning(
+                "%s: the table %s lacks the cells of %d of %d epochs, which stay empty in the curve; the last is there",
+                self.folder,
+                benchmark.name,
+                missing,
+                len(standings),
+            )
+
+    def _images(self, search_record: TrialRecord) -> ImageFacts:
+        """Return what the networks of the table are for: of a user's table nothing is known but the search's data."""
+        if self._trial.table is not None and "name" in self._trial.table:
+            return known_facts(TABLE_DATA, self._base)
+        return known_facts(self._search.data, self._base, search_record.data_info)
+
+
+def read_benchmark(table: Mapping[str, str], base: Path) -> Benchmark:
+    """Return the table of a benchmark; a relative path is relative to `base`.
+
+    Args:
+        table: {"name"} of a table that the program carries, or {"path", "architecture", "accuracy"} of a file.
+        base: a folder.
+
+    Raises:
+        DataError: the file can't be read or is wrong.
+    """
+    if "name" in table:
+        return _load_table(table["name"])
+    return _read_table(base / Path(table["path"]).expanduser(), table["architecture"], table["accuracy"])
+
+
+_load_table = cache(load_table)
+
+
+@lru_cache(maxsize=2)
+def _read_table(path: Path, architecture: str, accuracy: str) -> Benchmark:
+    return Benchmark(str(path), read_table(path, architecture, accuracy))
+
+
+def _metrics(standing: Standing | None) -> dict[str, float | None]:
+    accuracy, regret, rank = standing or (None, None, None)
+    return {"test/accuracy": accuracy, "table/regret": regret, "table/rank": rank}

@@ -1,0 +1,179 @@
+"""The accuracy that the table of a benchmark gives the cell of every search epoch: where collapse is seen directly.
+
+One panel per method, one thin line per seed, one thick line per kind of network for the mean over seeds.
+
+Source: ours; that every seed is shown and not only a mean follows Lindauer & Hutter 2020.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from numpy.typing import NDArray
+
+from aca_ray.comparison import LookUpPlace, LookUpRow, SweepRows, look_up_curves, mean_curve
+from aca_ray.report.colors import COLORS, GRAY
+from aca_ray.report.figures import MARKERS, PANELS_IN_A_ROW, Plot, panel_figure, plot_of
+from aca_ray.report.places import setting_labels
+
+_PANEL = (5.6, 3.9)  # inches
+_MOST_PLOTS = 8
+_MOST_POINTS = 200  # of a line: more are not seen, and would be megabytes
+_TICKS = (10, 20, 30, 40, 50, 60, 70, 80, 85, 90, 92, 93, 94, 95, 96, 97, 98, 99)
+# Searched cells in a warm color, skip-free ones in a cold one, then the rules.
+_ORDER = (1, 0, 2, 3, 4, 5, 6)
+_SPARSE = 0.5  # of the epochs: curves with fewer points get marks at them
+
+
+class _Look(NamedTuple):
+    """How a kind of networks is drawn."""
+
+    color: str
+    line: Literal["-", "--"]
+    marker: str
+
+
+Arms = Mapping[str, Sequence[Sequence[LookUpRow]]]
+
+
+def table_plots(sweeps: Sequence[SweepRows]) -> list[Plot]:
+    """Return one plot of true accuracy over search epochs per place and budget."""
+    found = look_up_curves(sweeps)
+    labels = setting_labels({place.setting for place in found})
+    left_out = max(0, len(found) - _MOST_PLOTS)
+    more = f" Not drawn: {left_out} more; their rows are in look_up_curves.csv." if left_out else ""
+    return [
+        _plot(f"true_accuracy_{number}", place, labels[place.setting], methods, more)
+        for number, (place, methods) in enumerate(list(found.items())[:_MOST_PLOTS], start=1)
+    ]
+
+
+def _plot(name: str, place: LookUpPlace, setting: str, methods: Mapping[str, Arms], more: str) -> Plot:
+    rows = [row for arms in methods.values() for curves in arms.values() for curve in curves for row in curve]
+    best, all_skips, size = rows[0].table_best, rows[0].table_all_skips, rows[0].table_architectures
+    low, high = _limits(methods, best, all_skips)
+    missing = sum(row.accuracy is None for row in rows)
+    cut_off = any(row.accuracy is not None and 100 * row.accuracy < low for row in rows)
+    where = ", ".join(filter(None, [f"{place.space} on {place.data}", f"{place.epochs} epochs", setting]))
+    return plot_of(
+        _figure(methods, (low, high), best, all_skips, size),
+        name,
+        f"True accuracy over search epochs: {where}",
+        f"The test accuracy that {place.protocol} gives the cell of every search epoch. Thin lines are search seeds, "
+        "thick lines their mean; rules that allocate channels have cells at the milestones alone. The axis is "
+        f"logarithmic in the error{', and lower values of early epochs are cut off' if cut_off else ''}. "
+        "Rows: look_up_curves.csv."
+        + (f" The table lacks {missing:,} of {len(rows):,} cells, which leave gaps." if missing else "")
+        + more,
+    )
+
+
+def _figure(
+    methods: Mapping[str, Arms], limits: tuple[float, float], best: float, all_skips: float | None, size: int
+) -> Figure:
+    kinds = list(dict.fromkeys(networks for arms in methods.values() for networks in arms))
+    kinds.sort(key=lambda networks: (networks != "searched", networks != "skip-free", networks))
+    sparse = {networks for arms in methods.values() for networks, curves in arms.items() if _is_sparse(curves)}
+    handles = []
+    for index, networks in enumerate(kinds):
+        color, line, marker = _look(index)
+        marker = marker if networks in sparse else "None"
+        handles.append(Line2D([], [], color=color, linestyle=line, marker=marker, linewidth=2.4, label=networks))
+    columns = min(len(handles), 3 * min(len(methods), PANELS_IN_A_ROW))
+    below = 0.3 + 0.22 * -(-len(handles) // columns)
+    figure, grid = panel_figure(list(methods), _PANEL, below)
+    low, high = limits
+    for index, (axes, arms) in enumerate(zip(grid, methods.values(), strict=True)):
+        axes.set_yscale("function", functions=(_stretched, _unstretched))
+        axes.set_ylim(low, high)
+        axes.yaxis.set_major_locator(FixedLocator([tick for tick in _TICKS if low <= tick <= high]))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        for networks, curves in arms.items():
+            _draw(axes, curves, kinds.index(networks))
+        _reference(axes, 100 * best, f"best of {size:,} cells: {100 * best:.2f}", above=True)
+        if all_skips is not None:
+            _reference(axes, 100 * all_skips, f"skip connections alone: {100 * all_skips:.2f}", above=False)
+        axes.set_xlabel("search epoch")
+        if index % PANELS_IN_A_ROW == 0:
+            axes.set_ylabel("true test accuracy (%)")
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=9)
+    return figure
+
+
+def _draw(axes: Axes, curves: Sequence[Sequence[LookUpRow]], kind: int) -> None:
+    look = _look(kind)
+    marker = look.marker if _is_sparse(curves) else "None"
+    for curve in curves:
+        values = [np.nan if row.accuracy is None else 100 * row.accuracy for row in curve]
+        x, y = _thinned([row.epoch for row in curve], values)
+        axes.plot(x, y, color=look.color, linewidth=0.9, alpha=0.5, zorder=2, marker=marker, markersize=3.5)
+    mean = mean_curve(curves)
+    x, y = _thinned([epoch for epoch, _ in mean], [100 * accuracy for _, accuracy in mean])
+    marker = look.marker if len(x) == 1 else marker
+    axes.plot(x, y, color=look.color, linestyle=look.line, linewidth=2.4, zorder=3, marker=marker, markersize=6)
+
+
+def _is_sparse(curves: Sequence[Sequence[LookUpRow]]) -> bool:
+    return all(len(curve) < _SPARSE * curve[-1].epoch for curve in curves)
+
+
+def _look(kind: int) -> _Look:
+    """Return the look of a kind of networks, by its number."""
+    color, marker = COLORS[_ORDER[kind % len(COLORS)]], MARKERS[kind % len(MARKERS)]
+    return _Look(color, "-" if kind < len(COLORS) else "--", marker)
+
+
+def _thinned(x: Sequence[int], y: Sequence[float]) -> tuple[list[int], list[float]]:
+    shown = np.unique(np.linspace(0, len(x) - 1, _MOST_POINTS).round().astype(int))
+    return [x[index] for index in shown], [y[index] for index in shown]
+
+
+def _reference(axes: Axes, value: float, text: str, *, above: bool) -> None:
+    axes.axhline(value, color=GRAY, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
+    axes.annotate(
+        text,
+        (1.0, value),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3 if above else -3),
+        textcoords="offset points",
+        ha="right",
+        va="bottom" if above else "top",
+        fontsize=8,
+        color=GRAY,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.8},
+        zorder=4,
+    )
+
+
+def _limits(methods: Mapping[str, Arms], best: float, all_skips: float | None) -> tuple[float, float]:
+    """Return the ends of the axis, in percent: it holds both references and the second half of every curve.
+
+    The first epochs of a search derive cells by chance, as low as 10 %, which would flatten all that follows.
+    """
+    late = [
+        100 * row.accuracy
+        for arms in methods.values()
+        for curves in arms.values()
+        for curve in curves
+        for row in curve
+        if row.accuracy is not None and 2 * row.epoch > curve[-1].epoch
+    ]
+    lowest = min([*late, *([] if all_skips is None else [100 * all_skips])])
+    error = 100 - lowest
+    return max(0.0, 100 - 1.15 * error), 100 - 0.92 * 100 * (1 - best)
+
+
+def _stretched(accuracy: NDArray[np.float64]) -> NDArray[np.float64]:
+    return -np.log(np.maximum(100 - np.asarray(accuracy, dtype=float), 1e-3))
+
+
+def _unstretched(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 100 - np.exp(-np.asarray(value, dtype=float))
