@@ -1,13 +1,22 @@
 """What a sweep has found: rows and statistics over seeds; needs neither torch, ray nor mlflow."""
 
-from aca_ray.comparison.arms import ALLOCATED, SEARCHED, Arm, Group, Rule, SeedMean
+from aca_ray.comparison.arms import Arm, Group, SeedMean, group_of
 from aca_ray.comparison.checklist import ChecklistItem
 from aca_ray.comparison.collapse import CollapseRow
 from aca_ray.comparison.comparison import Comparison, compare
 from aca_ray.comparison.comparison_rows import ComparisonRow, comparison_rows
 from aca_ray.comparison.correlations import CorrelationRow
 from aca_ray.comparison.costs import CostRow
-from aca_ray.comparison.groups import BaselineComparison, ControlComparison, GroupComparison
+from aca_ray.comparison.groups import (
+    DIFFERENCES,
+    ArmDifference,
+    BaselineComparison,
+    ControlComparison,
+    GroupComparison,
+)
+from aca_ray.comparison.kept_shares import KeptShareRow
+from aca_ray.comparison.kinds import ALLOCATED, SEARCHED, SKIP_FREE, Kind, Pair, kind_of
+from aca_ray.comparison.pairs import OTHER_PAIR, PairComparison, PairRow, by_advantage, pair_rows
 from aca_ray.comparison.provenance import ProvenanceRow
 from aca_ray.comparison.ranker_agreement import RankerAgreementRow
 from aca_ray.comparison.reading import read_sweep
@@ -41,9 +50,13 @@ from aca_ray.comparison.statistics import (
 
 __all__ = [
     "ALLOCATED",
+    "DIFFERENCES",
+    "OTHER_PAIR",
     "SEARCHED",
+    "SKIP_FREE",
     "AllocationRow",
     "Arm",
+    "ArmDifference",
     "BaselineComparison",
     "ChecklistItem",
     "CollapseRow",
@@ -59,12 +72,16 @@ __all__ = [
     "FailedTrial",
     "Group",
     "GroupComparison",
+    "KeptShareRow",
+    "Kind",
     "MixingTrajectory",
+    "Pair",
+    "PairComparison",
+    "PairRow",
     "PairedDifference",
     "ProvenanceRow",
     "RankerAgreementRow",
     "RefillRow",
-    "Rule",
     "ScoreFile",
     "SeedMean",
     "StabilityRow",
@@ -72,10 +89,14 @@ __all__ = [
     "SweepRows",
     "TrialRow",
     "VarianceComponents",
+    "by_advantage",
     "compare",
     "comparison_rows",
     "correlate",
+    "group_of",
     "holm",
+    "kind_of",
+    "pair_rows",
     "paired",
     "read_rows",
     "read_sweep",

@@ -218,6 +218,7 @@ class _Reading:
                 data_digest=_data_info(record).optional_text("digest"),
                 search=trial.text("search"),
                 evaluation=record.text("fingerprint"),
+                shared_with=record.optional_text("shared_with"),
             )
         )
 
@@ -298,7 +299,7 @@ def _trial_row(sweep: str, record: Fields) -> TrialRow:
         skip=trial.text("skip"),
         space=trial.text("space"),
         data=data.text("name"),
-        protocol=trial.optional_text("protocol"),
+        protocol=evaluation_label(trial.values) if record.text("kind") == "evaluation" else None,
         epochs=trial.integer("epochs"),
         seed=trial.integer("seed"),
         retrain_seed=trial.optional_integer("retrain_seed"),
@@ -312,6 +313,7 @@ def _trial_row(sweep: str, record: Fields) -> TrialRow:
         data_source=info.optional_text("source"),
         data_digest=info.optional_text("digest"),
         augmentation=info.optional_text("augmentation"),
+        image_size=_image_size(info),
         num_images=info.optional_integer("num_images"),
         versions=_canonical(versions),
         fingerprint=record.text("fingerprint"),
@@ -320,6 +322,11 @@ def _trial_row(sweep: str, record: Fields) -> TrialRow:
 
 def _data_info(record: Fields) -> Fields:
     return record.optional_section("data_info") or Fields({}, record.file)
+
+
+def _image_size(info: Fields) -> str | None:
+    height, width = info.optional_integer("height"), info.optional_integer("width")
+    return None if height is None or width is None else f"{height}x{width}"
 
 
 def _device(record: Fields) -> str | None:

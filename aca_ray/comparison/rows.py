@@ -21,13 +21,15 @@ from aca_ray.storage import StoragePath
 
 @dataclass(frozen=True)
 class EvaluationRow:
-    """One retrained network.
+    """One evaluated network.
 
     Attributes:
         sweep: name of the sweep's folder.
         skip: `searched` or `allocated`.
-        ranking: the ranker behind the channel plan; None when skip is `searched`.
-        allocation: the allocation rule; None when skip is `searched`.
+        protocol: how it was evaluated, as `evaluation_label` names it: a retraining protocol, or `table` and its name.
+        ranking: the ranker behind the channel plan; None when skip is `searched` or allocation is `all`.
+        allocation: the allocation rule; None when skip is `searched`, `all` where nothing is refilled.
+        control: what the rule's plan was changed by; None for the rule's own plan.
         test_accuracy: of the final epoch, in [0, 1].
         best_test_accuracy: of the best epoch, in [0, 1]; chosen on the test set, hence optimistic.
         macs: multiply-accumulate operations for one image.
@@ -45,6 +47,7 @@ class EvaluationRow:
         data_digest: SHA-256 of the training data; None where unknown.
         search: fingerprint of the search.
         evaluation: fingerprint of the evaluation.
+        shared_with: fingerprint of an equal retraining whose result was copied; None where it ran itself.
     """
 
     sweep: str
@@ -78,6 +81,7 @@ class EvaluationRow:
     data_digest: str | None
     search: str
     evaluation: str
+    shared_with: str | None = None
 
 
 @dataclass(frozen=True)
@@ -199,6 +203,7 @@ class TrialRow:
         resumes: how often it was taken up again from a checkpoint.
         options: what of the data is asked for besides its name, as canonical JSON.
         augmentation: keys of the data mapping that are on, such as `crop and flip`.
+        image_size: height and width of the images as the networks see them, such as `16x16`.
         num_images: training images in use; for a search, those of search_train and search_valid.
         versions: of the code, packages and python, as canonical JSON.
         fingerprint: of the trial.
@@ -225,6 +230,7 @@ class TrialRow:
     data_source: str | None
     data_digest: str | None
     augmentation: str | None
+    image_size: str | None
     num_images: int | None
     versions: str
     fingerprint: str

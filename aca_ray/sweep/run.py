@@ -365,18 +365,13 @@ def _state(order: Order) -> str | None:
 
 def _metrics(comparison: Comparison) -> dict[str, float]:
     """Return the comparison's numbers for the sweep's own run, one metric per group and number."""
-    from aca_ray.comparison import comparison_rows
-
     metrics: dict[str, float] = {}
-    for row in comparison_rows(comparison):
-        if row.baseline != "searched":
-            continue
-        place = f"{row.method}/{row.space}/{row.data}/e{row.epochs}"
-        for name, value in (
-            ("searched", row.baseline_mean),
-            ("allocated", row.main_mean),
-            ("difference", row.difference_mean),
-        ):
-            if value is not None:
-                metrics[f"comparison/{place}/{name}"] = value
+    for group in comparison.groups:
+        place = f"{group.group.method}/{group.group.space}/{group.group.data}/e{group.group.epochs}"
+        prefix = f"comparison/{place}/{group.group.protocol}"
+        for name, arm in group.arms:
+            metrics[f"{prefix}/{name}"] = arm.test_accuracy.mean
+        for each in group.differences:
+            if each.difference is not None:
+                metrics[f"{prefix}/{each.label}"] = each.difference.mean
     return metrics
