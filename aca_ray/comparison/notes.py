@@ -102,8 +102,8 @@ def _general_notes(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows
     num_shared = sum(arm.num_shared for arm in arms)
     if num_shared:
         notes.append(
-            f"{num_shared} retrainings were copied from equal ones (evaluations.csv: shared_with). They cost no time "
-            "of their own, and the cost of their arms is not compared with that of others."
+            f"{num_shared} retraining{'s were' if num_shared > 1 else ' was'} copied from equal ones (shared_with in "
+            "evaluations.csv) at no cost; the cost of such arms is not compared with that of others."
         )
     devices = sorted({device for arm in arms for device in arm.devices})
     if len(devices) > 1:

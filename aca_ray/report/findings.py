@@ -85,7 +85,7 @@ class _Finding:
         question, difference = self.question, self.difference
         compared, points = f"{question.a} and {question.b}", f"{signed_percent(difference.mean).text} points"
         if difference.n == 1:
-            return f"One pair shows no difference between {compared}: {points}, n = 1 pair {self.where}."
+            return f"A single pair shows nothing about {compared}: {points}, n = 1 pair {self.where}."
         if difference.low is None or difference.high is None:
             return (
                 f"Without an interval nothing can be concluded about {compared}: {points} in each of n = "
@@ -128,14 +128,14 @@ def what_allocated_means(comparison: Comparison) -> str:
 def _by_question(comparison: Comparison) -> Iterator[tuple[str, list[_Finding]]]:
     """Yield every question in words with the differences that answer it."""
     where = {group.group: _where(group, place) for place, groups in blocks(comparison) for group in groups}
-    for index, question in enumerate(_QUESTIONS.values()):
+    for index, ((main, baseline), question) in enumerate(_QUESTIONS.items()):
         compared = [(group.group, group.differences[index]) for group in comparison.groups]
         found = [
             _Finding(question, where[group], one.difference, one.holm_pvalue)
             for group, one in compared
             if one.difference is not None
         ]
-        yield f"{question.a} with {question.b}", found
+        yield f"{main} with {baseline} networks", found
     caveat = ", but no network of one is as large as one of the other: size may be why"
     yield (
         "methods with random architectures",

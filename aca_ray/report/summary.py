@@ -17,7 +17,7 @@ def summary(comparison: Comparison, sweeps: Sequence[SweepRows]) -> tuple[str, .
     sentences = [*findings(comparison), *pair_findings(comparison), _scope(comparison, sweeps), *_gaps(sweeps)]
     missing = not_compared(comparison)
     if comparison.groups and missing:
-        sentences.append(f"No seed compares {'; nor '.join(missing)}: nothing can be said of that.")
+        sentences.append(f"No seed compares {', '.join(missing)}: nothing can be said of that.")
     return tuple(sentences)
 
 
