@@ -65,7 +65,7 @@ ACCURACIES: dict[tuple[tuple[str | None, str], str | None], tuple[tuple[float, .
 
 
 def _holm(pvalues: list[float]) -> list[float]:
-    """Adjust p-values by the definition: of all that are not larger, the largest product with the number not smaller."""
+    """Adjust p-values by the definition: the largest product, of all not larger, with the number not smaller."""
     return [max(min(1.0, q * sum(other >= q for other in pvalues)) for q in pvalues if q <= p) for p in pvalues]
 
 
