@@ -16,7 +16,7 @@ from aca_ray.comparison.groups import (
 )
 from aca_ray.comparison.kept_shares import KeptShareRow
 from aca_ray.comparison.kinds import ALLOCATED, SEARCHED, SKIP_FREE, Kind, Pair, kind_of
-from aca_ray.comparison.pairs import OTHER_PAIR, PairComparison, PairRow, by_advantage, pair_rows
+from aca_ray.comparison.pairs import OTHER_PAIR, PairComparison, PairRow, by_advantage, criterion, pair_rows
 from aca_ray.comparison.provenance import ProvenanceRow
 from aca_ray.comparison.ranker_agreement import RankerAgreementRow
 from aca_ray.comparison.reading import read_sweep
@@ -93,6 +93,7 @@ __all__ = [
     "compare",
     "comparison_rows",
     "correlate",
+    "criterion",
     "group_of",
     "holm",
     "kind_of",

@@ -155,7 +155,7 @@ def _repetitions(arms: Sequence[Arm]) -> ChecklistItem:
 
 
 def _tabular(groups: Sequence[GroupComparison]) -> ChecklistItem:
-    tables = sorted({group.group.space for group in groups if "table" in json.loads(group.group.setting)})
+    tables = sorted({group.group.space for group in groups if group.group.is_looked_up})
     return ChecklistItem(
         "Is a tabular or surrogate benchmark used for what would cost too much otherwise?",
         YES if tables else NO,

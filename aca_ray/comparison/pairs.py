@@ -2,7 +2,8 @@
 
 All pairs allocate the channels of the same checkpoints, so that every difference is paired by search. The pair that
 serves best is the one with the largest mean advantage over its control `random`, which keeps as many channels of every
-edge, but drawn ones.
+edge, but drawn ones. Of whole edges, which are all that a benchmark's table holds, `random` changes nothing: there
+`shuffled` takes its place, which keeps as many edges, but drawn ones.
 
 Source: ours.
 """
@@ -21,9 +22,9 @@ from aca_ray.comparison.families import Tested, adjusted
 from aca_ray.comparison.kinds import ALLOCATED, SKIP_FREE, Kind, Pair
 from aca_ray.comparison.rows import EvaluationRow
 from aca_ray.comparison.statistics import PairedDifference, paired
+from aca_ray.storage.evaluation import is_looked_up
 
 OTHER_PAIR = "pair"
-CRITERION = "random"  # the control that the best pair beats by most
 
 
 @dataclass(frozen=True)
@@ -155,9 +156,14 @@ def pair_rows(comparisons: Iterable[PairComparison]) -> tuple[PairRow, ...]:
     )
 
 
+def criterion(protocol: str) -> str:
+    """Return the name of the control that the best pair beats by most, for networks evaluated in a way."""
+    return "shuffled" if is_looked_up(protocol) else "random"
+
+
 def by_advantage(comparisons: Iterable[PairComparison]) -> list[PairComparison]:
-    """Return the comparisons with `random`, the largest mean advantage first; those without one last."""
-    found = [one for one in comparisons if one.baseline == CRITERION]
+    """Return the comparisons with the control of the criterion, the largest mean advantage first."""
+    found = [one for one in comparisons if one.baseline == criterion(one.protocol)]
     return sorted(found, key=lambda one: -one.difference.mean if one.difference else float("inf"))
 
 

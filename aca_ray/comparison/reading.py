@@ -358,8 +358,9 @@ def _data_and_network(trial: Fields) -> dict[str, Any]:
 
 def _evaluation_setting(trial: Fields, search: _Search | None) -> dict[str, Any]:
     setting = {**_data_and_network(trial), "search": search.setting if search else None}
-    if trial.values.get("table") is not None:
-        setting["table"] = trial.values["table"]
+    table = trial.values.get("table")
+    if table is not None and "name" not in table:  # the label of the evaluation has the name, but not all of a file
+        setting["table"] = table
     return setting
 
 

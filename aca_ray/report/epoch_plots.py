@@ -155,7 +155,7 @@ def _draw_panel(axes: Axes, panel: dict[Series, list[Point]], looks: Mapping[str
     # All seeds of all epochs would be a carpet: of long curves, about as many epochs get points as the axis has ticks.
     dotted = set(epochs[:: -(-len(epochs) // _MAX_TICKS)]) | {epochs[-1]}
     step = _step(sorted(dotted), len(panel))
-    for index, series in enumerate(sorted(panel)):
+    for index, series in enumerate(sorted(panel, key=_order)):
         shift = (index - (len(panel) - 1) / 2) * step
         look = looks[series.method]
         by_epoch: dict[int, list[float]] = defaultdict(list)
@@ -185,6 +185,10 @@ def _draw_panel(axes: Axes, panel: dict[Series, list[Point]], looks: Mapping[str
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(epochs) == 1:
         axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
+
+
+def _order(series: Series) -> tuple[str, int, str]:
+    return series.method, list(LINES).index(series.networks), series.label
 
 
 def _step(epochs: Sequence[int], num_series: int) -> float:

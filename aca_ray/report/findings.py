@@ -14,6 +14,7 @@ from aca_ray.comparison import (
     SEARCHED,
     SKIP_FREE,
     Comparison,
+    Group,
     GroupComparison,
     PairedDifference,
     by_advantage,
@@ -22,7 +23,7 @@ from aca_ray.report.accuracy_tables import blocks
 from aca_ray.report.formats import interval, percent, pvalue, signed_percent
 
 SIGNIFICANCE = 0.05
-_MOST_SENTENCES = 8
+_MOST_SENTENCES = 6
 
 
 class _Question(NamedTuple):
@@ -172,22 +173,22 @@ def _sentences(found: Sequence[_Finding], what: str) -> list[str]:
 
 
 def pair_findings(comparison: Comparison) -> tuple[str, ...]:
-    """Return, per place with several pairs, which pair has the largest mean advantage over drawn channels."""
+    """Return, per place with several pairs, which pair has the largest mean advantage over its control."""
     whole = [one for one in comparison.pair_comparisons if one.method is None]
     best: dict[str, tuple[int, str]] = {}
     for one in by_advantage(whole):
-        place = f"({one.space} on {one.data}, {one.protocol})"
+        place = f"({Group(one.space, one.data, one.setting, one.protocol, '', 0).place})"
         number, sentence = best.get(place, (0, ""))
         if one.difference is not None and not sentence:
             question = _Question(
-                f"Channels ranked by {one.pair.label} are {{better}} than drawn ones",
-                f"channels ranked by {one.pair.label}",
-                "drawn ones",
+                f"Networks allocated by {one.pair.label} are {{better}} than those of its control {one.baseline}",
+                f"networks allocated by {one.pair.label}",
+                f"those of its control {one.baseline}",
             )
             sentence = _Finding(question, place, one.difference, one.holm_pvalue).sentence
         best[place] = (number + 1, sentence)
     return tuple(
-        f"Largest mean advantage over drawn channels among {number} pairs: {sentence}"
+        f"{sentence} Of {number} pairs, this is the largest mean advantage."
         for number, sentence in best.values()
         if number > 1 and sentence
     )

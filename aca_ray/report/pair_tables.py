@@ -8,20 +8,22 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from aca_ray.comparison import (
     OTHER_PAIR,
     SKIP_FREE,
     Comparison,
+    Group,
     KeptShareRow,
+    Pair,
     PairComparison,
     by_advantage,
+    criterion,
 )
 from aca_ray.report.accuracy_tables import DIFFERENCE, DIFFERENCE_CAPTION, difference_cells
 from aca_ray.report.formats import count, difference_and_interval, integer, percent, pvalue, words
-from aca_ray.report.places import table_of
+from aca_ray.report.places import setting_labels, table_of
 from aca_ray.report.table import Cell, Column, Table
 
 _QUARTERS = 4  # of a search, whose ends are its milestones
@@ -39,17 +41,30 @@ def pair_tables(comparison: Comparison) -> tuple[Table, ...]:
 
 
 def _advantage_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return one row per pair and place, the largest mean advantage over `random` first."""
-    whole = [one for one in comparison.pair_comparisons if one.method is None]
-    found: dict[tuple[Any, ...], dict[str, PairComparison]] = defaultdict(dict)
-    for one in whole:
-        found[_place(one)][one.baseline] = one
-    ordered = [_place(one) for one in by_advantage(whole)]
-    ordered += [place for place in found if place not in ordered]
+    """Return a table per place with one row per pair, the largest mean advantage over its control first."""
+    places: dict[tuple[str, ...], list[PairComparison]] = defaultdict(list)
+    for one in comparison.pair_comparisons:
+        if one.method is None:
+            places[one.space, one.data, one.setting, one.protocol].append(one)
+    settings = setting_labels({one.setting for one in comparison.pair_comparisons})
+    return tuple(
+        _advantage_table(f"pairs-{number}" if number > 1 else "pairs", settings, compared)
+        for number, compared in enumerate(places.values(), start=1)
+    )
 
-    def cells(one: PairComparison) -> tuple[Cell, ...]:
-        baselines = found[_place(one)]
-        random = baselines.get("random")
+
+def _advantage_table(key: str, settings: Mapping[str, str], compared: Sequence[PairComparison]) -> Table:
+    found: dict[Pair, dict[str, PairComparison]] = defaultdict(dict)
+    for one in compared:
+        found[one.pair][one.baseline] = one
+    ordered = dict.fromkeys([*(one.pair for one in by_advantage(compared)), *found])
+    first = compared[0]
+    group = Group(first.space, first.data, first.setting, first.protocol, "", 0)
+    where = ", ".join(filter(None, [group.place, settings[first.setting]]))
+
+    def cells(baselines: Mapping[str, PairComparison]) -> tuple[Cell, ...]:
+        one = next(iter(baselines.values()))
+        test = baselines.get(criterion(one.protocol))
         return (
             words(one.pair.label),
             integer(one.n),
@@ -60,26 +75,25 @@ def _advantage_tables(comparison: Comparison) -> tuple[Table, ...]:
                 difference_and_interval(each.difference if (each := baselines.get(name)) else None)
                 for name in _CONTROLS
             ),
-            pvalue(random.difference.t_pvalue if random and random.difference else None),
-            pvalue(random.holm_pvalue if random else None),
+            pvalue(test.difference.t_pvalue if test and test.difference else None),
+            pvalue(test.holm_pvalue if test else None),
         )
 
-    return table_of(
-        [next(iter(found[place].values())) for place in ordered],
-        "pairs",
-        "Pairs by their advantage over drawn channels",
+    return Table(
+        key,
+        f"Pairs by their advantage over {criterion(first.protocol)}: {where}",
         "Test accuracy in percent over all methods and budgets of a place, and the differences from the pair's own "
         "controls in percentage points with 95 % intervals, paired by search. The default is the pair with the largest "
         "mean advantage over its control random, which keeps as many channels of every edge, but drawn ones; the table "
-        "is sorted by it, and p is the test of it. Single methods and budgets are in pairs.csv.",
+        "is sorted by it, and p is the test of it. In networks of whole edges random changes nothing: for those that "
+        "are looked up, shuffled takes its place. Single methods and budgets are in pairs.csv.",
         (
             _PAIR,
             *map(Column, ("searches", "accuracy", "kept %", "parameters")),
-            *(Column(f"- {name}") for name in _CONTROLS),
+            *(Column(f"pair - {name}") for name in _CONTROLS),
             *map(Column, ("p (t)", "p (Holm)")),
         ),
-        cells,
-        "pairs.csv",
+        tuple(cells(found[pair]) for pair in ordered),
     )
 
 
@@ -141,10 +155,6 @@ def _kept_share_tables(comparison: Comparison) -> tuple[Table, ...]:
         cells,
         "kept_shares.csv",
     )
-
-
-def _place(one: PairComparison) -> tuple[Any, ...]:
-    return one.space, one.data, one.setting, one.protocol, one.pair
 
 
 def _falls(rows: Sequence[KeptShareRow]) -> str | None:

@@ -94,7 +94,8 @@ def make_sections(comparison: Comparison, sweeps: Sequence[SweepRows], plots: Se
         Section(
             "pairs",
             "Pairs of rankers and rules",
-            "Which ranker and rule serve best, over the same checkpoints.",
+            "Which ranker and rule serve best, over the same checkpoints. Holm's correction is over all pairs for each "
+            "control, and for the differences between pairs.",
             "No pair has a control or another pair beside it, and no channels are ranked.",
             pair_tables(comparison),
         ),

@@ -5,9 +5,10 @@ Source: ours.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
-from aca_ray.comparison import ArmDifference, Comparison, GroupComparison, by_advantage
+from aca_ray.comparison import ArmDifference, Comparison, Group, GroupComparison, by_advantage
 from aca_ray.report.accuracy_tables import blocks
 from aca_ray.report.arm_tables import ARM_NAMES, arm_cells
 from aca_ray.report.formats import (
@@ -24,7 +25,7 @@ from aca_ray.report.formats import (
 )
 from aca_ray.report.table import Cell, Column, Table
 
-_LONGEST_METHOD, _LONGEST_PAIR, _LONGEST_PLACE = 20, 32, 30
+_LONGEST_METHOD, _LONGEST_PAIR = 20, 40
 _NAMES = (Column("method", "text"), Column("epochs"))
 
 
@@ -112,23 +113,21 @@ def _name_cells(group: GroupComparison) -> tuple[Cell, Cell]:
 
 
 def _pair_tables(comparison: Comparison) -> list[Table]:
-    """Return pairs by their advantage over `random`, where there are several."""
-    rows = tuple(
-        (
-            words(clipped(one.pair.label, _LONGEST_PAIR)),
-            words(clipped(f"{one.space} on {one.data}, {one.protocol}", _LONGEST_PLACE)),
-            percent(one.accuracy),
-            percent(1.0 - one.refilled_share, 1),
-            integer(one.difference.n if one.difference else 0),
-            difference_and_interval(one.difference),
-            pvalue(one.holm_pvalue),
+    """Return pairs by their advantage over a control, place by place, where there are several."""
+    rows: dict[str, list[tuple[Cell, ...]]] = defaultdict(list)
+    for one in by_advantage(one for one in comparison.pair_comparisons if one.method is None):
+        place = Group(one.space, one.data, one.setting, one.protocol, "", 0).place
+        rows[f"Pairs by their mean advantage over {one.baseline}, paired by search: {place}"].append(
+            (
+                words(clipped(one.pair.label, _LONGEST_PAIR)),
+                integer(one.difference.n if one.difference else 0),
+                percent(one.accuracy),
+                percent(1.0 - one.refilled_share, 1),
+                percent(one.baseline_accuracy),
+                difference_and_interval(one.difference),
+                pvalue(one.holm_pvalue),
+            )
         )
-        for one in by_advantage(one for one in comparison.pair_comparisons if one.method is None)
-    )
-    columns = (
-        Column("pair", "text"),
-        Column("place", "text"),
-        *map(Column, ("accuracy", "kept %", "n", "pair - random", "p Holm")),
-    )
-    title = "Pairs by their mean advantage over drawn channels, paired by search"
-    return [Table("pairs", title, "", columns, rows)] if len(comparison.pairs) > 1 and rows else []
+    names = ("n", "accuracy", "kept %", "control", "pair - control", "p Holm")
+    columns = (Column("pair", "text"), *map(Column, names))
+    return [Table("pairs", title, "", columns, tuple(cells)) for title, cells in rows.items() if len(cells) > 1]

@@ -146,7 +146,7 @@ def test_the_largest_advantage_over_random_comes_first(rows: SweepRows) -> None:
     assert [one.pair for one in by_advantage(comparison.pair_comparisons) if one.method is None] == expected
     (table, *_) = pair_tables(comparison)
     assert [row[0].text for row in table.rows] == [pair.label for pair in expected]
-    column = [column.name for column in table.columns].index("- random")
+    column = [column.name for column in table.columns].index("pair - random")
     values = [row[column].value or 0.0 for row in table.rows]
     assert values == sorted(values, reverse=True)
     kept = [column.name for column in table.columns].index("kept %")

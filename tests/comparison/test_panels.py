@@ -189,7 +189,7 @@ def test_checklist_is_answered_from_the_rows(evaluation_row: Build, sweep_folder
     assert answers["Is every experiment repeated, and are the seeds given?"] == "no"
     assert answers["Are confounding factors controlled: hardware, versions of libraries, threads?"] == "partly"
     assert answers["Is performance compared over time, not at one budget alone?"] == "no"
-    table = evaluation_row(0.8, setting='{"table":{"name":"nasbench201"}}')
+    table = evaluation_row(0.8, protocol="table nasbench201")
     (item,) = (item for item in _compared(table).checklist if "tabular" in item.item)
     assert item.answer == "yes"
 

@@ -150,6 +150,6 @@ def test_the_pair_with_the_largest_advantage_is_named(evaluation_row: Build) -> 
             for seed in range(3)
         )
     )
-    (found,) = (text for text in summary(compare(rows, [MAIN, other]), [rows]) if "among 2 pairs" in text)
-    assert "sign of fisher are better" in found
+    (found,) = (text for text in summary(compare(rows, [MAIN, other]), [rows]) if "Of 2 pairs" in text)
+    assert "Networks allocated by sign of fisher are better" in found
     assert "+6.10 points" in found
