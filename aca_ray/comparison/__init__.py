@@ -16,6 +16,7 @@ from aca_ray.comparison.groups import (
 )
 from aca_ray.comparison.kept_shares import KeptShareRow
 from aca_ray.comparison.kinds import ALLOCATED, SEARCHED, SKIP_FREE, Kind, Pair, kind_of
+from aca_ray.comparison.metrics import comparison_metrics
 from aca_ray.comparison.pairs import OTHER_PAIR, PairComparison, PairRow, by_advantage, criterion, pair_rows
 from aca_ray.comparison.provenance import ProvenanceRow
 from aca_ray.comparison.ranker_agreement import RankerAgreementRow
@@ -91,6 +92,7 @@ __all__ = [
     "VarianceComponents",
     "by_advantage",
     "compare",
+    "comparison_metrics",
     "comparison_rows",
     "correlate",
     "criterion",

@@ -364,14 +364,7 @@ def _state(order: Order) -> str | None:
 
 
 def _metrics(comparison: Comparison) -> dict[str, float]:
-    """Return the comparison's numbers for the sweep's own run, one metric per group and number."""
-    metrics: dict[str, float] = {}
-    for group in comparison.groups:
-        place = f"{group.group.method}/{group.group.space}/{group.group.data}/e{group.group.epochs}"
-        prefix = f"comparison/{place}/{group.group.protocol}"
-        for name, arm in group.arms:
-            metrics[f"{prefix}/{name}"] = arm.test_accuracy.mean
-        for each in group.differences:
-            if each.difference is not None:
-                metrics[f"{prefix}/{each.label}"] = each.difference.mean
-    return metrics
+    """Return the comparison's numbers for the sweep's own run."""
+    from aca_ray.comparison import comparison_metrics
+
+    return comparison_metrics(comparison)

@@ -16,6 +16,7 @@ from aca_ray.comparison import (
     PairedDifference,
     SweepRows,
     compare,
+    comparison_metrics,
     paired,
 )
 from aca_ray.errors import ConfigError
@@ -236,3 +237,30 @@ def test_no_rows_give_an_empty_comparison() -> None:
 def test_allocated_row_without_a_rule_is_refused(evaluation_row: Build) -> None:
     with pytest.raises(ConfigError, match="needs ranking and allocation, found None and None"):
         compare(_rows(replace(evaluation_row(0.8), skip="allocated")), [MAIN])
+
+
+def test_metrics_name_place_evaluation_and_difference(evaluation_row: Build) -> None:
+    arms = {None: (0.80, 0.82, 0.81), SKIP_FREE: (0.83, 0.84, 0.86), MAIN: (0.82, 0.86, 0.88)}
+    rows = [
+        evaluation_row(value, rule, seed=seed, protocol=protocol)
+        for protocol in ("tiny", "table nasbench201")
+        for rule, values in arms.items()
+        for seed, value in enumerate(values)
+    ]
+    rows += [evaluation_row(0.8, MAIN, seed=seed, control="random") for seed in range(3)]
+    metrics = comparison_metrics(compare(_rows(*rows), [MAIN]))
+    assert metrics["comparison/darts/darts/digits/e8/tiny/skip-free"] == pytest.approx(np.mean(arms[SKIP_FREE]))
+    prefix = "comparison/darts/darts/digits/e8/table nasbench201/skip-free - searched"
+    gains = np.subtract(arms[SKIP_FREE], arms[None])
+    half = stats.t.ppf(0.975, 2) * gains.std(ddof=1) / 3**0.5
+    assert {name.rpartition("/")[2]: value for name, value in metrics.items() if name.startswith(prefix)} == {
+        "n": 3.0,
+        "mean": pytest.approx(gains.mean()),
+        "low": pytest.approx(gains.mean() - half),
+        "high": pytest.approx(gains.mean() + half),
+        "p": pytest.approx(stats.ttest_1samp(gains, 0.0).pvalue),
+        "p_holm": pytest.approx(2 * stats.ttest_1samp(gains, 0.0).pvalue),  # two equal groups are the family
+        "effect_size": pytest.approx(gains.mean() / gains.std(ddof=1)),
+    }
+    advantage = metrics["pairs/darts/digits/tiny/sign of taylor_identity/advantage over random"]
+    assert advantage == pytest.approx(np.mean(arms[MAIN]) - 0.8)

@@ -213,3 +213,21 @@ def test_a_search_with_one_milestone_does_not_fall() -> None:
     assert _kept(pair_tables(compare(rows, [SIGN]))) == [
         ["sign of taylor_identity", "darts", "8", "1", "-", "-", "-", "60.0", "-"]
     ]
+
+
+def test_looked_up_pairs_are_held_against_shuffled_edges(evaluation_row: Build) -> None:
+    whole, other = Pair("taylor_identity", "rounded"), Pair("fisher", "rounded")
+    values = {(whole, None): 0.90, (whole, "random"): 0.90, (whole, "shuffled"): 0.89}
+    values |= {(other, None): 0.91, (other, "random"): 0.91, (other, "shuffled"): 0.88}
+    rows = SweepRows(
+        evaluations=tuple(
+            evaluation_row(value + 0.001 * seed, pair, control=control, seed=seed, protocol="table nasbench201")
+            for (pair, control), value in values.items()
+            for seed in range(3)
+        )
+    )
+    comparison = compare(rows, [whole, other])
+    found = by_advantage(comparison.pair_comparisons)
+    assert [(one.pair, one.baseline) for one in found] == [(other, "shuffled"), (whole, "shuffled")]
+    assert [one.difference.mean for one in found if one.difference] == pytest.approx([0.03, 0.01])
+    assert [row[0].text for row in pair_tables(comparison)[0].rows] == [other.label, whole.label]

@@ -22,6 +22,7 @@ from aca_ray.comparison import (
     write_rows,
 )
 from aca_ray.errors import ConfigError, StorageError
+from aca_ray.report.arm_tables import arm_tables, difference_tables
 from aca_ray.report.tables import row_files, to_text, write_tables
 
 if TYPE_CHECKING:
@@ -147,3 +148,25 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(rows: SweepRows, tmp_pat
         write_rows([object()], EvaluationRow, path)  # type: ignore[list-item]
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["evaluations.parquet"]
+
+
+def test_kinds_of_networks_stand_side_by_side_with_their_differences(evaluation_row: Build) -> None:
+    arms = {None: (0.80, 0.82), (None, "all"): (0.83, 0.84), MAIN: (0.82, 0.86)}
+    rows = SweepRows(
+        evaluations=tuple(
+            evaluation_row(value, rule, seed=seed) for rule, values in arms.items() for seed, value in enumerate(values)
+        )
+    )
+    comparison = compare(rows, [MAIN])
+    (table,) = arm_tables(comparison)
+    assert [column.name for column in table.columns] == [
+        *("method", "epochs", "n", "searched", "skip-free", "allocated"),
+        *("skip-free - searched", "allocated - searched", "allocated - skip-free"),
+    ]
+    (row,) = table.rows
+    assert row[2].text == "2/2/2"
+    assert [cell.value for cell in row[3:]] == pytest.approx([0.81, 0.835, 0.84, 0.025, 0.03, 0.005])
+    (tests,) = difference_tables(comparison)
+    assert [cells[2].text for cells in tests.rows] == [column.name for column in table.columns[6:]]
+    text = to_text(comparison)
+    assert all(f" {difference} " in text for difference in ("skip-free - searched", "allocated - skip-free"))
