@@ -1,4 +1,4 @@
-"""One side of a comparison: the networks of a method under one rule, over seeds.
+"""One side of a comparison: the networks of one kind that a method found, over seeds.
 
 Two levels of repetition are kept apart: the retrainings of one search are averaged first, so that n is always a number
 of search seeds.
@@ -23,9 +23,7 @@ from aca_ray.comparison.statistics import (
     summarize,
     variance_components,
 )
-from aca_ray.errors import ConfigError
-
-SEARCHED, ALLOCATED = "searched", "allocated"
+from aca_ray.storage.evaluation import is_looked_up
 
 
 class Group(NamedTuple):
@@ -39,26 +37,24 @@ class Group(NamedTuple):
     epochs: int
 
     @property
+    def is_looked_up(self) -> bool:
+        """Whether accuracies are those of a benchmark's table, and nothing was retrained."""
+        return is_looked_up(self.protocol)
+
+    @property
+    def evaluated(self) -> str:
+        """How its networks were evaluated, in words."""
+        return self.protocol if self.is_looked_up else f"protocol {self.protocol}"
+
+    @property
     def place(self) -> str:
-        """Where its networks were found and retrained, in words."""
-        return f"{self.space} on {self.data}, protocol {self.protocol}"
+        """Where its networks were found and how they were evaluated, in words."""
+        return f"{self.space} on {self.data}, {self.evaluated}"
 
     @property
     def label(self) -> str:
         """The group in words."""
         return f"{self.method}, {self.place}, {self.epochs} search epochs"
-
-
-class Rule(NamedTuple):
-    """How channels were allocated: the ranker and the rule."""
-
-    ranking: str
-    allocation: str
-
-    @property
-    def label(self) -> str:
-        """The rule in words."""
-        return f"{self.allocation} of {self.ranking}"
 
 
 @dataclass(frozen=True)
@@ -71,6 +67,7 @@ class SeedMean:
         test_accuracy: of the final epoch, in [0, 1].
         best_test_accuracy: of the best epoch, in [0, 1].
         search_seconds: None where unknown, as ranking_seconds.
+        evaluation_seconds: 0 for a retraining that was copied from an equal one.
     """
 
     seed: int
@@ -101,6 +98,8 @@ class Arm:
         peak_bytes: most memory that any of its searches or retrainings held; None where unknown.
         parameters: mean over seeds, as all below.
         search_seconds: None where it is unknown for every seed, as ranking_seconds.
+        evaluation_seconds: 0 for retrainings that were copied from equal ones.
+        num_shared: number of such retrainings.
     """
 
     seeds: tuple[SeedMean, ...]
@@ -118,6 +117,7 @@ class Arm:
     search_seconds: float | None
     ranking_seconds: float | None
     evaluation_seconds: float
+    num_shared: int
 
     @property
     def worst(self) -> SeedMean:
@@ -141,7 +141,7 @@ class Arm:
 
     @property
     def num_evaluations(self) -> int:
-        """Number of retrained networks behind the arm."""
+        """Number of evaluated networks behind the arm."""
         return sum(seed.num_retrainings for seed in self.seeds)
 
 
@@ -150,20 +150,8 @@ def group_of(row: EvaluationRow) -> Group:
     return Group(row.space, row.data, row.setting, row.protocol, row.method, row.epochs)
 
 
-def rule_of(row: EvaluationRow) -> Rule | None:
-    """Return the rule of a row; None for a searched one."""
-    if row.skip == SEARCHED:
-        return None
-    if row.ranking is None or row.allocation is None:
-        raise ConfigError(
-            f"evaluation {row.evaluation[:12]} of sweep {row.sweep}: skip {row.skip!r} needs ranking and allocation, "
-            f"found {row.ranking!r} and {row.allocation!r}; evaluate it again"
-        )
-    return Rule(row.ranking, row.allocation)
-
-
 def arm_of(rows: Sequence[EvaluationRow]) -> Arm:
-    """Return the arm of at least one row, which all belong to one group and rule."""
+    """Return the arm of at least one row, which all belong to one group and kind."""
     by_seed: dict[int, list[EvaluationRow]] = defaultdict(list)
     for row in rows:
         by_seed[row.seed].append(row)
@@ -186,6 +174,7 @@ def arm_of(rows: Sequence[EvaluationRow]) -> Arm:
         search_seconds=_known_mean(seed.search_seconds for seed in seeds),
         ranking_seconds=_known_mean(seed.ranking_seconds for seed in seeds),
         evaluation_seconds=fmean(seed.evaluation_seconds for seed in seeds),
+        num_shared=sum(row.shared_with is not None for row in rows),
     )
 
 
@@ -211,7 +200,7 @@ def _seed_mean(seed: int, rows: Sequence[EvaluationRow]) -> SeedMean:
         refilled_share=fmean(row.refilled_share for row in rows),
         search_seconds=_known_mean(row.search_seconds for row in rows),
         ranking_seconds=_known_mean(row.ranking_seconds for row in rows),
-        evaluation_seconds=fmean(row.evaluation_seconds for row in rows),
+        evaluation_seconds=fmean(0.0 if row.shared_with else row.evaluation_seconds for row in rows),
     )
 
 

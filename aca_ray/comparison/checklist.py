@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from aca_ray.comparison.arms import Arm
 from aca_ray.comparison.costs import CostRow
-from aca_ray.comparison.groups import RANDOM_SEARCH, GroupComparison
+from aca_ray.comparison.groups import DIFFERENCES, RANDOM_SEARCH, GroupComparison
 from aca_ray.comparison.rows import SweepRows, TrialRow
 
 YES, PARTLY, NO, OPEN = "yes", "partly", "no", "for you to answer"
@@ -43,7 +43,7 @@ def checklist_items(
     seeds = f"search seeds {_listed(trial.seed for trial in trials)}, retraining seeds " + _listed(
         trial.retrain_seed for trial in trials if trial.retrain_seed is not None
     )
-    protocols = ", ".join(sorted({group.group.protocol for group in groups}))
+    protocols = _protocols(groups)
     return (
         ChecklistItem("Is the code that trains the final networks released?", OPEN, code),
         ChecklistItem("Is the code of the search space released?", OPEN, code),
@@ -106,20 +106,23 @@ def _confounders(trials: Sequence[TrialRow]) -> ChecklistItem:
 
 def _ablations(groups: Sequence[GroupComparison]) -> ChecklistItem:
     item = "Are parts of the method taken away or replaced one by one?"
-    rules = sorted({control.rule.label for group in groups for control in group.controls})
-    both = any(group.difference is not None for group in groups)
-    evidence = ("searched against allocated" if both else "searched and allocated are not both there") + (
-        f"; controls: {', '.join(rules)}" if rules else "; no control"
+    controls = sorted({f"{control.control} ({control.pair.label})" for group in groups for control in group.controls})
+    compared = [
+        f"{main} against {baseline}"
+        for main, baseline in DIFFERENCES
+        if any(group.difference(main, baseline).difference for group in groups)
+    ]
+    evidence = (", ".join(compared) or "no two of searched, skip-free and allocated are both there") + (
+        f"; controls: {', '.join(controls)}" if controls else "; no control"
     )
-    return ChecklistItem(item, YES if both and rules else PARTLY if both or rules else NO, evidence)
+    return ChecklistItem(item, YES if compared and controls else PARTLY if compared or controls else NO, evidence)
 
 
 def _same_protocol(groups: Sequence[GroupComparison]) -> ChecklistItem:
     item = "Are the networks that are compared evaluated by one protocol?"
-    protocols = sorted({group.group.protocol for group in groups})
-    if not protocols:
+    if not groups:
         return ChecklistItem(item, NO, _NOTHING)
-    return ChecklistItem(item, YES, f"{', '.join(protocols)}: networks of different protocols are never compared")
+    return ChecklistItem(item, YES, f"{_protocols(groups)}: networks of different protocols are never compared")
 
 
 def _over_time(groups: Sequence[GroupComparison]) -> ChecklistItem:
@@ -127,7 +130,7 @@ def _over_time(groups: Sequence[GroupComparison]) -> ChecklistItem:
     budgets = sorted({group.group.epochs for group in groups})
     if not budgets:
         return ChecklistItem(item, NO, _NOTHING)
-    evidence = f"networks retrained after {', '.join(map(str, budgets))} search epochs"
+    evidence = f"networks evaluated after {', '.join(map(str, budgets))} search epochs"
     return ChecklistItem(item, YES if len(budgets) > 1 else NO, evidence)
 
 
@@ -152,11 +155,11 @@ def _repetitions(arms: Sequence[Arm]) -> ChecklistItem:
 
 
 def _tabular(groups: Sequence[GroupComparison]) -> ChecklistItem:
-    tables = sorted({group.group.space for group in groups if "table" in json.loads(group.group.setting)})
+    tables = sorted({group.group.space for group in groups if group.group.is_looked_up})
     return ChecklistItem(
         "Is a tabular or surrogate benchmark used for what would cost too much otherwise?",
         YES if tables else NO,
-        f"accuracies of {', '.join(tables)} are looked up" if tables else "every network was trained",
+        f"accuracies in space {', '.join(tables)} are looked up" if tables else "every network was trained",
     )
 
 
@@ -165,6 +168,10 @@ def _whole_time(costs: Sequence[CostRow]) -> ChecklistItem:
     known = sum(row.seconds is not None for row in costs)
     evidence = f"arms whose time of search, ranking and retraining is known: {known} of {len(costs)}"
     return ChecklistItem(item, NO if not known else YES if known == len(costs) else PARTLY, evidence)
+
+
+def _protocols(groups: Sequence[GroupComparison]) -> str:
+    return ", ".join(sorted({group.group.protocol for group in groups}))
 
 
 def _versions(trials: Sequence[TrialRow]) -> str:

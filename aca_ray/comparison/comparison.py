@@ -1,4 +1,4 @@
-"""What one or several sweeps have found: searched against allocated, baselines, costs, and what tells of collapse.
+"""What one or several sweeps have found: searched, skip-free and allocated networks, baselines, costs, collapse.
 
 Rows that differ in space, data, setting, protocol, method or epochs are never pooled.
 
@@ -12,14 +12,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aca_ray.comparison.arms import Group, Rule, group_of, rule_of
+from aca_ray.comparison.arms import Group, group_of
 from aca_ray.comparison.checklist import ChecklistItem, checklist_items
 from aca_ray.comparison.collapse import CollapseRow, collapse_rows
 from aca_ray.comparison.compatibility import check_comparable
 from aca_ray.comparison.correlations import CorrelationRow, correlation_rows
 from aca_ray.comparison.costs import CostRow, cost_rows
 from aca_ray.comparison.groups import GroupComparison, compare_groups
+from aca_ray.comparison.kept_shares import KeptShareRow, kept_share_rows
+from aca_ray.comparison.kinds import Kind, Pair, kind_of
 from aca_ray.comparison.notes import notes_of
+from aca_ray.comparison.pairs import PairComparison, compare_pairs
 from aca_ray.comparison.provenance import ProvenanceRow, provenance_rows
 from aca_ray.comparison.ranker_agreement import RankerAgreementRow, ranker_agreement_rows
 from aca_ray.comparison.refill import RefillRow, refill_rows
@@ -33,10 +36,12 @@ class Comparison:
     """What one or several sweeps have found.
 
     Attributes:
-        main_rule: the rule that `allocated` means; None when nothing was evaluated with the main allocation.
-        main_allocation: its allocation, as asked for.
+        pairs: pairs of rankers and rules, the main one first, which `allocated` means; see `GroupComparison.pair` for
+            what it means where a benchmark's table does not hold networks of the main one.
         groups: sorted by space, data, setting, protocol, method, epochs.
         notes: what a reader must know before believing the numbers, in plain sentences.
+        pair_comparisons: pairs against each other, and each against its controls.
+        kept_shares: how many channels operations keep, per pair and milestone.
         collapse: every epoch of every search.
         correlations: of supernet with retrained accuracy, per method.
         stability: of channel ranks from milestone to milestone.
@@ -47,10 +52,11 @@ class Comparison:
         checklist: what a reviewer asks, as far as the sweeps can answer.
     """
 
-    main_rule: Rule | None
-    main_allocation: str
+    pairs: tuple[Pair, ...]
     groups: tuple[GroupComparison, ...]
     notes: tuple[str, ...]
+    pair_comparisons: tuple[PairComparison, ...] = ()
+    kept_shares: tuple[KeptShareRow, ...] = ()
     collapse: tuple[CollapseRow, ...] = ()
     correlations: tuple[CorrelationRow, ...] = ()
     stability: tuple[StabilityRow, ...] = ()
@@ -60,38 +66,42 @@ class Comparison:
     provenance: tuple[ProvenanceRow, ...] = ()
     checklist: tuple[ChecklistItem, ...] = ()
 
+    @property
+    def main_pair(self) -> Pair | None:
+        """The pair that `allocated` means; None where no channels are allocated."""
+        return self.pairs[0] if self.pairs else None
 
-def compare(rows: SweepRows | Sequence[SweepRows], main_allocation: str, main_ranking: str | None = None) -> Comparison:
-    """Return the comparison of searched and allocated networks over one or several sweeps.
+
+def compare(rows: SweepRows | Sequence[SweepRows], pairs: Sequence[Pair] = ()) -> Comparison:
+    """Return the comparison of the networks of one or several sweeps.
 
     Args:
         rows: the rows of each sweep; an evaluation that two sweeps share (same fingerprint) counts once.
-        main_allocation: the allocation rule that `allocated` stands for; every other rule is a control.
-        main_ranking: its ranker; None when only one ranker was evaluated with the main allocation.
+        pairs: of rankers and rules that were asked for, the main one first; others that were evaluated follow them.
 
     Raises:
-        ConfigError: several rankers were evaluated with the main allocation and none is named; two sweeps hold
-            different evaluations of what should be the same one, or have nothing that can be compared; data of one name
-            and options differ.
+        ConfigError: two sweeps hold different evaluations of what should be the same one, or have nothing that can be
+            compared; data of one name and options differ.
 
     Source: ours.
     """
     sweeps = (rows,) if isinstance(rows, SweepRows) else tuple(rows)
     check_comparable(sweeps)
     evaluations = _distinct(row for sweep in sweeps for row in sweep.evaluations)
-    main_rule = _main_rule(evaluations, main_allocation, main_ranking)
-    by_group: dict[Group, dict[Rule | None, list[EvaluationRow]]] = defaultdict(lambda: defaultdict(list))
+    all_pairs = tuple(dict.fromkeys([*pairs, *sorted(_evaluated_pairs(evaluations))]))
+    by_group: dict[Group, dict[Kind, list[EvaluationRow]]] = defaultdict(lambda: defaultdict(list))
     for row in evaluations:
-        by_group[group_of(row)][rule_of(row)].append(row)
-    groups = compare_groups(by_group, main_rule)
+        by_group[group_of(row)][kind_of(row)].append(row)
+    groups = compare_groups(by_group, all_pairs)
     costs = cost_rows(groups)
     return Comparison(
-        main_rule=main_rule,
-        main_allocation=main_allocation,
+        pairs=all_pairs,
         groups=groups,
         notes=notes_of(groups, sweeps),
+        pair_comparisons=compare_pairs(by_group, all_pairs),
+        kept_shares=kept_share_rows((row for sweep in sweeps for row in sweep.allocations), all_pairs),
         collapse=collapse_rows(row for sweep in sweeps for row in sweep.curves),
-        correlations=correlation_rows(evaluations, main_rule),
+        correlations=correlation_rows(evaluations, {group.group: group.pair for group in groups}),
         stability=stability_rows(row for sweep in sweeps for row in sweep.allocations),
         refill=refill_rows(row for sweep in sweeps for row in sweep.edges),
         ranker_agreement=ranker_agreement_rows(score for sweep in sweeps for score in sweep.scores),
@@ -101,13 +111,17 @@ def compare(rows: SweepRows | Sequence[SweepRows], main_allocation: str, main_ra
     )
 
 
+def _evaluated_pairs(rows: Iterable[EvaluationRow]) -> set[Pair]:
+    return {pair for row in rows if (pair := kind_of(row).pair) is not None}
+
+
 def _distinct(rows: Iterable[EvaluationRow]) -> list[EvaluationRow]:
     """Return every evaluation once, or raise ConfigError if two claim the same seeds."""
     by_fingerprint = {row.evaluation: row for row in rows}
     by_place: dict[tuple[Any, ...], EvaluationRow] = {}
     problems = []
     for row in by_fingerprint.values():
-        place = (group_of(row), rule_of(row), row.seed, row.retrain_seed)
+        place = (group_of(row), kind_of(row), row.seed, row.retrain_seed)
         other = by_place.setdefault(place, row)
         if other is not row:
             problems.append(
@@ -118,15 +132,3 @@ def _distinct(rows: Iterable[EvaluationRow]) -> list[EvaluationRow]:
     if problems:
         raise ConfigError(problems)
     return list(by_place.values())
-
-
-def _main_rule(rows: Sequence[EvaluationRow], allocation: str, ranking: str | None) -> Rule | None:
-    rules = {rule for row in rows if (rule := rule_of(row)) is not None and rule.allocation == allocation}
-    if ranking is not None:
-        rules &= {Rule(ranking, allocation)}
-    if len(rules) > 1:
-        raise ConfigError(
-            f"main_ranking: must be named where several rankers were evaluated with {allocation!r}, found "
-            f"{', '.join(sorted(rule.ranking for rule in rules))}; the others become controls"
-        )
-    return next(iter(rules), None)

@@ -10,9 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from aca_ray.comparison.arms import ALLOCATED, SEARCHED, Arm, Rule
+from aca_ray.comparison.arms import Arm
 from aca_ray.comparison.comparison import Comparison
+from aca_ray.comparison.difference_columns import difference_columns
 from aca_ray.comparison.groups import RANDOM_SEARCH, GroupComparison
+from aca_ray.comparison.kinds import ALLOCATED
 from aca_ray.comparison.statistics import PairedDifference
 
 CONTROL = "control"
@@ -23,12 +25,11 @@ class ComparisonRow:
     """A main arm against one baseline, for one group; what could not be computed is None.
 
     Attributes:
-        main_skip: `allocated`; where the baseline is `random_search`, also `searched`.
-        baseline: `searched`, `control` or `random_search`.
-        baseline_ranking: the control's ranker; None for other baselines.
-        baseline_allocation: the control's rule; None likewise.
-        main_ranking: None when main_skip is `searched`, and when the group has no network of the main rule; then so are
-            all main_ numbers.
+        main_networks: `allocated` or `skip-free`; where the baseline is `random_search`, also `searched`.
+        baseline: `searched`, `skip-free`, `control` or `random_search`.
+        baseline_control: name of the control, which changes the plan of the main pair; None for other baselines.
+        main_ranking: of the main pair; None unless main_networks is `allocated`, as main_allocation. Where the group
+            has no such network, all main_ numbers are None.
         main_n: number of search seeds.
         main_low: lower end of the 95 % interval of the mean test accuracy.
         main_interval: how the interval is made, `t` or `bootstrap`.
@@ -47,12 +48,11 @@ class ComparisonRow:
     protocol: str
     method: str
     epochs: int
-    main_skip: str
+    main_networks: str
     baseline: str
-    baseline_ranking: str | None
-    baseline_allocation: str | None
+    baseline_control: str | None
     main_ranking: str | None
-    main_allocation: str
+    main_allocation: str | None
     main_n: int
     main_num_evaluations: int
     main_mean: float | None
@@ -111,42 +111,44 @@ class ComparisonRow:
 
 
 def comparison_rows(comparison: Comparison) -> tuple[ComparisonRow, ...]:
-    """Return one row per group and baseline: the searched networks first, then every control, then random ones."""
+    """Return one row per group and difference: of the kinds of networks, then from controls, then from random ones."""
     rows = []
     for group in comparison.groups:
 
         def row(
-            main_skip: str,
+            networks: str,
             baseline: str,
-            rule: Rule | None,
+            control: str | None,
             arm: Arm | None,
             difference: PairedDifference | None,
             holm_pvalue: float | None,
             group: GroupComparison = group,
         ) -> ComparisonRow:
-            main = group.arm(main_skip)
-            main_rule = comparison.main_rule if main and main_skip == ALLOCATED else None
+            pair = group.pair if networks == ALLOCATED else None
             return ComparisonRow(
                 **group.group._asdict(),
-                main_skip=main_skip,
+                main_networks=networks,
                 baseline=baseline,
-                baseline_ranking=rule.ranking if rule else None,
-                baseline_allocation=rule.allocation if rule else None,
-                main_ranking=main_rule.ranking if main_rule else None,
-                main_allocation=comparison.main_allocation,
-                **_arm_columns("main", main),
+                baseline_control=control,
+                main_ranking=pair.ranking if pair else None,
+                main_allocation=pair.allocation if pair else None,
+                **_arm_columns("main", group.arm(networks)),
                 **_arm_columns("baseline", arm),
-                **_difference_columns(difference),
+                **difference_columns(difference),
                 difference_holm_pvalue=holm_pvalue,
             )
 
-        rows.append(row(ALLOCATED, SEARCHED, None, group.searched, group.difference, group.holm_pvalue))
         rows += [
-            row(ALLOCATED, CONTROL, control.rule, control.arm, control.difference, control.holm_pvalue)
+            row(each.main, each.baseline, None, group.arm(each.baseline), each.difference, each.holm_pvalue)
+            for each in group.differences
+            if group.arm(each.main) or group.arm(each.baseline)
+        ]
+        rows += [
+            row(ALLOCATED, CONTROL, control.control, control.arm, control.difference, control.holm_pvalue)
             for control in group.controls
         ]
         rows += [
-            row(each.skip, RANDOM_SEARCH, None, each.baseline, each.difference, each.holm_pvalue)
+            row(each.networks, RANDOM_SEARCH, None, each.baseline, each.difference, each.holm_pvalue)
             for each in group.random_baselines
         ]
     return tuple(rows)
@@ -180,20 +182,3 @@ def _arm_columns(prefix: str, arm: Arm | None) -> dict[str, Any]:
         "peak_bytes": arm.peak_bytes if arm else None,
     }
     return {f"{prefix}_{name}": value for name, value in columns.items()}
-
-
-def _difference_columns(difference: PairedDifference | None) -> dict[str, Any]:
-    names = (
-        "n",
-        "mean",
-        "sd",
-        "low",
-        "high",
-        "t_pvalue",
-        "wilcoxon_pvalue",
-        "superiority",
-        "effect_size",
-        "detectable",
-    )
-    columns = {f"difference_{name}": getattr(difference, name, None) for name in names}
-    return {**columns, "difference_n": difference.n if difference else 0}

@@ -6,20 +6,22 @@ Source: ours.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-from aca_ray.comparison.arms import Rule, rule_of
+from aca_ray.comparison.arms import Group, group_of
+from aca_ray.comparison.kinds import Kind, Pair, kind_of
 from aca_ray.comparison.rows import EvaluationRow
 from aca_ray.comparison.statistics import correlate
 
 
 @dataclass(frozen=True)
 class CorrelationRow:
-    """Final search_valid accuracy against retrained test accuracy, over search seeds and budgets.
+    """Final search_valid accuracy against the test accuracy of the found network, over search seeds and budgets.
 
     Attributes:
+        networks: `searched`, `skip-free`, or `allocated` by the main pair.
         n: number of pairs: one per search seed and budget; retrainings are averaged first.
         kendall_tau: tau-b, in [-1, 1]; None below 3 pairs and where one side is constant.
         pvalue: two-sided, of independent pairs; None likewise.
@@ -30,14 +32,16 @@ class CorrelationRow:
     setting: str
     protocol: str
     method: str
-    skip: str
+    networks: str
     n: int
     kendall_tau: float | None
     pvalue: float | None
 
 
-def correlation_rows(evaluations: Iterable[EvaluationRow], main_rule: Rule | None) -> tuple[CorrelationRow, ...]:
-    """Return one row per method and skip policy; of the allocated networks, those of the main rule.
+def correlation_rows(
+    evaluations: Iterable[EvaluationRow], main_pairs: Mapping[Group, Pair | None]
+) -> tuple[CorrelationRow, ...]:
+    """Return one row per method and kind of networks; of the allocated ones, those of the group's main pair.
 
     Source: Kendall 1945; that the correlation may be low or negative is from Yu et al. 2020 and Zela et al. 2020.
     """
@@ -45,8 +49,9 @@ def correlation_rows(evaluations: Iterable[EvaluationRow], main_rule: Rule | Non
         lambda: defaultdict(list)
     )
     for row in evaluations:
-        if rule_of(row) in (None, main_rule):
-            arm = (row.space, row.data, row.setting, row.protocol, row.method, row.skip)
+        kind = kind_of(row)
+        if kind == Kind(kind.networks, kind.pair and main_pairs[group_of(row)]):
+            arm = (row.space, row.data, row.setting, row.protocol, row.method, kind.networks)
             by_arm[arm][row.seed, row.epochs].append(row)
     rows = []
     for arm, retrainings in sorted(by_arm.items()):

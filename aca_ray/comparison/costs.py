@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from aca_ray.comparison.arms import ALLOCATED, Arm, Group
+from aca_ray.comparison.arms import Arm, Group
 from aca_ray.comparison.groups import GroupComparison
+from aca_ray.comparison.kinds import ALLOCATED
 
 
 @dataclass(frozen=True)
@@ -17,17 +18,20 @@ class CostRow:
     """One arm: its costs, means over search seeds, and what it reaches.
 
     Attributes:
+        networks: `searched`, `skip-free`, or `allocated` by the main pair.
         n: number of search seeds.
         search_seconds: None where unknown, as all below.
-        ranking_seconds: of ranking and allocating channels; None for a searched arm.
+        ranking_seconds: of ranking and allocating channels; None unless they are allocated.
+        evaluation_seconds: 0 for retrainings that were copied from equal ones.
+        num_shared: number of such retrainings.
         search_device: names of the processors or GPUs.
         peak_bytes: most memory that any search or retraining held.
         on_front: whether no arm of the same space, data, protocol and devices has at least its accuracy for less time
-            of search, ranking and retraining together; None where the time is unknown.
+            of search, ranking and retraining together; None where the time is unknown or was partly spent for others.
     """
 
     method: str
-    skip: str
+    networks: str
     space: str
     data: str
     setting: str
@@ -37,6 +41,7 @@ class CostRow:
     search_seconds: float | None
     ranking_seconds: float | None
     evaluation_seconds: float
+    num_shared: int
     search_device: str | None
     evaluation_device: str | None
     peak_bytes: float | None
@@ -47,26 +52,32 @@ class CostRow:
 
     @property
     def seconds(self) -> float | None:
-        """Time of search, ranking and retraining together; None where that of the search or ranking is unknown."""
-        if self.search_seconds is None or (self.skip == ALLOCATED and self.ranking_seconds is None):
+        """Time of search, ranking and retraining together.
+
+        None where that of the search or ranking is unknown, and where retrainings were copied: the arm alone would cost
+        more.
+        """
+        is_unknown = self.search_seconds is None or (self.networks == ALLOCATED and self.ranking_seconds is None)
+        if is_unknown or self.num_shared:
             return None
-        return self.search_seconds + (self.ranking_seconds or 0.0) + self.evaluation_seconds
+        return (self.search_seconds or 0.0) + (self.ranking_seconds or 0.0) + self.evaluation_seconds
 
 
 def cost_rows(groups: Sequence[GroupComparison]) -> tuple[CostRow, ...]:
-    """Return one row per searched arm and per arm of the main rule."""
-    rows = [_cost_row(comparison.group, skip, arm) for comparison in groups for skip, arm in comparison.arms]
+    """Return one row per searched, skip-free and allocated arm, the last of the main pair."""
+    rows = [_cost_row(comparison.group, networks, arm) for comparison in groups for networks, arm in comparison.arms]
     return tuple(replace(row, on_front=_on_front(row, rows)) for row in rows)
 
 
-def _cost_row(group: Group, skip: str, arm: Arm) -> CostRow:
+def _cost_row(group: Group, networks: str, arm: Arm) -> CostRow:
     return CostRow(
         **group._asdict(),
-        skip=skip,
+        networks=networks,
         n=arm.test_accuracy.n,
         search_seconds=arm.search_seconds,
         ranking_seconds=arm.ranking_seconds,
         evaluation_seconds=arm.evaluation_seconds,
+        num_shared=arm.num_shared,
         search_device=", ".join(arm.search_devices) or None,
         evaluation_device=", ".join(arm.evaluation_devices) or None,
         peak_bytes=arm.peak_bytes,

@@ -1,7 +1,7 @@
 """Which arms are compared with which, and which tests form one family.
 
-Three kinds of baselines, each a family of tests of its own for Holm's correction: the searched networks, the controls
-(other rules of the same method), and random architectures.
+Searched, skip-free and allocated networks are compared with each other, the main pair with its controls, and methods
+with random architectures. Every kind of difference is a family of tests of its own for Holm's correction.
 
 Source: ours; random search as the baseline of architecture search is from Li & Talwalkar 2019 and Yang et al. 2020.
 """
@@ -10,50 +10,68 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
-from aca_ray.comparison.arms import ALLOCATED, SEARCHED, Arm, Group, Rule, arm_of, difference
+from aca_ray.comparison.arms import Arm, Group, arm_of, difference
+from aca_ray.comparison.families import Tested, adjusted
+from aca_ray.comparison.kinds import ALLOCATED, SEARCHED, SKIP_FREE, Kind, Pair
 from aca_ray.comparison.rows import EvaluationRow
-from aca_ray.comparison.statistics import PairedDifference, holm
+from aca_ray.comparison.statistics import PairedDifference
 
 RANDOM_SEARCH = "random_search"
+# Does leaving skips out help? Does refilling help the plain method? Does refilling help the same cells?
+DIFFERENCES = ((SKIP_FREE, SEARCHED), (ALLOCATED, SEARCHED), (ALLOCATED, SKIP_FREE))
 
 
 @dataclass(frozen=True)
-class ControlComparison:
-    """The main rule against another one.
+class ArmDifference(Tested):
+    """One kind of networks against another.
 
     Attributes:
-        rule: the control.
-        arm: its networks.
-        difference: main - control in test accuracy, paired by seed; None when they share no seed.
-        holm_pvalue: the difference's t-test p-value, adjusted for the number of controls in the comparison.
+        main: what is compared: `skip-free` or `allocated`.
+        baseline: what it is compared with: `searched` or `skip-free`.
+        difference: main - baseline, paired by seed; all groups with this kind of difference are a family of tests.
     """
 
-    rule: Rule
-    arm: Arm
-    difference: PairedDifference | None
-    holm_pvalue: float | None
+    main: str
+    baseline: str
+
+    @property
+    def label(self) -> str:
+        """The difference in words."""
+        return f"{self.main} - {self.baseline}"
 
 
 @dataclass(frozen=True)
-class BaselineComparison:
-    """A method's networks against random architectures of the same space, retrained alike.
+class ControlComparison(Tested):
+    """The main pair against one of its controls.
 
     Attributes:
-        skip: which networks of the method: `searched`, or `allocated` by the main rule.
+        pair: the main pair, whose plan the control changes.
+        control: name of the control.
+        arm: its networks.
+        difference: main - control, paired by seed; all controls of the comparison are a family of tests.
+    """
+
+    pair: Pair
+    control: str
+    arm: Arm
+
+
+@dataclass(frozen=True)
+class BaselineComparison(Tested):
+    """A method's networks against random architectures of the same space, evaluated alike.
+
+    Attributes:
+        networks: which networks of the method: `searched`, `skip-free`, or `allocated` by the main pair.
         baseline: the searched networks of `random_search` with equal data, setting, protocol and epochs.
-        difference: method - random in test accuracy, paired by seed; None when they share no seed.
-        holm_pvalue: the difference's t-test p-value, adjusted for the number of random baselines in the comparison.
+        difference: method - random, paired by seed; all random baselines of the comparison are a family of tests.
         parameters: of the method's networks, fewest and most over seeds.
         baseline_parameters: of the random ones, likewise.
         bands_overlap: whether the two ranges have a number in common; otherwise size alone may explain the difference.
     """
 
-    skip: str
+    networks: str
     baseline: Arm
-    difference: PairedDifference | None
-    holm_pvalue: float | None
     parameters: tuple[float, float]
     baseline_parameters: tuple[float, float]
     bands_overlap: bool
@@ -64,44 +82,57 @@ class GroupComparison:
     """Everything about one group.
 
     Attributes:
+        pair: the main pair, which `allocated` means; None where no pair is evaluated in this way.
         searched: networks of the plain method; None when there are none.
-        allocated: networks of the main rule; None when there are none.
-        difference: allocated - searched in test accuracy, paired by seed; None when they share no seed.
-        holm_pvalue: the difference's t-test p-value, adjusted for the number of groups in the comparison.
-        controls: every other rule.
-        random_baselines: the searched and the allocated networks against random ones; empty where there are none.
+        skip_free: networks searched without skips and not refilled; None when there are none.
+        allocated: networks of the main pair; None when there are none.
+        differences: between these three, in the order of DIFFERENCES; those of which an arm is missing are there too.
+        controls: every control of the main pair.
+        random_baselines: every kind of networks against random ones; empty where there are none.
     """
 
     group: Group
+    pair: Pair | None
     searched: Arm | None
+    skip_free: Arm | None
     allocated: Arm | None
-    difference: PairedDifference | None
-    holm_pvalue: float | None
+    differences: tuple[ArmDifference, ...]
     controls: tuple[ControlComparison, ...]
     random_baselines: tuple[BaselineComparison, ...]
 
     @property
-    def differences(self) -> tuple[PairedDifference, ...]:
-        """The differences from all baselines, as far as there are any."""
-        controls = (control.difference for control in self.controls)
-        random = (baseline.difference for baseline in self.random_baselines)
-        return tuple(each for each in (self.difference, *controls, *random) if each is not None)
+    def known_differences(self) -> tuple[PairedDifference, ...]:
+        """The differences of every kind, as far as there are any."""
+        compared: tuple[Tested, ...] = (*self.differences, *self.controls, *self.random_baselines)
+        return tuple(difference for each in compared if (difference := each.difference) is not None)
 
     @property
     def arms(self) -> tuple[tuple[str, Arm], ...]:
-        """The searched and the allocated networks, as far as there are any, with their skip policy."""
-        return tuple((skip, arm) for skip in (SEARCHED, ALLOCATED) if (arm := self.arm(skip)) is not None)
+        """The searched, skip-free and allocated networks, as far as there are any, with their names."""
+        names = (SEARCHED, SKIP_FREE, ALLOCATED)
+        return tuple((name, arm) for name in names if (arm := self.arm(name)) is not None)
 
-    def arm(self, skip: str) -> Arm | None:
-        """Return the networks of one skip policy."""
-        return self.searched if skip == SEARCHED else self.allocated
+    def arm(self, networks: str) -> Arm | None:
+        """Return the networks of one name."""
+        return {SEARCHED: self.searched, SKIP_FREE: self.skip_free, ALLOCATED: self.allocated}[networks]
+
+    def difference(self, main: str, baseline: str) -> ArmDifference:
+        """Return the difference of two kinds of networks."""
+        return next(each for each in self.differences if (each.main, each.baseline) == (main, baseline))
 
 
 def compare_groups(
-    by_group: Mapping[Group, Mapping[Rule | None, Sequence[EvaluationRow]]], main_rule: Rule | None
+    by_group: Mapping[Group, Mapping[Kind, Sequence[EvaluationRow]]], pairs: Sequence[Pair]
 ) -> tuple[GroupComparison, ...]:
-    """Return the comparison of every group, sorted, with p-values adjusted within each kind of baseline."""
-    groups = [_compare_group(group, by_group[group], main_rule) for group in sorted(by_group)]
+    """Return the comparison of every group, sorted, with p-values adjusted within each kind of difference.
+
+    Args:
+        by_group: the rows of every group by kind.
+        pairs: pairs of rankers and rules, the main one first. Where a protocol has no network of the main one, as in a
+            table that holds no refilled channels, the first one that it has takes its place.
+    """
+    main = _main_pairs(by_group, pairs)
+    groups = [_compare_group(group, by_group[group], main.get(group.protocol)) for group in sorted(by_group)]
     random = {
         comparison.group: comparison.searched for comparison in groups if comparison.group.method == RANDOM_SEARCH
     }
@@ -109,12 +140,15 @@ def compare_groups(
         replace(comparison, random_baselines=_random_baselines(comparison, random.get(_random_group(comparison.group))))
         for comparison in groups
     ]
-    main = iter(_adjusted(groups))
-    controls = iter(_adjusted(control for comparison in groups for control in comparison.controls))
-    baselines = iter(_adjusted(baseline for comparison in groups for baseline in comparison.random_baselines))
+    kinds = [
+        iter(adjusted(comparison.differences[index] for comparison in groups)) for index in range(len(DIFFERENCES))
+    ]
+    controls = iter(adjusted(control for comparison in groups for control in comparison.controls))
+    baselines = iter(adjusted(baseline for comparison in groups for baseline in comparison.random_baselines))
     return tuple(
         replace(
-            next(main),
+            comparison,
+            differences=tuple(next(kind) for kind in kinds),
             controls=tuple(next(controls) for _ in comparison.controls),
             random_baselines=tuple(next(baselines) for _ in comparison.random_baselines),
         )
@@ -122,17 +156,40 @@ def compare_groups(
     )
 
 
-def _compare_group(
-    group: Group, rows: Mapping[Rule | None, Sequence[EvaluationRow]], main_rule: Rule | None
-) -> GroupComparison:
-    arms = {rule: arm_of(arm_rows) for rule, arm_rows in rows.items()}
-    searched = arms.get(None)
-    allocated = arms.get(main_rule) if main_rule is not None else None
-    controls = tuple(
-        ControlComparison(rule, arms[rule], difference(allocated, arms[rule]), None)
-        for rule in sorted(rule for rule in arms if rule is not None and rule != main_rule)
+def _main_pairs(by_group: Mapping[Group, Iterable[Kind]], pairs: Sequence[Pair]) -> dict[str, Pair]:
+    """Return, per protocol, the first pair that it has networks of."""
+    found: dict[str, set[Pair]] = {}
+    for group, kinds in by_group.items():
+        evaluated = {kind.pair for kind in kinds if kind.pair is not None and kind.control is None}
+        found.setdefault(group.protocol, set()).update(evaluated)
+    return {protocol: min(those, key=pairs.index) for protocol, those in found.items() if those}
+
+
+def _compare_group(group: Group, rows: Mapping[Kind, Sequence[EvaluationRow]], pair: Pair | None) -> GroupComparison:
+    arms = {kind: arm_of(arm_rows) for kind, arm_rows in rows.items()}
+    named = {
+        SEARCHED: arms.get(Kind(SEARCHED)),
+        SKIP_FREE: arms.get(Kind(SKIP_FREE)),
+        ALLOCATED: arms.get(Kind(ALLOCATED, pair)),
+    }
+    controls = {kind.control: arm for kind, arm in arms.items() if kind.pair == pair and kind.control is not None}
+    return GroupComparison(
+        group,
+        pair,
+        searched=named[SEARCHED],
+        skip_free=named[SKIP_FREE],
+        allocated=named[ALLOCATED],
+        differences=tuple(
+            ArmDifference(main, baseline, difference=difference(named[main], named[baseline]))
+            for main, baseline in DIFFERENCES
+        ),
+        controls=tuple(
+            ControlComparison(pair, name, arm, difference=difference(named[ALLOCATED], arm))
+            for name, arm in sorted(controls.items())
+            if pair is not None
+        ),
+        random_baselines=(),
     )
-    return GroupComparison(group, searched, allocated, difference(allocated, searched), None, controls, ())
 
 
 def _random_group(group: Group) -> Group:
@@ -142,32 +199,16 @@ def _random_group(group: Group) -> Group:
 def _random_baselines(comparison: GroupComparison, baseline: Arm | None) -> tuple[BaselineComparison, ...]:
     if baseline is None or comparison.group.method == RANDOM_SEARCH:
         return ()
-    return tuple(_random_baseline(skip, arm, baseline) for skip, arm in comparison.arms)
+    return tuple(_random_baseline(networks, arm, baseline) for networks, arm in comparison.arms)
 
 
-def _random_baseline(skip: str, arm: Arm, baseline: Arm) -> BaselineComparison:
+def _random_baseline(networks: str, arm: Arm, baseline: Arm) -> BaselineComparison:
     (fewest, most), (random_fewest, random_most) = arm.parameter_range, baseline.parameter_range
     return BaselineComparison(
-        skip=skip,
+        networks=networks,
         baseline=baseline,
         difference=difference(arm, baseline),
-        holm_pvalue=None,
         parameters=arm.parameter_range,
         baseline_parameters=baseline.parameter_range,
         bands_overlap=fewest <= random_most and random_fewest <= most,
     )
-
-
-Tested = TypeVar("Tested", GroupComparison, ControlComparison, BaselineComparison)
-
-
-def _adjusted(family: Iterable[Tested]) -> list[Tested]:
-    """Return the comparisons with the p-values of their differences adjusted as one family."""
-    members = list(family)
-    pvalues = {
-        index: member.difference.t_pvalue
-        for index, member in enumerate(members)
-        if member.difference is not None and member.difference.t_pvalue is not None
-    }
-    adjusted = dict(zip(pvalues, holm(list(pvalues.values())), strict=True))
-    return [replace(member, holm_pvalue=adjusted.get(index)) for index, member in enumerate(members)]

@@ -9,8 +9,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from aca_ray.comparison.arms import ALLOCATED, SEARCHED, Group
-from aca_ray.comparison.groups import GroupComparison
+from aca_ray.comparison.arms import Group
+from aca_ray.comparison.groups import DIFFERENCES, GroupComparison
+from aca_ray.comparison.kinds import ALLOCATED, SEARCHED, SKIP_FREE
 from aca_ray.comparison.rows import FailedTrial, SweepRows
 from aca_ray.comparison.statistics import MIN_BOOTSTRAP_VALUES, MIN_WILCOXON_PAIRS, NUM_RESAMPLES
 
@@ -21,11 +22,11 @@ def notes_of(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows]) -> 
 
 
 def _group_notes(comparison: GroupComparison) -> list[str]:
-    arms = {SEARCHED: comparison.searched, ALLOCATED: comparison.allocated}
-    arms |= {f"control {control.rule.label}": control.arm for control in comparison.controls}
-    present = {name: arm for name, arm in arms.items() if arm is not None}
+    names = (SEARCHED, SKIP_FREE, ALLOCATED)
+    present = dict(comparison.arms) | {f"control {control.control}": control.arm for control in comparison.controls}
     all_seeds = sorted({seed.seed for arm in present.values() for seed in arm.seeds})
-    notes = [f"no {name} network is evaluated, so there is no difference." for name, arm in arms.items() if arm is None]
+    not_there = [f"no {name}" for name in names if name not in present]
+    notes = [f"{' and '.join(not_there)} network is evaluated: without it, no difference."] if not_there else []
     missing = []
     for name, arm in present.items():
         absent = [seed for seed in all_seeds if seed not in {mean.seed for mean in arm.seeds}]
@@ -45,15 +46,15 @@ def _group_notes(comparison: GroupComparison) -> list[str]:
     for baseline in comparison.random_baselines:
         if not baseline.bands_overlap:
             notes.append(
-                f"{baseline.skip} networks have {_band(baseline.parameters)} parameters, random ones "
+                f"{baseline.networks} networks have {_band(baseline.parameters)} parameters, random ones "
                 f"{_band(baseline.baseline_parameters)}: these do not overlap, so size alone may explain a difference."
             )
         if baseline.difference is None:
-            notes.append(f"{baseline.skip} and random architectures share no seed, so there is no difference.")
+            notes.append(f"{baseline.networks} and random architectures share no seed, so there is no difference.")
     for name, difference in (
-        ("allocated - searched", comparison.difference),
-        *((f"main - {control.rule.label}", control.difference) for control in comparison.controls),
-        *((f"{baseline.skip} - random", baseline.difference) for baseline in comparison.random_baselines),
+        *((each.label, each.difference) for each in comparison.differences),
+        *((f"allocated - {control.control}", control.difference) for control in comparison.controls),
+        *((f"{baseline.networks} - random", baseline.difference) for baseline in comparison.random_baselines),
     ):
         if difference is not None and difference.is_constant:
             notes.append(f"the {difference.n} differences {name} are all equal: no interval and no test.")
@@ -72,14 +73,17 @@ def _general_notes(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows
             notes.append(
                 f"{Group(*group).label}: not pooled, because the settings differ: {' and '.join(sorted(found))}."
             )
-    pairs = [difference.n for group in groups for difference in group.differences]
+    pairs = [difference.n for group in groups for difference in group.known_differences]
     if pairs and max(pairs) > 1 and min(pairs) < MIN_WILCOXON_PAIRS:
         notes.append(
             f"With fewer than {MIN_WILCOXON_PAIRS} pairs a Wilcoxon test can't reach p < 0.05: only the t test is "
             "given, which assumes that differences are normally distributed."
         )
     families = {
-        "allocated against searched": [comparison.holm_pvalue for comparison in groups],
+        **{
+            f"{main} against {baseline}": [group.difference(main, baseline).holm_pvalue for group in groups]
+            for main, baseline in DIFFERENCES
+        },
         "allocated against a control": [each.holm_pvalue for comparison in groups for each in comparison.controls],
         "a method against random architectures": [
             each.holm_pvalue for comparison in groups for each in comparison.random_baselines
@@ -94,6 +98,12 @@ def _general_notes(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows
         notes.append(
             f"The interval of a mean is Student's below {MIN_BOOTSTRAP_VALUES} seeds, and a bootstrap (BCa, "
             f"{NUM_RESAMPLES:,} resamples) from there on; that of a difference is always Student's, as its t test."
+        )
+    num_shared = sum(arm.num_shared for arm in arms)
+    if num_shared:
+        notes.append(
+            f"{num_shared} retraining{'s were' if num_shared > 1 else ' was'} copied from equal ones (shared_with in "
+            "evaluations.csv) at no cost; the cost of such arms is not compared with that of others."
         )
     devices = sorted({device for arm in arms for device in arm.devices})
     if len(devices) > 1:
@@ -116,7 +126,7 @@ def _sweep_notes(sweep: SweepRows) -> list[str]:
         return [f"{name} is empty: no trial has begun."]
     notes = []
     if not sweep.evaluations:
-        notes.append(f"{name} has no finished retraining yet.")
+        notes.append(f"{name} has no finished evaluation yet.")
     older = {row.search for row in sweep.curves if row.genotype is None}
     if older:
         notes.append(
@@ -137,6 +147,7 @@ def _failure_note(failed: FailedTrial) -> str:
             ("retrain_seed", "retraining seed"),
             ("ranking", "ranking"),
             ("allocation", "allocation"),
+            ("control", "control"),
         )
         if trial.get(key) is not None
     )

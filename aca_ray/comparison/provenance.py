@@ -72,6 +72,7 @@ def _data(trials: Sequence[TrialRow], options: str) -> str:
     parts = [
         f"source {_shared(trial.data_source for trial in trials)}",
         f"digest {_shared(trial.data_digest for trial in trials)}",
+        f"images {_shared(trial.image_size for trial in trials)}",
         f"augmentation {_shared(trial.augmentation for trial in trials)}",
     ]
     return "; ".join([*parts, *([f"options {options}"] if options != "{}" else [])])

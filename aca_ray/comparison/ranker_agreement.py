@@ -1,4 +1,4 @@
-"""Whether two rankers find the same channels important, where two sweeps ranked one search by two of them.
+"""Whether two rankers find the same channels important, where a search was ranked by both.
 
 Source: ours.
 """

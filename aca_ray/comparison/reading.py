@@ -223,6 +223,7 @@ class _Reading:
                 evaluation=record.text("fingerprint"),
                 regret=result.optional_number("regret"),
                 rank=result.optional_integer("rank"),
+                shared_with=record.optional_text("shared_with"),
             )
         )
         table = result.optional_section("table")
@@ -325,7 +326,7 @@ def _trial_row(sweep: str, record: Fields) -> TrialRow:
         skip=trial.text("skip"),
         space=trial.text("space"),
         data=data.text("name"),
-        protocol=trial.optional_text("protocol"),
+        protocol=evaluation_label(trial.values) if record.text("kind") == "evaluation" else None,
         epochs=trial.integer("epochs"),
         seed=trial.integer("seed"),
         retrain_seed=trial.optional_integer("retrain_seed"),
@@ -339,6 +340,7 @@ def _trial_row(sweep: str, record: Fields) -> TrialRow:
         data_source=info.optional_text("source"),
         data_digest=info.optional_text("digest"),
         augmentation=info.optional_text("augmentation"),
+        image_size=_image_size(info),
         num_images=info.optional_integer("num_images"),
         versions=_canonical(versions),
         fingerprint=record.text("fingerprint"),
@@ -347,6 +349,11 @@ def _trial_row(sweep: str, record: Fields) -> TrialRow:
 
 def _data_info(record: Fields) -> Fields:
     return record.optional_section("data_info") or Fields({}, record.file)
+
+
+def _image_size(info: Fields) -> str | None:
+    height, width = info.optional_integer("height"), info.optional_integer("width")
+    return None if height is None or width is None else f"{height}x{width}"
 
 
 def _device(record: Fields) -> str | None:
@@ -378,8 +385,9 @@ def _data_and_network(trial: Fields) -> dict[str, Any]:
 
 def _evaluation_setting(trial: Fields, search: _Search | None) -> dict[str, Any]:
     setting = {**_data_and_network(trial), "search": search.setting if search else None}
-    if trial.values.get("table") is not None:
-        setting["table"] = trial.values["table"]
+    table = trial.values.get("table")
+    if table is not None and "name" not in table:  # the label of the evaluation has the name, but not all of a file
+        setting["table"] = table
     return setting
 
 

@@ -21,13 +21,15 @@ from aca_ray.storage import StoragePath
 
 @dataclass(frozen=True)
 class EvaluationRow:
-    """One retrained network.
+    """One evaluated network.
 
     Attributes:
         sweep: name of the sweep's folder.
         skip: `searched` or `allocated`.
-        ranking: the ranker behind the channel plan; None when skip is `searched`.
-        allocation: the allocation rule; None when skip is `searched`.
+        protocol: how it was evaluated, as `evaluation_label` names it: a retraining protocol, or `table` and its name.
+        ranking: the ranker behind the channel plan; None when skip is `searched` or allocation is `all`.
+        allocation: the allocation rule; None when skip is `searched`, `all` where nothing is refilled.
+        control: what the rule's plan was changed by; None for the rule's own plan.
         test_accuracy: of the final epoch, in [0, 1].
         best_test_accuracy: of the best epoch, in [0, 1]; chosen on the test set, hence optimistic.
         macs: multiply-accumulate operations for one image.
@@ -47,6 +49,7 @@ class EvaluationRow:
         evaluation: fingerprint of the evaluation.
         regret: accuracy of the best architecture of the table minus test_accuracy; None where nothing is looked up.
         rank: 1 + the number of the table's architectures with a higher accuracy; None likewise.
+        shared_with: fingerprint of an equal retraining whose result was copied; None where it ran itself.
     """
 
     sweep: str
@@ -82,6 +85,7 @@ class EvaluationRow:
     evaluation: str
     regret: float | None = None
     rank: int | None = None
+    shared_with: str | None = None
 
 
 @dataclass(frozen=True)
@@ -246,6 +250,7 @@ class TrialRow:
         resumes: how often it was taken up again from a checkpoint.
         options: what of the data is asked for besides its name, as canonical JSON.
         augmentation: keys of the data mapping that are on, such as `crop and flip`.
+        image_size: height and width of the images as the networks see them, such as `16x16`.
         num_images: training images in use; for a search, those of search_train and search_valid.
         versions: of the code, packages and python, as canonical JSON.
         fingerprint: of the trial.
@@ -272,6 +277,7 @@ class TrialRow:
     data_source: str | None
     data_digest: str | None
     augmentation: str | None
+    image_size: str | None
     num_images: int | None
     versions: str
     fingerprint: str

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
-from aca_ray.comparison import Comparison, EvaluationRow, compare, read_sweep
+from aca_ray.channels import SKIP_FREE
+from aca_ray.comparison import Comparison, EvaluationRow, Pair, compare, read_sweep
 from aca_ray.config.fingerprint import SHORT_DIGITS
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.pipeline.network_files import read_network
@@ -18,7 +20,7 @@ from aca_ray.storage.files import remove_leftovers
 def compare_sweeps(sweeps: Sequence[Sweep], folder: StoragePath) -> Comparison:
     """Return the comparison of sweeps; its page, tables and plots are written into a folder."""
     rows = [read_sweep(sweep.folder.path) for sweep in sweeps]
-    comparison = compare(rows, rules_of(sweeps[0])[0], rankings_of(sweeps[0])[0])
+    comparison = compare(rows, [pair for sweep in sweeps for pair in _pairs_of(sweep)])
     folders = {sweep.folder.path.name: sweep.folder.path for sweep in sweeps}
 
     def network_of(row: EvaluationRow) -> tuple[Genotype, ChannelPlan | None]:
@@ -27,3 +29,9 @@ def compare_sweeps(sweeps: Sequence[Sweep], folder: StoragePath) -> Comparison:
     remove_leftovers(folder)
     write_report(comparison, rows, folder, f"Comparison of {' and '.join(folders)}", network_of)
     return comparison
+
+
+def _pairs_of(sweep: Sweep) -> list[Pair]:
+    """Return the pairs of rankers and rules that a sweep asks for, the main one first."""
+    pairs = itertools.product(rankings_of(sweep), rules_of(sweep))
+    return [Pair(ranking, rule) for ranking, rule in pairs if rule != SKIP_FREE]

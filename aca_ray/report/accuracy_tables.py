@@ -1,4 +1,4 @@
-"""Tables of accuracy: arms, differences, components of variance, controls, the random baseline.
+"""Tables of accuracy: arms, components of variance, controls, the random baseline; and what all such tables share.
 
 Source: ours; the columns are those that Lindauer & Hutter 2020 and Bouthillier et al. 2021 ask for.
 """
@@ -23,8 +23,8 @@ from aca_ray.report.formats import (
 from aca_ray.report.places import setting_labels
 from aca_ray.report.table import MISSING, Cell, Column, Table
 
-_METHOD, _EPOCHS, _NETWORKS = Column("method", "text"), Column("epochs"), Column("networks", "text")
-_DIFFERENCE = tuple(
+METHOD, EPOCHS, NETWORKS = Column("method", "text"), Column("epochs"), Column("networks", "text")
+DIFFERENCE = tuple(
     map(
         Column,
         (
@@ -40,8 +40,8 @@ _DIFFERENCE = tuple(
         ),
     )
 )
-_DIFFERENCE_CAPTION = (
-    "Percentage points of test accuracy, final epoch, paired by search seed; an interval that holds 0 shows no "
+DIFFERENCE_CAPTION = (
+    "Percentage points of test accuracy, final epoch, paired by search seed; an interval that contains 0 shows no "
     "difference. P(A > B): share of the seeds where the first is better. Effect size: mean over deviation. Detectable: "
     "the true difference that this many pairs would find with 80 % power."
 )
@@ -60,7 +60,7 @@ def blocks(comparison: Comparison) -> Iterator[tuple[str, tuple[GroupComparison,
 
 def accuracy_tables(comparison: Comparison) -> tuple[Table, ...]:
     """Return the accuracy of every arm."""
-    return _per_block(
+    return per_block(
         comparison,
         "accuracy",
         "Test accuracy in percent",
@@ -68,9 +68,9 @@ def accuracy_tables(comparison: Comparison) -> tuple[Table, ...]:
         "averaged first. The worst seed is what a user may get; the best seed and the best epoch are chosen on the "
         "test set, hence optimistic, and are no result. A t interval of few seeds may pass 100.",
         (
-            _METHOD,
-            _EPOCHS,
-            _NETWORKS,
+            METHOD,
+            EPOCHS,
+            NETWORKS,
             *map(Column, ("n", "retrainings", "final epoch: mean", "sd", "95 % interval")),
             Column("interval by", "text"),
             *map(Column, ("worst seed", "best seed (not a result)", "best epoch: mean (optimistic)")),
@@ -79,30 +79,18 @@ def accuracy_tables(comparison: Comparison) -> tuple[Table, ...]:
     )
 
 
-def difference_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return allocated - searched for every group."""
-    return _per_block(
-        comparison,
-        "differences",
-        "Allocated - searched",
-        _DIFFERENCE_CAPTION,
-        (_METHOD, _EPOCHS, *_DIFFERENCE),
-        lambda group: [(*_group_cells(group), *_difference_cells(group.difference, group.holm_pvalue))],
-    )
-
-
 def variance_tables(comparison: Comparison) -> tuple[Table, ...]:
     """Return the components of variance of every arm that has several retrainings of a search."""
-    return _per_block(
+    return per_block(
         comparison,
         "variance",
         "Where the variance comes from",
         "Deviation of test accuracy in percentage points between searches, and between retrainings of one search "
         "(one-way random effects). A dash: there is one search, or none is retrained twice.",
-        (_METHOD, _EPOCHS, _NETWORKS, *map(Column, ("searches", "retrainings", "sd of searches", "sd of retrainings"))),
+        (METHOD, EPOCHS, NETWORKS, *map(Column, ("searches", "retrainings", "sd of searches", "sd of retrainings"))),
         lambda group: [
             (
-                *_group_cells(group),
+                *group_cells(group),
                 words(name),
                 integer(arm.variance.num_searches),
                 integer(arm.variance.num_retrainings),
@@ -116,21 +104,29 @@ def variance_tables(comparison: Comparison) -> tuple[Table, ...]:
 
 
 def control_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return the main rule against every other one."""
-    return _per_block(
+    """Return the main pair against its controls."""
+    return per_block(
         comparison,
         "controls",
-        "The main rule - controls",
-        f"What another way of giving away channels reaches at its parameter count. {_DIFFERENCE_CAPTION}",
-        (_METHOD, _EPOCHS, Column("control", "text"), *map(Column, ("n", "accuracy", "parameters")), *_DIFFERENCE),
+        "Allocated - controls",
+        f"What the plan of the main pair reaches when a control has changed it. {DIFFERENCE_CAPTION}",
+        (
+            METHOD,
+            EPOCHS,
+            Column("control", "text"),
+            Column("of", "text"),
+            *map(Column, ("n", "accuracy", "parameters")),
+            *DIFFERENCE,
+        ),
         lambda group: [
             (
-                *_group_cells(group),
-                words(control.rule.label),
+                *group_cells(group),
+                words(control.control),
+                words(control.pair.label),
                 integer(control.arm.test_accuracy.n),
                 mean_and_sd(control.arm.test_accuracy),
                 count(control.arm.parameters),
-                *_difference_cells(control.difference, control.holm_pvalue),
+                *difference_cells(control.difference, control.holm_pvalue),
             )
             for control in group.controls
         ],
@@ -139,38 +135,38 @@ def control_tables(comparison: Comparison) -> tuple[Table, ...]:
 
 def random_baseline_tables(comparison: Comparison) -> tuple[Table, ...]:
     """Return every method against random architectures of the same space, under the same protocol."""
-    return _per_block(
+    return per_block(
         comparison,
         "random",
         "Methods - random architectures",
         "Random architectures of the same space and protocol. Where the parameter bands do not overlap, a difference "
-        f"may be one of size alone. {_DIFFERENCE_CAPTION}",
+        f"may be one of size alone. {DIFFERENCE_CAPTION}",
         (
-            _METHOD,
-            _EPOCHS,
-            _NETWORKS,
+            METHOD,
+            EPOCHS,
+            NETWORKS,
             Column("random: accuracy"),
             Column("parameters"),
             Column("random: parameters"),
             Column("bands overlap", "text"),
-            *_DIFFERENCE,
+            *DIFFERENCE,
         ),
         lambda group: [
             (
-                *_group_cells(group),
-                words(random.skip),
+                *group_cells(group),
+                words(random.networks),
                 mean_and_sd(random.baseline.test_accuracy),
                 _band(random.parameters),
                 _band(random.baseline_parameters),
                 words("yes" if random.bands_overlap else "no"),
-                *_difference_cells(random.difference, random.holm_pvalue),
+                *difference_cells(random.difference, random.holm_pvalue),
             )
             for random in group.random_baselines
         ],
     )
 
 
-def _per_block(
+def per_block(
     comparison: Comparison,
     key: str,
     title: str,
@@ -188,14 +184,15 @@ def _per_block(
     return tuple(tables)
 
 
-def _group_cells(group: GroupComparison) -> tuple[Cell, Cell]:
+def group_cells(group: GroupComparison) -> tuple[Cell, Cell]:
+    """Return the cells that name a group beside others of its place."""
     return words(group.group.method), integer(group.group.epochs)
 
 
 def _arm_cells(group: GroupComparison, name: str, arm: Arm) -> tuple[Cell, ...]:
     accuracy = arm.test_accuracy
     return (
-        *_group_cells(group),
+        *group_cells(group),
         words(name),
         integer(accuracy.n),
         integer(arm.num_evaluations),
@@ -218,9 +215,10 @@ def _band(parameters: tuple[float, float]) -> Cell:
     return Cell(count(low).text if low == high else f"{count(low).text} to {count(high).text}", low)
 
 
-def _difference_cells(difference: PairedDifference | None, holm_pvalue: float | None) -> tuple[Cell, ...]:
+def difference_cells(difference: PairedDifference | None, holm_pvalue: float | None) -> tuple[Cell, ...]:
+    """Return the cells of the columns DIFFERENCE."""
     if difference is None:
-        return (integer(0), *[Cell(MISSING)] * (len(_DIFFERENCE) - 1))
+        return (integer(0), *[Cell(MISSING)] * (len(DIFFERENCE) - 1))
     return (
         integer(difference.n),
         signed_percent(difference.mean),

@@ -53,13 +53,13 @@ def refill_tables(comparison: Comparison) -> tuple[Table, ...]:
     rows = [
         row
         for row in comparison.refill
-        if row.allocation == comparison.main_allocation
+        if (row.ranking, row.allocation) == comparison.main_pair
         and row.epoch == last[row.method, row.space, row.data, row.setting, row.epochs, row.ranking]
     ]
+    main = comparison.main_pair.label if comparison.main_pair else "no pair"
     caption = (
-        f"Share of the channels that a skip connection refills at the last milestone by the rule "
-        f"{comparison.main_allocation}: mean and 95 % interval over the n seeds that keep the edge. All milestones and "
-        "rules are in refill.csv."
+        f"Share of the channels that a skip connection refills at the last milestone by {main}: mean and 95 % interval "
+        "over the n seeds that keep the edge. All milestones and rules are in refill.csv."
     )
     names = (_METHOD, _EPOCHS, Column("ranking", "text"), Column("stage"))
     numbers = tuple(map(Column, ("n", "refilled %", "95 % interval")))

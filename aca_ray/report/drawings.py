@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aca_ray.comparison import ALLOCATED, Comparison, EvaluationRow, SweepRows
+from aca_ray.comparison import ALLOCATED, Comparison, EvaluationRow, Kind, SweepRows, group_of, kind_of
 from aca_ray.report.cells import cell_svg
 from aca_ray.space import ChannelPlan, Genotype
 
@@ -43,26 +43,31 @@ class Drawings:
 
 
 def make_drawings(comparison: Comparison, sweeps: Sequence[SweepRows], network_of: NetworkOf) -> Drawings:
-    """Return the drawings of searched networks and those of the main rule, one retraining per search.
+    """Return the drawings of searched networks and those of the main pair, one evaluation per search.
+
+    The skip-free network of a search has the cells of the allocated one, and is drawn where that is missing.
 
     Args:
-        comparison: says which rule is the main one.
+        comparison: says which pair is the main one.
         sweeps: their evaluations are drawn.
         network_of: returns what an evaluation retrained.
     """
+    main_pairs = {group.group: group.pair for group in comparison.groups}
     found: dict[tuple[Any, ...], dict[int, EvaluationRow]] = defaultdict(dict)
-    for row in sorted((row for sweep in sweeps for row in sweep.evaluations), key=lambda row: row.retrain_seed):
-        rule = None if row.ranking is None or row.allocation is None else (row.ranking, row.allocation)
-        if rule in (None, comparison.main_rule):
-            kind = (row.method, row.skip == ALLOCATED, row.space, row.data, row.epochs, row.protocol, row.setting)
-            found[kind].setdefault(row.seed, row)
+    evaluations = (row for sweep in sweeps for row in sweep.evaluations)
+    for row in sorted(evaluations, key=lambda row: (kind_of(row).networks != ALLOCATED, row.retrain_seed)):
+        kind = kind_of(row)
+        if kind == Kind(kind.networks, kind.pair and main_pairs[group_of(row)]):
+            place = (row.method, row.skip == ALLOCATED, row.space, row.data, row.epochs, row.protocol, row.setting)
+            found[place].setdefault(row.seed, row)
     ordered = [[by_seed[seed] for seed in sorted(by_seed)] for _, by_seed in sorted(found.items())]
     shown = [rows[0] for rows in ordered][:MOST_DRAWINGS]
     others = [row for rows in ordered for row in rows[1:]]
     folded = others[: MOST_DRAWINGS - len(shown)]
 
     def drawn(row: EvaluationRow) -> Drawing:
-        title = f"{row.method}, {row.skip}, {row.space} on {row.data}, {row.epochs} epochs, seed {row.seed}"
+        place = f"{row.space} on {row.data}, {row.epochs} epochs, seed {row.seed}"
+        title = f"{row.method}, {kind_of(row).networks}, {place}"
         return Drawing(title, cell_svg(*network_of(row), title=f"Cells of {title}"))
 
     num_left_out = len(ordered) + len(others) - len(shown) - len(folded)

@@ -18,7 +18,17 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from aca_ray.comparison import ALLOCATED, SEARCHED, Comparison, SweepRows
-from aca_ray.report.figures import MANY_POINTS, PANELS_IN_A_ROW, Look, Plot, panel_figure, plot_of
+from aca_ray.report.figures import (
+    LINES,
+    LINES_AND_MARKS,
+    MANY_POINTS,
+    PANELS_IN_A_ROW,
+    Look,
+    Plot,
+    filling,
+    panel_figure,
+    plot_of,
+)
 
 _PANEL = (5.6, 3.6)  # inches
 _MAX_TICKS = 12
@@ -29,7 +39,7 @@ class Series(NamedTuple):
     """What one line stands for; `label` tells apart lines that differ in setting or sweep."""
 
     method: str
-    skip: str
+    networks: str
     label: str
 
 
@@ -46,9 +56,9 @@ Panels = dict[str, dict[Series, list[Point]]]
 def epoch_plots(sweeps: Sequence[SweepRows], comparison: Comparison, looks: Mapping[str, Look]) -> list[Plot]:
     """Return the plots that the rows can fill.
 
-    test_accuracy: final test accuracy over the number of search epochs, one line per method and skip policy.
+    test_accuracy: final test accuracy over the number of search epochs, one line per method and kind of networks.
     skips: skip connections in the derived genotype at every epoch of the searches that have them as candidates.
-    refilled: share of the channels that the main rule refills, at every milestone of the searches without them.
+    refilled: share of the channels that the main pair refills, at every milestone of the searches without them.
     """
     plots = []
     if accuracy := _accuracy_panels(comparison):
@@ -59,7 +69,7 @@ def epoch_plots(sweeps: Sequence[SweepRows], comparison: Comparison, looks: Mapp
                 "test_accuracy",
                 "Test accuracy over search epochs",
                 "Every point is a search seed (the mean over its retrainings), lines join the means over seeds. "
-                "Hollow and dashed: searched. Filled and solid: allocated.",
+                f"{LINES_AND_MARKS}",
             )
         )
     if skips := _skip_panels(sweeps):
@@ -81,7 +91,7 @@ def epoch_plots(sweeps: Sequence[SweepRows], comparison: Comparison, looks: Mapp
                 figure,
                 "refilled",
                 "Refilled channels over the epochs of searches without skips",
-                "Share of all channels that the main rule gives to skip connections, at every milestone; "
+                "Share of all channels that the main pair gives to skip connections, at every milestone; "
                 "every point is a seed.",
             )
         )
@@ -91,8 +101,8 @@ def epoch_plots(sweeps: Sequence[SweepRows], comparison: Comparison, looks: Mapp
 def _accuracy_panels(comparison: Comparison) -> Panels:
     panels: Panels = defaultdict(lambda: defaultdict(list))
     for group in comparison.groups:
-        for skip, arm in group.arms:
-            series = Series(group.group.method, skip, group.group.setting)
+        for networks, arm in group.arms:
+            series = Series(group.group.method, networks, group.group.setting)
             for seed in arm.seeds:
                 panels[group.group.place][series].append(Point(group.group.epochs, 100 * seed.test_accuracy))
     return panels
@@ -110,12 +120,8 @@ def _skip_panels(sweeps: Iterable[SweepRows]) -> Panels:
 
 def _refilled_panels(sweeps: Iterable[SweepRows], comparison: Comparison) -> Panels:
     panels: Panels = defaultdict(lambda: defaultdict(list))
-    ranking = comparison.main_rule.ranking if comparison.main_rule else None
     rows = [
-        row
-        for sweep in sweeps
-        for row in sweep.allocations
-        if row.allocation == comparison.main_allocation and ranking in (None, row.ranking)
+        row for sweep in sweeps for row in sweep.allocations if (row.ranking, row.allocation) == comparison.main_pair
     ]
     for row in sorted(rows, key=lambda row: (row.space, row.data, row.epochs, row.ranking, row.epoch, row.seed)):
         title = f"{row.space} on {row.data}, search of {row.epochs} epochs, {row.allocation} of {row.ranking}"
@@ -149,15 +155,15 @@ def _draw_panel(axes: Axes, panel: dict[Series, list[Point]], looks: Mapping[str
     # All seeds of all epochs would be a carpet: of long curves, about as many epochs get points as the axis has ticks.
     dotted = set(epochs[:: -(-len(epochs) // _MAX_TICKS)]) | {epochs[-1]}
     step = _step(sorted(dotted), len(panel))
-    for index, series in enumerate(sorted(panel)):
+    for index, series in enumerate(sorted(panel, key=_order)):
         shift = (index - (len(panel) - 1) / 2) * step
-        look, is_allocated = looks[series.method], series.skip == ALLOCATED
+        look = looks[series.method]
         by_epoch: dict[int, list[float]] = defaultdict(list)
         for point in panel[series]:
             by_epoch[point.epoch].append(point.value)
         x = [epoch + shift for epoch in sorted(by_epoch)]
         means = [sum(by_epoch[epoch]) / len(by_epoch[epoch]) for epoch in sorted(by_epoch)]
-        axes.plot(x, means, color=look.color, linestyle="-" if is_allocated else "--", linewidth=1.8, zorder=2)
+        axes.plot(x, means, color=look.color, linestyle=LINES[series.networks], linewidth=1.8, zorder=2)
         if len(x) == 1:  # a line of one point is not seen
             axes.plot(x, means, color=look.color, marker="_", markersize=22, markeredgewidth=1.8, zorder=2)
         points = _side_by_side([point for point in panel[series] if point.epoch in dotted], 0.3 * step)
@@ -168,8 +174,7 @@ def _draw_panel(axes: Axes, panel: dict[Series, list[Point]], looks: Mapping[str
             marker=look.marker,
             markersize=5,
             markeredgewidth=1.1,
-            markeredgecolor=look.color,
-            markerfacecolor=look.color if is_allocated else "white",
+            **filling(series.networks, look.color),
             alpha=0.8,
             zorder=3,
             rasterized=len(points) > MANY_POINTS,
@@ -180,6 +185,10 @@ def _draw_panel(axes: Axes, panel: dict[Series, list[Point]], looks: Mapping[str
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(epochs) == 1:
         axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
+
+
+def _order(series: Series) -> tuple[str, int, str]:
+    return series.method, list(LINES).index(series.networks), series.label
 
 
 def _step(epochs: Sequence[int], num_series: int) -> float:
@@ -198,26 +207,35 @@ def _side_by_side(points: Sequence[Point], distance: float) -> list[tuple[float,
 
 
 def _legend_handles(panels: Panels, looks: Mapping[str, Look]) -> list[Line2D]:
-    """Return the legend: methods by color and marker; where both policies are drawn, also their line styles."""
-    policies = {series.skip for panel in panels.values() for series in panel}
+    """Return the legend: methods by color and marker, and the line styles of several kinds of networks."""
+    drawn = {series.networks for panel in panels.values() for series in panel}
+    kinds = [networks for networks in LINES if networks in drawn]
     handles = [
         Line2D(
             [],
             [],
             color=looks[method].color,
-            linestyle="-" if ALLOCATED in policies else "--",
+            linestyle=LINES[kinds[-1]],
             marker=looks[method].marker,
-            markerfacecolor=looks[method].color if ALLOCATED in policies else "white",
+            **filling(kinds[-1], looks[method].color),
             markersize=5,
             linewidth=1.8,
             label=method,
         )
         for method in sorted(_methods(panels))
     ]
-    if len(policies) > 1:
+    if len(kinds) > 1:
         handles += [
-            Line2D([], [], color="black", linestyle="--", marker="o", markerfacecolor="white", label=SEARCHED),
-            Line2D([], [], color="black", linestyle="-", marker="o", label=ALLOCATED),
+            Line2D(
+                [],
+                [],
+                color="black",
+                linestyle=LINES[networks],
+                marker="o",
+                **filling(networks, "black"),
+                label=networks,
+            )
+            for networks in kinds
         ]
     return handles
 

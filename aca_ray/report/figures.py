@@ -9,17 +9,21 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from aca_ray.comparison import ALLOCATED, SEARCHED, SKIP_FREE
 from aca_ray.report.colors import COLORS, LIGHT_GRAY
 
 # Five marks against seven colors: 35 combinations before one comes again.
 MARKERS = ("o", "s", "^", "D", "v")
 CSS_PIXELS_PER_INCH = 96
 PANELS_IN_A_ROW = 2
+LINES: dict[str, Literal["--", ":", "-"]] = {SEARCHED: "--", SKIP_FREE: ":", ALLOCATED: "-"}
+LINES_AND_MARKS = "Hollow and dashed: searched. Half filled and dotted: skip-free. Filled and solid: allocated."
 MANY_POINTS = 3_000  # as vectors, more would be megabytes
 
 
@@ -73,6 +77,16 @@ def looks_of(methods: Iterable[str]) -> dict[str, Look]:
     return {
         method: Look(COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)])
         for index, method in enumerate(sorted(set(methods)))
+    }
+
+
+def filling(networks: str, color: str) -> dict[str, Any]:
+    """Return how a mark is filled: hollow for searched networks, half for skip-free, whole for allocated ones."""
+    return {
+        "fillstyle": "left" if networks == SKIP_FREE else "full",
+        "markerfacecolor": "white" if networks == SEARCHED else color,
+        "markerfacecoloralt": "white",
+        "markeredgecolor": color,
     }
 
 

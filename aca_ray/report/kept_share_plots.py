@@ -30,12 +30,11 @@ Edge = tuple[int, int, int]  # stage, source, target
 
 
 def kept_share_plots(sweeps: Sequence[SweepRows], comparison: Comparison) -> list[Plot]:
-    """Return one plot per method, for the main rule; of at most twelve methods, in their order."""
-    ranking = comparison.main_rule.ranking if comparison.main_rule else None
+    """Return one plot per method, for the main pair; of at most twelve methods, in their order."""
     methods: dict[str, dict[Panel, list[EdgeRow]]] = defaultdict(lambda: defaultdict(list))
     for sweep in sweeps:
         for row in sweep.edges:
-            if row.allocation == comparison.main_allocation and ranking in (None, row.ranking):
+            if (row.ranking, row.allocation) == comparison.main_pair:
                 methods[row.method][row.space, row.data, row.setting, row.sweep].append(row)
     left_out = len(methods) - _MOST_PLOTS
     more = f" Not drawn: {left_out} more methods; edges.parquet has all." if left_out > 0 else ""

@@ -22,12 +22,13 @@ def cost_tables(comparison: Comparison) -> tuple[Table, ...]:
         "cost",
         "Cost of every arm",
         "Means over search seeds. On the front: no arm of the same place and devices has at least its accuracy for "
-        "less time of search, ranking and retraining together. Seconds compare only where the devices are the same.",
+        "less time of search, ranking and retraining together. Seconds compare only where the devices are the same. "
+        "Shared: retrainings that were copied from equal ones and count 0 seconds.",
         (
             _METHOD,
             _EPOCHS,
             _NETWORKS,
-            *map(Column, ("n", "accuracy", "search s", "ranking s", "retraining s")),
+            *map(Column, ("n", "accuracy", "search s", "ranking s", "retraining s", "shared")),
             Column("on the front", "text"),
             *map(Column, ("peak memory", "parameters", "MACs")),
             Column("search on", "text"),
@@ -36,12 +37,13 @@ def cost_tables(comparison: Comparison) -> tuple[Table, ...]:
         lambda row: (
             words(row.method),
             integer(row.epochs),
-            words(row.skip),
+            words(row.networks),
             integer(row.n),
             percent(row.test_accuracy),
             seconds(row.search_seconds),
             seconds(row.ranking_seconds),
             seconds(row.evaluation_seconds),
+            integer(row.num_shared),
             _yes(row.on_front),
             memory(row.peak_bytes),
             count(row.parameters),
@@ -54,17 +56,18 @@ def cost_tables(comparison: Comparison) -> tuple[Table, ...]:
 
 
 def correlation_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return how far the supernet's accuracy foretells that of the retrained network."""
+    """Return how far the supernet's accuracy foretells that of the found network."""
     return table_of(
         comparison.correlations,
         "correlation",
-        "Does the accuracy of the supernet foretell that of the retrained network?",
-        "Kendall's tau between search_valid accuracy at the last epoch and test accuracy after retraining, over "
-        "seeds and budgets: 1 is the same order, 0 none, below 0 the reverse. No tau: fewer than 3 pairs, or all tied.",
+        "Does the accuracy of the supernet foretell that of the found network?",
+        "Kendall's tau between search_valid accuracy at the last epoch and the test accuracy of the found "
+        "network, over seeds and budgets: 1 is the same order, 0 none, below 0 the reverse. No tau: fewer than 3 "
+        "pairs, or all tied.",
         (_METHOD, _NETWORKS, *map(Column, ("n", "Kendall's tau", "p"))),
         lambda row: (
             words(row.method),
-            words(row.skip),
+            words(row.networks),
             integer(row.n),
             decimal(row.kendall_tau),
             decimal(row.pvalue, 3),

@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
-from aca_ray.comparison import ALLOCATED, Arm, Comparison, SeedMean
-from aca_ray.report.figures import MANY_POINTS, Look, Plot, panel_figure, plot_of
+from aca_ray.comparison import ALLOCATED, SEARCHED, SKIP_FREE, Arm, Comparison, SeedMean
+from aca_ray.report.figures import MANY_POINTS, Look, Plot, filling, panel_figure, plot_of
 
 _PANEL = (5.6, 3.9)  # inches
+_MEAN_MARKS = {SEARCHED: "+", SKIP_FREE: "x", ALLOCATED: "P"}
 
 Value = Callable[[SeedMean], float | None]
 
@@ -24,11 +25,14 @@ def scatter_plots(comparison: Comparison, looks: Mapping[str, Look]) -> list[Plo
     """Return accuracy against parameters, and against the seconds of an arm where they are known."""
     arms: dict[str, list[tuple[str, str, Arm]]] = defaultdict(list)
     for group in comparison.groups:
-        for skip, arm in group.arms:
-            arms[group.group.place].append((group.group.method, skip, arm))
+        for networks, arm in group.arms:
+            arms[group.group.place].append((group.group.method, networks, arm))
     if not arms:
         return []
-    reading = "Every point is a search seed: hollow searched, filled allocated; the cross is the mean of an arm. "
+    reading = (
+        "Every point is a search seed: hollow searched, half filled skip-free, filled allocated; the cross is the mean "
+        "of an arm. "
+    )
     plots = [
         plot_of(
             _figure(arms, looks, lambda seed: seed.parameters, "parameters"),
@@ -60,24 +64,23 @@ def _figure(
 ) -> Figure:
     figure, grid = panel_figure(list(arms), _PANEL)
     for axes, panel in zip(grid, arms.values(), strict=True):
-        for method, skip, arm in panel:
+        for method, networks, arm in panel:
             points = [(x, 100 * seed.test_accuracy) for seed in arm.seeds if (x := value(seed)) is not None]
             if not points:
                 continue
             xs, ys = zip(*points, strict=True)
-            look, is_allocated = looks[method], skip == ALLOCATED
+            look = looks[method]
             axes.plot(
                 xs,
                 ys,
                 linestyle="none",
                 marker=look.marker,
                 markersize=5,
-                markeredgecolor=look.color,
-                markerfacecolor=look.color if is_allocated else "white",
+                **filling(networks, look.color),
                 alpha=0.8,
                 rasterized=len(points) > MANY_POINTS,
             )
-            axes.plot(sum(xs) / len(xs), sum(ys) / len(ys), marker="P" if is_allocated else "+", color=look.color, ms=9)
+            axes.plot(sum(xs) / len(xs), sum(ys) / len(ys), marker=_MEAN_MARKS[networks], color=look.color, ms=9)
         axes.set_xlabel(x_label)
         axes.xaxis.set_major_formatter(EngFormatter())
         axes.set_ylabel("test accuracy, final epoch (%)")

@@ -12,13 +12,15 @@ from aca_ray.comparison import Comparison, SweepRows
 from aca_ray.report.accuracy_tables import (
     accuracy_tables,
     control_tables,
-    difference_tables,
     random_baseline_tables,
     variance_tables,
 )
+from aca_ray.report.arm_tables import arm_tables, difference_tables
 from aca_ray.report.channel_tables import ranker_agreement_tables, refill_tables, stability_tables
 from aca_ray.report.figures import Plot
+from aca_ray.report.findings import what_allocated_means
 from aca_ray.report.look_up_tables import look_up_tables
+from aca_ray.report.pair_tables import pair_tables
 from aca_ray.report.panel_tables import collapse_tables, correlation_tables, cost_tables
 from aca_ray.report.provenance_tables import checklist_tables, failure_tables, provenance_tables
 from aca_ray.report.table import Table
@@ -63,25 +65,26 @@ def make_sections(comparison: Comparison, sweeps: Sequence[SweepRows], plots: Se
         look_up_tables(sweeps),
         named("true_accuracy"),
     )
-    rule = f" Allocated means: {comparison.main_rule.label}." if comparison.main_rule else ""
+    meaning = f" Allocated means {what_allocated_means(comparison)}." if comparison.main_pair else ""
     return (
         *([] if true_accuracy.is_empty else [true_accuracy]),
         Section(
             "accuracy",
             "Accuracy",
-            "What every method reaches with the cells as searched, and with channels allocated instead of skip "
-            f"connections.{rule}",
+            "What every method reaches with the cells as searched, without skip connections (skip-free), and with "
+            f"channels refilled by them (allocated).{meaning}",
             "No evaluation is finished yet.",
             accuracy_tables(comparison),
             named("test_accuracy"),
         ),
         Section(
             "differences",
-            "Allocated against searched",
-            "The difference that each search seed shows between the two; only an interval that excludes 0, and a "
-            "p-value that stays below 0.05 after Holm's correction, tell of one.",
-            "No method has networks of both kinds yet.",
-            difference_tables(comparison),
+            "Searched, skip-free, allocated",
+            "Skip-free - searched: does leaving skip connections out of the search help? Allocated - searched: is the "
+            "whole method better than the plain one? Allocated - skip-free: does refilling help? A difference is shown "
+            "by an interval that excludes 0 and a p-value below 0.05 after Holm's correction.",
+            "No method has networks of two kinds yet.",
+            arm_tables(comparison) + difference_tables(comparison),
         ),
         Section(
             "variance",
@@ -94,10 +97,19 @@ def make_sections(comparison: Comparison, sweeps: Sequence[SweepRows], plots: Se
         Section(
             "controls",
             "Controls",
-            "The same searches with channels given away by another rule: what is left of the difference is due to the "
-            "ranking.",
+            "The same searches with the plan changed at equal size: random draws the channels of every edge, uniform "
+            "keeps one share everywhere, shuffled deals the shares of the edges out anew. What is left of the "
+            "difference is due to the ranking.",
             "No control is evaluated (evaluation.controls of the spec).",
             control_tables(comparison),
+        ),
+        Section(
+            "pairs",
+            "Pairs of rankers and rules",
+            "Which ranker and rule serve best, over the same checkpoints. Holm's correction is over all pairs for each "
+            "control, and for the differences between pairs.",
+            "No pair has a control or another pair beside it, and no channels are ranked.",
+            pair_tables(comparison),
         ),
         Section(
             "random",

@@ -20,8 +20,10 @@ from aca_ray.comparison import (
     CurveRow,
     EdgeRow,
     EvaluationRow,
+    KeptShareRow,
     LookUpArm,
     LookUpRow,
+    PairRow,
     ProvenanceRow,
     RankerAgreementRow,
     RefillRow,
@@ -30,16 +32,19 @@ from aca_ray.comparison import (
     TrialRow,
     comparison_rows,
     look_up_arms,
+    pair_rows,
     write_rows,
 )
 from aca_ray.report import table
+from aca_ray.report.findings import findings, pair_findings
 from aca_ray.report.terminal_tables import terminal_tables
 from aca_ray.storage import StoragePath
 
 
 def to_text(comparison: Comparison) -> str:
     """Return the comparison as fixed-width text for a terminal, at most 120 columns wide."""
-    parts = [table.to_text(one) for one in terminal_tables(comparison)] or ["No evaluation is finished yet."]
+    parts = [table.wrapped(sentence) for sentence in (*findings(comparison), *pair_findings(comparison))]
+    parts += [table.to_text(one) for one in terminal_tables(comparison)] or ["No evaluation is finished yet."]
     if comparison.notes:
         parts.append("\n".join(["Notes", *(table.wrapped(note, "- ", "  ") for note in comparison.notes)]))
     return "\n\n".join(parts) + "\n"
@@ -61,17 +66,20 @@ def row_files(comparison: Comparison, sweeps: Sequence[SweepRows]) -> tuple[RowF
         return [row for sweep in sweeps for row in getattr(sweep, name)]
 
     compared, evaluations = comparison_rows(comparison), of_all("evaluations")
+    pairs = pair_rows(comparison.pair_comparisons)
     return (
         RowFile("comparison.csv", "every method and baseline: means, intervals, tests", compared, ComparisonRow),
         RowFile("comparison.parquet", "the same as Parquet", compared, ComparisonRow),
-        RowFile("evaluations.csv", "every retrained network", evaluations, EvaluationRow),
+        RowFile("pairs.csv", "every pair against its controls and other pairs", pairs, PairRow),
+        RowFile("kept_shares.csv", "kept share per pair and milestone", comparison.kept_shares, KeptShareRow),
+        RowFile("evaluations.csv", "every evaluated network", evaluations, EvaluationRow),
         RowFile("evaluations.parquet", "the same as Parquet", evaluations, EvaluationRow),
         *_look_up_files(sweeps),
         RowFile("curves.parquet", "every epoch of every search", of_all("curves"), CurveRow),
         RowFile("allocations.csv", "every rule at every milestone", of_all("allocations"), AllocationRow),
         RowFile("edges.parquet", "the kept share of every edge at every milestone", of_all("edges"), EdgeRow),
         RowFile("trials.parquet", "every trial: state, device, versions, resumptions", of_all("trials"), TrialRow),
-        RowFile("correlations.csv", "supernet against retrained accuracy", comparison.correlations, CorrelationRow),
+        RowFile("correlations.csv", "supernet against test accuracy", comparison.correlations, CorrelationRow),
         RowFile("stability.csv", "agreement of milestones", comparison.stability, StabilityRow),
         RowFile("refill.csv", "refilled share per stage and edge, at every milestone", comparison.refill, RefillRow),
         RowFile("ranker_agreement.csv", "agreement of rankers", comparison.ranker_agreement, RankerAgreementRow),

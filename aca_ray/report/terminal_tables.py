@@ -5,10 +5,12 @@ Source: ours.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
-from aca_ray.comparison import ALLOCATED, SEARCHED, Arm, Comparison, GroupComparison
+from aca_ray.comparison import ArmDifference, Comparison, Group, GroupComparison, by_advantage
 from aca_ray.report.accuracy_tables import blocks
+from aca_ray.report.arm_tables import ARM_NAMES, arm_cells
 from aca_ray.report.formats import (
     clipped,
     count,
@@ -23,40 +25,50 @@ from aca_ray.report.formats import (
 )
 from aca_ray.report.table import Cell, Column, Table
 
-_LONGEST_METHOD, _LONGEST_RULE = 24, 26
+_LONGEST_METHOD, _LONGEST_PAIR = 20, 40
 _NAMES = (Column("method", "text"), Column("epochs"))
 
 
 def terminal_tables(comparison: Comparison) -> list[Table]:
-    """Return accuracy with differences, size and cost, and controls, place by place."""
+    """Return accuracy, differences, size and cost, and controls, place by place, then pairs."""
     tables = []
-    rule = f" (allocated: {comparison.main_rule.label})" if comparison.main_rule else ""
     for where, groups in blocks(comparison):
-        tables += [
-            _accuracy_table(f"Test accuracy of the final epoch in percent: {where}{rule}", groups),
-            _size_table(f"Size and cost, means over seeds: {where}", groups),
-        ]
+        pair = f" (allocated: {groups[0].pair.label})" if groups[0].pair else ""
+        tables.append(_accuracy_table(f"Test accuracy of the final epoch in percent: {where}{pair}", groups))
+        if any(_pairs_of_arms(group) for group in groups):
+            tables.append(_difference_table(f"Differences in percentage points, paired by seed: {where}", groups))
+        tables.append(_size_table(f"Size and cost, means over seeds: {where}", groups))
         if any(group.controls for group in groups):
             tables.append(_control_table(f"Controls, test accuracy in percent: {where}", groups))
-    return tables
+    return tables + _pair_tables(comparison)
 
 
 def _accuracy_table(title: str, groups: Sequence[GroupComparison]) -> Table:
-    names = ("n", SEARCHED, ALLOCATED, "difference [95 %]", "p", "p Holm", "p Wilcoxon")
+    rows = tuple((*_name_cells(group), *arm_cells(group)) for group in groups)
+    return Table("accuracy", title, "", (*_NAMES, *map(Column, ("n", *ARM_NAMES))), rows)
+
+
+def _difference_table(title: str, groups: Sequence[GroupComparison]) -> Table:
     rows = tuple(
         (
             *_name_cells(group),
-            Cell(f"{_n(group.searched)}/{_n(group.allocated)}"),
-            mean_and_sd(group.searched.test_accuracy if group.searched else None),
-            mean_and_sd(group.allocated.test_accuracy if group.allocated else None),
-            difference_and_interval(group.difference),
-            pvalue(group.difference.t_pvalue if group.difference else None),
-            pvalue(group.holm_pvalue),
-            pvalue(group.difference.wilcoxon_pvalue if group.difference else None),
+            words(each.label),
+            integer(each.difference.n if each.difference else 0),
+            difference_and_interval(each.difference),
+            pvalue(each.difference.t_pvalue if each.difference else None),
+            pvalue(each.holm_pvalue),
+            pvalue(each.difference.wilcoxon_pvalue if each.difference else None),
+            decimal(each.difference.effect_size if each.difference else None),
         )
         for group in groups
+        for each in _pairs_of_arms(group)
     )
-    return Table("accuracy", title, "", (*_NAMES, *map(Column, names)), rows)
+    names = ("n", "difference [95 %]", "p", "p Holm", "Wilcoxon", "effect")
+    return Table("differences", title, "", (*_NAMES, Column("networks", "text"), *map(Column, names)), rows)
+
+
+def _pairs_of_arms(group: GroupComparison) -> list[ArmDifference]:
+    return [each for each in group.differences if group.arm(each.main) and group.arm(each.baseline)]
 
 
 def _size_table(title: str, groups: Sequence[GroupComparison]) -> Table:
@@ -79,11 +91,11 @@ def _size_table(title: str, groups: Sequence[GroupComparison]) -> Table:
 
 
 def _control_table(title: str, groups: Sequence[GroupComparison]) -> Table:
-    names = ("n", "accuracy", "parameters", "main - control [95 %]", "p")
+    names = ("n", "accuracy", "parameters", "allocated - control", "p")
     rows = tuple(
         (
             *_name_cells(group),
-            words(clipped(control.rule.label, _LONGEST_RULE)),
+            words(control.control),
             integer(control.arm.test_accuracy.n),
             mean_and_sd(control.arm.test_accuracy),
             count(control.arm.parameters),
@@ -100,5 +112,22 @@ def _name_cells(group: GroupComparison) -> tuple[Cell, Cell]:
     return words(clipped(group.group.method, _LONGEST_METHOD)), integer(group.group.epochs)
 
 
-def _n(arm: Arm | None) -> int:
-    return arm.test_accuracy.n if arm else 0
+def _pair_tables(comparison: Comparison) -> list[Table]:
+    """Return pairs by their advantage over a control, place by place, where there are several."""
+    rows: dict[str, list[tuple[Cell, ...]]] = defaultdict(list)
+    for one in by_advantage(one for one in comparison.pair_comparisons if one.method is None):
+        place = Group(one.space, one.data, one.setting, one.protocol, "", 0).place
+        rows[f"Pairs by their mean advantage over {one.baseline}, paired by search: {place}"].append(
+            (
+                words(clipped(one.pair.label, _LONGEST_PAIR)),
+                integer(one.difference.n if one.difference else 0),
+                percent(one.accuracy),
+                percent(1.0 - one.refilled_share, 1),
+                percent(one.baseline_accuracy),
+                difference_and_interval(one.difference),
+                pvalue(one.holm_pvalue),
+            )
+        )
+    names = ("n", "accuracy", "kept %", "control", "pair - control", "p Holm")
+    columns = (Column("pair", "text"), *map(Column, names))
+    return [Table("pairs", title, "", columns, tuple(cells)) for title, cells in rows.items() if len(cells) > 1]

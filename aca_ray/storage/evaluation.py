@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def is_looked_up(label: str) -> bool:
+    """Return whether an `evaluation_label` is of an accuracy that a benchmark's table holds."""
+    return label.startswith("table ")
+
+
 def evaluation_label(trial: Mapping[str, Any]) -> str:
     """Return how an evaluation trial, as JSON, is evaluated: `cifar`, `cifar(epochs=100)` or `table nasbench201`."""
     table, protocol = trial.get("table"), trial.get("protocol")

@@ -364,19 +364,7 @@ def _state(order: Order) -> str | None:
 
 
 def _metrics(comparison: Comparison) -> dict[str, float]:
-    """Return the comparison's numbers for the sweep's own run, one metric per group and number."""
-    from aca_ray.comparison import comparison_rows
+    """Return the comparison's numbers for the sweep's own run."""
+    from aca_ray.comparison import comparison_metrics
 
-    metrics: dict[str, float] = {}
-    for row in comparison_rows(comparison):
-        if row.baseline != "searched":
-            continue
-        place = f"{row.method}/{row.space}/{row.data}/e{row.epochs}"
-        for name, value in (
-            ("searched", row.baseline_mean),
-            ("allocated", row.main_mean),
-            ("difference", row.difference_mean),
-        ):
-            if value is not None:
-                metrics[f"comparison/{place}/{name}"] = value
-    return metrics
+    return comparison_metrics(comparison)

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from machine import machine
 
-from aca_ray.comparison import compare, read_sweep
+from aca_ray.comparison import Pair, compare, read_sweep
 from aca_ray.report.page import write_report
 from aca_ray.space.candidates import DARTS_CANDIDATES, PARAMETRIC, SKIP
 from aca_ray.space.genotype import CellGenotype, Genotype, KeptEdge
@@ -34,7 +34,8 @@ from aca_ray.storage.record import FILE_NAME, TrialRecord
 
 METHODS = ("random_search", *(f"method_{index:02}" for index in range(1, 20)))
 SKIPS = ("searched", "allocated")
-RULES = ("sign", "uniform")
+PAIR = Pair("taylor_identity", "sign")
+PLANS = ("sign", "sign_uniform")
 NUM_VARIANTS = 8  # different courses of a search; every trial takes one of them
 CHURN_SHARE = 0.2  # of the epochs derive another genotype than the one before
 
@@ -56,7 +57,7 @@ def main() -> None:
             with measured("read_sweep"):
                 rows = read_sweep(sweep)
             with measured("compare"):
-                comparison = compare(rows, RULES[0])
+                comparison = compare(rows, [PAIR])
             drawn = random_genotype(np.random.default_rng(0)), None  # the records hold no network of their own
             with measured("write_report"):
                 write_report(comparison, [rows], Path(folder, "report"), "scale", lambda _: drawn)
@@ -89,9 +90,9 @@ def write_sweep(sweep: Path, num_searches: int, num_epochs: int) -> None:
         if skip == "allocated":
             for epoch in milestones:
                 allocation = allocation_of(generator, courses[course][epoch - 1], epoch, epoch > milestones[0])
-                folder = sweep / "searches" / search[:12] / "allocations" / f"epoch_{epoch:04d}"
+                folder = sweep / "searches" / search[:12] / "allocations" / f"epoch_{epoch:04d}" / PAIR.ranking
                 write_json(folder / "allocation.json", allocation)
-        rule = ("taylor_identity", RULES[0]) if skip == "allocated" else (None, None)
+        rule = PAIR if skip == "allocated" else (None, None)
         retraining = {
             **common,
             "search": search,
@@ -206,12 +207,12 @@ def allocation_of(
             "parameters": 3_000_000,
             "macs": 500_000_000,
         }
-        for rule in RULES
+        for rule in PLANS
     }
     agreement = {"previous_epoch": epoch - 1, "kendall_tau": float(generator.uniform(0.2, 0.8)), "jaccard": 0.7}
     return {
         "epoch": epoch,
-        "ranking": "taylor_identity",
+        "ranking": PAIR.ranking,
         "genotype": row["architecture"]["genotype"],
         "plans": plans,
         "agreement": agreement if has_previous else None,

@@ -70,8 +70,10 @@ class SweepFolder:
         return self._record("searches", "search", trial, state, error, rows=rows, milestones=[epochs], **(record or {}))
 
     def allocation(self, search: str, epoch: int, plans: dict[str, Any], **values: Any) -> Path:
-        """Write the allocation.json of one milestone."""
-        file = self.path / "searches" / search[:12] / "allocations" / f"epoch_{epoch:04d}" / "allocation.json"
+        """Write the allocation.json of one milestone and ranker."""
+        ranking = values.get("ranking", "taylor_identity")
+        folder = self.path / "searches" / search[:12] / "allocations" / f"epoch_{epoch:04d}" / ranking
+        file = folder / "allocation.json"
         content = {
             "epoch": epoch,
             "ranking": "taylor_identity",
@@ -93,7 +95,8 @@ class SweepFolder:
         method: str = "darts",
         seed: int = 0,
         retrain_seed: int = 0,
-        rule: tuple[str, str] | None = None,
+        rule: tuple[str | None, str] | None = None,
+        control: str | None = None,
         state: str = "finished",
         error: str | None = None,
         result: dict[str, Any] | None = None,
@@ -101,6 +104,7 @@ class SweepFolder:
         **trial: Any,
     ) -> str:
         """Write the record of an evaluation (rule: ranking and allocation, None when searched) and return its name."""
+        kept_whole = rule is None or rule[1] == "all"
         trial = {
             "search": search,
             "method": method,
@@ -114,16 +118,17 @@ class SweepFolder:
             "ranking": rule[0] if rule else None,
             "allocation": rule[1] if rule else None,
             "network": {"channels": 16, "cells": 8},
+            **({} if control is None else {"control": control}),
             **trial,
         }
         full_result = {
             "test_accuracy": test_accuracy,
             "best_test_accuracy": test_accuracy + 0.01,
-            "parameters": 80_000 if rule else 100_000,
+            "parameters": 100_000 if kept_whole else 80_000,
             "macs": 3_000_000,
             "num_skips": 0 if rule else 4,
             "num_parametric": 10,
-            "refilled_share": 0.4 if rule else 0.0,
+            "refilled_share": 0.0 if kept_whole else 0.4,
             **(result or {}),
         }
         outcome = {"result": full_result if state == "finished" else None, **(record or {})}
@@ -154,6 +159,8 @@ class SweepFolder:
                 "digest": "d" * 64,
                 "source": "sklearn",
                 "augmentation": "crop",
+                "height": 16,
+                "width": 16,
                 "num_images": 1437,
             },
             "environment": {"aca_ray": "0.1.0", "python": "3.11.7", "torch": "2.14.1", "device": "GPU A"},
@@ -211,17 +218,13 @@ _ROW = EvaluationRow(
 
 @pytest.fixture
 def evaluation_row() -> Callable[..., EvaluationRow]:
-    """Builds rows: a `rule` makes one allocated, and the fingerprint follows from the values."""
+    """Builds rows: a `rule` (ranking and allocation) makes one allocated; fingerprints follow from the values."""
 
-    def build(test_accuracy: float, rule: tuple[str, str] | None = None, **values: Any) -> EvaluationRow:
+    def build(test_accuracy: float, rule: tuple[str | None, str] | None = None, **values: Any) -> EvaluationRow:
         if rule:
-            values = {
-                "num_skips": 0,
-                "refilled_share": 0.4,
-                "parameters": 80_000,
-                "ranking_seconds": 1.0,
-                **values,
-            }
+            values = {"num_skips": 0, **values}
+        if rule and rule[0]:
+            values = {"refilled_share": 0.4, "parameters": 80_000, "ranking_seconds": 1.0, **values}
         row = replace(
             _ROW,
             test_accuracy=test_accuracy,
@@ -230,6 +233,9 @@ def evaluation_row() -> Callable[..., EvaluationRow]:
             allocation=rule[1] if rule else None,
             **values,
         )
+        if "search" not in values:
+            found_by = (row.method, row.skip, row.space, row.data, row.setting, row.epochs, row.seed)
+            row = replace(row, search=hashlib.sha256(repr(found_by).encode()).hexdigest())
         return replace(row, evaluation=hashlib.sha256(repr(row).encode()).hexdigest())
 
     return build

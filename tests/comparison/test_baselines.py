@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from aca_ray.comparison import EvaluationRow, SweepRows, compare, comparison_rows, holm, paired
+from aca_ray.comparison import EvaluationRow, Pair, SweepRows, compare, comparison_rows, holm, paired
 
 Build = Callable[..., EvaluationRow]
-MAIN = ("taylor_identity", "sign")
-UNIFORM = ("taylor_identity", "uniform")
+MAIN = Pair("taylor_identity", "sign")
 RANDOM = (0.70, 0.72, 0.75, 0.71)
 
 
@@ -22,28 +21,30 @@ def test_every_method_is_compared_with_random_architectures(evaluation_row: Buil
     searched, allocated = (0.8, 0.83, 0.81, 0.82), (0.81, 0.85, 0.84, 0.82)
     rows = _rows(evaluation_row, "random_search", RANDOM) + _rows(evaluation_row, "darts", searched)
     rows += _rows(evaluation_row, "darts", allocated, rule=MAIN)
-    darts, random = compare(SweepRows(evaluations=tuple(rows)), "sign").groups
+    darts, random = compare(SweepRows(evaluations=tuple(rows)), [MAIN]).groups
     assert random.random_baselines == ()
-    assert [baseline.skip for baseline in darts.random_baselines] == ["searched", "allocated"]
+    assert [baseline.networks for baseline in darts.random_baselines] == ["searched", "allocated"]
     for baseline, values in zip(darts.random_baselines, (searched, allocated), strict=True):
         assert baseline.difference == paired(values, RANDOM)
         assert baseline.baseline == random.searched
     pvalues = [baseline.difference.t_pvalue for baseline in darts.random_baselines if baseline.difference]
     assert [baseline.holm_pvalue for baseline in darts.random_baselines] == list(holm([p for p in pvalues if p]))
-    assert darts.holm_pvalue == darts.difference.t_pvalue if darts.difference else False  # a family of its own
+    own = darts.difference("allocated", "searched")
+    assert own.difference == paired(allocated, searched)
+    assert own.holm_pvalue == own.difference.t_pvalue  # a family of its own
 
 
 @pytest.mark.parametrize("other", [{"protocol": "long"}, {"setting": '{"x":1}'}, {"epochs": 9}, {"space": "s1"}])
 def test_random_architectures_of_another_group_are_no_baseline(evaluation_row: Build, other: dict[str, object]) -> None:
     rows = _rows(evaluation_row, "random_search", RANDOM, **other) + _rows(evaluation_row, "darts", RANDOM)
-    assert not any(group.random_baselines for group in compare(SweepRows(evaluations=tuple(rows)), "sign").groups)
+    assert not any(group.random_baselines for group in compare(SweepRows(evaluations=tuple(rows)), [MAIN]).groups)
 
 
 def test_bands_of_parameters_are_compared(evaluation_row: Build) -> None:
     rows = [evaluation_row(0.7, seed=seed, method="random_search", parameters=100 + 10 * seed) for seed in range(3)]
     rows += [evaluation_row(0.8, seed=seed, parameters=120 + seed) for seed in range(3)]
     rows += [evaluation_row(0.8, MAIN, seed=seed, parameters=80 + seed) for seed in range(3)]
-    comparison = compare(SweepRows(evaluations=tuple(rows)), "sign")
+    comparison = compare(SweepRows(evaluations=tuple(rows)), [MAIN])
     searched, allocated = comparison.groups[0].random_baselines
     assert (searched.parameters, searched.baseline_parameters) == ((120, 122), (100, 120))
     assert (searched.bands_overlap, allocated.bands_overlap) == (True, False)
@@ -53,7 +54,7 @@ def test_bands_of_parameters_are_compared(evaluation_row: Build) -> None:
 
 def test_random_architectures_of_other_seeds_give_no_difference(evaluation_row: Build) -> None:
     rows = (evaluation_row(0.7, seed=0, method="random_search"), evaluation_row(0.8, seed=1))
-    comparison = compare(SweepRows(evaluations=rows), "sign")
+    comparison = compare(SweepRows(evaluations=rows), [MAIN])
     (baseline,) = comparison.groups[0].random_baselines
     assert (baseline.difference, baseline.holm_pvalue) == (None, None)
     assert any("searched and random architectures share no seed" in note for note in comparison.notes)
@@ -61,7 +62,7 @@ def test_random_architectures_of_other_seeds_give_no_difference(evaluation_row: 
 
 def test_one_seed_of_random_architectures_gives_no_test(evaluation_row: Build) -> None:
     rows = [*_rows(evaluation_row, "darts", RANDOM), evaluation_row(0.6, seed=2, method="random_search")]
-    comparison = compare(SweepRows(evaluations=tuple(rows)), "sign")
+    comparison = compare(SweepRows(evaluations=tuple(rows)), [MAIN])
     (baseline,) = comparison.groups[0].random_baselines
     assert baseline.difference is not None
     assert (baseline.difference.n, baseline.difference.t_pvalue, baseline.holm_pvalue) == (1, None, None)
@@ -71,38 +72,38 @@ def test_one_seed_of_random_architectures_gives_no_test(evaluation_row: Build) -
 def test_controls_are_a_family_of_tests(evaluation_row: Build) -> None:
     rows = [
         *_rows(evaluation_row, "darts", (0.9, 0.91, 0.94), rule=MAIN),
-        *_rows(evaluation_row, "darts", (0.85, 0.87, 0.86), rule=UNIFORM),
-        *_rows(evaluation_row, "darts", (0.7, 0.73, 0.76), rule=("random", "sign")),
+        *_rows(evaluation_row, "darts", (0.85, 0.87, 0.86), rule=MAIN, control="uniform"),
+        *_rows(evaluation_row, "darts", (0.7, 0.73, 0.76), rule=MAIN, control="random"),
     ]
-    comparison = compare(SweepRows(evaluations=tuple(rows)), "sign", main_ranking="taylor_identity")
+    comparison = compare(SweepRows(evaluations=tuple(rows)), [MAIN])
     controls = comparison.groups[0].controls
     pvalues = [control.difference.t_pvalue or 0.0 for control in controls if control.difference]
     assert [control.holm_pvalue for control in controls] == list(holm(pvalues))
-    assert "Holm's p-values are adjusted within each family of tests: 2 of allocated against a control." in (
-        comparison.notes
-    )
+    assert [control.control for control in controls] == ["random", "uniform"]
+    assert any("2 of allocated against a control" in note for note in comparison.notes)
 
 
 def test_machine_rows_name_baseline_and_main_arm(evaluation_row: Build) -> None:
     rows = _rows(evaluation_row, "random_search", RANDOM) + _rows(evaluation_row, "darts", (0.9, 0.8, 0.85, 0.86))
     rows += [evaluation_row(0.91, seed=0, retrain_seed=1)]
-    rows += _rows(evaluation_row, "darts", (0.92, 0.88), rule=MAIN) + _rows(
-        evaluation_row, "darts", (0.9,), rule=UNIFORM
-    )
+    rows += _rows(evaluation_row, "darts", (0.92, 0.88), rule=MAIN)
+    rows += _rows(evaluation_row, "darts", (0.9,), rule=MAIN, control="uniform")
     compared = [
-        row for row in comparison_rows(compare(SweepRows(evaluations=tuple(rows)), "sign")) if row.method == "darts"
+        row for row in comparison_rows(compare(SweepRows(evaluations=tuple(rows)), [MAIN])) if row.method == "darts"
     ]
-    assert [(row.main_skip, row.baseline, row.main_ranking) for row in compared] == [
+    assert [(row.main_networks, row.baseline, row.main_ranking) for row in compared] == [
+        ("skip-free", "searched", None),
         ("allocated", "searched", "taylor_identity"),
+        ("allocated", "skip-free", "taylor_identity"),
         ("allocated", "control", "taylor_identity"),
         ("searched", "random_search", None),
         ("allocated", "random_search", "taylor_identity"),
     ]
-    searched = compared[2]
+    _, _, _, control, searched, _ = compared
     assert (searched.main_n, searched.main_num_evaluations, searched.difference_n) == (4, 5, 4)
     assert (searched.main_worst, searched.main_worst_seed) == (0.8, 1)
     assert (searched.main_best, searched.main_best_seed) == (pytest.approx(0.905), 0)
     assert searched.main_within_sd == pytest.approx(0.01 / 2**0.5)
     assert searched.main_interval == "t"
-    assert (compared[1].baseline_within_sd, compared[1].baseline_interval) == (None, None)
+    assert (control.baseline_control, control.baseline_within_sd, control.baseline_interval) == ("uniform", None, None)
     assert searched.difference_holm_pvalue is not None

@@ -32,7 +32,7 @@ def test_sweeps_that_share_nothing_are_refused(evaluation_row: Build, other: dic
     one = evaluation_row(0.8, setting=setting)
     rest = evaluation_row(0.8, sweep="other", **{"setting": setting, **other})
     with pytest.raises(ConfigError) as caught:
-        compare([_sweep(one), _sweep(rest)], "sign")
+        compare([_sweep(one), _sweep(rest)])
     assert len(caught.value.problems) == 2
     assert (
         f"sweep toy: must share space, data, setting and protocol with sweep other, found {reason}; what differs is "
@@ -42,14 +42,14 @@ def test_sweeps_that_share_nothing_are_refused(evaluation_row: Build, other: dic
 
 def test_sweeps_that_share_something_are_compared(evaluation_row: Build) -> None:
     both = [evaluation_row(0.8), evaluation_row(0.7, protocol="long")]
-    comparison = compare([_sweep(*both), _sweep(evaluation_row(0.9, protocol="long", seed=1, sweep="other"))], "sign")
+    comparison = compare([_sweep(*both), _sweep(evaluation_row(0.9, protocol="long", seed=1, sweep="other"))])
     assert [group.group.protocol for group in comparison.groups] == ["long", "tiny"]
 
 
 def test_searches_in_bfloat16_are_never_pooled_with_others(sweep_folder: SweepFolder) -> None:
     for seed, precision in enumerate((*[{}] * 3, *[{"precision": "bfloat16"}] * 2)):
         sweep_folder.evaluation(sweep_folder.search(seed=seed, **precision), 0.9, seed=seed)
-    comparison = compare(read_sweep(sweep_folder.path), "sign")
+    comparison = compare(read_sweep(sweep_folder.path))
     assert len(comparison.groups) == 2
     (note,) = (note for note in comparison.notes if "not pooled, because the settings differ: " in note)
     assert '"precision":"bfloat16"' in note
@@ -60,7 +60,7 @@ def test_searches_in_bfloat16_are_never_pooled_with_others(sweep_folder: SweepFo
 def test_a_third_sweep_that_shares_nothing_is_named(evaluation_row: Build) -> None:
     sweeps = [_sweep(evaluation_row(0.8, seed=index, sweep=f"s{index}")) for index in range(2)]
     with pytest.raises(ConfigError) as caught:
-        compare([*sweeps, _sweep(evaluation_row(0.8, protocol="long", sweep="odd"))], "sign")
+        compare([*sweeps, _sweep(evaluation_row(0.8, protocol="long", sweep="odd"))])
     (problem,) = caught.value.problems
     assert problem.startswith("sweep odd: must share")
 
@@ -68,8 +68,8 @@ def test_a_third_sweep_that_shares_nothing_is_named(evaluation_row: Build) -> No
 def test_empty_and_half_finished_sweeps_are_no_error(evaluation_row: Build, sweep_folder: SweepFolder) -> None:
     sweep_folder.evaluation(sweep_folder.search(state="running"), 0.0, state="running")
     half = read_sweep(sweep_folder.path)
-    notes = compare([_sweep(evaluation_row(0.8)), half, SweepRows(sweep="empty")], "sign").notes
-    assert "Sweep toy has no finished retraining yet." in notes
+    notes = compare([_sweep(evaluation_row(0.8)), half, SweepRows(sweep="empty")]).notes
+    assert "Sweep toy has no finished evaluation yet." in notes
     assert "Sweep empty is empty: no trial has begun." in notes
     assert "2 trials are unfinished and not in the tables." in notes
 
@@ -80,11 +80,11 @@ def test_data_of_one_name_must_be_the_same_images(sweep_folder: SweepFolder) -> 
     rows = read_sweep(sweep_folder.path)
     changed = tuple(replace(trial, sweep="other", data_digest="e" * 64) for trial in rows.trials)
     with pytest.raises(ConfigError) as caught:
-        compare([rows, replace(rows, sweep="other", trials=changed)], "sign")
+        compare([rows, replace(rows, sweep="other", trials=changed)])
     (problem,) = caught.value.problems
     assert problem.startswith(
         "data digits: must be the same images in all trials, found digests dddddddddddd (search in sweep toy) and "
         "eeeeeeeeeeee (search in sweep other)"
     )
     unlike = tuple(replace(trial, options='{"valid_share":0.4}') for trial in changed)
-    compare([rows, replace(rows, trials=unlike)], "sign")  # other options may mean other images; they are not pooled
+    compare([rows, replace(rows, trials=unlike)])  # other options may mean other images; they are not pooled

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from aca_ray.comparison import EdgeRow, MixingTrajectory, SweepRows, compare, read_sweep
+from aca_ray.comparison import EdgeRow, MixingTrajectory, Pair, SweepRows, compare, read_sweep
 from aca_ray.report.figures import Plot
 from aca_ray.report.plots import make_plots
 
 if TYPE_CHECKING:
     from conftest import SweepFolder
 
-MAIN = ("taylor_identity", "sign")
+MAIN = Pair("taylor_identity", "sign")
 
 
 def _plots(rows: SweepRows) -> dict[str, Plot]:
-    plots = make_plots([rows], compare(rows, "sign"))
+    plots = make_plots([rows], compare(rows, [MAIN]))
     return {plot.name: plot for plot in plots}
 
 
@@ -91,7 +91,7 @@ def test_equal_rows_give_equal_files(rows: SweepRows) -> None:
 
 
 def test_nothing_to_plot_gives_no_plot() -> None:
-    assert make_plots([SweepRows()], compare(SweepRows(), "sign")) == ()
+    assert make_plots([SweepRows()], compare(SweepRows(), [MAIN])) == ()
 
 
 def test_kept_shares_are_drawn_per_method_for_the_main_rule() -> None:
@@ -102,7 +102,7 @@ def test_kept_shares_are_drawn_per_method_for_the_main_rule() -> None:
         for stage in range(2)
         for target in range(2, 4)
     ]
-    rows = SweepRows(edges=(*edges, _edge(seed=9, stage=4, target=5, kept_share=0.5, allocation="uniform")))
+    rows = SweepRows(edges=(*edges, _edge(seed=9, stage=4, target=5, kept_share=0.5, allocation="sign_uniform")))
     plots = _plots(rows)
     assert list(plots) == ["kept_share_darts", "kept_share_pc-darts"]
     texts = _texts(plots["kept_share_darts"])

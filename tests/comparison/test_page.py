@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aca_ray.comparison import EvaluationRow, FailedTrial, SweepRows, compare, read_sweep
+from aca_ray.comparison import EvaluationRow, FailedTrial, Pair, SweepRows, compare, read_sweep
 from aca_ray.report.drawings import MOST_DRAWINGS, make_drawings
 from aca_ray.report.page import write_report
 from aca_ray.report.places import MOST_ROWS
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from conftest import SweepFolder
 
 Build = Callable[..., EvaluationRow]
-MAIN = ("taylor_identity", "sign")
+MAIN = Pair("taylor_identity", "sign")
 
 
 class Page(HTMLParser):
@@ -48,7 +48,7 @@ def _network(row: EvaluationRow) -> tuple[Genotype, ChannelPlan | None]:
 
 
 def _report(rows: SweepRows, folder: Path) -> Page:
-    paths = write_report(compare(rows, "sign"), [rows], folder, "Comparison of toy", _network)
+    paths = write_report(compare(rows, [MAIN]), [rows], folder, "Comparison of toy", _network)
     assert sorted(paths) == sorted(path for path in folder.rglob("*") if path.is_file())
     return Page((folder / "report.html").read_text())
 
@@ -87,7 +87,8 @@ def test_page_of_a_sweep(sweep_folder: SweepFolder, tmp_path: Path) -> None:
     assert tags.count("details") == 1
     assert tags.count("caption") == tags.count("table") >= 6
     text = (tmp_path / "out" / "report.md").read_text()
-    assert text.startswith("# Comparison of toy\n\n- Compared: 4 retrained networks from 4 searches of sweep toy;")
+    assert text.startswith("# Comparison of toy\n\n- ")
+    assert "\n- Compared: 4 retrained networks from 4 searches of sweep toy;" in text
     assert "![Test accuracy over search epochs." in text
     latex = (tmp_path / "out" / "tables" / "accuracy.tex").read_text()
     assert r"darts & 2 & searched & 2 & 2 & 80.50 & 0.71 &" in latex
@@ -151,14 +152,14 @@ def test_drawings_are_of_the_lowest_seeds_and_not_too_many(
 ) -> None:
     rows = SweepRows(
         evaluations=tuple(
-            evaluation_row(0.5, rule, seed=seed, retrain_seed=retrain, method=f"m{index:02}")
+            evaluation_row(0.5, rule, seed=seed, retrain_seed=retrain, method=f"m{index:02}", control=control)
             for index in range(num_methods)
             for seed in range(3, 3 + num_seeds)
             for retrain in range(2)
-            for rule in (None, ("taylor_identity", "uniform"))  # a control is not drawn
+            for rule, control in ((None, None), (MAIN, "uniform"))  # a control is not drawn
         )
     )
-    drawings = make_drawings(compare(rows, "sign"), [rows], _network)
+    drawings = make_drawings(compare(rows, [MAIN]), [rows], _network)
     assert len(drawings.shown) == min(num_methods, MOST_DRAWINGS)
     assert all("searched" in drawing.title and drawing.title.endswith("seed 3") for drawing in drawings.shown)
     drawn = len(drawings.shown) + len(drawings.folded)

@@ -15,6 +15,7 @@ from aca_ray.comparison import (
     Comparison,
     EdgeRow,
     EvaluationRow,
+    Pair,
     ScoreFile,
     SweepRows,
     compare,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from conftest import SweepFolder
 
 Build = Callable[..., EvaluationRow]
-MAIN = ("taylor_identity", "sign")
+MAIN = Pair("taylor_identity", "sign")
 PLACE: dict[str, Any] = {"sweep": "toy", "method": "darts", "space": "darts", "data": "digits", "setting": "{}"}
 PLACE |= {"epochs": 8, "seed": 0, "epoch": 4, "ranking": "taylor_identity", "allocation": "sign", "search": "s"}
 ALLOCATION = AllocationRow(**PLACE, refilled_share=0.4, parameters=90, kendall_tau=0.5, jaccard=0.6, decided_share=None)
@@ -34,7 +35,7 @@ EDGE = EdgeRow(**PLACE, stage=0, source=0, target=2, operation="sep_conv_3x3", k
 
 
 def _compared(*rows: EvaluationRow, **more: Any) -> Comparison:
-    return compare(SweepRows(evaluations=rows, **more), "sign")
+    return compare(SweepRows(evaluations=rows, **more), [MAIN])
 
 
 def test_correlation_is_over_seeds_and_budgets_with_retrainings_averaged(evaluation_row: Build) -> None:
@@ -45,17 +46,17 @@ def test_correlation_is_over_seeds_and_budgets_with_retrainings_averaged(evaluat
         for index, value in enumerate(values)
     ]
     (row,) = _compared(*rows).correlations
-    assert (row.method, row.skip, row.protocol, row.n) == ("darts", "searched", "tiny", 4)
+    assert (row.method, row.networks, row.protocol, row.n) == ("darts", "searched", "tiny", 4)
     expected = stats.kendalltau([0.60, 0.65, 0.70, 0.50], [0.80, 0.81, 0.85, 0.70])
     assert (row.kendall_tau, row.pvalue) == pytest.approx((expected.statistic, expected.pvalue))
 
 
 def test_correlation_leaves_out_controls_and_unknown_accuracies(evaluation_row: Build) -> None:
     rows = [evaluation_row(0.8 + seed / 100, MAIN, seed=seed) for seed in range(3)]
-    rows += [evaluation_row(0.7, ("taylor_identity", "uniform"), seed=seed) for seed in range(3)]
+    rows += [evaluation_row(0.7, MAIN, control="uniform", seed=seed) for seed in range(3)]
     rows += [evaluation_row(0.8, seed=seed, search_valid_accuracy=None) for seed in range(3)]
     allocated, searched = _compared(*rows).correlations
-    assert (allocated.skip, allocated.n, allocated.kendall_tau) == ("allocated", 3, None)  # one supernet accuracy
+    assert (allocated.networks, allocated.n, allocated.kendall_tau) == ("allocated", 3, None)  # one supernet accuracy
     assert (searched.n, searched.kendall_tau, searched.pvalue) == (0, None, None)
 
 
@@ -63,7 +64,7 @@ def test_stability_is_a_mean_over_seeds() -> None:
     rows = [
         replace(ALLOCATION, seed=seed, kendall_tau=tau, search=str(seed)) for seed, tau in enumerate((0.4, 0.5, 0.6))
     ]
-    rows += [replace(row, allocation="uniform") for row in rows]  # another rule of the same ranks
+    rows += [replace(row, allocation="otsu") for row in rows]  # another rule of the same ranks
     rows += [replace(ALLOCATION, epoch=2, kendall_tau=None, jaccard=None)]  # the first milestone
     rows += [replace(ALLOCATION, epoch=8, kendall_tau=None, jaccard=1.0)]
     at_4, at_8 = _compared(allocations=tuple(rows), unfinished=1).stability
@@ -76,11 +77,11 @@ def test_stability_is_a_mean_over_seeds() -> None:
 
 def test_what_two_sweeps_share_counts_once() -> None:
     sweep = SweepRows(allocations=(ALLOCATION,), edges=(EDGE,), unfinished=1)
-    comparison = compare([sweep, replace(sweep, sweep="other")], "sign")
+    comparison = compare([sweep, replace(sweep, sweep="other")], [MAIN])
     assert [row.n for row in comparison.stability] == [1]
     assert [row.n for row in comparison.refill] == [1, 1]
     again = replace(EDGE, source=1, kept_share=0.9, search="t")  # the seed once more, with other milestones
-    assert compare([sweep, replace(sweep, edges=(again,))], "sign").refill == comparison.refill
+    assert compare([sweep, replace(sweep, edges=(again,))], [MAIN]).refill == comparison.refill
 
 
 def test_unlike_settings_are_not_pooled_in_panels() -> None:
@@ -117,7 +118,7 @@ def test_collapse_has_every_epoch_of_every_search_once(sweep_folder: SweepFolder
     sweep_folder.search(epochs=2, seed=1)
     sweep_folder.search(epochs=2, seed=0)
     rows = read_sweep(sweep_folder.path)
-    collapse = compare([rows, replace(rows, sweep="other")], "sign").collapse
+    collapse = compare([rows, replace(rows, sweep="other")], [MAIN]).collapse
     assert [(row.seed, row.epoch) for row in collapse] == [(0, 1), (0, 2), (1, 1), (1, 2)]
 
 
@@ -132,8 +133,8 @@ def test_front_of_accuracy_and_time(evaluation_row: Build) -> None:
     rows = [evaluation_row(arm.pop("test"), method=method, **arm) for method, arm in arms.items()]  # type: ignore[arg-type]
     rows += [evaluation_row(0.90, MAIN, method="good", search_seconds=50.0, ranking_seconds=1.0, peak_bytes=5e9)]
     comparison = _compared(*rows)
-    costs = {(row.method, row.skip): row for row in comparison.costs}
-    assert {method: row.on_front for (method, skip), row in costs.items() if skip == "searched"} == {
+    costs = {(row.method, row.networks): row for row in comparison.costs}
+    assert {method: row.on_front for (method, networks), row in costs.items() if networks == "searched"} == {
         "cheap": True,
         "good": True,
         "worse_and_dearer": False,
@@ -152,13 +153,14 @@ def test_provenance_names_what_differs(sweep_folder: SweepFolder) -> None:
     sweep_folder.evaluation(
         search, 0.9, seed=3, retrain_seed=0, record={"environment": {"aca_ray": "0.2.0", "device": "CPU X"}}
     )
-    facts = {row.topic: row.value for row in compare(read_sweep(sweep_folder.path), "sign").provenance}
+    facts = {row.topic: row.value for row in compare(read_sweep(sweep_folder.path), [MAIN]).provenance}
     assert facts["trials"] == "1 searches, 2 retrainings"
     assert facts["code version"] == "differs: 0.1.0 (2 trials), 0.2.0 (1 trials)"
     assert facts["python"] == "differs: 3.11.7 (2 trials), unknown (1 trials)"
     assert facts["package torch"] == "differs: 2.14.1 (2 trials), unknown (1 trials)"
     assert (
-        facts["data digits"] == f'source sklearn; digest {"d" * 64}; augmentation crop; options {{"valid_share":0.5}}'
+        facts["data digits"]
+        == f'source sklearn; digest {"d" * 64}; images 16x16; augmentation crop; options {{"valid_share":0.5}}'
     )
     assert "training images in searches (search_train and search_valid): 1437" in facts["splits of digits"]
     assert (facts["search seeds"], facts["retraining seeds"]) == ("0", "0, 1")
@@ -173,9 +175,9 @@ def test_checklist_is_answered_from_the_rows(evaluation_row: Build, sweep_folder
     sweep_folder.search()
     trials = read_sweep(sweep_folder.path).trials
     rows = [
-        evaluation_row(value, rule, seed=seed, epochs=epochs, method=method)
+        evaluation_row(value, rule, seed=seed, epochs=epochs, method=method, control=control)
         for method, value in (("darts", 0.8), ("random_search", 0.7))
-        for rule in (None, MAIN, ("taylor_identity", "uniform"))
+        for rule, control in ((None, None), (MAIN, None), (MAIN, "uniform"))
         for seed in range(2)
         for epochs in (4, 8)
     ]
@@ -187,7 +189,7 @@ def test_checklist_is_answered_from_the_rows(evaluation_row: Build, sweep_folder
     assert answers["Is every experiment repeated, and are the seeds given?"] == "no"
     assert answers["Are confounding factors controlled: hardware, versions of libraries, threads?"] == "partly"
     assert answers["Is performance compared over time, not at one budget alone?"] == "no"
-    table = evaluation_row(0.8, setting='{"table":{"name":"nasbench201"}}')
+    table = evaluation_row(0.8, protocol="table nasbench201")
     (item,) = (item for item in _compared(table).checklist if "tabular" in item.item)
     assert item.answer == "yes"
 
@@ -213,11 +215,11 @@ def test_rankers_agree_where_two_sweeps_ranked_one_search(tmp_path: Path) -> Non
         scores=(_score_file(one, "taylor"), _score_file(tmp_path / "unread", "taylor", "t")), unfinished=1
     )
     second = SweepRows(scores=(_score_file(two, "magnitude"),), sweep="other", unfinished=1)
-    (row,) = compare([first, second], "sign").ranker_agreement
+    (row,) = compare([first, second], [MAIN]).ranker_agreement
     assert (row.ranking_a, row.ranking_b, row.epoch, row.n) == ("magnitude", "taylor", 4, 1)
     assert row.kendall_tau_mean == pytest.approx((1 / 3 + 1) / 2)  # over the edges that both have
     assert row.kendall_tau_low is None
-    assert compare([first, first], "sign").ranker_agreement == ()
+    assert compare([first, first], [MAIN]).ranker_agreement == ()
 
 
 def test_unreadable_scores_are_named(tmp_path: Path) -> None:
@@ -226,12 +228,12 @@ def test_unreadable_scores_are_named(tmp_path: Path) -> None:
     for file, error in ((tmp_path / "bad.parquet", DataError), (tmp_path / "gone.parquet", StorageError)):
         rows = SweepRows(scores=(_score_file(good, "a"), _score_file(file, "b")))
         with pytest.raises(error, match=rf"{file.name}: "):
-            compare(rows, "sign")
+            compare(rows, [MAIN])
 
 
 def test_older_searches_are_noted(sweep_folder: SweepFolder) -> None:
     sweep_folder.search()
-    (note,) = (note for note in compare(read_sweep(sweep_folder.path), "sign").notes if "older version" in note)
+    (note,) = (note for note in compare(read_sweep(sweep_folder.path), [MAIN]).notes if "older version" in note)
     assert note.startswith("Sweep toy: 1 of 1 searches were recorded by an older version")
 
 

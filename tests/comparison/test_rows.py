@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aca_ray.comparison import read_sweep
+from aca_ray.comparison import kind_of, read_sweep
 from aca_ray.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -201,3 +201,33 @@ def test_older_record_tells_less_of_its_origin(sweep_folder: SweepFolder) -> Non
     (trial,) = read_sweep(sweep_folder.path).trials
     assert (trial.device, trial.host, trial.threads) == ("cpu", None, 1)
     assert (trial.data_digest, trial.versions) == (None, "{}")
+
+
+def test_skip_free_networks_controls_tables_and_protocols_by_value_are_read(sweep_folder: SweepFolder) -> None:
+    search = sweep_folder.search(skip="allocated")
+    table = {"name": "nasbench201"}
+    sweep_folder.evaluation(search, 0.9, rule=(None, "all"), protocol=None, table=table)
+    sweep_folder.evaluation(search, 0.8, rule=RULE, control="random", protocol={"base": "tiny", "epochs": 3})
+    rows = read_sweep(sweep_folder.path)
+    found = {(row.protocol, row.ranking, row.allocation, row.control, row.shared_with) for row in rows.evaluations}
+    assert found == {
+        ("table nasbench201", None, "all", None, None),
+        ("tiny(epochs=3)", *RULE, "random", None),
+    }
+    assert {(kind_of(row).networks, kind_of(row).pair, kind_of(row).control) for row in rows.evaluations} == {
+        ("skip-free", None, None),
+        ("allocated", RULE, "random"),
+    }
+    assert {trial.protocol for trial in rows.trials} == {None, "table nasbench201", "tiny(epochs=3)"}
+    assert {trial.image_size for trial in rows.trials} == {"16x16"}
+
+
+def test_every_ranker_of_a_milestone_is_read(sweep_folder: SweepFolder) -> None:
+    search = sweep_folder.search(skip="allocated")
+    for ranking in ("fisher", "taylor_identity"):
+        sweep_folder.allocation(search, 2, PLANS, ranking=ranking)
+    rows = read_sweep(sweep_folder.path)
+    assert [(row.ranking, row.allocation) for row in rows.allocations] == [
+        (ranking, rule) for ranking in ("fisher", "taylor_identity") for rule in ("all", "sign")
+    ]
+    assert [score.ranking for score in rows.scores] == ["fisher", "taylor_identity"]

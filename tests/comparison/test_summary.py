@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from statistics import stdev
 
 import pytest
+from scipy import stats
 
-from aca_ray.comparison import Comparison, EvaluationRow, FailedTrial, SweepRows, compare
+from aca_ray.comparison import Comparison, EvaluationRow, FailedTrial, Pair, SweepRows, compare
 from aca_ray.report.summary import summary
 
 Build = Callable[..., EvaluationRow]
-MAIN = ("taylor_identity", "sign")
+MAIN = Pair("taylor_identity", "sign")
 
 
 @pytest.fixture
@@ -21,35 +23,80 @@ def sentences(evaluation_row: Build) -> Callable[..., str]:
         evaluations = [evaluation_row(accuracy, seed=seed) for seed, accuracy in enumerate(searched)]
         evaluations += [evaluation_row(accuracy, MAIN, seed=seed) for seed, accuracy in enumerate(allocated)]
         rows = SweepRows(evaluations=tuple(evaluations), sweep="toy", **more)  # type: ignore[arg-type]
-        return "\n".join(summary(compare(rows, "sign"), [rows]))
+        return "\n".join(summary(compare(rows, [MAIN]), [rows]))
 
     return build
 
 
-def test_a_difference_that_holds_is_claimed_with_its_interval(sentences: Callable[..., str]) -> None:
-    text = sentences([0.80, 0.81, 0.80, 0.79], [0.85, 0.87, 0.85, 0.85])
-    assert "darts after 8 search epochs: allocated - searched is +5.50 percentage points, 95 % interval [+" in text
-    assert "allocated is more accurate under this protocol (p = " in text
-    assert "4 search seeds" in text
-    assert "No seed compares methods with random architectures" in text
+def test_a_difference_that_holds_is_the_first_sentence(sentences: Callable[..., str]) -> None:
+    first, *rest = sentences([0.80, 0.81, 0.80, 0.79], [0.85, 0.87, 0.85, 0.85]).splitlines()
+    gains = [0.05, 0.06, 0.05, 0.06]
+    half = stats.t.ppf(0.975, 3) * stdev(gains) / 2
+    pvalue = stats.ttest_1samp(gains, 0.0).pvalue
+    assert "better" in first
+    for part in (
+        "+5.50 points",
+        f"[{5.5 - 100 * half:+.2f}, {5.5 + 100 * half:+.2f}]",
+        "n = 4 pairs",
+        "p < 0.001" if pvalue < 0.001 else f"p = {pvalue:.3f}",
+        "(darts, 8 search epochs, darts on digits, protocol tiny)",
+    ):
+        assert part in first
+    assert "4 search seeds" in rest[0]
+    assert "methods with random architectures" in rest[-1]
+
+
+def test_the_first_question_is_whether_leaving_out_skips_helps(evaluation_row: Build) -> None:
+    values = {None: (0.92, 0.93, 0.91), (None, "all"): (0.93, 0.942, 0.925), MAIN: (0.90, 0.905, 0.89)}
+    rows = SweepRows(
+        evaluations=tuple(
+            evaluation_row(value, rule, seed=seed) for rule, arm in values.items() for seed, value in enumerate(arm)
+        )
+    )
+    skip_free, allocated, refilled = summary(compare(rows, [MAIN]), [rows])[:3]
+    assert ("+1.23 points" in skip_free, "better" in skip_free) == (True, True)
+    assert ("-2.17 points" in allocated, "worse" in allocated) == (True, True)
+    assert ("-3.40 points" in refilled, "worse" in refilled) == (True, True)
+
+
+def test_looked_up_and_retrained_networks_are_told_apart(evaluation_row: Build) -> None:
+    rows = SweepRows(
+        evaluations=tuple(
+            evaluation_row(accuracy + 0.001 * seed * (rule is None), rule, seed=seed, protocol=protocol)
+            for protocol, accuracy in (("small", 0.4), ("table nasbench201", 0.9))
+            for seed in range(3)
+            for rule in (None, (None, "all"), ("taylor_identity", "sign" if protocol == "small" else "rounded"))
+        )
+    )
+    pairs = [Pair("taylor_identity", rule) for rule in ("sign", "rounded")]
+    found = summary(compare(rows, pairs), [rows])
+    assert [("protocol small" in text, "table nasbench201" in text) for text in found[:2]] == [
+        (True, False),
+        (False, True),
+    ]
+    (scope,) = (text for text in found if text.startswith("Compared: "))
+    assert "9 retrained networks and 9 looked-up networks" in scope
+    assert "sign of taylor_identity (protocol small)" in scope
+    assert "rounded of taylor_identity (table nasbench201)" in scope
 
 
 def test_an_interval_that_holds_zero_claims_nothing(sentences: Callable[..., str]) -> None:
     text = sentences([0.80, 0.84], [0.85, 0.83])
-    assert "the interval holds 0, so no difference is shown" in text
-    assert "more accurate" not in text
+    assert text.startswith("No difference is shown")
+    assert "contains 0" in text
+    assert "better" not in text
 
 
 def test_one_seed_claims_nothing(sentences: Callable[..., str]) -> None:
     text = sentences([0.5], [0.9])
-    assert "for the one pair of seeds: nothing can be concluded from one." in text
-    assert "interval" not in text
-    assert "more accurate" not in text
+    assert text.startswith("A single pair shows nothing")
+    assert "better" not in text
 
 
 def test_equal_differences_claim_nothing(sentences: Callable[..., str]) -> None:
     text = sentences([0.5, 0.6], [0.6, 0.7])
-    assert "without an interval nothing can be concluded" in text
+    assert text.startswith("Without an interval nothing can be concluded")
+    assert "better" not in text
 
 
 def test_what_is_missing_is_said(sentences: Callable[..., str]) -> None:
@@ -57,11 +104,11 @@ def test_what_is_missing_is_said(sentences: Callable[..., str]) -> None:
     text = sentences([0.5], [], unfinished=3, failed=(failed,))
     assert "Not finished: 3 trials begun" in text
     assert "Failed: 1 trial ended in an error" in text
-    assert "No seed compares allocated with searched networks" in text
+    assert "allocated with searched networks" in text.splitlines()[-1]
 
 
 def test_nothing_is_said_of_nothing() -> None:
-    assert summary(Comparison(None, "sign", (), ()), [SweepRows(sweep="toy")]) == (
+    assert summary(Comparison((), (), ()), [SweepRows(sweep="toy")]) == (
         "No evaluation of sweep toy is finished yet: there is nothing to compare.",
     )
 
@@ -74,9 +121,9 @@ def test_of_many_comparisons_only_findings_are_listed(evaluation_row: Build) -> 
         for seed in range(4)
     ]
     rows = SweepRows(evaluations=tuple(evaluations))
-    sentences = summary(compare(rows, "sign"), [rows])
-    assert "Of 12 comparisons of allocated with searched networks, 1 show a difference" in sentences[1]
-    assert sentences[2].startswith("m3 after")
+    sentences = summary(compare(rows, [MAIN]), [rows])
+    assert "Of 12 comparisons of allocated with searched networks, 1 show a difference" in sentences[0]
+    assert "(m3, 8 search epochs" in sentences[1]
 
 
 def test_random_architectures_and_size(evaluation_row: Build) -> None:
@@ -88,6 +135,21 @@ def test_random_architectures_and_size(evaluation_row: Build) -> None:
             for seed in range(4)
         )
     )
-    text = "\n".join(summary(compare(rows, "sign"), [rows]))
-    assert "searched is more accurate under this protocol" in text
-    assert "size may be why" in text
+    first = summary(compare(rows, [MAIN]), [rows])[0]
+    assert "better than random architectures: +40.25 points" in first
+    assert "size may be why" in first
+
+
+def test_the_pair_with_the_largest_advantage_is_named(evaluation_row: Build) -> None:
+    other = Pair("fisher", "sign")
+    values = {(MAIN, None): 0.80, (MAIN, "random"): 0.79, (other, None): 0.78, (other, "random"): 0.72}
+    rows = SweepRows(
+        evaluations=tuple(
+            evaluation_row(value + 0.001 * seed * (control is None), pair, seed=seed, control=control)
+            for (pair, control), value in values.items()
+            for seed in range(3)
+        )
+    )
+    (found,) = (text for text in summary(compare(rows, [MAIN, other]), [rows]) if "Of 2 pairs" in text)
+    assert "Networks allocated by sign of fisher are better" in found
+    assert "+6.10 points" in found

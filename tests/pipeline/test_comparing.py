@@ -16,12 +16,12 @@ from aca_ray.evaluation import find_protocol
 from aca_ray.pipeline.allocating import allocate_milestone
 from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.manifest import Sweep, create_sweep
-from aca_ray.pipeline.orders import EvaluationOrder, all_orders, ranking_of, rules_of
+from aca_ray.pipeline.orders import EvaluationOrder, all_orders, plans_of, rankings_of
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.storage import TrialRecord
 
-pytestmark = pytest.mark.slow  # ten trials
+pytestmark = pytest.mark.slow  # twelve trials
 
 TEXT = """name: tiny
 experiment:
@@ -50,10 +50,10 @@ def sweep(tmp_path_factory: pytest.TempPathFactory, finish: Callable[[ResumableT
         if order.trial.skip == "allocated":
             allocate_milestone(
                 milestone_path(order.folder, 1),
-                allocation_folder(order.folder, 1),
+                allocation_folder(order.folder, 1, rankings_of(sweep)[0]),
                 base,
-                ranking=ranking_of(sweep),
-                rules=rules_of(sweep),
+                ranking=rankings_of(sweep)[0],
+                plans=plans_of(sweep),
                 protocol=find_protocol("small"),
                 device=device,
             )
@@ -65,7 +65,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory, finish: Callable[[ResumableT
 
 def test_status_from_the_disk(sweep: Sweep) -> None:
     progress, driven = api.status("tiny", storage=sweep.folder.path.parent)
-    assert progress.summary() == "10 trials: 10 finished"
+    assert progress.summary() == "12 trials: 12 finished"
     assert not driven
 
 
@@ -76,9 +76,11 @@ def test_comparison_has_the_numbers_of_the_records(sweep: Sweep) -> None:
             record = TrialRecord.read(order.folder)
             assert record is not None
             assert record.result is not None
-            accuracies.setdefault(order.trial.allocation, {})[order.trial.seed] = record.result["test_accuracy"]
+            plan = order.trial.control or order.trial.allocation
+            accuracies.setdefault(plan, {})[order.trial.seed] = record.result["test_accuracy"]
     assert {rule: set(by_seed) for rule, by_seed in accuracies.items()} == {
         None: {0, 1},
+        "all": {0, 1},
         "sign": {0, 1},
         "uniform": {0, 1},
     }
@@ -94,10 +96,13 @@ def test_comparison_has_the_numbers_of_the_records(sweep: Sweep) -> None:
     assert allocated is not None
     assert searched.test_accuracy.mean == pytest.approx(mean(accuracies[None].values()))
     assert allocated.test_accuracy.mean == pytest.approx(mean(accuracies["sign"].values()))
-    assert group.difference is not None
-    assert group.difference.mean == pytest.approx(
-        mean(accuracies["sign"][seed] - accuracies[None][seed] for seed in (0, 1))
-    )
+    assert [control.control for control in group.controls] == ["uniform"]
+    arms = {"searched": accuracies[None], "skip-free": accuracies["all"], "allocated": accuracies["sign"]}
+    for each in group.differences:
+        assert each.difference is not None
+        assert each.difference.mean == pytest.approx(
+            mean(arms[each.main][seed] - arms[each.baseline][seed] for seed in (0, 1))
+        )
 
 
 def test_a_retraining_whose_search_has_not_finished(sweep: Sweep, tmp_path: Path) -> None:

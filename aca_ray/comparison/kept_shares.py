@@ -1,0 +1,56 @@
+"""How many channels operations keep over the epochs of a search, per pair of ranker and rule.
+
+A share that falls toward 0 with the number of search epochs gives all channels to skip connections: the accumulation
+that allocation is to prevent.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from aca_ray.comparison.kinds import Pair
+from aca_ray.comparison.rows import AllocationRow
+from aca_ray.comparison.statistics import mean_within
+
+
+@dataclass(frozen=True)
+class KeptShareRow:
+    """Kept share of one pair at one milestone, over search seeds.
+
+    Attributes:
+        epochs: length of the search.
+        epoch: the milestone, counted from 1.
+        n: number of searches.
+        kept_mean: share of the channels that operations keep, 1 - refilled share, in [0, 1].
+        kept_low: lower end of the 95 % t interval of the mean; None when n = 1 or all values are equal.
+    """
+
+    space: str
+    data: str
+    setting: str
+    method: str
+    epochs: int
+    ranking: str
+    allocation: str
+    epoch: int
+    n: int
+    kept_mean: float
+    kept_low: float | None
+    kept_high: float | None
+
+
+def kept_share_rows(allocations: Iterable[AllocationRow], pairs: Collection[Pair]) -> tuple[KeptShareRow, ...]:
+    """Return one row per method, budget, pair and milestone; the plans of controls keep as much as their pair's."""
+    places: dict[tuple[str, str, str, str, int, str, str, int], dict[str, float]] = defaultdict(dict)
+    for row in allocations:
+        if (row.ranking, row.allocation) in pairs:
+            place = (row.space, row.data, row.setting, row.method, row.epochs, row.ranking, row.allocation, row.epoch)
+            places[place][row.search] = 1.0 - row.refilled_share  # two sweeps may share a search
+    return tuple(
+        KeptShareRow(*place, len(shares), *mean_within(list(shares.values()), (0.0, 1.0)))
+        for place, shares in sorted(places.items())
+    )

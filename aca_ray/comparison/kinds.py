@@ -1,0 +1,54 @@
+"""Kinds of networks that a comparison tells apart: searched, skip-free, and allocated by a pair or one of its controls.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from aca_ray.comparison.rows import EvaluationRow
+from aca_ray.errors import ConfigError
+
+SEARCHED, SKIP_FREE, ALLOCATED = "searched", "skip-free", "allocated"
+KEEP_ALL = "all"  # the allocation that refills nothing
+
+
+class Pair(NamedTuple):
+    """A channel ranker and an allocation rule."""
+
+    ranking: str
+    allocation: str
+
+    @property
+    def label(self) -> str:
+        """The pair in words."""
+        return f"{self.allocation} of {self.ranking}"
+
+
+class Kind(NamedTuple):
+    """What one network of a group is.
+
+    Attributes:
+        networks: `searched`, `skip-free` (searched without skips, nothing refilled) or `allocated`.
+        pair: how channels were allocated; None unless allocated.
+        control: what the pair's plan was changed by; None for the pair itself.
+    """
+
+    networks: str
+    pair: Pair | None = None
+    control: str | None = None
+
+
+def kind_of(row: EvaluationRow) -> Kind:
+    """Return the kind of a row, or raise ConfigError where its fields contradict each other."""
+    if row.skip == SEARCHED:
+        return Kind(SEARCHED)
+    if row.allocation == KEEP_ALL and row.control is None:
+        return Kind(SKIP_FREE)
+    if row.ranking is None or row.allocation is None:
+        raise ConfigError(
+            f"evaluation {row.evaluation[:12]} of sweep {row.sweep}: skip {row.skip!r} needs ranking and allocation, "
+            f"found {row.ranking!r} and {row.allocation!r}; evaluate it again"
+        )
+    return Kind(ALLOCATED, Pair(row.ranking, row.allocation), row.control)

@@ -1,0 +1,228 @@
+"""Pairs of rankers and rules against each other, and each against its own controls, over the same searches.
+
+All pairs allocate the channels of the same checkpoints, so that every difference is paired by search. The pair that
+serves best is the one with the largest mean advantage over its control `random`, which keeps as many channels of every
+edge, but drawn ones. Of whole edges, which are all that a benchmark's table holds, `random` changes nothing: there
+`shuffled` takes its place, which keeps as many edges, but drawn ones.
+
+Source: ours.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from aca_ray.comparison.arms import Group
+from aca_ray.comparison.difference_columns import difference_columns
+from aca_ray.comparison.families import Tested, adjusted
+from aca_ray.comparison.kinds import ALLOCATED, SKIP_FREE, Kind, Pair
+from aca_ray.comparison.rows import EvaluationRow
+from aca_ray.comparison.statistics import PairedDifference, paired
+from aca_ray.storage.evaluation import is_looked_up
+
+OTHER_PAIR = "pair"
+
+
+@dataclass(frozen=True)
+class PairComparison(Tested):
+    """A pair against one of its baselines, at one place.
+
+    Attributes:
+        method: None for all methods and budgets of the place together; so is epochs.
+        baseline: a control of the pair, `skip-free`, or `pair` for another pair.
+        other: the other pair; None unless the baseline is one.
+        n: number of searches with networks of the pair.
+        accuracy: mean test accuracy of the pair's networks over searches, as all below.
+        baseline_n: number of searches with networks of the baseline.
+        difference: pair - baseline, paired by search; all pairs and places with this kind of baseline are a family of
+            tests, apart for single groups and for all methods together.
+    """
+
+    space: str
+    data: str
+    setting: str
+    protocol: str
+    method: str | None
+    epochs: int | None
+    pair: Pair
+    baseline: str
+    other: Pair | None
+    n: int
+    accuracy: float
+    refilled_share: float
+    parameters: float
+    baseline_n: int
+    baseline_accuracy: float
+    baseline_parameters: float
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """A PairComparison as a row for machines; what could not be computed is None."""
+
+    space: str
+    data: str
+    setting: str
+    protocol: str
+    method: str | None
+    epochs: int | None
+    ranking: str
+    allocation: str
+    baseline: str
+    baseline_ranking: str | None
+    baseline_allocation: str | None
+    n: int
+    accuracy: float
+    refilled_share: float
+    parameters: float
+    baseline_n: int
+    baseline_accuracy: float
+    baseline_parameters: float
+    difference_n: int
+    difference_mean: float | None
+    difference_sd: float | None
+    difference_low: float | None
+    difference_high: float | None
+    difference_t_pvalue: float | None
+    difference_holm_pvalue: float | None
+    difference_wilcoxon_pvalue: float | None
+    difference_superiority: float | None
+    difference_effect_size: float | None
+    difference_detectable: float | None
+
+
+@dataclass(frozen=True)
+class _Networks:
+    """Networks of one kind: means over the retrainings of every search, by its fingerprint."""
+
+    accuracies: Mapping[str, float]
+    refilled_shares: Mapping[str, float]
+    parameters: Mapping[str, float]
+
+
+def compare_pairs(
+    by_group: Mapping[Group, Mapping[Kind, Sequence[EvaluationRow]]], pairs: Sequence[Pair]
+) -> tuple[PairComparison, ...]:
+    """Return every pair against its baselines: per place over all searches, then per group where there are several.
+
+    Args:
+        by_group: the rows of every group by kind.
+        pairs: the order of the pairs; of two, the first is compared with the second.
+    """
+    whole: list[PairComparison] = []
+    single: list[PairComparison] = []
+    for place, members in itertools.groupby(sorted(by_group), key=lambda group: group[:4]):
+        groups = list(members)
+        together: dict[Kind, list[EvaluationRow]] = defaultdict(list)
+        for group in groups:
+            for kind, rows in by_group[group].items():
+                together[kind] += rows
+        whole += _compared(place, None, together, pairs)
+        if len(groups) > 1:
+            single += [one for group in groups for one in _compared(place, group, by_group[group], pairs)]
+    return (*_with_holm(whole), *_with_holm(single))
+
+
+def pair_rows(comparisons: Iterable[PairComparison]) -> tuple[PairRow, ...]:
+    """Return the comparisons of pairs as rows for machines."""
+    return tuple(
+        PairRow(
+            space=one.space,
+            data=one.data,
+            setting=one.setting,
+            protocol=one.protocol,
+            method=one.method,
+            epochs=one.epochs,
+            ranking=one.pair.ranking,
+            allocation=one.pair.allocation,
+            baseline=one.baseline,
+            baseline_ranking=one.other.ranking if one.other else None,
+            baseline_allocation=one.other.allocation if one.other else None,
+            n=one.n,
+            accuracy=one.accuracy,
+            refilled_share=one.refilled_share,
+            parameters=one.parameters,
+            baseline_n=one.baseline_n,
+            baseline_accuracy=one.baseline_accuracy,
+            baseline_parameters=one.baseline_parameters,
+            **difference_columns(one.difference),
+            difference_holm_pvalue=one.holm_pvalue,
+        )
+        for one in comparisons
+    )
+
+
+def criterion(protocol: str) -> str:
+    """Return the name of the control that the best pair beats by most, for networks evaluated in a way."""
+    return "shuffled" if is_looked_up(protocol) else "random"
+
+
+def by_advantage(comparisons: Iterable[PairComparison]) -> list[PairComparison]:
+    """Return the comparisons with the control of the criterion, the largest mean advantage first."""
+    found = [one for one in comparisons if one.baseline == criterion(one.protocol)]
+    return sorted(found, key=lambda one: -one.difference.mean if one.difference else float("inf"))
+
+
+def _compared(
+    place: tuple[str, str, str, str],
+    group: Group | None,
+    rows: Mapping[Kind, Sequence[EvaluationRow]],
+    pairs: Sequence[Pair],
+) -> Iterator[PairComparison]:
+    """Yield every pair of one place, or of one group there, against its baselines, not yet adjusted."""
+    networks = {kind: _networks(kind_rows) for kind, kind_rows in rows.items()}
+    own = {pair: networks[Kind(ALLOCATED, pair)] for pair in pairs if Kind(ALLOCATED, pair) in networks}
+    skip_free = networks.get(Kind(SKIP_FREE))
+    for pair, main in own.items():
+        controls = {kind.control: found for kind, found in networks.items() if kind.pair == pair and kind.control}
+        baselines = [(name, None, found) for name, found in sorted(controls.items())]
+        baselines += [(SKIP_FREE, None, skip_free)] if skip_free else []
+        others = [(OTHER_PAIR, other, own[other]) for other in own if pairs.index(other) > pairs.index(pair)]
+        for name, other, baseline in (*baselines, *others):
+            yield PairComparison(
+                *place,
+                method=group.method if group else None,
+                epochs=group.epochs if group else None,
+                pair=pair,
+                baseline=name,
+                other=other,
+                n=len(main.accuracies),
+                accuracy=fmean(main.accuracies.values()),
+                refilled_share=fmean(main.refilled_shares.values()),
+                parameters=fmean(main.parameters.values()),
+                baseline_n=len(baseline.accuracies),
+                baseline_accuracy=fmean(baseline.accuracies.values()),
+                baseline_parameters=fmean(baseline.parameters.values()),
+                difference=_difference(main, baseline),
+            )
+
+
+def _networks(rows: Sequence[EvaluationRow]) -> _Networks:
+    by_search: dict[str, list[EvaluationRow]] = defaultdict(list)
+    for row in rows:
+        by_search[row.search].append(row)
+
+    def means(name: str) -> dict[str, float]:
+        return {search: fmean(getattr(row, name) for row in found) for search, found in by_search.items()}
+
+    return _Networks(means("test_accuracy"), means("refilled_share"), means("parameters"))
+
+
+def _difference(a: _Networks, b: _Networks) -> PairedDifference | None:
+    shared = sorted(a.accuracies.keys() & b.accuracies.keys())
+    if not shared:
+        return None
+    return paired([a.accuracies[search] for search in shared], [b.accuracies[search] for search in shared])
+
+
+def _with_holm(comparisons: Sequence[PairComparison]) -> list[PairComparison]:
+    """Return the comparisons with p-values adjusted, each kind of baseline as one family."""
+    families = {
+        baseline: iter(adjusted(one for one in comparisons if one.baseline == baseline))
+        for baseline in {one.baseline for one in comparisons}
+    }
+    return [next(families[one.baseline]) for one in comparisons]
