@@ -237,8 +237,7 @@ def _check(options: argparse.Namespace) -> int:
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     for row in [header, *rows]:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
-    looked_up = f", {plan.num_looked_up} networks looked up" if plan.num_looked_up else ""
-    print(f"{len(rows)} searches, {plan.num_retrainings} retrainings{looked_up}; nothing is wrong")
+    print(f"{len(rows)} searches, {plan.num_evaluations} retrainings; nothing is wrong")
     return 0
 
 

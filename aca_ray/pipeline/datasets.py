@@ -22,7 +22,7 @@ from aca_ray.data import (
     check_data,
     load_evaluation_data,
     load_search_data,
-    validate_data,
+    resize_problems,
 )
 from aca_ray.errors import ConfigError
 
@@ -84,7 +84,7 @@ def known_facts(data: Mapping[str, Any], base: Path, described: Mapping[str, Any
         return ImageFacts(**facts)
     source = SOURCES.get(str(data.get("name")))
     if source is not None and source.facts is not None and set(data) <= {"name", "resize", *SWITCHES}:
-        if problems := validate_data(data, "data"):
+        if problems := resize_problems(data, "data"):
             raise ConfigError(problems)
         size = {side: data["resize"] for side in ("height", "width") if "resize" in data}
         return replace(source.facts, **size)

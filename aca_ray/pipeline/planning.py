@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from aca_ray.config import EvaluationTrial, ExperimentSpec, SearchTrial, SweepSpec, search_trials
+from aca_ray.config import ExperimentSpec, SearchTrial, SweepSpec, search_trials
 from aca_ray.data import CheckedData
 from aca_ray.errors import AcaRayError, ConfigError
 from aca_ray.evaluation import DEFAULT_PROTOCOL, check_fits, find_protocol
@@ -21,9 +21,6 @@ from aca_ray.pipeline.batch_of_one import (
 )
 from aca_ray.pipeline.datasets import checked_data
 from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, read_benchmark, table_json
-from aca_ray.pipeline.layout import SweepFolder
-from aca_ray.pipeline.manifest import Sweep
-from aca_ray.pipeline.orders import EvaluationOrder, all_orders
 from aca_ray.pipeline.searching import search_space
 from aca_ray.space import find_space
 
@@ -42,14 +39,12 @@ class SweepPlan:
 
     Attributes:
         searches: every search with its supernet's cost.
-        num_retrainings: networks that are retrained.
-        num_looked_up: networks whose accuracy is looked up in a table.
+        num_evaluations: retrainings that follow.
         data: per data set, what the look at it found.
     """
 
     searches: tuple[PlannedSearch, ...]
-    num_retrainings: int
-    num_looked_up: int
+    num_evaluations: int
     data: tuple[CheckedData, ...]
 
 
@@ -112,14 +107,9 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
     ]
     if problems:
         raise ConfigError(problems)
-    counted = _evaluations(spec, base)
-    num_looked_up = sum(trial.table is not None for trial in counted)
-    return SweepPlan(tuple(searches), len(counted) - num_looked_up, num_looked_up, tuple(found.values()))
-
-
-def _evaluations(spec: SweepSpec, base: Path) -> list[EvaluationTrial]:
-    sweep = Sweep(spec, base, SweepFolder(base), text="")  # nothing is written
-    return [order.trial for order in all_orders(sweep) if isinstance(order, EvaluationOrder)]
+    rules = {"searched": 1, "allocated": 1 + len(experiment.evaluation.controls)}
+    num_evaluations = sum(rules[planned.trial.skip] for planned in searches) * len(experiment.evaluation.retrain_seeds)
+    return SweepPlan(tuple(searches), num_evaluations, tuple(found.values()))
 
 
 def _method_problems(name: str, place: str, experiment: ExperimentSpec) -> list[str]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from aca_ray.data import ImageSet, load_evaluation_data, load_search_data, validate_data
 from aca_ray.data import image_set as module
 from aca_ray.data.image_set import channel_statistics
-from aca_ray.errors import DataError
+from aca_ray.errors import ConfigError, DataError
 from aca_ray.pipeline.datasets import describe_data, known_facts
 
 DIGITS = {"name": "digits", "max_train_images": 40, "max_test_images": 12}
@@ -104,6 +104,9 @@ def test_both_splits_are_resized_and_described() -> None:
 def test_what_is_known_without_reading_is_of_the_resized_images(tmp_path: Path) -> None:
     facts, resized = (known_facts({"name": "cifar10", **more}, tmp_path) for more in ({}, {"resize": 16}))
     assert resized == replace(facts, height=16, width=16)
+    with pytest.raises(ConfigError, match=r"^data\.resize: must be a multiple of 4"):
+        known_facts({"name": "cifar10", "resize": 5}, tmp_path)
+    assert known_facts({"name": "imagenet", "resize": 128}, tmp_path).width == 128
     found = load_evaluation_data(SMALLER).info
     assert (known_facts(SMALLER, tmp_path).height, known_facts(SMALLER, tmp_path).mean) == (4, found.mean)
     known = known_facts({"name": "parquet"}, tmp_path, describe_data(found, 40))
