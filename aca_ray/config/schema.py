@@ -233,7 +233,10 @@ class EvaluationSpec(_Frozen):
     """How what was found is evaluated: retrained, looked up in the table of a benchmark, or both."""
 
     protocol: Protocol | None = None
-    """How networks are retrained; null takes `cifar`, or with a table retrains nothing."""
+    """How networks are retrained: a name, or a mapping of a `base` and the fields that differ from it.
+
+    null takes `cifar`, or with a table retrains nothing.
+    """
     retrain_seeds: _several(Seed) = (0,)  # type: ignore[valid-type]
     """Every derived network is retrained once with each."""
     skip_free: bool = True

@@ -99,7 +99,9 @@ FIELDS: dict[str, ProtocolField] = {
     "momentum": _share("momentum"),
     "nesterov": _flag("nesterov"),
     "weight_decay": _number("weight_decay", "from 0 to 1", lambda value: 0 <= value <= 1),
-    "clip_norm": ProtocolField("clip_norm", "a number above 0, or null for no bound", _read_bound, {None: math.inf}),
+    "clip_norm": ProtocolField(
+        "clip_norm", "a number above 0, at most 1,000,000, or null for no bound", _read_bound, {None: math.inf}
+    ),
     "label_smoothing": _share("label_smoothing"),
     "auxiliary_weight": _number("auxiliary_weight", "from 0 to 100", lambda value: 0 <= value <= 100),
     "drop_path": _share("drop_path"),
