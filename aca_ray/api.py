@@ -164,7 +164,7 @@ def rank(
     *,
     ranking: str | None = None,
     rules: Sequence[str] = (),
-    protocol: str | Mapping[str, Any] = "cifar",
+    protocol: str = "cifar",
     base: Path | None = None,
     out: StoragePath | None = None,
     threads: int = 1,
@@ -175,7 +175,7 @@ def rank(
         checkpoints: milestones of searches.
         ranking: name of the ranker; None for the default.
         rules: names of allocation rules, the main one first; empty for the default.
-        protocol: retraining protocol, by name or value, whose network the plans are counted for.
+        protocol: retraining protocol whose network the plans are counted for.
         base: folder that relative data paths are relative to; None takes it from the sweep that a checkpoint lies in.
         out: folder for the answers, one folder a checkpoint; None puts them beside each checkpoint.
         threads: torch threads of a task.
