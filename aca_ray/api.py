@@ -195,7 +195,7 @@ def evaluate(
     network: str,
     *,
     data: dict[str, Any],
-    protocol: str = "cifar",
+    protocol: str | Mapping[str, Any] = "cifar",
     seed: int = 0,
     out: Path,
     threads: int = 1,
@@ -208,7 +208,7 @@ def evaluate(
         network: name of a published genotype; a genotype as the codes of this field print it; architecture string; or
             path of a file with one of these, a network.json or a genotype.json.
         data: data mapping, such as {"name": "digits"}; relative paths are relative to the working directory.
-        protocol: name of a retraining protocol.
+        protocol: retraining protocol: a name, or a mapping such as {"base": "cifar", "epochs": 100}.
         seed: of the retraining.
         out: folder of checkpoints and record.
         threads: torch threads.
@@ -251,7 +251,7 @@ def export(
     format: str = "python",
     out: StoragePath | None = None,
     storage: StoragePath = DEFAULT_STORAGE,
-    protocol: str | None = None,
+    protocol: str | Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> Export:
     """Write a network as files that run without this package, checked to give the same logits.
@@ -266,8 +266,8 @@ def export(
         format: onnx, torch-export, python (a file that imports torch alone, the weights beside it) or json.
         out: the file; None puts it into the working directory, named after the network.
         storage: folder of all sweeps.
-        protocol: retraining protocol that gives the size of an untrained network; None takes that of its sweep, without
-            one cifar.
+        protocol: retraining protocol, by name or value, that gives the size of an untrained network; None takes that of
+            its sweep, without one cifar.
         data: mapping of the data that an untrained network is for; None takes that of its search, without one CIFAR-10.
 
     Raises:
@@ -329,7 +329,7 @@ def show(
     *,
     out: StoragePath | None = None,
     storage: StoragePath = DEFAULT_STORAGE,
-    protocol: str | None = None,
+    protocol: str | Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> str:
     """Return a network's cells, channel plan and cost as text.
@@ -338,7 +338,7 @@ def show(
         network: as in `export`, like storage, protocol and data.
         out: where the cells are drawn as well, an .svg file; None for nowhere.
         storage: folder of all sweeps.
-        protocol: retraining protocol that gives the network's size.
+        protocol: retraining protocol, by name or value, that gives the network's size.
         data: mapping of the data that the network is for.
 
     Raises:

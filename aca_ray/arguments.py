@@ -42,3 +42,16 @@ def data_mapping(text: str) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(f"--data: is neither a name nor a JSON mapping ({error})") from error
     return value
+
+
+def protocol_value(text: str) -> str | dict[str, Any]:
+    """Return a retraining protocol as a spec would give it: a name, or the mapping of `{base: cifar, epochs: 100}`."""
+    from aca_ray.config.yaml_text import read_yaml
+
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        value: dict[str, Any] = read_yaml(text)
+    except ConfigError as error:
+        raise ConfigError(f"--protocol: {problem}" for problem in error.problems) from error
+    return value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aca_ray import __version__
-from aca_ray.arguments import cluster_address, data_mapping, not_negative, positive
+from aca_ray.arguments import cluster_address, data_mapping, not_negative, positive, protocol_value
 from aca_ray.errors import AcaRayError, ConfigError
 from aca_ray.storage import StoragePath, storage_path
 from aca_ray.terminal import is_of_closed_output, say, show_every_character, silence_closed, told_when_slow, use_utf8
@@ -106,7 +105,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     rank.add_argument("--ranking", help="channel ranker (default: the sweep default)")
     rank.add_argument("--allocation", nargs="+", default=[], help="allocation rules, the main one first")
-    rank.add_argument("--protocol", default="cifar", help="protocol whose network is counted (default: cifar)")
+    rank.add_argument(
+        "--protocol",
+        type=protocol_value,
+        default="cifar",
+        help="protocol whose network is counted: a name, or a mapping as in evaluate (default: cifar)",
+    )
     rank.add_argument("--out", type=storage_path, help="folder for the answers (default: beside each checkpoint)")
     rank.add_argument("--base", type=Path, help="folder that relative data paths are relative to")
     rank.add_argument("--threads", type=positive, default=1, help="torch threads of a task (default: 1)")
@@ -119,7 +123,12 @@ def _parser() -> argparse.ArgumentParser:
         help='genotype: a name (DARTS_V2, ...), text as printed by other codes ("Genotype(normal=[..."), architecture '
         "string, or a file with one of these or network.json",
     )
-    evaluate.add_argument("--protocol", default="cifar", help="retraining protocol (default: cifar)")
+    evaluate.add_argument(
+        "--protocol",
+        type=protocol_value,
+        default="cifar",
+        help="retraining protocol: a name, or a mapping such as '{base: cifar, epochs: 100}' (default: cifar)",
+    )
     evaluate.add_argument(
         "--data", type=data_mapping, default="cifar10", help="data set: a name, or a JSON mapping (default: cifar10)"
     )
@@ -137,7 +146,11 @@ def _parser() -> argparse.ArgumentParser:
         '(DARTS_V2, ...), text as printed by other codes ("Genotype(normal=[..."), architecture string, or a file with '
         "one of these or network.json",
     )
-    named.add_argument("--protocol", help="of an untrained network (default: its sweep's, or cifar)")
+    named.add_argument(
+        "--protocol",
+        type=protocol_value,
+        help="of an untrained network: a name, or a mapping as in evaluate (default: its sweep's, or cifar)",
+    )
     named.add_argument(
         "--data",
         type=data_mapping,
@@ -332,10 +345,9 @@ def _rank(options: argparse.Namespace) -> int:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from aca_ray import api
-    from aca_ray.pipeline.standalone import network_title
+    from aca_ray.pipeline.standalone import default_folder
 
-    name = re.sub(r"[^\w.-]+", "_", Path(network_title(options.network)).stem).strip("_")[:100]
-    out = options.out or Path("results", "retraining", f"{name}-{options.protocol}-s{options.seed}")
+    out = options.out or default_folder(options.network, options.protocol, options.seed)
     record = api.evaluate(
         options.network,
         data=options.data,

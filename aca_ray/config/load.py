@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -67,13 +68,14 @@ def spec_from_json(value: Any) -> SweepSpec:
 def _sentences(error: ValidationError) -> list[str]:
     sentences: list[str] = []
     for problem in error.errors():
-        place = _place(problem["loc"])
+        location = tuple(part for part in problem["loc"] if not str(part).startswith(PLACE))  # those are tags
+        place = _place(location)
         cause = problem.get("ctx", {}).get("error")
         if isinstance(cause, ProblemError):
             sentences += [sentence.replace(PLACE, place) for sentence in cause.sentences]
         elif problem["type"] == "extra_forbidden":
-            model = _model_at(problem["loc"][:-1])
-            sentences.append(unknown_name(place, "key", problem["loc"][-1], model.model_fields))
+            model = _model_at(location[:-1])
+            sentences.append(unknown_name(place, "key", location[-1], model.model_fields))
         elif problem["type"] == "missing":
             sentences.append(f"{place}: is required and missing")
         else:
@@ -96,10 +98,16 @@ def _place(location: tuple[int | str, ...]) -> str:
 def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
     model: type[BaseModel] = SweepSpec
     for part in location:
-        annotation = model.model_fields[str(part)].annotation
-        choices = get_args(annotation) or (annotation,)  # of `Model | None`, the model
-        model = next(choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel))
+        model = next(_models(model.model_fields[str(part)].annotation))
     return model
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models in an annotation, such as that of `Annotated[Model, ...] | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
 
 
 def _lower_first(text: str) -> str:

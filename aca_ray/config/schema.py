@@ -17,7 +17,9 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -220,18 +222,28 @@ class TableSpec(_Frozen):
     """Column with the test accuracies."""
 
 
+# What is no mapping is taken for a name, so that a mistake is named once. The tags are no part of a place.
+Table = Annotated[
+    Annotated[TableName, Tag(f"{PLACE}name")] | Annotated[TableSpec, Tag(f"{PLACE}file")],
+    Discriminator(lambda value: f"{PLACE}{'file' if isinstance(value, Mapping | TableSpec) else 'name'}"),
+]
+
+
 class EvaluationSpec(_Frozen):
     """How what was found is evaluated: retrained, looked up in the table of a benchmark, or both."""
 
     protocol: Protocol | None = None
-    """How networks are retrained; null takes `cifar`, or with a table retrains nothing."""
+    """How networks are retrained: a name, or a mapping of a `base` and the fields that differ from it.
+
+    null takes `cifar`, or with a table retrains nothing.
+    """
     retrain_seeds: _several(Seed) = (0,)  # type: ignore[valid-type]
     """Every derived network is retrained once with each."""
     skip_free: bool = True
     """Evaluate what an allocated search found without refilling as well (the rule `all`)."""
     controls: Annotated[tuple[ControlName, ...], BeforeValidator(_as_list), AfterValidator(_distinct)] = ()
     """Allocations that every pair of ranker and rule is compared with, each evaluated as well."""
-    table: TableName | TableSpec | None = None
+    table: Table | None = None
     """Look genotypes up in the table of a benchmark: a name, or a file of the user's."""
 
     @property

@@ -26,7 +26,7 @@ from aca_ray.data.pruners import DATA_PRUNERS
 from aca_ray.data.pruning import SPLITS, DataPruner, Split
 from aca_ray.data.seeds import cpu_generator, derive_seed
 from aca_ray.data.sources import SOURCES
-from aca_ray.data.validation import SWITCHES, validate_data, without_default_switches
+from aca_ray.data.validation import SWITCHES, resize_problems, validate_data, without_default_switches
 
 __all__ = [
     "DATA_PRUNERS",
@@ -59,6 +59,7 @@ __all__ = [
     "normalize",
     "random_crop",
     "random_flip",
+    "resize_problems",
     "standard_augmentation",
     "validate_data",
     "without_default_switches",

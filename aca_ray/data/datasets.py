@@ -175,6 +175,7 @@ def _load_train(source: Source, data: Mapping[str, Any]) -> tuple[DataInfo, Imag
         source=place,
         padding_share=source.padding_share,
         crop=data["crop"],
+        resized="resize" in data,
     )
     return info, images
 

@@ -108,10 +108,14 @@ class ImageFiles:
     def digest(self) -> str:
         """Return the SHA-256, hex, of paths, sizes and labels; that of the pixels would read every file.
 
+        The size at which images are seen counts where it was chosen.
+
         Raises:
             DataError: a file is not there.
         """
         hasher = hashlib.sha256()
+        if self.size != VIEW_SIZE:
+            hasher.update(f"{self.size}\n".encode())
         for path, label in zip(self.paths, self.labels.tolist(), strict=True):
             try:
                 size = (self.root / path).stat().st_size

@@ -19,6 +19,7 @@ PADDING_SHARE = 4 / 32  # Liu et al. 2019 (DARTS), appendix A; the proportion is
 # In fractions of the full range, a quarter of one of the 255 steps: no channel with two differing pixels in a thousand
 # comes near it, and a constant channel (deviation 0) normalizes to 0 instead of nan.
 STD_FLOOR = 1e-3
+RESIZING = "antialiased bilinear"  # of images in memory, and by Pillow of photographs
 # Bounds the temporary int64 copy to about 25 MB at 32x32x3.
 _IMAGES_PER_CHUNK = 1024
 
@@ -184,6 +185,7 @@ class DataInfo(ImageFacts):
         source: where the training images come from, for example a file path.
         padding_share: padding of the random crop over the height; 0 where images are cropped as they are read.
         crop: whether training images are cropped at random.
+        resized: whether the data mapping has chosen the size.
     """
 
     flip: bool
@@ -191,11 +193,13 @@ class DataInfo(ImageFacts):
     source: str
     padding_share: float = PADDING_SHARE
     crop: bool = True
+    resized: bool = False
 
     @property
     def augmentation(self) -> str:
-        """The keys of the data mapping that are on: `crop and flip`, `crop`, `flip` or `none`."""
-        return " and ".join(name for name in ("crop", "flip") if getattr(self, name)) or "none"
+        """What is done to the images: `crop and flip`, `crop`, `flip` or `none`, and whether they were resized."""
+        switched_on = " and ".join(name for name in ("crop", "flip") if getattr(self, name)) or "none"
+        return f"{switched_on}, resized to {self.width}x{self.height} ({RESIZING})" if self.resized else switched_on
 
 
 def describe_image(channels: int, height: int, width: int) -> str:

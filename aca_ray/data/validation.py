@@ -87,13 +87,18 @@ def _key_problems(data: Mapping[str, Any], place: str) -> list[str]:
     for name in SWITCHES:
         if not isinstance(data.get(name, True), bool):
             problems.append(f"{place}.{name}: must be true or false, found {data[name]!r}")
+    return problems + resize_problems(data, place)
+
+
+def resize_problems(data: Mapping[str, Any], place: str) -> list[str]:
+    """Return what is wrong with the size that a data mapping chooses; see `validate_data`."""
     size = data.get("resize", SIZE_MULTIPLE)
-    if type(size) is not int or size % SIZE_MULTIPLE or not SIZE_MULTIPLE <= size <= MAX_SIZE:
-        problems.append(
-            f"{place}.resize: must be a multiple of {SIZE_MULTIPLE} from {SIZE_MULTIPLE} to {MAX_SIZE} (pixels; two "
-            f"reduction cells each halve the images), found {size!r}; leave the key out to keep the images' size"
-        )
-    return problems
+    if type(size) is int and size % SIZE_MULTIPLE == 0 and SIZE_MULTIPLE <= size <= MAX_SIZE:
+        return []
+    return [
+        f"{place}.resize: must be a multiple of {SIZE_MULTIPLE} from {SIZE_MULTIPLE} to {MAX_SIZE} (pixels; two "
+        f"reduction cells each halve the images), found {size!r}; leave the key out to keep the images' size"
+    ]
 
 
 def _value_problems(value: Any, key: Key, place: str) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aca_ray.errors import AcaRayError
 from aca_ray.pipeline.cadence import Cadence
-from aca_ray.pipeline.orders import Order
+from aca_ray.pipeline.orders import Order, SearchOrder
 from aca_ray.storage import TrialRecord
 
 _COLUMNS = ("trial", "kind", "method", "skip", "seed", "budget", "state", "epoch", "loss", "accuracy", "skips", "left")
@@ -45,11 +45,10 @@ class TrialLine:
     def cells(self) -> tuple[str, ...]:
         """Return the texts of the columns."""
         trial = self.order.trial
-        kind = "search" if trial.kind == "search" else f"retrain {getattr(trial, 'allocation', None) or 'plain'}"
         epochs = "" if self.num_epochs is None else f"{self.epoch}/{self.num_epochs}"
         return (
             trial.short,
-            kind,
+            _kind(self.order),
             trial.method,
             trial.skip,
             str(trial.seed),
@@ -61,6 +60,15 @@ class TrialLine:
             "" if self.skips is None else str(self.skips),
             "" if self.seconds_left is None else clock(self.seconds_left),
         )
+
+
+def _kind(order: Order) -> str:
+    """Return `search`, or what is done with which network, such as `retrain sign/random`; rankers are too wide."""
+    if isinstance(order, SearchOrder):
+        return "search"
+    trial = order.trial
+    network = "/".join(name for name in (trial.allocation, trial.control) if name)
+    return f"{'retrain' if trial.table is None else 'look up'} {network or 'plain'}"
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,7 @@
 """Evaluating derived networks: retraining from scratch (the protocols and the loop), and tables of benchmarks."""
 
-from aca_ray.evaluation.protocols import (
-    DEFAULT_PROTOCOL,
-    PROTOCOLS,
-    Protocol,
-    check_fits,
-    find_protocol,
-    read_protocol,
-)
+from aca_ray.evaluation.protocol_values import find_protocol, read_protocol
+from aca_ray.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS, Protocol, check_fits
 from aca_ray.evaluation.retraining import Retraining
 from aca_ray.evaluation.table import COVERED_SPACE, TABLES, Benchmark, Standing, load_table, read_table
 

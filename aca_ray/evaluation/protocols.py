@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from aca_ray.data import ImageFacts
-from aca_ray.errors import ConfigError, unknown_name
+from aca_ray.errors import ConfigError
 from aca_ray.nn.derived import Dropped
 from aca_ray.nn.image_scale import CIFAR_SCALE, IMAGENET_SCALE, ImageScale
 from aca_ray.training.schedule import Schedule, cosine_to_zero, exponential, warmed_up_cosine, warmed_up_linear
@@ -19,7 +18,7 @@ class Protocol:
     """A retraining protocol.
 
     Attributes:
-        name: registry name.
+        name: registry name; of a protocol by value, the label that identifies it.
         source: where the numbers come from.
         channels: channels C of the first cells.
         num_cells: number of cells.
@@ -57,6 +56,21 @@ class Protocol:
     dropped: Dropped = "operations"
     cutout: bool = False
     scale: ImageScale = CIFAR_SCALE
+
+    @property
+    def has_tower(self) -> bool:
+        """Whether networks are trained with an auxiliary tower."""
+        return self.auxiliary_weight > 0.0
+
+    def network_settings(self, images: ImageFacts) -> dict[str, Any]:
+        """Return what makes a DerivedNetwork for images besides cells, channel plan and auxiliary tower."""
+        return {
+            "channels": self.channels,
+            "num_cells": self.num_cells,
+            "num_classes": images.num_classes,
+            "in_channels": images.channels,
+            "scale": self.scale,
+        }
 
 
 CIFAR = Protocol(
@@ -184,31 +198,11 @@ PROTOCOLS: dict[str, Protocol] = {
 DEFAULT_PROTOCOL = "cifar"
 
 
-def read_protocol(value: str | Mapping[str, Any], place: str) -> tuple[str | Mapping[str, Any], list[str]]:
-    """Return the one spelling that identifies a protocol, and all problems of it.
-
-    Args:
-        value: a registered name, or a mapping with the name as `base` and the fields that differ.
-        place: where it was read.
-    """
-    if isinstance(value, str):
-        return value, [] if value in PROTOCOLS else [unknown_name(place, "protocol", value, PROTOCOLS)]
-    return value, [f"{place}: must be the name of a protocol, found {value!r}"]
-
-
-def find_protocol(value: str | Mapping[str, Any], place: str = "protocol") -> Protocol:
-    """Return a registered protocol, or one given by value; raise ConfigError with all problems of it."""
-    value, problems = read_protocol(value, place)
-    if problems:
-        raise ConfigError(problems)
-    return PROTOCOLS[str(value)]
-
-
 def check_fits(protocol: Protocol, info: ImageFacts) -> None:
     """Raise ConfigError unless the data's images have the size that a protocol is for."""
     size = protocol.scale.auxiliary_size
-    if protocol.auxiliary_weight > 0.0 and (info.height, info.width) != (size, size):
+    if protocol.has_tower and (info.height, info.width) != (size, size):
         raise ConfigError(
             f"protocol {protocol.name}: the auxiliary tower needs {size}x{size} images, found "
-            f"{info.height}x{info.width} ({info.name}); choose another protocol, or another data set"
+            f"{info.height}x{info.width} ({info.name}); choose another protocol or data set, or set auxiliary_weight: 0"
         )

@@ -51,12 +51,8 @@ class Retraining:
         self.network = DerivedNetwork(
             genotype,
             plan,
-            channels=protocol.channels,
-            num_cells=protocol.num_cells,
-            num_classes=info.num_classes,
-            in_channels=info.channels,
-            auxiliary=protocol.auxiliary_weight > 0.0,
-            scale=protocol.scale,
+            auxiliary=protocol.has_tower,
+            **protocol.network_settings(info),
         ).to(device)
         self.optimizer = torch.optim.SGD(
             self.network.parameters(),

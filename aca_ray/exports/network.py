@@ -58,15 +58,7 @@ class ExportedNetwork:
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            network = DerivedNetwork(
-                self.genotype,
-                self.plan,
-                channels=self.protocol.channels,
-                num_cells=self.protocol.num_cells,
-                num_classes=self.images.num_classes,
-                in_channels=self.images.channels,
-                scale=self.protocol.scale,
-            )
+            network = DerivedNetwork(self.genotype, self.plan, **self.protocol.network_settings(self.images))
         if self.weights is not None:
             try:
                 network.load_state_dict(self.weights)

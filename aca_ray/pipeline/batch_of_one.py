@@ -151,12 +151,8 @@ def _retraining_trains(genotype: Genotype, plan: ChannelPlan | None, protocol: P
     return derived_trains_on_one_image(
         genotype,
         plan,
-        channels=protocol.channels,
-        num_cells=protocol.num_cells,
-        num_classes=info.num_classes,
-        in_channels=info.channels,
         height=info.height,
         width=info.width,
-        auxiliary=protocol.auxiliary_weight > 0.0,
-        scale=protocol.scale,
+        auxiliary=protocol.has_tower,
+        **protocol.network_settings(info),
     )

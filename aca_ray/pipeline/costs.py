@@ -10,14 +10,4 @@ from aca_ray.space import ChannelPlan, Genotype
 
 def retrained_cost(genotype: Genotype, plan: ChannelPlan | None, protocol: Protocol, info: ImageFacts) -> Cost:
     """Return parameters and MACs of the network that a protocol retrains, without its auxiliary tower."""
-    return derived_cost(
-        genotype,
-        plan,
-        channels=protocol.channels,
-        num_cells=protocol.num_cells,
-        num_classes=info.num_classes,
-        in_channels=info.channels,
-        height=info.height,
-        width=info.width,
-        scale=protocol.scale,
-    )
+    return derived_cost(genotype, plan, height=info.height, width=info.width, **protocol.network_settings(info))

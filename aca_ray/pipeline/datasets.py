@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from aca_ray.data import (
     check_data,
     load_evaluation_data,
     load_search_data,
+    resize_problems,
 )
+from aca_ray.errors import ConfigError
 
 
 def search_data(data: Mapping[str, Any], base: Path) -> SearchData:
@@ -81,8 +83,11 @@ def known_facts(data: Mapping[str, Any], base: Path, described: Mapping[str, Any
     if len(facts) == len(fields(ImageFacts)):
         return ImageFacts(**facts)
     source = SOURCES.get(str(data.get("name")))
-    if source is not None and source.facts is not None and set(data) <= {"name", *SWITCHES}:
-        return source.facts
+    if source is not None and source.facts is not None and set(data) <= {"name", "resize", *SWITCHES}:
+        if problems := resize_problems(data, "data"):
+            raise ConfigError(problems)
+        size = {side: data["resize"] for side in ("height", "width") if "resize" in data}
+        return replace(source.facts, **size)
     return evaluation_data(data, base).info
 
 

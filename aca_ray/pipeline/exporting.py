@@ -47,15 +47,18 @@ class NamedNetwork:
 
 
 def read_named(
-    name: str, storage: StoragePath, protocol: str | None = None, data: Mapping[str, Any] | None = None
+    name: str,
+    storage: StoragePath,
+    protocol: str | Mapping[str, Any] | None = None,
+    data: Mapping[str, Any] | None = None,
 ) -> NamedNetwork:
     """Return the network of a trial, with its weights if it is a retraining, or of a genotype.
 
     Args:
         name: of a trial (see `find_trial`) or of a genotype (see `named_network`).
         storage: folder of all sweeps.
-        protocol: name of the retraining protocol that gives the network's size. None for that of the trial's sweep, and
-            for the default where there is none. The weights of a retraining leave no choice.
+        protocol: retraining protocol, by name or value, that gives the network's size. None for that of the trial's
+            sweep, and for the default where there is none. The weights of a retraining leave no choice.
         data: mapping of the data that the network is for, likewise.
 
     Raises:
@@ -88,7 +91,7 @@ def read_named(
     )
 
 
-def _of_genotype(name: str, protocol: str | None, data: Mapping[str, Any] | None) -> NamedNetwork:
+def _of_genotype(name: str, protocol: str | Mapping[str, Any] | None, data: Mapping[str, Any] | None) -> NamedNetwork:
     genotype, plan = named_network(name)
     name = network_title(name)
     chosen = find_protocol(protocol or DEFAULT_PROTOCOL)
@@ -106,7 +109,11 @@ def _of_genotype(name: str, protocol: str | None, data: Mapping[str, Any] | None
 
 
 def _of_search(
-    folder: StoragePath, record: TrialRecord, sweep: Sweep | None, protocol: str | None, data: Mapping[str, Any] | None
+    folder: StoragePath,
+    record: TrialRecord,
+    sweep: Sweep | None,
+    protocol: str | Mapping[str, Any] | None,
+    data: Mapping[str, Any] | None,
 ) -> ExportedNetwork:
     with naming(folder / FILE_NAME):
         search = SearchTrial.from_json(record.trial)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,7 +13,7 @@ import torch
 from aca_ray.config import RetrainingTrial, fingerprint
 from aca_ray.data import absolute_locations, check_evaluation_data, validate_data, without_default_switches
 from aca_ray.errors import AcaRayError, ConfigError, StorageError, unknown_name
-from aca_ray.evaluation import PROTOCOLS, check_fits
+from aca_ray.evaluation import check_fits, find_protocol, read_protocol
 from aca_ray.pipeline.batch_of_one import batch_of_one_problem, failing_retraining
 from aca_ray.pipeline.datasets import evaluation_data
 from aca_ray.pipeline.evaluating import open_evaluation
@@ -21,6 +22,7 @@ from aca_ray.space import PUBLISHED, ChannelPlan, Genotype, network_json
 from aca_ray.space.nasbench201 import parse_architecture_string
 from aca_ray.space.printed import MAX_CHARACTERS, is_printed, parse_printed, printed_title
 from aca_ray.storage import TrialRecord
+from aca_ray.storage.evaluation import protocol_label
 from aca_ray.training import select_device
 
 
@@ -73,10 +75,18 @@ def network_title(network: str) -> str:
     return printed_title(network)
 
 
+def default_folder(network: str, protocol: str | Mapping[str, Any], seed: int) -> Path:
+    """Return the folder of a retraining that is given none: the same one however its protocol is spelled."""
+    spelling, _ = read_protocol(protocol, "protocol")
+    names = (Path(network_title(network)).stem, protocol_label(spelling))
+    name, label = (re.sub(r"[^\w.-]+", "_", text).strip("_")[:100] for text in names)
+    return Path("results", "retraining", f"{name}-{label}-s{seed}")
+
+
 def retrain(
     network: str,
     data: Mapping[str, Any],
-    protocol: str,
+    protocol: str | Mapping[str, Any],
     seed: int,
     out: Path,
     threads: int,
@@ -91,8 +101,8 @@ def retrain(
     """
     data = absolute_locations(data, Path.cwd())
     problems = validate_data(data, "data")
-    if protocol not in PROTOCOLS:
-        problems.append(unknown_name("protocol", "protocol", protocol, PROTOCOLS))
+    protocol, wrong = read_protocol(protocol, "protocol")
+    problems += wrong
     genotype, plan = None, None
     try:
         genotype, plan = named_network(network)
@@ -109,8 +119,9 @@ def retrain(
     if existing is not None and existing.state == "finished":
         return existing
     checked = check_evaluation_data(data, evaluation_data(data, Path.cwd()))
-    check_fits(PROTOCOLS[protocol], checked.info)
-    failing = failing_retraining(genotype, plan, PROTOCOLS[protocol], checked)
+    built = find_protocol(protocol)
+    check_fits(built, checked.info)
+    failing = failing_retraining(genotype, plan, built, checked)
     if failing:
         raise ConfigError(f"data: {batch_of_one_problem(failing, checked)}")
     resumable = open_evaluation(trial, genotype, plan, out, Path.cwd(), select_device(gpu))

@@ -63,6 +63,15 @@ def warmed_up_cosine(start: float, epoch: int, num_epochs: int) -> float:
     return cosine(start, 0.0, epoch - NUM_WARMUP_EPOCHS, num_after) if epoch < num_after else 0.0
 
 
+SCHEDULES: dict[str, Schedule] = {
+    "cosine": cosine_to_zero,
+    "exponential": exponential,
+    "warmed_up_linear": warmed_up_linear,
+    "warmed_up_cosine": warmed_up_cosine,
+}
+WARMED_UP: frozenset[Schedule] = frozenset({warmed_up_linear, warmed_up_cosine})
+
+
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Set the learning rate of all parameter groups."""
     for group in optimizer.param_groups:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
 
-from aca_ray.channels import CONTROL_RULES, DEFAULT_ALLOCATION, RULES, ChannelScores, allocate
+from aca_ray.channels import (
+    CONTROLS,
+    DEFAULT_ALLOCATION,
+    DEFAULT_WHOLE_EDGES,
+    RULES,
+    SKIP_FREE,
+    ChannelScores,
+    PlanKind,
+    allocate,
+)
 from aca_ray.errors import ConfigError
-from aca_ray.space import Genotype
+from aca_ray.space import ChannelPlan, EdgePlan, Genotype
 
 
 def test_cells_of_a_stage_are_averaged(hand_made, genotype) -> None:
@@ -47,46 +57,144 @@ def test_a_stage_without_cells_takes_over_the_nearest(hand_made, genotype, stage
     assert [stage[0].kept_fraction * 8 for stage in plan.stages] == list(sources)
 
 
-@pytest.mark.parametrize("control", ["uniform", "random"])
-def test_controls_keep_as_many_channels_as_the_default(search, control) -> None:
+# Orders that the rule `random` drew with seed 7 when it was a rule: those of the first stage and of the last edge.
+DRAWN = [(3, 1, 0, 2), (2, 1, 3, 0), (0, 2, 3, 1), (2, 3, 0, 1), (2, 0, 3, 1)]
+
+
+def total(scores: ChannelScores, plan: ChannelPlan) -> float:
+    """The channels that operations keep in the supernet."""
+    return sum(len(e.scores) * plan.stages[e.stage][e.genotype_edge].kept_fraction for e in scores.edges)
+
+
+def edges_of(plan: ChannelPlan) -> list[EdgePlan]:
+    return [edge for stage in plan.stages for edge in stage]
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("control", CONTROLS)
+def test_controls_of_every_rule(search, rule, control) -> None:
     scores = search.rank("taylor_identity")
-    reference = allocate(scores, search.genotype, DEFAULT_ALLOCATION, seed=0)
-    plan = allocate(scores, search.genotype, control, seed=0)
+    reference = allocate(scores, search.genotype, rule, seed=0)
+    plan = allocate(scores, search.genotype, rule, seed=0, control=control)
+    assert (plan.ranking, plan.allocation) == ("taylor_identity", f"{rule}_{control}")
+    own, its = edges_of(plan), edges_of(reference)
+    if control == "uniform":
+        assert total(scores, plan) == pytest.approx(total(scores, reference), rel=1e-12)
+        assert {edge.kept_fraction for edge in own} == {own[0].kept_fraction}
+        assert [edge.order for edge in own] == [edge.order for edge in its]
+    elif control == "random":
+        assert [edge.kept_fraction for edge in own] == [edge.kept_fraction for edge in its]
+        assert sum(one.order != other.order for one, other in zip(own, its, strict=True)) > len(own) // 2
+    else:
+        for stage, expected in zip(plan.stages, reference.stages, strict=True):
+            assert sorted(e.kept_fraction for e in stage) == sorted(e.kept_fraction for e in expected)
+        assert [edge.order for edge in own] == [edge.order for edge in its]
+    again, other = (allocate(scores, search.genotype, rule, seed, control) for seed in (0, 1))
+    assert again == plan
+    if control == "random":
+        assert other != plan
 
-    def total(plan) -> float:
-        return sum(len(e.scores) * plan.stages[e.stage][e.genotype_edge].kept_fraction for e in scores.edges)
 
-    assert 0 < total(reference) < sum(len(edge.scores) for edge in scores.edges)
-    assert total(plan) == pytest.approx(total(reference), rel=1e-12)
-    for stage, expected in zip(plan.stages, reference.stages, strict=True):
-        for edge, other in zip(stage, expected, strict=True):
-            if control == "uniform":
-                assert edge.kept_fraction == plan.stages[0][0].kept_fraction
-                assert edge.order == other.order
-            else:
-                assert edge.kept_fraction == other.kept_fraction
-    assert plan == allocate(scores, search.genotype, control, seed=0)
-    assert (plan == allocate(scores, search.genotype, control, seed=1)) == (control == "uniform")
-
-
-def test_random_order_is_not_the_ranking(search) -> None:
+def test_the_default_rule_leaves_room_for_controls(search) -> None:
+    """Plans that keep nothing, or all, would show nothing in the test above."""
     scores = search.rank("taylor_identity")
-    orders = [
-        [edge.order for stage in allocate(scores, search.genotype, rule, seed=0).stages for edge in stage]
-        for rule in ("sign", "random")
-    ]
-    assert sum(one != other for one, other in zip(*orders, strict=True)) > len(orders[0]) // 2
+    kept = total(scores, allocate(scores, search.genotype, DEFAULT_ALLOCATION, seed=0))
+    assert 0 < kept < sum(len(edge.scores) for edge in scores.edges)
 
 
-def test_controls_are_rules_and_the_default_is_none_of_them() -> None:
-    assert set(RULES) > CONTROL_RULES
-    assert DEFAULT_ALLOCATION in set(RULES) - CONTROL_RULES
+def test_random_orders_are_the_draws_of_the_seed(hand_made, genotype) -> None:
+    """By hand, edge after edge and stage after stage: as it was before controls were made of every rule."""
+    scores = hand_made(genotype, lambda cell, edge: (1.0, -2.0, 3.0, -4.0))
+    plan = allocate(scores, genotype, "sign", seed=7, control="random")
+    generator = random.Random(7)
+    expected = []
+    for _ in range(5 * 4):
+        draws = [generator.random() for _ in range(4)]
+        expected.append(tuple(sorted(range(4), key=lambda channel, draws=draws: draws[channel])))
+    assert [edge.order for edge in edges_of(plan)] == expected
+    assert {edge.kept_fraction for edge in edges_of(plan)} == {0.5}
+    assert expected[:4] + expected[-1:] == DRAWN  # the first stage, and the last edge of the last
+
+
+def test_shares_are_dealt_out_alike_in_the_stages_of_a_cell_type(hand_made, genotype) -> None:
+    kept = [8, 6, 4, 2]
+    scores = hand_made(genotype, lambda cell, edge: tuple(float(c < kept[edge] - cell % 2) - 0.5 for c in range(8)))
+    dealt = set()
+    for seed in range(20):
+        plan = allocate(scores, genotype, "sign", seed=seed, control="shuffled")
+        shares = [[round(8 * edge.kept_fraction) for edge in stage] for stage in plan.stages]
+        assert shares[0] == shares[2] == shares[4]
+        assert shares[1] == shares[3]
+        assert (sorted(shares[0]), sorted(shares[1])) == ([2, 4, 6, 8], [1, 3, 5, 7])
+        dealt.add((*shares[0], *shares[1]))
+    assert len(dealt) > 15
+
+
+@pytest.mark.parametrize("control", [None, "random", "shuffled"])
+@pytest.mark.parametrize("rule", ["rounded", "all"])
+def test_whole_edges_stay_whole(search, rule, control) -> None:
+    assert PlanKind(rule, control).whole_edges
+    scores = search.rank("taylor_identity")
+    for seed in range(5):
+        plan = allocate(scores, search.genotype, rule, seed=seed, control=control)
+        assert {edge.kept_fraction for edge in edges_of(plan)} <= {0.0, 1.0}
+        rounded = allocate(scores, search.genotype, rule, seed=0)
+        for stage, expected in zip(plan.stages, rounded.stages, strict=True):
+            assert sum(edge.kept_fraction for edge in stage) == sum(edge.kept_fraction for edge in expected)
+
+
+def test_what_has_no_whole_edges() -> None:
+    kinds = [PlanKind(rule, control) for rule in RULES for control in (None, *CONTROLS)]
+    whole = {(rule, control) for rule in ("rounded", "all") for control in (None, "random", "shuffled")}
+    assert {(kind.rule, kind.control) for kind in kinds if kind.whole_edges} == whole
+
+
+def test_names_of_plans() -> None:
+    assert [PlanKind("sign").name, PlanKind("sign", "random").name] == ["sign", "sign_random"]
+    names = [PlanKind(rule, control).name for rule in RULES for control in (None, *CONTROLS)]
+    assert len(set(names)) == len(names)
+
+
+def test_rounded_goes_with_the_majority_of_all_cells(hand_made, genotype) -> None:
+    """Per edge: kept channels of the cells 0 to 4, of 4 each; cells 1 and 3 reduce."""
+    kept = [(4, 0, 1, 1, 1), (3, 1, 1, 3, 2), (0, 4, 4, 0, 1), (2, 4, 2, 1, 2)]
+    scores = hand_made(genotype, lambda cell, edge: tuple(float(c < kept[edge][cell]) - 0.5 for c in range(4)))
+    plan = allocate(scores, genotype, "rounded", seed=0)
+    shares = [[edge.kept_fraction for edge in stage] for stage in plan.stages]
+    # Normal cells keep 6, 6, 5 and 6 of 12 channels, reduction cells 1, 4, 4 and 5 of 8: half is enough to stay.
+    assert shares == [[1, 1, 0, 1], [0, 1, 1, 1]] * 2 + [[1, 1, 0, 1]]
+    assert plan.allocation == "rounded"
+
+
+def test_rounded_counts_channels_and_not_cells(hand_made, genotype) -> None:
+    """A wide cell outvotes two narrow ones, though they are of the same opinion."""
+    widths = (2, 2, 2, 2, 8)
+    scores = hand_made(genotype, lambda cell, edge: (1.0 if widths[cell] == 8 else -1.0,) * widths[cell])
+    plan = allocate(scores, genotype, "rounded", seed=0)
+    assert [stage[0].kept_fraction for stage in plan.stages] == [1, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_rounded_is_sign_where_every_edge_is_of_one_opinion(hand_made, genotype, channels) -> None:
+    scores = hand_made(genotype, lambda cell, edge: ((-1.0) ** edge,) * channels)
+    plans = [allocate(scores, genotype, rule, seed=0) for rule in ("sign", "rounded")]
+    assert plans[0].stages == plans[1].stages
+
+
+def test_the_defaults_are_rules() -> None:
+    assert {DEFAULT_ALLOCATION, DEFAULT_WHOLE_EDGES, SKIP_FREE} <= set(RULES)
+    assert RULES[DEFAULT_WHOLE_EDGES].whole_edges
+    assert not set(RULES) & set(CONTROLS)
 
 
 def test_names_what_is_wrong(hand_made, genotype) -> None:
     scores = hand_made(genotype, lambda cell, edge: (1.0, 2.0))
     with pytest.raises(ConfigError, match=r"unknown rule 'partisipation'.*Did you mean participation"):
         allocate(scores, genotype, "partisipation", seed=0)
+    with pytest.raises(ConfigError, match=r"unknown control 'randm'.*Did you mean random"):
+        allocate(scores, genotype, "sign", seed=0, control="randm")
+    with pytest.raises(ConfigError, match=r"unknown rule 'uniform'"):
+        allocate(scores, genotype, "uniform", seed=0)
     with pytest.raises(ConfigError, match=r"cell 0, edge 0-2 .* is not edge 0 of the genotype's normal cell"):
         allocate(scores, Genotype(genotype.reduce, genotype.reduce), "sign", seed=0)
     with pytest.raises(ConfigError, match="no reduce cell has scores"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -112,6 +113,31 @@ def test_several_mistakes_in_a_process_of_its_own(folder: Path) -> None:
     assert [path.name for path in folder.iterdir()] == ["spec.yaml"]
 
 
+def test_check_of_a_protocol_by_value_and_resized_images(run: Run, folder: Path) -> None:
+    spec = """name: by-value
+experiment:
+  methods: darts
+  data: {name: digits, max_train_images: 32, resize: 4}
+  seeds: 0
+  epochs: 2
+  network: {channels: 4, cells: 3}
+  evaluation:
+    protocol: {base: cifar, epochs: 100, channels: 16, auxiliary_weight: 0}
+"""
+    (folder / "spec.yaml").write_text(spec)
+    code, out, errors = run("check", "spec.yaml")
+    assert (code, errors) == (0, [])
+    assert "10 classes of 1x4x4" in out
+    assert "resized to 4x4 (antialiased bilinear)" in out
+    assert out.rstrip().endswith("nothing is wrong")
+    (folder / "spec.yaml").write_text(spec.replace("auxiliary_weight: 0", "auxiliary_weight: 0.4"))
+    code, out, errors = run("check", "spec.yaml")
+    assert (code, out, len(errors)) == (2, "", 1)
+    assert errors[0].startswith(
+        "experiment.data[0]: protocol cifar(channels=16, epochs=100): the auxiliary tower needs"
+    )
+
+
 @pytest.mark.slow
 def test_check_of_the_quickstart(folder: Path) -> None:
     done = python("-m", "aca_ray.cli", "check", QUICKSTART)
@@ -211,6 +237,16 @@ def test_storage_that_is_not_there(run: Run, folder: Path) -> None:
             ["data.max_images: unknown key 'max_images'", "protocol: unknown protocol 'smal'. Did you mean small?"],
         ),
         (["DARTS_V2", "--data", '{"name": '], ["--data: is neither a name nor a JSON mapping"]),
+        (
+            ["DARTS_V2", "--protocol", "{base: smal, epochs: 0, chanels: 4}", "--data", "digit"],
+            [
+                "data.name: unknown data set 'digit'",
+                "protocol.base: unknown protocol 'smal'. Did you mean small?",
+                "protocol.epochs: must be an integer from 1 to 1,000,000, found 0",
+                "protocol.chanels: unknown key 'chanels'. Did you mean channels?",
+            ],
+        ),
+        (["DARTS_V2", "--protocol", "{base: small"], ["--protocol: is not valid YAML"]),
         (["DARTS_V2", "--data", "digits", "--protocol", "cifar"], ["protocol cifar: the auxiliary tower needs 32x32"]),
     ],
 )
@@ -283,3 +319,19 @@ def test_retrains_and_says_where_the_files_are(run: Run, folder: Path) -> None:
     assert '"test_accuracy"' in out
     assert out.endswith("files: results/retraining/DARTS_V2-small-s3\n")
     assert (folder / "results/retraining/DARTS_V2-small-s3/record.json").is_file()
+
+
+def test_retrains_under_a_protocol_by_value(run: Run, folder: Path) -> None:
+    data = '{"name": "digits", "max_train_images": 32, "max_test_images": 16}'
+    for protocol in (
+        "{base: small, epochs: 1, channels: 4, cells: 3}",
+        "{cells: 3.0, channels: 4, epochs: 1, base: small}",
+    ):
+        code, out, errors = run("evaluate", "DARTS_V2", "--protocol", protocol, "--data", data)
+        assert (code, errors) == (0, [])
+        place = "results/retraining/DARTS_V2-small_cells_3_channels_4_epochs_1-s0"
+        assert out.endswith(f"files: {place}\n")
+    record = json.loads((folder / place / "record.json").read_text())
+    assert record["trial"]["protocol"] == {"base": "small", "cells": 3, "channels": 4, "epochs": 1}
+    assert (record["num_epochs"], record["resumes"]) == (1, 0)
+    assert len(list((folder / "results/retraining").iterdir())) == 1

@@ -32,9 +32,10 @@ experiment:
   batch_size: 32
   precision: float32
   data_pruning: bdp
-  ranking: l1
+  ranking: [l1, fisher]
   allocation: sign
-  evaluation: {protocol: small, retrain_seeds: [0], controls: [uniform]}
+  evaluation: {protocol: {base: small, epochs: 12, clip_norm: .inf}, retrain_seeds: [0], controls: [uniform],
+    skip_free: false}
 runtime: {storage: results, tracking: null, cpus_per_trial: 1, gpus_per_trial: 0.5, accelerator_type: A100, pack: auto,
   max_concurrent: 1, max_failures: 0, address: "head:6379"}
 """
@@ -48,12 +49,17 @@ experiment:
   epochs: [1]
   evaluation: {table: {path: nb201.csv, architecture: arch, accuracy: test}, retrain_seeds: 0}
 """
+NAMED_TABLE = """name: table
+experiment: {methods: darts, spaces: nasbench201, data: digits, seeds: 0, epochs: 1, allocation: [rounded, all],
+  evaluation: {table: nasbench201, protocol: {base: cifar, schedule: cosine, cutout: true}}}
+"""
 VALUES: list[Any] = [
     *(None, True, False, 0, -1, 1, 2**31, 10**30, 0.5, -0.0, float("nan"), float("inf"), 1e308),
     *("", " ", "a", "0", "1e3", "\0", "\ud800", "\U0001f600", "../..", "/", "~", "s3://", "s3://a b", "x" * 5000),
     *("darts(", "darts(scale=1)", "beta_darts(scale=)", "beta_darts(scale=0.5)", "://", "sqlite://", "%", "{}", "<<"),
     *([], {}, [[]], [{}], {"name": []}, {"name": {}}, {"name": None}, {"": 0}, [None], [[0]], list(range(500))),
     *({"name": "digits", "max_train_images": 10**18}, {"name": "imagenet"}, {"name": "parquet", "train": []}),
+    *({"base": "cifar"}, {"base": []}, {"base": "cifar", "epochs": 10**400}, {"base": "small", "lr": float("nan")}),
     *({"name": "cifar10", "root": 5}, {"name": "parquet", "train": "s3://x", "test": ""}, {"name": "darts", "a": {}}),
 ]
 SNIPPETS = [
@@ -65,7 +71,12 @@ SNIPPETS = [
 
 def mutants() -> Iterator[str]:
     chance = random.Random(SEED)
-    texts = [FULL, LOOKED_UP, *(path.read_text(encoding="utf-8") for path in sorted(SPECS.glob("**/*.yaml")))]
+    texts = [
+        FULL,
+        LOOKED_UP,
+        NAMED_TABLE,
+        *(path.read_text(encoding="utf-8") for path in sorted(SPECS.glob("**/*.yaml"))),
+    ]
     for _ in range(MUTANTS):
         mutate = chance.choice((_other_value, _other_key, _other_text))
         yield mutate(chance.choice(texts), chance)

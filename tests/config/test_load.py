@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from aca_ray.config import SweepSpec, Vocabulary, load_spec
+from aca_ray.config.schema import MAX_ENTRIES, MAX_TRIALS
 from aca_ray.errors import ConfigError
 from aca_ray.evaluation import PROTOCOLS
 
@@ -54,6 +55,17 @@ AT_LEAST = "input should be greater than or equal to"
             "experiment__evaluation",
             {"table": {}},
             "experiment.evaluation.table.path: is required and missing",
+        ),
+        (
+            "experiment__evaluation",
+            {"table": "nasbench101"},
+            "experiment.evaluation.table: unknown table 'nasbench101'. Did you mean nasbench201?",
+        ),
+        ("experiment__evaluation", {"table": 201}, "experiment.evaluation.table: input should be a valid string"),
+        (
+            "experiment__evaluation",
+            {"skip_free": "perhaps"},
+            "experiment.evaluation.skip_free: input should be a valid boolean",
         ),
         ("experiment__data_pruning", "bpd", "experiment.data_pruning: unknown data pruner 'bpd'. Did you mean bdp?"),
         ("experiment__spaces", "dart", "experiment.spaces[0]: unknown space 'dart'. Did you mean darts?"),
@@ -101,17 +113,30 @@ AT_LEAST = "input should be greater than or equal to"
             "experiment.precision: input should be 'float32' or 'bfloat16', found 'float16'",
         ),
         ("experiment__precision", None, "experiment.precision: input should be 'float32' or 'bfloat16', found None"),
-        ("experiment__ranking", "tailor", "experiment.ranking: unknown ranker 'tailor'. Did you mean taylor?"),
+        ("experiment__ranking", "tailor", "experiment.ranking[0]: unknown ranker 'tailor'. Did you mean taylor?"),
         (
             "experiment__allocation",
             "signs",
-            "experiment.allocation: unknown allocation rule 'signs'. Did you mean sign?",
+            "experiment.allocation[0]: unknown allocation rule 'signs'. Did you mean sign?",
         ),
-        ("experiment__allocation", "uniform", "experiment.allocation: unknown allocation rule 'uniform'"),
+        ("experiment__allocation", ["sign", "uniform"], "experiment.allocation[1]: unknown allocation rule 'uniform'"),
+        ("experiment__ranking", ["l1", "fisher", "l1"], "experiment.ranking: lists 'l1' twice"),
+        ("experiment__ranking", [], "experiment.ranking: "),
+        ("experiment__allocation", ["otsu", "otsu"], "experiment.allocation: lists 'otsu' twice"),
         (
             "experiment__evaluation",
             {"protocol": "smal"},
             "experiment.evaluation.protocol: unknown protocol 'smal'. Did you mean small?",
+        ),
+        (
+            "experiment__evaluation",
+            {"protocol": ["small"]},
+            "experiment.evaluation.protocol: must be the name of a protocol, or a mapping such as",
+        ),
+        (
+            "experiment__evaluation",
+            {"protocol": {"epochs": 5}},
+            "experiment.evaluation.protocol.base: is required",
         ),
         (
             "experiment__evaluation",
@@ -124,7 +149,11 @@ AT_LEAST = "input should be greater than or equal to"
             {"controls": ["uniform", "randon"]},
             "experiment.evaluation.controls[1]: unknown control 'randon'. Did you mean random?",
         ),
-        ("experiment__evaluation", {"controls": ["all", "all"]}, "experiment.evaluation.controls: lists 'all' twice"),
+        (
+            "experiment__evaluation",
+            {"controls": ["uniform"] * 2},
+            "experiment.evaluation.controls: lists 'uniform' twice",
+        ),
         ("experiment__evaluation", {"controls": "sign"}, "experiment.evaluation.controls[0]: unknown control 'sign'"),
         ("experiment__seed", [1], "experiment.seed: unknown key 'seed'. Did you mean seeds?"),
         ("runtime__storage", 5, "runtime.storage: input should be a valid string, found 5"),
@@ -200,11 +229,40 @@ def test_an_unknown_key_of_an_optional_part(problems: Problems) -> None:
 
 
 def test_more_trials_than_a_sweep_holds(problems: Problems, parse_changed: Callable[..., SweepSpec]) -> None:
-    # skips searched and allocated: 2 searches and 2 retrainings a seed and budget
+    # searched and allocated: 2 searches, and 3 retrainings (searched, skip-free, allocated), a seed and budget
     grid = {"experiment__seeds": list(range(5000)), "experiment__methods": "darts"}
-    assert len(parse_changed(**grid, experiment__epochs=[1, 2, 3, 4, 5]).experiment.seeds) == 5000
-    (problem,) = problems(**grid, experiment__epochs=[1, 2, 3, 4, 5, 6])
-    assert problem.startswith("experiment: asks for 120,000 searches and retrainings")
+    assert len(parse_changed(**grid, experiment__epochs=[1, 2, 3, 4]).experiment.seeds) == 5000
+    (problem,) = problems(**grid, experiment__epochs=[1, 2, 3, 4, 5])
+    assert problem.startswith("experiment: asks for 125,000 searches and retrainings")
+
+
+@pytest.mark.parametrize(
+    ("changes", "trials"),
+    [
+        ({}, 2 + 3),
+        ({"skip": "searched"}, 1 + 1),
+        ({"evaluation": {"retrain_seeds": [0, 1, 2]}}, 2 + 3 * 3),
+        ({"evaluation": {"skip_free": False}}, 2 + 2),
+        ({"evaluation": {"controls": ["uniform", "random"]}}, 2 + 1 + 1 + 3),
+        ({"ranking": ["l1", "fisher"], "allocation": ["sign", "otsu"]}, 2 + 1 + 1 + 4),
+        ({"ranking": ["l1", "fisher"], "allocation": "otsu", "evaluation": {"controls": "random"}}, 2 + 1 + 1 + 2 * 2),
+        ({"spaces": "nasbench201", "evaluation": {"table": "nasbench201"}}, 2 + 3),
+        (
+            {
+                "spaces": "nasbench201",
+                "evaluation": {"table": "nasbench201", "protocol": "small", "retrain_seeds": [0, 1]},
+            },
+            2 + 3 * (2 + 1),
+        ),
+    ],
+)
+def test_every_trial_is_counted(problems: Problems, changes: dict[str, Any], trials: int) -> None:
+    seeds = MAX_TRIALS // trials + 1
+    epochs = list(range(1, seeds // MAX_ENTRIES + 2))  # no list is longer than MAX_ENTRIES
+    seeds = -(-seeds // len(epochs))
+    places = {f"experiment__{key}": value for key, value in changes.items()}
+    (problem,) = problems(**places, experiment__seeds=list(range(seeds)), experiment__epochs=epochs)
+    assert problem.startswith(f"experiment: asks for {seeds * len(epochs) * trials:,} searches and retrainings")
 
 
 @pytest.mark.parametrize("share", [0, 0.25, 1, 1.0])
@@ -251,7 +309,7 @@ def test_several_mistakes_are_all_named(problems: Problems) -> None:
         experiment__methods=["darts", "dart", "pc_dart"],
         experiment__data=[{"name": "digits", "max_test_images": 1, "shuffle": True}, "cifar"],
         experiment__seeds=[0, -1],
-        experiment__evaluation={"protocol": "large"},
+        experiment__evaluation={"protocol": {"base": "cifar", "epochs": 0, "channel": 16, "momentum": 1}},
         runtime__max_concurent=2,
     )
     assert [problem.partition(": ")[0] for problem in found] == [
@@ -262,7 +320,9 @@ def test_several_mistakes_are_all_named(problems: Problems) -> None:
         "experiment.data[0].max_test_images",
         "experiment.data[1].name",
         "experiment.seeds[1]",
-        "experiment.evaluation.protocol",
+        "experiment.evaluation.protocol.channel",
+        "experiment.evaluation.protocol.epochs",
+        "experiment.evaluation.protocol.momentum",
         "runtime.max_concurent",
     ]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from aca_ray.config import SweepSpec
+from aca_ray.config import SweepSpec, TableSpec
 
 
 def test_defaults(parse_changed: Callable[..., SweepSpec]) -> None:
@@ -20,8 +21,9 @@ def test_defaults(parse_changed: Callable[..., SweepSpec]) -> None:
     assert (experiment.network.channels, experiment.network.cells) == (16, 8)
     assert experiment.precision == "float32"
     assert (experiment.batch_size, experiment.ranking, experiment.allocation) == (None, None, None)
-    assert experiment.evaluation.protocol == "cifar"
-    assert (experiment.evaluation.retrain_seeds, experiment.evaluation.controls) == ((0,), ())
+    evaluation = experiment.evaluation
+    assert (evaluation.protocol, evaluation.table, evaluation.is_retrained) == (None, None, True)
+    assert (evaluation.retrain_seeds, evaluation.controls, evaluation.skip_free) == ((0,), (), True)
     assert (runtime.storage, runtime.tracking, runtime.address) == ("results", None, None)
     assert (runtime.cpus_per_trial, runtime.gpus_per_trial) == (1, 0)
     assert (runtime.pack, runtime.max_concurrent, runtime.max_failures) == (1, None, 3)
@@ -37,7 +39,9 @@ def test_defaults(parse_changed: Callable[..., SweepSpec]) -> None:
         ("data", {"name": "digits", "max_train_images": 64}, [{"name": "digits", "max_train_images": 64}]),
         ("seeds", 7, [7]),
         ("epochs", 3, [3]),
-        ("evaluation", {"retrain_seeds": 2, "controls": "all"}, {"retrain_seeds": [2], "controls": ["all"]}),
+        ("ranking", "fisher", ["fisher"]),
+        ("allocation", "otsu", ["otsu"]),
+        ("evaluation", {"retrain_seeds": 2, "controls": "random"}, {"retrain_seeds": [2], "controls": ["random"]}),
     ],
 )
 def test_a_single_value_is_a_list_of_one(
@@ -49,9 +53,19 @@ def test_a_single_value_is_a_list_of_one(
 
 
 def test_lists_keep_their_order(parse_changed: Callable[..., SweepSpec]) -> None:
-    spec = parse_changed(experiment__methods=["pc_darts", "darts"], experiment__seeds=[3, 1, 2])
-    assert spec.experiment.methods == ("pc_darts", "darts")
-    assert spec.experiment.seeds == (3, 1, 2)
+    spec = parse_changed(
+        experiment__methods=["pc_darts", "darts"],
+        experiment__seeds=[3, 1, 2],
+        experiment__ranking=["taylor", "l1", "fisher"],
+        experiment__allocation=["strength", "all", "rounded"],
+        experiment__evaluation={"controls": ["shuffled", "random", "uniform"]},
+    )
+    experiment = spec.experiment
+    assert experiment.methods == ("pc_darts", "darts")
+    assert experiment.seeds == (3, 1, 2)
+    assert experiment.ranking == ("taylor", "l1", "fisher")
+    assert experiment.allocation == ("strength", "all", "rounded")
+    assert experiment.evaluation.controls == ("shuffled", "random", "uniform")
 
 
 def test_a_spec_cannot_be_changed(parse_changed: Callable[..., SweepSpec]) -> None:
@@ -67,19 +81,82 @@ def test_json_round_trip(parse_changed: Callable[..., SweepSpec], pack: int | st
     assert SweepSpec.model_validate(spec.model_dump(mode="json")) == spec
 
 
-def test_a_table_covers_searched_skips_in_its_space_alone(
-    problems: Callable[..., list[str]], parse_changed: Callable[..., SweepSpec]
-) -> None:
-    table = {"protocol": "nasbench201", "table": {"path": "t.csv"}}
-    found = problems(experiment__evaluation={**table, "retrain_seeds": [0, 1]})
-    assert [problem.partition(":")[0] for problem in found] == [
-        "experiment.skip",
-        "experiment.spaces",
+@pytest.mark.parametrize("table", ["nasbench201", {"path": "t.csv"}])
+@pytest.mark.parametrize("protocol", [None, "small", {"base": "small", "clip_norm": None}])
+def test_evaluations_survive_json(parse_changed: Callable[..., SweepSpec], table: Any, protocol: Any) -> None:
+    evaluation = {"protocol": protocol, "table": table}
+    spec = parse_changed(experiment__evaluation=evaluation, experiment__spaces="nasbench201")
+    text = json.dumps(spec.model_dump(mode="json"))
+    assert SweepSpec.model_validate(json.loads(text)) == spec
+
+
+def places_of(problems: list[str]) -> list[str]:
+    return [problem.partition(":")[0] for problem in problems]
+
+
+@pytest.mark.parametrize("table", ["nasbench201", {"path": "t.csv"}])
+def test_a_table_alone_refuses_what_it_cannot_answer(problems: Callable[..., list[str]], table: Any) -> None:
+    places = {
+        "experiment__spaces": ["darts", "nasbench201", "s2"],
+        "experiment__allocation": ["rounded", "sign", "all"],
+    }
+    evaluation = {"table": table, "controls": ["random", "uniform", "shuffled"], "retrain_seeds": [0, 1]}
+    assert places_of(problems(**places, experiment__evaluation=evaluation)) == [
+        "experiment.spaces[0]",
+        "experiment.spaces[2]",
+        "experiment.allocation[1]",
+        "experiment.evaluation.controls[1]",
         "experiment.evaluation.retrain_seeds",
     ]
-    spec = parse_changed(experiment__evaluation=table, experiment__skip="searched", experiment__spaces="nasbench201")
-    assert spec.experiment.evaluation.table is not None
-    assert spec.experiment.evaluation.table.accuracy == "test_accuracy"
+    (problem,) = problems(experiment__evaluation={"table": table})
+    assert problem.startswith("experiment.spaces: experiment.evaluation.table covers nasbench201")
+
+
+def test_a_table_beside_retraining_refuses_nothing_that_can_be_retrained(
+    parse_changed: Callable[..., SweepSpec], problems: Callable[..., list[str]]
+) -> None:
+    evaluation = {"table": "nasbench201", "protocol": "small", "controls": ["uniform"], "retrain_seeds": [0, 1]}
+    both = parse_changed(
+        experiment__evaluation=evaluation, experiment__spaces=["darts", "nasbench201"], experiment__allocation="sign"
+    )
+    assert both.experiment.evaluation.is_retrained
+    (problem,) = problems(experiment__evaluation=evaluation)
+    assert problem.startswith("experiment.spaces: ")
+
+
+def test_tables_by_name_and_by_mapping(parse_changed: Callable[..., SweepSpec]) -> None:
+    spaces = {"experiment__spaces": "nasbench201"}
+    named = parse_changed(**spaces, experiment__evaluation={"table": "nasbench201"}).experiment.evaluation
+    assert (named.table, named.protocol, named.is_retrained) == ("nasbench201", None, False)
+    table = parse_changed(**spaces, experiment__evaluation={"table": {"path": "t.csv"}}).experiment.evaluation.table
+    assert isinstance(table, TableSpec)
+    assert (table.path, table.architecture, table.accuracy) == ("t.csv", "architecture", "test_accuracy")
+
+
+def test_what_allocated_searches_read_is_refused_without_any(problems: Callable[..., list[str]]) -> None:
+    found = problems(
+        experiment__skip="searched",
+        experiment__ranking=["l1"],
+        experiment__allocation=["sign"],
+        experiment__evaluation={"controls": ["random"], "skip_free": False},
+    )
+    assert places_of(found) == [
+        "experiment.ranking",
+        "experiment.allocation",
+        "experiment.evaluation.controls",
+        "experiment.evaluation.skip_free",
+    ]
+
+
+def test_protocols_have_one_spelling(parse_changed: Callable[..., SweepSpec]) -> None:
+    def read(protocol: Any) -> Any:
+        return parse_changed(experiment__evaluation={"protocol": protocol}).experiment.evaluation.protocol
+
+    assert read({"base": "cifar"}) == read({"base": "cifar", "epochs": 600, "lr": 0.025}) == "cifar"
+    expected = {"base": "cifar", "channels": 16, "epochs": 100}
+    for written in (expected, {"base": "cifar", "epochs": 100.0, "momentum": 0.9, "channels": 16}):
+        assert read(written) == expected
+        assert {type(value) for key, value in read(written).items() if key != "base"} == {int}
 
 
 def test_methods_with_settings_have_one_label(parse_changed: Callable[..., SweepSpec]) -> None:

@@ -21,6 +21,7 @@ from aca_ray.config import (
     fingerprint,
     search_trials,
 )
+from aca_ray.errors import ConfigError
 from aca_ray.pipeline.manifest import experiment_fingerprint
 
 SEARCH = SearchTrial(
@@ -32,28 +33,38 @@ SEARCH = SearchTrial(
     data={"name": "digits", "max_train_images": 64},
     network={"channels": 4, "cells": 5},
     batch_size=None,
-    milestones=(4, 8),
 )
 EVALUATION = EvaluationTrial.of_search(SEARCH, protocol="small", retrain_seed=1, ranking="taylor", allocation="sign")
+EVALUATIONS = {
+    "evaluation": EVALUATION,
+    "control": replace(EVALUATION, control="random"),
+    "by value": replace(EVALUATION, protocol={"base": "small", "epochs": 40, "channels": 16}),
+    "looked up": EvaluationTrial.of_search(SEARCH, None, 0, "taylor", "rounded", table={"name": "nasbench201"}),
+    "skip-free": EvaluationTrial.of_search(SEARCH, "small", 1, None, "all"),
+}
 RETRAINING = RetrainingTrial(
     network="e" * 64, name="DARTS_V2", data={"name": "digits", "max_test_images": 8}, protocol="small", retrain_seed=0
 )
 
 # Results on disks are found by these: where one changes, FINGERPRINT_VERSION has to, and old results are lost.
 PINNED = {
-    "search": "cbddd95c5e6024cda718dd373041bd4253dbef16ea6b02786032b44f62ec21c9",
-    "evaluation": "8e23dcc7c5490a95172f4184beb7090fc238289c2966858f92b69b11bd9d8112",
-    "retraining": "898ad3027e4e4434d77fd4111bd5110814ef5dc56d8982c71708d3e1bd8aa50a",
+    "search": "8410e0dbe32fffe8b0d6e0b0db15762954443ae6545e4277c00ebb1f96ca83a1",
+    "evaluation": "0c13e738dc401e26b415565761520c19ffa1d7adcba8008353860e622f6c02fd",
+    "control": "7cb1d4e4b3bf7d0348806e1d22d3ff08b98e60e9b8fd6d58eccbb51278b87dd5",
+    "by value": "595242f0894d849a0129faac678a8f21f539dd24d7b3d77eaa289d2bed5a5296",
+    "looked up": "1c4e4ac4335ee21f9e59c76b351516a51856050eb976501b73d452a6fc0de1f1",
+    "skip-free": "e105ef76598aa0b5637c41dea7199a913c8c38d1c09edee0f8d22986ea5c46fe",
+    "retraining": "79b6163faa166c7146b89d0e311e769ff8c933973065130a8f6044ad2280d737",
 }
-PINNED_SWEEP = "38fd782901502d298e568b8553d5134464efe0e6a98fde7cc16044f0827fcdba"
+PINNED_SWEEP = "de129e3ee4670617ff5ee9ac087f01b0c2f543b49d5708d67eb4b38ad035a52c"
 PINNED_SEARCHES = [
-    "c6d316fcc979dc416866abeed89e068d32b2ba701e243a54ad57a584be10c361",
-    "0f98dd66e08c2971c4657d02b074fd9e6faf5cfced5a4466d5876dd16f435ff9",
+    "8ab2246f64a7a64809713ac26cd3dbac4c2da4f925cf0a2e772ccf97164c8d3a",
+    "61e2ea5ae0d4f84822c5a0fc5c98e3c570eb555c952f2bfa6ca75f5b1cc7da06",
 ]
 
 
 def test_fingerprints_of_yesterday() -> None:
-    found = {"search": SEARCH, "evaluation": EVALUATION, "retraining": RETRAINING}
+    found = {"search": SEARCH, **EVALUATIONS, "retraining": RETRAINING}
     assert {name: trial.fingerprint for name, trial in found.items()} == PINNED
 
 
@@ -64,14 +75,68 @@ def test_sweep_of_yesterday(parse_changed: Callable[..., SweepSpec], written: di
     assert [trial.fingerprint for trial in search_trials(spec.experiment)] == PINNED_SEARCHES
 
 
+SEARCH_TEXT = (
+    '{"kind":"search","trial":{"batch_size":null,"data":{"max_train_images":64,"name":"digits"},"epochs":8,'
+    '"method":"pc_darts","network":{"cells":5,"channels":4},"seed":3,"skip":"allocated","space":"darts"},"version":3}'
+)
+BEFORE = '{"kind":"evaluation","trial":{'
+DATA = (
+    '"data":{"max_train_images":64,"name":"digits"},"epochs":8,"method":"pc_darts","network":{"cells":5,"channels":4},'
+)
+AFTER = '"seed":3,"skip":"allocated","space":"darts"'
+EVALUATION_TEXTS = {
+    "evaluation": (
+        f'{BEFORE}"allocation":"sign",{DATA}"protocol":"small","ranking":"taylor","retrain_seed":1,"search":SEARCH,'
+        f'{AFTER}}},"version":3}}'
+    ),
+    "control": (
+        f'{BEFORE}"allocation":"sign","control":"random",{DATA}"protocol":"small","ranking":"taylor","retrain_seed":1,'
+        f'"search":SEARCH,{AFTER}}},"version":3}}'
+    ),
+    "by value": (
+        f'{BEFORE}"allocation":"sign",{DATA}"protocol":{{"base":"small","channels":16,"epochs":40}},"ranking":"taylor",'
+        f'"retrain_seed":1,"search":SEARCH,{AFTER}}},"version":3}}'
+    ),
+    "looked up": (
+        f'{BEFORE}"allocation":"rounded",{DATA}"protocol":null,"ranking":"taylor","retrain_seed":0,"search":SEARCH,'
+        f'{AFTER},"table":{{"name":"nasbench201"}}}},"version":3}}'
+    ),
+    "skip-free": (
+        f'{BEFORE}"allocation":"all",{DATA}"protocol":"small","ranking":null,"retrain_seed":1,"search":SEARCH,'
+        f'{AFTER}}},"version":3}}'
+    ),
+}
+
+
 def test_fingerprint_is_the_hash_of_the_canonical_text() -> None:
-    text = (
-        '{"kind":"search","trial":{"batch_size":null,"data":{"max_train_images":64,"name":"digits"},"epochs":8,'
-        '"method":"pc_darts","milestones":[4,8],"network":{"cells":5,"channels":4},"seed":3,"skip":"allocated",'
-        '"space":"darts"},"version":2}'
-    )
-    assert SEARCH.fingerprint == hashlib.sha256(text.encode()).hexdigest()
-    assert SEARCH.short == SEARCH.fingerprint[:12]
+    search = hashlib.sha256(SEARCH_TEXT.encode()).hexdigest()
+    assert SEARCH.fingerprint == search
+    assert SEARCH.short == search[:12]
+    texts = {name: text.replace("SEARCH", f'"{search}"') for name, text in EVALUATION_TEXTS.items()}
+    hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    assert {name: trial.fingerprint for name, trial in EVALUATIONS.items()} == hashes
+
+
+@pytest.mark.parametrize(
+    ("epochs", "quarters"),
+    [
+        (1, (1,)),
+        (2, (1, 2)),
+        (3, (1, 2, 3)),
+        (4, (1, 2, 3, 4)),
+        (5, (2, 3, 4, 5)),
+        (10, (3, 5, 8, 10)),
+        (100, (25, 50, 75, 100)),
+    ],
+)
+def test_milestones_are_the_ends_of_the_quarters(epochs: int, quarters: tuple[int, ...]) -> None:
+    assert replace(SEARCH, epochs=epochs).milestones == quarters
+
+
+def test_milestones_are_no_part_of_the_identity() -> None:
+    assert "milestones" not in SEARCH.to_json()
+    with pytest.raises(ConfigError, match="milestones"):
+        SearchTrial.from_json({**SEARCH.to_json(), "milestones": [4, 8]})
 
 
 def test_canonical_json() -> None:
@@ -91,27 +156,28 @@ OTHER: dict[str, Any] = {
     "data": {"name": "digits"},
     "network": {"channels": 8, "cells": 5},
     "batch_size": 16,
-    "milestones": (8,),
     "data_pruning": "bdp",
     "precision": "bfloat16",
     "search": "f" * 64,
     "protocol": "cifar",
     "retrain_seed": 2,
     "ranking": "fisher",
-    "allocation": "uniform",
+    "allocation": "otsu",
+    "control": "uniform",
     "name": "DARTS_V1",
     "table": {"path": "t.csv", "architecture": "a", "accuracy": "b"},
 }
+TRIALS = {"search": SEARCH, **EVALUATIONS, "retraining": RETRAINING}
 
 
-@pytest.mark.parametrize("trial", [SEARCH, EVALUATION, RETRAINING], ids=["search", "evaluation", "retraining"])
+@pytest.mark.parametrize("trial", TRIALS.values(), ids=list(TRIALS))
 def test_every_field_is_part_of_the_identity(trial: SearchTrial | EvaluationTrial | RetrainingTrial) -> None:
     changed = [replace(trial, **{f.name: OTHER[f.name]}) for f in fields(trial)]
     prints = {trial.fingerprint, *(other.fingerprint for other in changed)}
     assert len(prints) == len(fields(trial)) + 1
 
 
-@pytest.mark.parametrize("trial", [SEARCH, EVALUATION], ids=["search", "evaluation"])
+@pytest.mark.parametrize("trial", [SEARCH, *EVALUATIONS.values()], ids=["search", *EVALUATIONS])
 def test_json_round_trip(trial: SearchTrial | EvaluationTrial) -> None:
     read = type(trial).from_json(json.loads(json.dumps(trial.to_json())))
     assert read == trial
@@ -137,11 +203,13 @@ EXPERIMENT_CHANGES: dict[str, Any] = {
     "network__cells": 5,
     "batch_size": 32,
     "precision": "bfloat16",
-    "ranking": "fisher",
-    "allocation": "otsu",
+    "ranking": ["fisher"],
+    "allocation": ["otsu"],
     "evaluation": {"protocol": "small"},
+    "evaluation__protocol": {"base": "small", "epochs": 5},
     "evaluation__retrain_seeds": [1],
-    "evaluation__controls": ["all"],
+    "evaluation__controls": ["uniform"],
+    "evaluation__skip_free": False,
 }
 RUNTIME_CHANGES: dict[str, Any] = {
     "storage": "elsewhere",
@@ -160,6 +228,13 @@ def test_every_experiment_field_changes_the_fingerprint(parse_changed: Callable[
     assert {name.partition("__")[0] for name in EXPERIMENT_CHANGES} == set(ExperimentSpec.model_fields)
     specs = [parse_changed(), *(parse_changed(**{f"experiment__{k}": v}) for k, v in EXPERIMENT_CHANGES.items())]
     assert len({experiment_fingerprint(spec) for spec in specs}) == len(specs)
+
+
+def test_resized_images_are_other_data(parse_changed: Callable[..., SweepSpec]) -> None:
+    data = {"name": "digits"}
+    specs = [parse_changed(experiment__data=one) for one in (data, {**data, "resize": 4}, {**data, "resize": 8})]
+    assert len({experiment_fingerprint(spec) for spec in specs}) == 3
+    assert len({search_trials(spec.experiment)[0].fingerprint for spec in specs}) == 3
 
 
 def test_no_runtime_field_changes_the_fingerprint(parse_changed: Callable[..., SweepSpec]) -> None:
@@ -215,5 +290,5 @@ def test_search_trials_are_the_product(parse_changed: Callable[..., SweepSpec]) 
     assert len({trial.short for trial in trials}) == 96
     budgets = [trial.epochs for trial in trials]
     assert budgets == sorted(budgets, reverse=True)  # long ones first
-    assert {t.epochs: t.milestones for t in trials} == {1: (1,), 2: (1, 2), 4: (1, 2, 4)}
+    assert {t.epochs: t.milestones for t in trials} == {1: (1,), 2: (1, 2), 4: (1, 2, 3, 4)}
     assert {(t.network["channels"], t.network["cells"], t.batch_size) for t in trials} == {(4, 5, 32)}

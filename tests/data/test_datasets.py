@@ -97,8 +97,8 @@ def test_statistics_match_numpy():
         (
             {"name": "digits", "root": "x", 3: 4},
             [
-                "d.root: unknown key 'root'. Known: crop, flip, max_test_images, max_train_images, name",
-                "d.3: unknown key 3. Known: crop, flip, max_test_images, max_train_images, name",
+                "d.root: unknown key 'root'. Known: crop, flip, max_test_images, max_train_images, name, resize",
+                "d.3: unknown key 3. Known: crop, flip, max_test_images, max_train_images, name, resize",
             ],
         ),
     ],

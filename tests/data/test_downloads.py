@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.io import savemat
 
 from aca_ray.data import SOURCES, load_evaluation_data, load_search_data
@@ -57,6 +58,20 @@ def test_cifar10_files_are_read(cifar10_root):
     search = load_search_data({"name": "cifar10", "root": str(cifar10_root)})
     assert search.info == info
     assert list(cifar10_root.glob("*.lock")) == [], "data that is there needs no lock"
+
+
+def test_cifar10_resized(cifar10_root):
+    mapping = {"name": "cifar10", "root": str(cifar10_root)}
+    plain, resized = load_evaluation_data(mapping), load_evaluation_data({**mapping, "resize": 16})
+    assert torch.equal(resized.train.images, plain.train.resize(16).images)
+    assert torch.equal(resized.test.images, plain.test.resize(16).images)
+    assert resized.train.shape == resized.test.shape == (3, 16, 16)
+    info = resized.info
+    assert (info.height, info.width, info.mean, info.std) == (16, 16, *CIFAR10_STATISTICS)
+    assert info.digest != plain.info.digest
+    search = load_search_data({**mapping, "resize": 16})
+    assert search.info == info
+    assert search.train.shape == search.valid.shape == (3, 16, 16)
 
 
 def test_cifar10_search_decodes_no_test_images(cifar10_root, monkeypatch):

@@ -121,6 +121,34 @@ def test_evaluation_sees_the_middle_of_every_image_in_order(mapping: dict[str, s
     assert torch.cat([labels for _, labels in parts]).tolist() == data.test.labels.tolist()
 
 
+def test_images_are_seen_at_the_size_of_the_mapping(mapping: dict[str, str]) -> None:
+    plain, data = load_evaluation_data(mapping), load_evaluation_data({**mapping, "resize": 32})
+    info = data.info
+    assert (info.channels, info.height, info.width, info.resized) == (3, 32, 32, True)
+    assert (info.mean, info.std, info.class_names) == (plain.info.mean, plain.info.std, plain.info.class_names)
+    assert info.augmentation == "crop and flip, resized to 32x32 (antialiased bilinear)"
+    rows = torch.tensor([3, 0, 7])
+    seen, _ = data.train.take(rows, torch.Generator().manual_seed(4))
+    tested, _ = data.test.take(torch.tensor([0]), None)
+    assert (seen.shape, tested.shape) == ((3, 3, 32, 32), (1, 3, 32, 32))
+    for row, draws, found in zip(rows.tolist(), draw_views(3, torch.Generator().manual_seed(4)), seen, strict=True):
+        with Image.open(data.train.root / data.train.paths[row]) as image:
+            expected = np.array(training_view(image.convert("RGB"), draws, True, 32))
+        assert np.array_equal(found.permute(1, 2, 0).numpy(), expected)
+    with Image.open(data.test.root / data.test.paths[0]) as image:
+        scale = 37 / min(image.size)  # 32 * 256 / 224, as 224 pixels are seen of 256
+        scaled = image.convert("RGB").resize([int(side * scale) for side in image.size], Image.Resampling.BILINEAR)
+    left, top = (round((side - 32) / 2) for side in scaled.size)
+    expected = np.array(scaled.crop((left, top, left + 32, top + 32)))
+    assert np.array_equal(tested[0].permute(1, 2, 0).numpy(), expected)
+
+
+def test_the_digest_tells_sizes_apart(mapping: dict[str, str]) -> None:
+    digests = [load_search_data({**mapping, **more}).info.digest for more in ({}, {"resize": 32}, {"resize": 64})]
+    assert len(set(digests)) == 3
+    assert load_search_data({**mapping, "resize": 224}).info.digest == digests[0]
+
+
 def test_what_is_wrong_is_said_with_its_place(root: Path, mapping: dict[str, str]) -> None:
     with pytest.raises(DataError, match=r"nowhere/train: holds no images in folders of their class"):
         load_search_data({**mapping, "root": str(root / "nowhere")})

@@ -22,17 +22,17 @@ experiment:
   data: digits
   seeds: [{seeds}]
   epochs: 4
-  evaluation: {{protocol: small}}
+  {settings}
 runtime: {{storage: {storage}}}
 """
 
 
 @pytest.fixture
-def make_orders(tmp_path: Path) -> Callable[[int], list[Order]]:
-    """Return a function from a number of seeds to all orders of a sweep: four a seed."""
+def make_orders(tmp_path: Path) -> Callable[..., list[Order]]:
+    """Return a function from a number of seeds to all orders of a sweep: unless told otherwise four a seed."""
 
-    def make(num_seeds: int) -> list[Order]:
-        text = TEXT.format(seeds=", ".join(map(str, range(num_seeds))), storage=tmp_path)
+    def make(num_seeds: int, settings: str = "evaluation: {protocol: small, skip_free: false}") -> list[Order]:
+        text = TEXT.format(seeds=", ".join(map(str, range(num_seeds))), storage=tmp_path, settings=settings)
         return all_orders(create_sweep(parse_spec(text, vocabulary(tmp_path)), tmp_path, text))
 
     return make

@@ -12,7 +12,7 @@ from aca_ray.display.progress import clock
 from aca_ray.pipeline.cadence import Cadence
 from aca_ray.pipeline.orders import Order
 
-MakeOrders = Callable[[int], list[Order]]
+MakeOrders = Callable[..., list[Order]]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,15 @@ def test_columns_line_up(make_orders: MakeOrders, write_record: Callable[..., No
         assert line[state:].split()[0] in ("running", "finished", "waiting")
         assert line[:seed_end].split()[-1] == str(order.trial.seed)  # numbers end where their header ends
     assert read_progress(orders).summary() == "44 trials: 1 finished, 1 running, 42 waiting"
+
+
+def test_kinds_say_what_is_done_with_which_network(make_orders: MakeOrders) -> None:
+    evaluation = "evaluation: {table: nasbench201, protocol: small, controls: [random]}"
+    axes = ("spaces: nasbench201", "allocation: [rounded, sign]")
+    kinds = [line.cells()[1] for line in read_progress(make_orders(1, "\n  ".join((*axes, evaluation)))).lines]
+    networks = ["plain", "all", "rounded", "sign", "rounded/random", "sign/random"]
+    looked_up = [f"look up {network}" for network in networks if "sign" not in network]
+    assert sorted(kinds) == sorted(["search"] * 2 + [f"retrain {network}" for network in networks] + looked_up)
 
 
 def test_no_estimate_before_the_first_epoch(make_orders: MakeOrders, write_record: Callable[..., None]) -> None:

@@ -30,7 +30,7 @@ from aca_ray.pipeline.exporting import read_named
 from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.manifest import Sweep, create_sweep
 from aca_ray.pipeline.network_files import read_network
-from aca_ray.pipeline.orders import evaluation_orders, ranking_of, rules_of, search_orders
+from aca_ray.pipeline.orders import evaluation_orders, plans_of, rankings_of, search_orders
 from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.space import PUBLISHED
 from aca_ray.storage import TrialRecord, read_checkpoint, read_json, write_checkpoint, write_json
@@ -51,7 +51,7 @@ experiment:
   epochs: 1
   network: {channels: 4, cells: 3}
   batch_size: 16
-  evaluation: {protocol: small, controls: [uniform]}
+  evaluation: {protocol: small, controls: [uniform], skip_free: false}
 """
 
 
@@ -77,10 +77,10 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
         found.advance()
     allocate_milestone(
         milestone_path(search.folder, 1),
-        allocation_folder(search.folder, 1),
+        allocation_folder(search.folder, 1, rankings_of(sweep)[0]),
         storage,
-        ranking=ranking_of(sweep),
-        rules=rules_of(sweep),
+        ranking=rankings_of(sweep)[0],
+        plans=plans_of(sweep),
         protocol=find_protocol("small"),
         device=CPU,
     )
@@ -152,6 +152,10 @@ def test_what_a_search_found_is_untrained(done: Done, tmp_path: Path) -> None:
     assert value["origin"].startswith("Untrained: found by the search pc_darts")
     other = read_named(done.search.fingerprint[:6], done.storage, "nasbench201", {"name": "cifar100"}).exported
     assert (other.protocol.name, other.images.num_classes) == ("nasbench201", 100)
+    value = {"base": "small", "cells": 3, "channels": 4.0}
+    by_value = read_named(done.search.fingerprint[:6], done.storage, value).exported
+    assert by_value.metadata()["protocol"] == "small(cells=3, channels=4)"
+    assert (len(by_value.build().cells), by_value.build().classifier.in_features) == (3, 4 * 4 * 4)
 
 
 def test_every_way_to_name_a_trial(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,7 +279,21 @@ def test_genotype_without_data_on_the_disk(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(ConfigError, match="protocol imagenet_mobile: the auxiliary tower needs 224x224 images"):
         read_named("DARTS_V2", tmp_path, "imagenet_mobile")
     assert read_named("DARTS_V2", tmp_path, "imagenet_mobile", {"name": "imagenet"}).exported.images.num_classes == 1000
+    value = {"base": "cifar", "auxiliary_weight": 0, "channels": 4, "cells": 3}
+    resized = read_named("DARTS_V2", tmp_path, value, {"name": "cifar10", "resize": 16})
+    assert resized.exported.metadata()["input_shape"] == [3, 16, 16]
+    assert resized.file_name == "DARTS_V2_cifar_auxiliary_weight_0_0_cells_3_channels_4"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_python_file_names_the_protocol_by_value(run: Callable[..., Any], tmp_path: Path) -> None:
+    path, protocol = tmp_path / "network.py", "{base: small, channels: 4, cells: 3, epochs: 9}"
+    code, out, errors = run("export", "DARTS_V2", "--protocol", protocol, "--data", "digits", "--out", str(path))
+    assert (code, errors) == (0, [])
+    assert out.startswith("DARTS_V2 (small(cells=3, channels=4, epochs=9), 10 classes of 1x8x8)")
+    module = read_python(path)
+    assert module.PROTOCOL == "small(cells=3, channels=4, epochs=9)"
+    assert module.build()(torch.zeros(1, 1, 8, 8)).shape == (1, 10)
 
 
 def test_facts_known_in_advance() -> None:

@@ -76,7 +76,7 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
         plan_sweep(spec, tmp_path)
     size = (
         "protocol cifar: the auxiliary tower needs 32x32 images, found 8x8 (digits); "
-        "choose another protocol, or another data set"
+        "choose another protocol or data set, or set auxiliary_weight: 0"
     )
     assert caught.value.problems == (
         f"experiment.data[0]: {size}",

@@ -32,7 +32,6 @@ TRIAL = SearchTrial(
     data={"name": "digits", "max_train_images": 32, "max_test_images": 8},
     network={"channels": 1, "cells": 3},
     batch_size=16,
-    milestones=(1, 2),
 )
 ADVICE = "No space left on device.*Free some space and resume"
 

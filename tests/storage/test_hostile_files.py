@@ -46,7 +46,7 @@ SMALL_CELLS = parse_architecture_string(
 )
 SPEC = """
 name: hostile
-experiment: {{methods: darts, data: digits, seeds: 0, epochs: 2, evaluation: {{protocol: small}}}}
+experiment: {{methods: darts, data: digits, seeds: 0, epochs: 2, evaluation: {{protocol: small, skip_free: false}}}}
 runtime: {{storage: {storage}}}
 """
 
@@ -159,7 +159,7 @@ def record_value() -> dict[str, Any]:
         fingerprint="0123456789ab" + "0" * 52,
         trial={
             **{"method": "darts", "skip": "searched", "space": "darts", "seed": 0, "epochs": 2, "batch_size": 16},
-            **{"data": {"name": "digits"}, "network": {"channels": 4, "cells": 3}, "milestones": [1, 2]},
+            **{"data": {"name": "digits"}, "network": {"channels": 4, "cells": 3}},
         },
         num_epochs=2,
         state="finished",
@@ -200,14 +200,14 @@ def test_records(tmp_path: Path) -> None:
 
 def test_allocations(tmp_path: Path) -> None:
     folder = tmp_path / "sweep" / "searches" / "0123456789ab"
-    allocation = allocation_folder(folder, 2)
+    allocation = allocation_folder(folder, 2, "taylor_identity")
     allocation.mkdir(parents=True)
     (folder / "record.json").write_text(json.dumps(record_value()))
     shares = [[edge.kept_fraction for edge in stage] for stage in PLAN.stages]
     plan = {"refilled_share": PLAN.refilled_share, "kept_share": shares, "parameters": 1000, "macs": 2000}
     value = {
         **{"question": {"epoch": 2}, "epoch": 2, "ranking": "taylor_identity", "genotype": GENOTYPE.to_json()},
-        **{"plans": {"sign": plan, "uniform": plan}, "decided_share": 0.5, "seconds": 1.0},
+        **{"plans": {"sign": plan, "sign_uniform": plan}, "decided_share": 0.5, "seconds": 1.0},
         "agreement": {"previous_epoch": 1, "kendall_tau": 0.5, "jaccard": None},
     }
 

@@ -15,7 +15,7 @@ from aca_ray.storage.record_types import RecordJson
 RECORD = TrialRecord(
     kind="evaluation",
     fingerprint="c" * 64,
-    trial={"method": "darts", "data": {"name": "digits"}, "milestones": [1, 2]},
+    trial={"method": "darts", "data": {"name": "digits"}, "epochs": 2},
     num_epochs=2,
     state="failed",
     epoch=1,
@@ -114,7 +114,8 @@ def test_another_schema_or_version(tmp_path: Path, value: object) -> None:
         ),
         ({"data_info": {"height": "tall"}}, ["data_info.height"]),
         ({"environment": ["torch"]}, ["environment"]),
-        ({"trial": {"seed": None, "milestones": 3}}, ["trial.seed", "trial.milestones"]),
+        ({"trial": {"seed": None, "epochs": 0}}, ["trial.seed", "trial.epochs"]),
+        ({"trial": {"control": 3, "table": {"name": 4}}}, ["trial.control", "trial.table.name"]),
     ],
 )
 def test_every_wrong_value_is_named(tmp_path: Path, changes: dict[str, object], places: list[str]) -> None:

@@ -1,0 +1,110 @@
+"""A sweep whose networks are retrained under a protocol by value, on resized images: from the spec to MLflow's tags."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import torch
+
+from aca_ray.config import parse_spec
+from aca_ray.evaluation import find_protocol
+from aca_ray.pipeline.allocating import allocate_milestone
+from aca_ray.pipeline.layout import allocation_folder, milestone_path
+from aca_ray.pipeline.manifest import create_sweep
+from aca_ray.pipeline.network_files import read_network
+from aca_ray.pipeline.orders import (
+    EvaluationOrder,
+    evaluation_orders,
+    order_from_json,
+    plans_of,
+    protocol_of,
+    rankings_of,
+    search_orders,
+)
+from aca_ray.pipeline.vocabulary import vocabulary
+from aca_ray.storage import TrialRecord, read_checkpoint
+from aca_ray.storage.allocation import read_allocation
+from aca_ray.storage.evaluation import evaluation_label
+from aca_ray.tracking.description import params, run_tags
+
+CPU = torch.device("cpu")
+SPEC = """name: by-value
+experiment:
+  methods: darts
+  skip: allocated
+  data: {{name: digits, max_train_images: 64, max_test_images: 16, resize: 4}}
+  seeds: 0
+  epochs: 1
+  network: {{channels: 4, cells: 3}}
+  batch_size: 16
+  evaluation:
+    protocol: {protocol}
+runtime: {{storage: {storage}}}
+"""
+VALUE = {"base": "small", "channels": 12, "cells": 4, "epochs": 2}
+LABEL = "small(cells=4, channels=12, epochs=2)"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Mapping[str, Any], EvaluationOrder, TrialRecord]:
+    """Return the summary of the allocation, and the allocated network's retraining with its record."""
+    storage = tmp_path_factory.mktemp("storage")
+    text = SPEC.format(storage=storage, protocol=json.dumps({**VALUE, "lr": 0.05, "epochs": 2.0}))
+    sweep = create_sweep(parse_spec(text, vocabulary(storage)), storage, text)
+    (search,) = search_orders(sweep)
+    trial = search.open(CPU)
+    while not trial.finished:
+        trial.advance()
+    ranking = rankings_of(sweep)[0]
+    folder = allocation_folder(search.folder, 1, ranking)
+    allocate_milestone(
+        milestone_path(search.folder, 1),
+        folder,
+        storage,
+        ranking=ranking,
+        plans=plans_of(sweep),
+        protocol=find_protocol(protocol_of(sweep)),
+        device=CPU,
+    )
+    order = next(order for order in evaluation_orders(sweep, search) if order.trial.ranking is not None)
+    sent = order_from_json(json.loads(json.dumps(order.to_json())))
+    assert sent == order
+    assert isinstance(sent, EvaluationOrder)
+    retraining = sent.open(CPU)
+    while not retraining.finished:
+        retraining.advance()
+    return read_allocation(folder / "allocation.json"), order, retraining.record
+
+
+def test_the_network_that_is_trained_has_the_size_of_the_value(
+    finished: tuple[Mapping[str, Any], EvaluationOrder, TrialRecord],
+) -> None:
+    summary, order, record = finished
+    assert (record.state, record.num_epochs) == ("finished", 2)
+    _, plan = read_network(order.folder / "network.json")
+    assert plan is not None
+    _, state = read_checkpoint(milestone_path(order.folder, 2))
+    weights = state["work"]["network"]
+    assert len({name.split(".")[1] for name in weights if name.startswith("cells.")}) == 4
+    assert weights["classifier.weight"].shape == (10, 4 * 48)  # four nodes, after two reductions of 12 channels
+    assert record.result is not None
+    allocated = summary["plans"][plan.allocation]
+    assert (allocated["parameters"], allocated["macs"]) == (record.result["parameters"], record.result["macs"])
+
+
+def test_what_is_told_of_it(finished: tuple[Mapping[str, Any], EvaluationOrder, TrialRecord]) -> None:
+    summary, order, record = finished
+    assert order.trial.protocol == VALUE
+    assert record.trial["protocol"] == VALUE
+    assert evaluation_label(record.trial) == LABEL
+    assert summary["question"]["protocol"] == LABEL
+    value = record.to_json()
+    assert run_tags(value)["aca.protocol"] == LABEL
+    flat = params(value["trial"])
+    assert {name: flat[f"protocol.{name}"] for name in VALUE} == {name: str(item) for name, item in VALUE.items()}
+    assert record.data_info is not None
+    assert (record.data_info["height"], record.data_info["width"]) == (4, 4)
+    assert "resized to 4x4 (antialiased bilinear)" in record.data_info["augmentation"]
