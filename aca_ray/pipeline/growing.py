@@ -10,10 +10,11 @@ from aca_ray.channels import SKIP_FREE
 from aca_ray.config import SweepSpec
 from aca_ray.config.schema import ExperimentSpec
 from aca_ray.errors import ConfigError, SweepError
+from aca_ray.pipeline.evaluating import table_json
 from aca_ray.pipeline.finding import trial_title
 from aca_ray.pipeline.layout import SweepFolder
 from aca_ray.pipeline.manifest import Sweep, create_sweep, newest_fingerprint, storage_folder
-from aca_ray.pipeline.orders import all_orders, protocol_of, rankings_of, rules_of, table_json
+from aca_ray.pipeline.orders import all_orders, protocol_of, rankings_of, rules_of
 from aca_ray.storage import StoragePath, TrialRecord
 from aca_ray.storage.lock import exclusive
 
@@ -90,11 +91,11 @@ def _check_nothing_is_lost(sweep: Sweep) -> None:
     if len(lost) > _MOST_NAMED:
         named.append(f"\n  and {len(lost) - _MOST_NAMED} more")
     missing = list(dict.fromkeys(place for record in lost for place in _missing_in(sweep, record)))
-    shown = [f"\n  {place}" for place in missing[:_MOST_NAMED]] or [
-        "\n  nothing: another version of this program ran them"
-    ]
+    shown = [f"\n  {place}" for place in missing[:_MOST_NAMED]]
     if len(missing) > _MOST_NAMED:
         shown.append(f"\n  and {len(missing) - _MOST_NAMED} more")
+    if not missing:
+        shown.append("\n  nothing: another version of this program has run them")
     raise ConfigError(
         f"name: {len(lost)} trials of the sweep {sweep.spec.name!r} in {sweep.folder.path} are finished, and this spec "
         f"does not ask for them:{''.join(named)}\na sweep may grow, but not lose what is finished. Put back into the "

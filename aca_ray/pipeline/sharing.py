@@ -70,7 +70,8 @@ def share(order: EvaluationOrder, source: StoragePath) -> None:
         source: folder of the finished one, which keeps the weights.
     """
     trained = TrialRecord.read(source)
-    assert trained is not None and trained.state == "finished"
+    assert trained is not None
+    assert trained.state == "finished"
     genotype, plan = found_network(order.trial, order.search, order.search_folder)
     write_json(order.folder / "network.json", network_json(genotype, plan))
     copy = replace(

@@ -324,7 +324,7 @@ class Tracker:
         if child.tags.get(tag) == digest:  # the file is written last, whatever changes
             return
         points = allocation_points(read_allocation(file), main_plan, end_time(search_record, epoch) or 0)
-        for path in sorted(folder.iterdir(), key=lambda path: path.name):
+        for path in folder.iterdir():
             if path.is_file():
                 child.artifacts.upload(path, target)
         self._log(child, [points], {}, {tag: digest})
