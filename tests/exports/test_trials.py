@@ -30,7 +30,7 @@ from aca_ray.pipeline.exporting import read_named
 from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.manifest import Sweep, create_sweep
 from aca_ray.pipeline.network_files import read_network
-from aca_ray.pipeline.orders import evaluation_orders, ranking_of, rules_of, search_orders
+from aca_ray.pipeline.orders import evaluation_orders, plans_of, rankings_of, search_orders
 from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.space import PUBLISHED
 from aca_ray.storage import TrialRecord, read_checkpoint, read_json, write_checkpoint, write_json
@@ -77,10 +77,10 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
         found.advance()
     allocate_milestone(
         milestone_path(search.folder, 1),
-        allocation_folder(search.folder, 1),
+        allocation_folder(search.folder, 1, rankings_of(sweep)[0]),
         storage,
-        ranking=ranking_of(sweep),
-        rules=rules_of(sweep),
+        ranking=rankings_of(sweep)[0],
+        plans=plans_of(sweep),
         protocol=find_protocol("small"),
         device=CPU,
     )

@@ -32,7 +32,6 @@ def make_trial() -> Callable[..., SearchTrial]:
         data=DATA,
         network={"channels": 4, "cells": 3},
         batch_size=16,
-        milestones=(1, 2),
     )
     return lambda **changes: replace(trial, **changes)
 

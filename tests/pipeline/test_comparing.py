@@ -16,7 +16,7 @@ from aca_ray.evaluation import find_protocol
 from aca_ray.pipeline.allocating import allocate_milestone
 from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.manifest import Sweep, create_sweep
-from aca_ray.pipeline.orders import EvaluationOrder, all_orders, ranking_of, rules_of
+from aca_ray.pipeline.orders import EvaluationOrder, all_orders, plans_of, rankings_of
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.storage import TrialRecord
@@ -50,10 +50,10 @@ def sweep(tmp_path_factory: pytest.TempPathFactory, finish: Callable[[ResumableT
         if order.trial.skip == "allocated":
             allocate_milestone(
                 milestone_path(order.folder, 1),
-                allocation_folder(order.folder, 1),
+                allocation_folder(order.folder, 1, rankings_of(sweep)[0]),
                 base,
-                ranking=ranking_of(sweep),
-                rules=rules_of(sweep),
+                ranking=rankings_of(sweep)[0],
+                plans=plans_of(sweep),
                 protocol=find_protocol("small"),
                 device=device,
             )

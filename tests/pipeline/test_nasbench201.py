@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from aca_ray.channels import PlanKind
 from aca_ray.config import RetrainingTrial
 from aca_ray.evaluation import find_protocol
 from aca_ray.pipeline.allocating import allocate_milestone
@@ -23,7 +24,7 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize("method", ["darts", "pc_darts"])
 def test_search_allocate_retrain_draw(method: str, make_trial, start, finish, tmp_path: Path) -> None:
     folder, allocated = tmp_path / "trial", tmp_path / "allocated"
-    finish(start(make_trial(method=method, space="nasbench201", milestones=(2,)), folder))
+    finish(start(make_trial(method=method, space="nasbench201"), folder))
     record = TrialRecord.read(folder)
     genotype = Genotype.from_json(record.genotype)
     assert "skip_connect" not in architecture_string(genotype)
@@ -34,7 +35,7 @@ def test_search_allocate_retrain_draw(method: str, make_trial, start, finish, tm
         allocated,
         tmp_path,
         ranking="taylor_identity",
-        rules=["sign", "uniform"],
+        plans=[PlanKind("sign"), PlanKind("sign", "uniform")],
         protocol=find_protocol("small"),
         device=CPU,
     )
