@@ -232,7 +232,8 @@ def _check(options: argparse.Namespace) -> int:
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     for row in [header, *rows]:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
-    print(f"{len(rows)} searches, {plan.num_evaluations} retrainings; nothing is wrong")
+    looked_up = f", {plan.num_look_ups} look-ups" if plan.num_look_ups else ""
+    print(f"{len(rows)} searches, {plan.num_evaluations} retrainings{looked_up}; nothing is wrong")
     return 0
 
 

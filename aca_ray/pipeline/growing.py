@@ -90,7 +90,7 @@ def _check_nothing_is_lost(sweep: Sweep) -> None:
     named = [f"\n  {record.fingerprint[:12]}: {trial_title(record)}" for record in lost[:_MOST_NAMED]]
     if len(lost) > _MOST_NAMED:
         named.append(f"\n  and {len(lost) - _MOST_NAMED} more")
-    missing = list(dict.fromkeys(place for record in lost for place in _missing_in(sweep, record)))
+    missing = sorted({place for record in lost for place in _missing_in(sweep, record)})
     shown = [f"\n  {place}" for place in missing[:_MOST_NAMED]]
     if len(missing) > _MOST_NAMED:
         shown.append(f"\n  and {len(missing) - _MOST_NAMED} more")

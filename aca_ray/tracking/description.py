@@ -21,7 +21,7 @@ def run_name(record: Record) -> str:
     trial = record["trial"]
     words = [trial["method"], trial["skip"], f"s{trial['seed']}", f"e{trial['epochs']}"]
     if record["kind"] == "evaluation":
-        pair = [trial["ranking"], trial["allocation"], trial.get("control")]
+        pair = [trial["ranking"], trial["allocation"], trial.get("control")] if trial["allocation"] else []
         how = ["lookup"] if trial.get("table") else ["retrain", f"r{trial['retrain_seed']}"]
         words += [how[0], *(word for word in pair if word), *how[1:]]
     return limits.distinct(" ".join(words), limits.RUN_NAME)

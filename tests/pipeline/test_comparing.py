@@ -21,7 +21,7 @@ from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.storage import TrialRecord
 
-pytestmark = pytest.mark.slow  # ten trials
+pytestmark = pytest.mark.slow  # twelve trials
 
 TEXT = """name: tiny
 experiment:
@@ -65,7 +65,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory, finish: Callable[[ResumableT
 
 def test_status_from_the_disk(sweep: Sweep) -> None:
     progress, driven = api.status("tiny", storage=sweep.folder.path.parent)
-    assert progress.summary() == "10 trials: 10 finished"
+    assert progress.summary() == "12 trials: 12 finished"
     assert not driven
 
 
@@ -76,9 +76,11 @@ def test_comparison_has_the_numbers_of_the_records(sweep: Sweep) -> None:
             record = TrialRecord.read(order.folder)
             assert record is not None
             assert record.result is not None
-            accuracies.setdefault(order.trial.allocation, {})[order.trial.seed] = record.result["test_accuracy"]
+            plan = order.trial.control or order.trial.allocation
+            accuracies.setdefault(plan, {})[order.trial.seed] = record.result["test_accuracy"]
     assert {rule: set(by_seed) for rule, by_seed in accuracies.items()} == {
         None: {0, 1},
+        "all": {0, 1},
         "sign": {0, 1},
         "uniform": {0, 1},
     }
