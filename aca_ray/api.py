@@ -171,7 +171,7 @@ def rank(
     *,
     rankings: Sequence[str] = (),
     rules: Sequence[str] = (),
-    protocol: str | None = None,
+    protocol: str | Mapping[str, Any] | None = None,
     base: Path | None = None,
     out: StoragePath | None = None,
     storage: StoragePath = DEFAULT_STORAGE,
@@ -187,8 +187,8 @@ def rank(
             of its searches with allocated skips.
         rankings: names of rankers; empty for those of the sweep, for checkpoints the default.
         rules: names of allocation rules, the main one first; empty for the default. For a sweep, rules beside its own.
-        protocol: retraining protocol whose network the plans of checkpoints are counted for; None for that of the sweep
-            that a checkpoint lies in, or the default.
+        protocol: retraining protocol, by name or value, whose network the plans of checkpoints are counted for; None
+            for that of the sweep that a checkpoint lies in, or the default.
         base: folder that relative data paths are relative to; None takes it from the sweep that a checkpoint lies in.
         out: folder for the answers, one folder a checkpoint and ranker; None puts them beside each checkpoint.
         storage: folder of all sweeps.

@@ -14,7 +14,9 @@ from unittest.mock import patch
 import pytest
 
 from aca_ray import api
+from aca_ray.pipeline.layout import allocation_folder
 from aca_ray.pipeline.manifest import Sweep
+from aca_ray.pipeline.orders import evaluation_orders, search_orders
 from aca_ray.pipeline.sharing import source_folder
 from aca_ray.storage import TrialRecord, read_checkpoint
 from aca_ray.sweep.cluster import ray_session
@@ -202,3 +204,25 @@ def test_searches_that_find_one_cell_are_retrained_once(tmp_path: Path) -> None:
     assert sum(record.shared_with is not None for _, record in by_arm().values()) == 2
     run(tmp_path, text.replace("seeds: 0", "seeds: [0, 1]"))
     assert len(trial_folders(sweep, "evaluations")) == 8
+
+
+def test_a_ranker_that_fails_fails_its_own_retrainings(tmp_path: Path) -> None:
+    settings = {**STEPS[0], "ranking": "[taylor_identity, l1]", "name": "partly", "storage": str(tmp_path / "results")}
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(SPEC.format(**settings).replace("skip_free: false", "skip_free: true"))
+    sweep = api.create(spec)
+    (search,) = search_orders(sweep)
+    in_the_way = allocation_folder(search.folder, 1, "l1")
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.write_text("no folder")
+    outcome = api.drive(sweep, stream=io.StringIO())
+    orders = {order.trial.ranking: order for order in evaluation_orders(sweep, search)}
+    assert set(orders) == {None, "taylor_identity", "l1"}
+    (failure,) = outcome.failures
+    assert orders["l1"].trial.short in failure
+    states = {name: TrialRecord.read(order.folder) for name, order in orders.items()}
+    assert states["l1"] is None
+    assert [record and record.state for name, record in states.items() if name != "l1"] == ["finished"] * 2
+    in_the_way.unlink()
+    assert api.resume("partly", storage=tmp_path / "results", stream=io.StringIO()).failures == ()
+    assert record_in(orders["l1"].folder).state == "finished"
