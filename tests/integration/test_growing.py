@@ -18,7 +18,7 @@ from aca_ray.pipeline.layout import allocation_folder
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.pipeline.orders import evaluation_orders, search_orders
 from aca_ray.pipeline.sharing import source_folder
-from aca_ray.storage import TrialRecord, read_checkpoint
+from aca_ray.storage import StoragePath, TrialRecord, read_checkpoint
 from aca_ray.sweep.cluster import ray_session
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -67,7 +67,7 @@ def run(folder: Path, text: str) -> Sweep:
     return sweep
 
 
-def record_in(folder: Path) -> TrialRecord:
+def record_in(folder: StoragePath) -> TrialRecord:
     record = TrialRecord.read(folder)
     assert record is not None
     return record
@@ -213,6 +213,7 @@ def test_a_ranker_that_fails_fails_its_own_retrainings(tmp_path: Path) -> None:
     sweep = api.create(spec)
     (search,) = search_orders(sweep)
     in_the_way = allocation_folder(search.folder, 1, "l1")
+    assert isinstance(in_the_way, Path)
     in_the_way.parent.mkdir(parents=True)
     in_the_way.write_text("no folder")
     outcome = api.drive(sweep, stream=io.StringIO())
