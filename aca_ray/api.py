@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from aca_ray.config import SweepSpec, load_spec, read_spec
 from aca_ray.errors import ConfigError, unknown_name
-from aca_ray.storage import StoragePath
+from aca_ray.storage import StoragePath, storage_path
 
 if TYPE_CHECKING:
     from aca_ray.comparison import Comparison
@@ -45,13 +45,15 @@ def check(spec: Path | str) -> tuple[SweepSpec, SweepPlan]:
 def run(spec: Path | str, *, address: str | None = None, stream: TextIO | None = None) -> SweepOutcome:
     """Run a sweep, or what is left of it, and return how it ended.
 
+    A sweep of the same name grows: finished trials stay, and what the spec asks for beside them is added.
+
     Args:
         spec: path of a YAML file.
         address: of a running Ray cluster, instead of runtime.address.
         stream: where progress is shown; standard output if None.
 
     Raises:
-        ConfigError: the spec is wrong, or its name belongs to another experiment; nothing was started.
+        ConfigError: the spec is wrong, or no longer asks for a trial that is finished; nothing was started.
         SweepError: another process drives the sweep, no cluster answers, no node could hold a trial, or the nodes do
             not share the storage folder.
     """
@@ -61,17 +63,22 @@ def run(spec: Path | str, *, address: str | None = None, stream: TextIO | None =
 def resume(
     name: str, *, storage: StoragePath = DEFAULT_STORAGE, address: str | None = None, stream: TextIO | None = None
 ) -> SweepOutcome:
-    """Check and finish what is left of a sweep and return how it ended; see `run`."""
+    """Check and finish what is left of a sweep, by its newest spec, and return how it ended; see `run`."""
     return drive(reopen(name, storage), address, stream)
 
 
 def create(spec: Path | str) -> Sweep:
-    """Return the sweep of a spec, checked and given its folder, or the one that is there already; nothing is run."""
-    from aca_ray.pipeline.manifest import create_sweep
+    """Return the sweep of a spec, checked and given its folder, or the one of that name, grown to it; nothing is run.
+
+    Raises:
+        ConfigError: the spec is wrong, or no longer asks for a trial that is finished.
+        SweepError: the sweep is there, and another process drives it.
+    """
+    from aca_ray.pipeline.growing import start_sweep
 
     loaded, _ = check(spec)
     path = Path(spec)
-    return create_sweep(loaded, path.parent, read_spec(path), path.name)
+    return start_sweep(loaded, path.parent, read_spec(path), path.name)
 
 
 def find(name: str, storage: StoragePath = DEFAULT_STORAGE) -> Sweep:
@@ -160,35 +167,52 @@ def status(name: str, *, storage: StoragePath = DEFAULT_STORAGE) -> tuple[Progre
 
 
 def rank(
-    checkpoints: Sequence[StoragePath],
+    names: Sequence[str | StoragePath],
     *,
-    ranking: str | None = None,
+    rankings: Sequence[str] = (),
     rules: Sequence[str] = (),
-    protocol: str = "cifar",
+    protocol: str | Mapping[str, Any] | None = None,
     base: Path | None = None,
     out: StoragePath | None = None,
+    storage: StoragePath = DEFAULT_STORAGE,
     threads: int = 1,
 ) -> dict[StoragePath, dict[str, Any]]:
-    """Rank the channels of saved supernets and allocate them, as Ray tasks; return the summary per checkpoint.
+    """Rank the channels of saved supernets and allocate them, as Ray tasks; return the summary per folder of an answer.
+
+    What is there already is used. The answers for a sweep go where its own lie, so that they are found when its spec
+    asks for the same rankers and rules later; they are counted for the sweep's own protocol.
 
     Args:
-        checkpoints: milestones of searches.
-        ranking: name of the ranker; None for the default.
-        rules: names of allocation rules, the main one first; empty for the default.
-        protocol: retraining protocol whose network the plans are counted for.
+        names: checkpoints (milestones of searches), or sweeps: the name or folder of a sweep stands for all milestones
+            of its searches with allocated skips.
+        rankings: names of rankers; empty for those of the sweep, for checkpoints the default.
+        rules: names of allocation rules, the main one first; empty for the default. For a sweep, rules beside its own.
+        protocol: retraining protocol, by name or value, whose network the plans of checkpoints are counted for; None
+            for that of the sweep that a checkpoint lies in, or the default.
         base: folder that relative data paths are relative to; None takes it from the sweep that a checkpoint lies in.
-        out: folder for the answers, one folder a checkpoint; None puts them beside each checkpoint.
+        out: folder for the answers, one folder a checkpoint and ranker; None puts them beside each checkpoint.
+        storage: folder of all sweeps.
         threads: torch threads of a task.
 
     Raises:
         ConfigError: a name is unknown or a file does not exist; holds all problems.
         CheckpointError: a file is no checkpoint of a search.
-        SweepError: a task failed.
+        SweepError: a task failed, or another process drives the sweep.
     """
-    from aca_ray.pipeline.ranking_orders import ranking_orders
+    from aca_ray.pipeline.ranking_orders import ranking_orders, sweep_orders
     from aca_ray.sweep.rank import rank_checkpoints
 
-    return rank_checkpoints(ranking_orders(checkpoints, ranking, rules, protocol, base, out), threads)
+    paths = [storage_path(name) if isinstance(name, str) else name for name in names]
+    checkpoints = [path for path in paths if path.suffix == ".ckpt" or path.is_file()]
+    sweeps = [find(str(name), storage) for name, path in zip(names, paths, strict=True) if path not in checkpoints]
+    given = {"protocol": protocol, "base": base, "out": out}
+    if sweeps and any(value is not None for value in given.values()):
+        keys = [key for key, value in given.items() if value is not None]
+        raise ConfigError([f"{key}: is for checkpoints, and a sweep has its own; leave it out" for key in keys])
+    orders = [order for sweep in sweeps for order in sweep_orders(sweep, rankings, rules)]
+    if checkpoints or not sweeps:
+        orders += ranking_orders(checkpoints, rankings, rules, protocol, base, out)
+    return rank_checkpoints(orders, threads, [sweep.folder for sweep in sweeps])
 
 
 def evaluate(

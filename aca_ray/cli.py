@@ -7,6 +7,7 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("spec", metavar="SPEC", help="sweep spec (YAML)")
     check.set_defaults(verb=_check)
 
-    run = verbs.add_parser("run", parents=[cluster], help="run a sweep, or what is left of it")
+    run = verbs.add_parser("run", parents=[cluster], help="run a sweep, what is left of it, or what its spec adds")
     run.add_argument("spec", metavar="SPEC", help="sweep spec (YAML)")
     run.set_defaults(verb=_run)
 
@@ -99,17 +100,23 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("name", metavar="NAME", nargs="?", help="name of a sweep, or path or URI of its folder")
     status.set_defaults(verb=_status)
 
-    rank = verbs.add_parser("rank", help="rank and allocate the channels of saved supernets, as Ray tasks")
-    rank.add_argument(
-        "checkpoints", metavar="CHECKPOINT", nargs="+", type=storage_path, help="milestone of a search (.ckpt)"
+    rank = verbs.add_parser(
+        "rank", parents=[storage], help="rank and allocate the channels of saved supernets, as Ray tasks"
     )
-    rank.add_argument("--ranking", help="channel ranker (default: the sweep default)")
-    rank.add_argument("--allocation", nargs="+", default=[], help="allocation rules, the main one first")
+    rank.add_argument(
+        "names",
+        metavar="SWEEP|CHECKPOINT",
+        nargs="+",
+        help="name, path or URI of a sweep, for all milestones of its searches; or one milestone of a search (.ckpt)",
+    )
+    rank.add_argument("--ranking", nargs="+", default=[], help="channel rankers (default: the sweep's, or the default)")
+    rank.add_argument(
+        "--allocation", nargs="+", default=[], help="allocation rules, the main one first; for a sweep, beside its own"
+    )
     rank.add_argument(
         "--protocol",
         type=protocol_value,
-        default="cifar",
-        help="protocol whose network is counted: a name, or a mapping as in evaluate (default: cifar)",
+        help="protocol whose network is counted, as in evaluate (default: the sweep's own, or cifar)",
     )
     rank.add_argument("--out", type=storage_path, help="folder for the answers (default: beside each checkpoint)")
     rank.add_argument("--base", type=Path, help="folder that relative data paths are relative to")
@@ -237,7 +244,8 @@ def _check(options: argparse.Namespace) -> int:
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
     for row in [header, *rows]:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
-    print(f"{len(rows)} searches, {plan.num_evaluations} retrainings; nothing is wrong")
+    looked_up = f", {plan.num_look_ups} look-ups" if plan.num_look_ups else ""
+    print(f"{len(rows)} searches, {plan.num_evaluations} retrainings{looked_up}; nothing is wrong")
     return 0
 
 
@@ -294,6 +302,9 @@ def _status(options: argparse.Namespace) -> int:
         if (checkpoints := progress.checkpoints()) is not None:
             print(checkpoints)
         print(f"{progress.summary()}; {_driven(driven)}")
+        if len(versions := api.find(options.name, options.storage).versions) > 1:
+            dates = (f"{datetime.fromtimestamp(version.written_ms / 1000):%Y-%m-%d %H:%M}" for version in versions)
+            print(f"{len(versions)} versions of the spec: {', '.join(dates)}")
         return _told(progress.problems)
     names = sweep_names(options.storage)
     problems: list[str] = []
@@ -325,21 +336,22 @@ def _rank(options: argparse.Namespace) -> int:
     from aca_ray import api
 
     summaries = api.rank(
-        options.checkpoints,
-        ranking=options.ranking,
+        options.names,
+        rankings=options.ranking,
         rules=options.allocation,
         protocol=options.protocol,
         base=options.base,
         out=options.out,
+        storage=options.storage,
         threads=options.threads,
     )
     for path, summary in summaries.items():
         decided = summary["decided_share"]
         certainty = "without standard errors" if decided is None else f"{100 * decided:.0f} % of channels decided"
         print(f"{_relative(path)}: {summary['ranking']}, {certainty}")
-        for rule, plan in summary["plans"].items():
+        for name, plan in summary["plans"].items():
             share, parameters = 100 * plan["refilled_share"], plan["parameters"]
-            print(f"  {rule}: {share:.1f} % refilled, {parameters:,} parameters, {plan['macs']:,} MACs")
+            print(f"  {name}: {share:.1f} % refilled, {parameters:,} parameters, {plan['macs']:,} MACs")
     return 0
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
@@ -36,8 +36,12 @@ from aca_ray.storage.record import FILE_NAME, FIX, read_record_json
 from aca_ray.storage.record_types import RECORD
 
 
-def read_sweep(folder: StoragePath) -> SweepRows:
+def read_sweep(folder: StoragePath, ignored: Container[StoragePath] = ()) -> SweepRows:
     """Return the rows of a sweep's folder, as far as it has come.
+
+    Args:
+        folder: of the sweep.
+        ignored: folders of trials that do not count.
 
     Raises:
         ConfigError: the folder is missing, or files are malformed; names every one of them.
@@ -48,9 +52,9 @@ def read_sweep(folder: StoragePath) -> SweepRows:
         raise ConfigError(f"{folder}: must be the folder of a sweep, found no folder; give <storage>/<sweep name>")
     reading = _Reading(folder.name)
     with _collector_paused():
-        for trial_folder in _subfolders(folder / "searches"):
+        for trial_folder in _subfolders(folder / "searches", ignored):
             reading.attempt(reading.read_search, trial_folder)
-        for trial_folder in _subfolders(folder / "evaluations"):
+        for trial_folder in _subfolders(folder / "evaluations", ignored):
             reading.attempt(reading.read_evaluation, trial_folder)
     if reading.problems:
         raise ConfigError(reading.problems)
@@ -374,8 +378,10 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _subfolders(folder: StoragePath) -> list[StoragePath]:
-    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+def _subfolders(folder: StoragePath, ignored: Container[StoragePath]) -> list[StoragePath]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_dir() and path not in ignored)
 
 
 def _data_and_network(trial: Fields) -> dict[str, Any]:

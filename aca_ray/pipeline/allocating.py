@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,16 @@ import torch
 
 from aca_ray.channels import ChannelScores, PlanKind, agreement, allocate, rank_channels
 from aca_ray.config import SearchTrial
-from aca_ray.data import evaluation_batches
-from aca_ray.errors import CheckpointError, MalformedFileError
+from aca_ray.data import ImageFacts, evaluation_batches
+from aca_ray.errors import CheckpointError, ConfigError, DataError, MalformedFileError, StorageError
 from aca_ray.evaluation import Protocol
 from aca_ray.pipeline.costs import retrained_cost
-from aca_ray.pipeline.datasets import search_data
+from aca_ray.pipeline.datasets import known_facts, search_data
 from aca_ray.pipeline.layout import plan_path
 from aca_ray.pipeline.network_files import read_genotype, read_plan
 from aca_ray.pipeline.searching import build_search
-from aca_ray.space import ChannelPlan
-from aca_ray.storage import StoragePath, read_checkpoint, write_json
+from aca_ray.space import ChannelPlan, Genotype
+from aca_ray.storage import StoragePath, read_checkpoint, read_header, write_json
 from aca_ray.storage.allocation import read_allocation
 from aca_ray.storage.files import remove_leftovers
 
@@ -45,8 +45,9 @@ def allocate_milestone(
     """Rank the channels of a supernet checkpoint, allocate them in every way, write scores and plans, return the
     summary.
 
-    A folder that already holds the answer to the same question is only read. Scores are estimated over all of
-    search_valid; the test split is not touched.
+    What the folder already holds is used: scores of the same checkpoint and ranker are read, not computed again, and
+    plans that it holds stay, also those that are not asked for. Scores are estimated over all of search_valid; the test
+    split is not touched.
 
     Args:
         checkpoint: a milestone of a search.
@@ -61,73 +62,121 @@ def allocate_milestone(
     Raises:
         CheckpointError: the file is no sound milestone of a search.
     """
-    header, state = read_checkpoint(checkpoint)
-    if header.get("kind") != "search":
-        raise CheckpointError(f"{checkpoint}: is a checkpoint of kind {header.get('kind')!r}; ranking needs a search's")
-    question = {
-        "fingerprint": header["fingerprint"],
-        "epoch": header["epoch"],
-        "ranking": ranking,
-        "plans": [kind.name for kind in plans],
-        "protocol": protocol.name,
-    }
+    header = search_header(checkpoint)
+    ranked = {"fingerprint": header["fingerprint"], "epoch": header["epoch"], "ranking": ranking}
+    question = {**ranked, "main": plans[0].name, "network": _counted_network(protocol)}
     summary_path = folder / "allocation.json"
-    known = _known_summary(summary_path)
-    if known is not None and known.get("question") == question:
+    known = _known_summary(summary_path, ranked)
+    if known is not None and known["question"] == question and all(kind.name in known["plans"] for kind in plans):
         return known
     remove_leftovers(folder)
     start = time.perf_counter()
+    seed = SearchTrial.from_json(header["trial"]).seed
+    answer = None if known is None else _read_answer(folder, known)
+    if answer is None:
+        answer = _rank(checkpoint, base, ranking, device)
+        answer.scores.write_parquet(folder / "scores.parquet")
+        write_json(folder / "genotype.json", answer.genotype.to_json())
+    scores, genotype, made = answer.scores, answer.genotype, dict(answer.plans)
+    for kind in plans:
+        if kind.name not in made:
+            made[kind.name] = allocate(scores, genotype, kind.rule, seed=seed, control=kind.control)
+            write_json(plan_path(folder, kind.name), made[kind.name].to_json())
+    info = known_facts(header["trial"]["data"], base, (header.get("record") or {}).get("data_info"))
+    main = plans[0].name
+    summary: dict[str, Any] = {
+        "question": question,
+        "epoch": header["epoch"],
+        "ranking": ranking,
+        "genotype": genotype.to_json(),
+        "plans": {name: _plan_summary(plan, genotype, protocol, info) for name, plan in made.items()},
+        "agreement": None if previous is None else _agreement(previous, scores, made[main], main),
+        "decided_share": scores.decided_share,
+        "seconds": answer.seconds + time.perf_counter() - start,
+    }
+    write_json(summary_path, summary)  # last: its presence says that the others are whole
+    return summary
+
+
+def search_header(checkpoint: StoragePath) -> dict[str, Any]:
+    """Return the header of a search's checkpoint; raise CheckpointError where it is another file."""
+    header = read_header(checkpoint)
+    if header.get("kind") != "search":
+        raise CheckpointError(f"{checkpoint}: is a checkpoint of kind {header.get('kind')!r}; ranking needs a search's")
+    return header
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What is known of a milestone: its scores by one ranker, its genotype, and plans by name.
+
+    Attributes:
+        seconds: that it took before.
+    """
+
+    scores: ChannelScores
+    genotype: Genotype
+    plans: Mapping[str, ChannelPlan] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def _read_answer(folder: StoragePath, summary: Mapping[str, Any]) -> _Answer | None:
+    """Return what the files beside a summary hold, or None where one of them can't be used."""
+    try:
+        genotype = read_genotype(folder / "genotype.json")
+        plans = {name: read_plan(plan_path(folder, name), genotype) for name in summary["plans"]}
+        scores = ChannelScores.read_parquet(folder / "scores.parquet")
+    except (ConfigError, DataError, StorageError) as error:
+        logger.warning("%s; the channels are ranked again", error)
+        return None
+    return _Answer(scores, genotype, plans, summary.get("seconds", 0.0))
+
+
+def _rank(checkpoint: StoragePath, base: Path, ranking: str, device: torch.device) -> _Answer:
+    """Return the scores of a supernet's channels."""
+    header, state = read_checkpoint(checkpoint)
     trial = SearchTrial.from_json(header["trial"])
     data = search_data(trial.data, base)
     # What is computed after a search is exact, whatever the search was.
     search = build_search(replace(trial, precision="float32"), data, device)
     search.load_state_dict(state["work"])
     mixing, genotype = search.mixing(), search.genotype()
-    scores = rank_channels(
-        search.network,
-        mixing,
-        search.space,
-        genotype,
-        evaluation_batches(data.valid, data.info, RANKING_BATCH, device),
-        ranking,
-        seed=trial.seed,
-    )
-    made = {kind.name: allocate(scores, genotype, kind.rule, seed=trial.seed, control=kind.control) for kind in plans}
-    main = plans[0].name
-    scores.write_parquet(folder / "scores.parquet")
-    write_json(folder / "genotype.json", genotype.to_json())
-    summary: dict[str, Any] = {
-        "question": question,
-        "epoch": header["epoch"],
-        "ranking": ranking,
-        "genotype": genotype.to_json(),
-        "plans": {},
-        "agreement": None if previous is None else _agreement(previous, scores, made[main], main),
-        "decided_share": scores.decided_share,
+    batches = evaluation_batches(data.valid, data.info, RANKING_BATCH, device)
+    scores = rank_channels(search.network, mixing, search.space, genotype, batches, ranking, seed=trial.seed)
+    return _Answer(scores, genotype)
+
+
+def _counted_network(protocol: Protocol) -> dict[str, Any]:
+    """Return what of a protocol decides parameters and MACs, as JSON."""
+    return {"channels": protocol.channels, "cells": protocol.num_cells, "auxiliary_size": protocol.scale.auxiliary_size}
+
+
+def _plan_summary(plan: ChannelPlan, genotype: Genotype, protocol: Protocol, info: ImageFacts) -> dict[str, Any]:
+    cost = retrained_cost(genotype, plan, protocol, info)
+    return {
+        "refilled_share": plan.refilled_share,
+        "kept_share": [[edge.kept_fraction for edge in stage] for stage in plan.stages],
+        "parameters": cost.parameters,
+        "macs": cost.macs,
     }
-    for name, plan in made.items():
-        write_json(plan_path(folder, name), plan.to_json())
-        cost = retrained_cost(genotype, plan, protocol, data.info)
-        summary["plans"][name] = {
-            "refilled_share": plan.refilled_share,
-            "kept_share": [[edge.kept_fraction for edge in stage] for stage in plan.stages],
-            "parameters": cost.parameters,
-            "macs": cost.macs,
-        }
-    summary["seconds"] = time.perf_counter() - start
-    write_json(summary_path, summary)  # last: its presence says that the others are whole
-    return summary
 
 
-def _known_summary(path: StoragePath) -> dict[str, Any] | None:
-    """Return the summary that an earlier ranking wrote, or None where there is none that can be used."""
+def _known_summary(path: StoragePath, ranked: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the summary of an earlier allocation, or None where there is none that can be used.
+
+    Args:
+        path: of the summary.
+        ranked: what of its question decides the scores.
+    """
     if not path.exists():
         return None
     try:
-        return read_allocation(path)
+        known = read_allocation(path)
     except MalformedFileError as error:
         logger.warning("%s; the channels are ranked again", error)
         return None
+    question = known.get("question", {})
+    return known if {key: question.get(key) for key in ranked} == ranked else None
 
 
 def _agreement(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from aca_ray.channels import SKIP_FREE
 from aca_ray.comparison import Comparison, EvaluationRow, Pair, compare, read_sweep
 from aca_ray.config.fingerprint import SHORT_DIGITS
+from aca_ray.pipeline.growing import abandoned
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.pipeline.network_files import read_network
 from aca_ray.pipeline.orders import rankings_of, rules_of
@@ -19,7 +20,7 @@ from aca_ray.storage.files import remove_leftovers
 
 def compare_sweeps(sweeps: Sequence[Sweep], folder: StoragePath) -> Comparison:
     """Return the comparison of sweeps; its page, tables and plots are written into a folder."""
-    rows = [read_sweep(sweep.folder.path) for sweep in sweeps]
+    rows = [read_sweep(sweep.folder.path, abandoned(sweep)) for sweep in sweeps]
     comparison = compare(rows, [pair for sweep in sweeps for pair in _pairs_of(sweep)])
     folders = {sweep.folder.path.name: sweep.folder.path for sweep in sweeps}
 

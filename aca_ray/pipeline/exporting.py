@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from aca_ray.channels import SKIP_FREE
 from aca_ray.config import EvaluationTrial, SearchTrial
 from aca_ray.config.fingerprint import SHORT_DIGITS
 from aca_ray.data import ImageFacts
@@ -23,6 +24,7 @@ from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.manifest import Sweep, sweep_of
 from aca_ray.pipeline.network_files import read_network
 from aca_ray.pipeline.orders import rankings_of, rules_of
+from aca_ray.pipeline.sharing import source_folder
 from aca_ray.pipeline.standalone import named_network, network_title
 from aca_ray.storage import StoragePath, TrialRecord, read_checkpoint
 from aca_ray.storage.bounded import naming
@@ -117,12 +119,14 @@ def _of_search(
 ) -> ExportedNetwork:
     with naming(folder / FILE_NAME):
         search = SearchTrial.from_json(record.trial)
-    allocation: tuple[str, str] | tuple[None, None] = (None, None)
+    allocation: tuple[str | None, str | None] = (None, None)
     if search.skip == "allocated":
         if sweep is None:
             raise ConfigError(f"{folder}: its sweep says how channels are allocated; leave it in the sweep's folder")
-        allocation = rankings_of(sweep)[0], rules_of(sweep)[0]
-        if not (allocation_folder(folder, search.epochs, allocation[0]) / "allocation.json").is_file():
+        ranking, rule = rankings_of(sweep)[0], rules_of(sweep)[0]
+        allocation = (None, rule) if rule == SKIP_FREE else (ranking, rule)
+        planned = allocation_folder(folder, search.epochs, ranking) / "allocation.json"
+        if rule != SKIP_FREE and not planned.is_file():
             raise ConfigError(f"{folder}: its channels are not allocated yet; resume the sweep")
     chosen = find_protocol(protocol or (sweep and sweep.spec.experiment.evaluation.protocol) or DEFAULT_PROTOCOL)
     evaluation = EvaluationTrial.of_search(search, protocol, 0, *allocation)
@@ -161,11 +165,15 @@ def _of_retraining(folder: StoragePath, record: TrialRecord, sweep: Sweep | None
 
 
 def _weights(folder: StoragePath, record: TrialRecord) -> dict[str, Tensor]:
-    """Return the weights after the last epoch of a retraining, without those of the auxiliary tower."""
-    path = milestone_path(folder, record.num_epochs)
+    """Return the weights after the last epoch of a retraining, without those of the auxiliary tower.
+
+    Those of a retraining that was shared lie with the trial that was trained.
+    """
+    path = milestone_path(source_folder(folder, record), record.num_epochs)
     header, state = read_checkpoint(path)
-    if header.get("fingerprint") != record.fingerprint:
-        raise CheckpointError(f"{path}: holds trial {header.get('fingerprint')}, not {record.fingerprint}")
+    trained = record.shared_with or record.fingerprint
+    if header.get("fingerprint") != trained:
+        raise CheckpointError(f"{path}: holds trial {header.get('fingerprint')}, not {trained}")
     network = state["work"]["network"]
     return {name: tensor for name, tensor in network.items() if not name.startswith("auxiliary.")}
 

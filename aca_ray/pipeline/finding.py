@@ -107,7 +107,11 @@ def trial_title(record: TrialRecord) -> str:
         search = f"{trial['method']}, skips {trial['skip']}, seed {trial['seed']}, {trial['epochs']} epochs"
         if record.kind == "search":
             return f"search {search}"
-        rule = f", allocation {trial['allocation']}" if trial["allocation"] else ""
-        return f"retraining of {search}{rule}, retraining seed {trial['retrain_seed']}"
+        pair = [f"ranking {trial['ranking']}"] if trial["ranking"] else []
+        pair += [f"allocation {trial['allocation']}"] if trial["allocation"] else []
+        pair += [f"control {trial['control']}"] if trial.get("control") else []
+        if trial.get("table") is not None:
+            return ", ".join([f"look-up of {search}", *pair])
+        return ", ".join([f"retraining of {search}", *pair, f"retraining seed {trial['retrain_seed']}"])
     except KeyError as error:
         raise MalformedFileError(f"record of trial {record.fingerprint}: trial.{error.args[0]} is missing") from error

@@ -38,13 +38,23 @@ class SweepFolder:
         """Tables and plots."""
         return self.path / "comparison"
 
+    @property
+    def searches(self) -> StoragePath:
+        """The folders of all searches."""
+        return self.path / "searches"
+
+    @property
+    def evaluations(self) -> StoragePath:
+        """The folders of all evaluations."""
+        return self.path / "evaluations"
+
     def search(self, trial: SearchTrial) -> StoragePath:
         """The folder of a search."""
-        return self.path / "searches" / trial.short
+        return self.searches / trial.short
 
     def evaluation(self, trial: EvaluationTrial) -> StoragePath:
         """The folder of a retraining."""
-        return self.path / "evaluations" / trial.short
+        return self.evaluations / trial.short
 
 
 def milestone_path(search_folder: StoragePath, epoch: int) -> StoragePath:

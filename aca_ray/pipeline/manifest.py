@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import (
     Annotated,
@@ -23,28 +23,58 @@ from aca_ray.pipeline.layout import SweepFolder
 from aca_ray.pipeline.provenance import environment
 from aca_ray.storage import StoragePath, read_json_object, read_text, storage_path, write_bytes, write_json
 from aca_ray.storage.bounded import naming
-from aca_ray.storage.checking import OPEN, check
+from aca_ray.storage.checking import OPEN, Count, check
 
 SCHEMA = "aca_ray.sweep"
 VERSION = 1
 _MOST_PATH = 4096  # characters, the limit of Linux
 
 
+FingerprintText = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 PathText = Annotated[str, Field(max_length=_MOST_PATH, pattern=r"^[^\x00]+$")]
+
+
+@with_config(OPEN)
+class VersionJson(TypedDict):
+    """The fields of a version of the spec."""
+
+    written_ms: Count
+    fingerprint: FingerprintText
+    spec: dict[str, Any]
+    text: str
 
 
 @with_config(OPEN)
 class ManifestJson(TypedDict):
     """The fields of a sweep.json that are read."""
 
-    fingerprint: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    fingerprint: FingerprintText
     spec: dict[str, Any]
     base: PathText
     folder: NotRequired[PathText]
     spec_file: NotRequired[PathText]
+    written_ms: NotRequired[Count]
+    versions: NotRequired[Annotated[list[VersionJson], Field(min_length=1)]]
 
 
 _MANIFEST = TypeAdapter(ManifestJson)
+
+
+@dataclass(frozen=True)
+class SpecVersion:
+    """One version of a sweep's experiment; a sweep that grows gets further ones.
+
+    Attributes:
+        written_ms: when the sweep was first run with it, in ms since 1970.
+        fingerprint: of the experiment.
+        spec: the whole spec as JSON.
+        text: the spec as its author wrote it.
+    """
+
+    written_ms: int
+    fingerprint: str
+    spec: Mapping[str, Any]
+    text: str
 
 
 @dataclass(frozen=True)
@@ -52,11 +82,12 @@ class Sweep:
     """A sweep that has a folder.
 
     Attributes:
-        spec: what is to be done.
+        spec: what is to be done, by the newest version of the spec.
         base: folder that relative data paths of the spec are relative to.
         folder: where its files lie.
         text: the spec as its author wrote it.
         spec_file: name of the spec's file in `base`.
+        versions: every version of the experiment so far, the oldest first; empty before the first is written.
     """
 
     spec: SweepSpec
@@ -64,6 +95,7 @@ class Sweep:
     folder: SweepFolder
     text: str
     spec_file: str = "spec.yaml"
+    versions: tuple[SpecVersion, ...] = ()
 
     @property
     def storage(self) -> StoragePath:
@@ -72,8 +104,13 @@ class Sweep:
 
     @property
     def fingerprint(self) -> str:
-        """Identity of the experiment half; runtime settings may change between a start and a resume."""
+        """Identity of the experiment half as it is now; runtime settings may change between a start and a resume."""
         return experiment_fingerprint(self.spec)
+
+    @property
+    def identity(self) -> str:
+        """Identity of the sweep, which stays the same when it grows: the fingerprint of its first experiment."""
+        return self.versions[0].fingerprint if self.versions else self.fingerprint
 
 
 def experiment_fingerprint(spec: SweepSpec) -> str:
@@ -90,7 +127,9 @@ def storage_folder(spec: SweepSpec) -> StoragePath:
 
 
 def create_sweep(spec: SweepSpec, base: Path, text: str, spec_file: str = "spec.yaml") -> Sweep:
-    """Return the sweep of a spec, its folder made, or the one of the same name and experiment that is there already.
+    """Return the sweep of a spec, its folder made, or the sweep of that name with this spec as its newest version.
+
+    Whether the sweep may grow to the spec is for `aca_ray.pipeline.growing` to decide before.
 
     Args:
         spec: what is to be done.
@@ -99,19 +138,12 @@ def create_sweep(spec: SweepSpec, base: Path, text: str, spec_file: str = "spec.
         spec_file: name of the spec's file in `base`.
 
     Raises:
-        ConfigError: the name belongs to another experiment.
+        MalformedFileError: the folder holds a manifest that can't be read.
         StorageError: the folder can't be written.
     """
     folder = SweepFolder(storage_folder(spec) / spec.name)
-    sweep = Sweep(spec, base.resolve(), folder, text, spec_file)
-    if folder.manifest.exists():
-        taken = _read_manifest(folder)["fingerprint"]
-        if taken != sweep.fingerprint:
-            raise ConfigError(
-                f"name: {spec.name!r} is taken by another experiment in {folder.path} "
-                f"(fingerprint {taken[:12]}, this spec has {sweep.fingerprint[:12]}). "
-                "Give this spec another name, or move that folder away"
-            )
+    versions = _versions(folder, _read_manifest(folder)) if folder.manifest.exists() else ()
+    sweep = Sweep(spec, base.resolve(), folder, text, spec_file, _extended(versions, spec, text))
     write_bytes(folder.spec, text.encode())
     _write_manifest(sweep)
     return sweep
@@ -121,6 +153,19 @@ def settle_sweep(sweep: Sweep) -> None:
     """Record where a sweep lies now, so that it can be moved again."""
     if _read_manifest(sweep.folder).get("folder") != str(sweep.folder.path):
         _write_manifest(sweep)
+
+
+def newest_fingerprint(folder: SweepFolder) -> str:
+    """Return the fingerprint of the newest experiment of a sweep's folder, as it is on the disk now."""
+    return str(_read_manifest(folder)["fingerprint"])
+
+
+def _extended(versions: tuple[SpecVersion, ...], spec: SweepSpec, text: str) -> tuple[SpecVersion, ...]:
+    """Return the versions with a spec as the newest; one that differs in its runtime alone takes the newest's place."""
+    identity, written_ms = experiment_fingerprint(spec), time.time_ns() // 1_000_000
+    if versions and versions[-1].fingerprint == identity:
+        versions, written_ms = versions[:-1], versions[-1].written_ms
+    return (*versions, SpecVersion(written_ms, identity, spec.model_dump(mode="json"), text))
 
 
 def _write_manifest(sweep: Sweep) -> None:
@@ -135,6 +180,7 @@ def _write_manifest(sweep: Sweep) -> None:
         "spec_file": sweep.spec_file,
         "environment": environment(),
         "written_ms": time.time_ns() // 1_000_000,
+        "versions": [asdict(version) for version in sweep.versions],
     }
     write_json(sweep.folder.manifest, value)
 
@@ -167,8 +213,25 @@ def _read_sweep(folder: SweepFolder) -> Sweep:
     with naming(folder.manifest):
         spec = spec_from_json(value["spec"])
     return Sweep(
-        spec, _base_now(folder.path, value), folder, read_text(folder.spec), value.get("spec_file", "spec.yaml")
+        spec,
+        _base_now(folder.path, value),
+        folder,
+        read_text(folder.spec),
+        value.get("spec_file", "spec.yaml"),
+        _versions(folder, value),
     )
+
+
+def _versions(folder: SweepFolder, manifest: Mapping[str, Any]) -> tuple[SpecVersion, ...]:
+    """Return the versions of the spec; a manifest of before sweeps could grow holds one."""
+    if "versions" in manifest:
+        return tuple(
+            SpecVersion(**{f.name: version[f.name] for f in fields(SpecVersion)}) for version in manifest["versions"]
+        )
+    first = SpecVersion(
+        manifest.get("written_ms", 0), manifest["fingerprint"], manifest["spec"], read_text(folder.spec)
+    )
+    return (first,)
 
 
 def _read_manifest(folder: SweepFolder) -> dict[str, Any]:

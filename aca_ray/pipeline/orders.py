@@ -109,13 +109,22 @@ def protocol_of(sweep: Sweep) -> str | Mapping[str, Any]:
 
 def plans_of(sweep: Sweep) -> tuple[PlanKind, ...]:
     """Return the kinds of plans that are made of every ranking, the main one first."""
-    controls = (None, *sweep.spec.experiment.evaluation.controls)
+    return plan_kinds(rules_of(sweep), sweep.spec.experiment.evaluation.controls)
+
+
+def plan_kinds(rules: Sequence[str], controls: Sequence[str]) -> tuple[PlanKind, ...]:
+    """Return the plans of every rule and of its controls; what keeps all channels has none."""
     return tuple(
         PlanKind(rule, control)
-        for rule in rules_of(sweep)
-        for control in controls
+        for rule in rules
+        for control in (None, *controls)
         if control is None or rule != SKIP_FREE
     )
+
+
+def needs_ranking(sweep: Sweep) -> bool:
+    """Return whether any network of the sweep depends on the importance of channels."""
+    return any(plan.rule != SKIP_FREE for plan in plans_of(sweep))
 
 
 def search_orders(sweep: Sweep) -> tuple[SearchOrder, ...]:

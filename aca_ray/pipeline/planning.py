@@ -21,7 +21,10 @@ from aca_ray.pipeline.batch_of_one import (
 )
 from aca_ray.pipeline.datasets import checked_data
 from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, table_json
+from aca_ray.pipeline.layout import SweepFolder
 from aca_ray.pipeline.looking_up import read_benchmark
+from aca_ray.pipeline.manifest import Sweep
+from aca_ray.pipeline.orders import evaluation_orders, search_orders
 from aca_ray.pipeline.searching import search_space
 from aca_ray.space import find_space
 
@@ -41,11 +44,13 @@ class SweepPlan:
     Attributes:
         searches: every search with its supernet's cost.
         num_evaluations: retrainings that follow.
+        num_look_ups: look-ups in a benchmark's table that follow.
         data: per data set, what the look at it found.
     """
 
     searches: tuple[PlannedSearch, ...]
     num_evaluations: int
+    num_look_ups: int
     data: tuple[CheckedData, ...]
 
 
@@ -108,9 +113,10 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
     ]
     if problems:
         raise ConfigError(problems)
-    rules = {"searched": 1, "allocated": 1 + len(experiment.evaluation.controls)}
-    num_evaluations = sum(rules[planned.trial.skip] for planned in searches) * len(experiment.evaluation.retrain_seeds)
-    return SweepPlan(tuple(searches), num_evaluations, tuple(found.values()))
+    sweep = Sweep(spec, base, SweepFolder(base), text="")
+    evaluations = [order for search in search_orders(sweep) for order in evaluation_orders(sweep, search)]
+    num_look_ups = sum(order.trial.table is not None for order in evaluations)
+    return SweepPlan(tuple(searches), len(evaluations) - num_look_ups, num_look_ups, tuple(found.values()))
 
 
 def _method_problems(name: str, place: str, experiment: ExperimentSpec) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ import torch
 from aca_ray.channels import DEFAULT_ALLOCATION, DEFAULT_RANKING, RANKERS, RULES, PlanKind
 from aca_ray.config.fingerprint import SHORT_DIGITS
 from aca_ray.errors import CheckpointError, ConfigError, unknown_name
-from aca_ray.evaluation import find_protocol, read_protocol
-from aca_ray.pipeline.allocating import allocate_milestone
+from aca_ray.evaluation import DEFAULT_PROTOCOL, find_protocol, read_protocol
+from aca_ray.pipeline.allocating import allocate_milestone, search_header
 from aca_ray.pipeline.drawing import draw_allocation
-from aca_ray.pipeline.manifest import sweep_of
-from aca_ray.storage import StoragePath, read_header
+from aca_ray.pipeline.layout import allocation_folder, milestone_path
+from aca_ray.pipeline.manifest import Sweep, sweep_of
+from aca_ray.pipeline.orders import SearchOrder, plan_kinds, plans_of, protocol_of, rankings_of, search_orders
+from aca_ray.storage import StoragePath, TrialRecord
 from aca_ray.training import select_device
 
 
@@ -59,11 +61,52 @@ class RankingOrder:
         return summary
 
 
+def milestone_orders(
+    sweep: Sweep, search: SearchOrder, milestones: Sequence[int], rankings: Sequence[str], plans: tuple[PlanKind, ...]
+) -> Iterator[RankingOrder]:
+    """Yield the orders for milestones of a sweep's search, ascending, by every ranker."""
+    for ranking in rankings:
+        previous: StoragePath | None = None
+        for epoch in milestones:
+            folder = allocation_folder(search.folder, epoch, ranking)
+            checkpoint = milestone_path(search.folder, epoch)
+            yield RankingOrder(checkpoint, folder, sweep.base, ranking, plans, protocol_of(sweep), previous)
+            previous = folder
+
+
+def sweep_orders(sweep: Sweep, rankings: Sequence[str], rules: Sequence[str]) -> list[RankingOrder]:
+    """Return the orders for all milestones that the sweep's allocated searches have come to.
+
+    The answers go where the sweep's own lie, and what lies there is used; so a pair of ranker and rule that the sweep's
+    spec asks for later is there already.
+
+    Args:
+        sweep: whose searches these are.
+        rankings: names of rankers; empty for those of the sweep.
+        rules: names of allocation rules that are wanted beside those of the sweep, each with the sweep's controls.
+
+    Raises:
+        ConfigError: names are unknown, or the sweep has no milestones to rank; holds all problems.
+    """
+    problems = _unknown(rankings, rules)
+    plans = dict.fromkeys([*plans_of(sweep), *plan_kinds(rules, sweep.spec.experiment.evaluation.controls)])
+    orders: list[RankingOrder] = []
+    for search in search_orders(sweep):
+        record = TrialRecord.read(search.folder) if search.trial.skip == "allocated" else None
+        if record is not None:
+            orders += milestone_orders(sweep, search, record.milestones, rankings or rankings_of(sweep), tuple(plans))
+    if not orders:
+        problems.append(f"{sweep.folder.path}: no search with allocated skips has come to a milestone; run it first")
+    if problems:
+        raise ConfigError(problems)
+    return orders
+
+
 def ranking_orders(
     checkpoints: Sequence[StoragePath],
-    ranking: str | None,
+    rankings: Sequence[str],
     rules: Sequence[str],
-    protocol: str | Mapping[str, Any],
+    protocol: str | Mapping[str, Any] | None,
     base: Path | None,
     out: StoragePath | None,
 ) -> list[RankingOrder]:
@@ -72,35 +115,35 @@ def ranking_orders(
     Raises:
         ConfigError: names are unknown, or files are missing or no search checkpoints; holds all problems.
     """
-    ranking, rules = ranking or DEFAULT_RANKING, tuple(rules) or (DEFAULT_ALLOCATION,)
-    problems = [] if ranking in RANKERS else [unknown_name("ranking", "ranker", ranking, RANKERS)]
-    problems += [unknown_name("allocation", "allocation rule", rule, RULES) for rule in rules if rule not in RULES]
-    protocol, wrong = read_protocol(protocol, "protocol")
-    problems += wrong
+    problems = _unknown(rankings, rules)
+    if protocol is not None:
+        protocol, wrong = read_protocol(protocol, "protocol")
+        problems += wrong
     if not checkpoints:
-        problems.append("rank: needs at least one checkpoint")
+        problems.append("rank: needs at least one checkpoint, or the name of a sweep")
     orders = []
-    plans = tuple(map(PlanKind, rules))
+    plans = plan_kinds(rules or (DEFAULT_ALLOCATION,), ())
     for path in checkpoints:
         try:
-            header = read_header(path)
+            header = search_header(path)
         except CheckpointError as error:
             problems.append(str(error))
             continue
-        if header.get("kind") != "search":
-            problems.append(f"{path}: is a checkpoint of kind {header.get('kind')!r}; ranking needs a search's")
-            continue
-        name = f"{header['fingerprint'][:SHORT_DIGITS]}-{path.stem}-{ranking}"
-        folder = (path.parent if out is None else out) / name
-        orders.append(
-            RankingOrder(path.resolve(), folder.resolve(), base or _base_of(path), ranking, plans, protocol, None)
-        )
+        sweep = sweep_of(path)
+        counted = protocol or (DEFAULT_PROTOCOL if sweep is None else protocol_of(sweep))
+        path_base = base or (Path.cwd() if sweep is None else sweep.base)
+        for ranking in rankings or (DEFAULT_RANKING,):
+            name = f"{header['fingerprint'][:SHORT_DIGITS]}-{path.stem}-{ranking}"
+            folder = (path.parent if out is None else out) / name
+            orders.append(RankingOrder(path.resolve(), folder.resolve(), path_base, ranking, plans, counted, None))
     if problems:
         raise ConfigError(problems)
     return orders
 
 
-def _base_of(checkpoint: StoragePath) -> Path:
-    """Return the folder that data paths are relative to: the sweep's, or the working directory outside of sweeps."""
-    sweep = sweep_of(checkpoint)
-    return Path.cwd() if sweep is None else sweep.base
+def _unknown(rankings: Sequence[str], rules: Sequence[str]) -> list[str]:
+    """Return a sentence for every name that is no ranker or rule."""
+    return [
+        *(unknown_name("ranking", "ranker", name, RANKERS) for name in rankings if name not in RANKERS),
+        *(unknown_name("allocation", "allocation rule", name, RULES) for name in rules if name not in RULES),
+    ]

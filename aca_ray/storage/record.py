@@ -53,6 +53,8 @@ class TrialRecord:
             the pipeline's `Cadence`; None before.
         data_info: name, digest, source and size of the data, and what is to be known of its images.
         environment: versions, machine and device, for provenance.
+        shared_with: of a retraining that was not trained, since another trial of its sweep trains the same network in
+            the same way, the fingerprint of that trial: its results are these, and it has the weights.
     """
 
     kind: Kind
@@ -76,10 +78,14 @@ class TrialRecord:
     checkpointing: Mapping[str, Any] | None = None
     data_info: Mapping[str, Any] | None = None
     environment: Mapping[str, Any] | None = None
+    shared_with: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready value, which shares what it holds with the record."""
-        return {"schema": SCHEMA, "version": VERSION, **vars(self)}
+        value = {"schema": SCHEMA, "version": VERSION, **vars(self)}
+        if self.shared_with is None:
+            del value["shared_with"]
+        return value
 
     def write(self, folder: StoragePath) -> None:
         """Write the record into a trial's folder, atomically."""

@@ -204,6 +204,7 @@ class RecordJson(TypedDict):
     checkpointing: NotRequired[Checkpointing | None]
     data_info: NotRequired[DataInfoJson | None]
     environment: NotRequired[dict[Text, Text] | None]
+    shared_with: NotRequired[Fingerprint]
 
 
 RECORD: TypeAdapter[RecordJson] = TypeAdapter(RecordJson)

@@ -1,32 +1,48 @@
-"""Ranking checkpoints that somebody names, without a sweep."""
+"""Ranking checkpoints, of sweeps or anywhere, without a sweep that runs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from aca_ray.errors import SweepError
+from aca_ray.pipeline.growing import driven_elsewhere
+from aca_ray.pipeline.layout import SweepFolder
 from aca_ray.pipeline.ranking_orders import RankingOrder
 from aca_ray.storage import StoragePath
+from aca_ray.storage.lock import exclusive
 from aca_ray.sweep.cluster import ray_session
 from aca_ray.sweep.interrupt import Interrupt
 from aca_ray.sweep.ranking import RankingTasks
 
 
-def rank_checkpoints(orders: Sequence[RankingOrder], threads: int) -> dict[StoragePath, dict[str, Any]]:
-    """Carry out orders as Ray tasks on this machine and return the summary per checkpoint.
+def rank_checkpoints(
+    orders: Sequence[RankingOrder], threads: int, sweeps: Sequence[SweepFolder] = ()
+) -> dict[StoragePath, dict[str, Any]]:
+    """Carry out orders as Ray tasks on this machine and return the summary per folder of an answer.
+
+    Args:
+        orders: what to rank.
+        threads: torch threads of a task.
+        sweeps: in whose folders answers are written.
 
     Raises:
-        SweepError: some could not be carried out; the others' answers are on the disk.
+        SweepError: some could not be carried out, and the others' answers are on the disk; or another process drives
+            one of the sweeps.
     """
     summaries: dict[StoragePath, dict[str, Any]] = {}
-    with Interrupt().handling_signals(), ray_session(None) as resources:
+    with Interrupt().handling_signals(), ExitStack() as stack:
+        for folder in sweeps:
+            if not stack.enter_context(exclusive(folder.lock, wait=False)):
+                raise driven_elsewhere(folder)
+        resources = stack.enter_context(ray_session(None))
         tasks = RankingTasks(threads, 0.0, max_in_flight=max(1, int(resources.get("CPU", 1)) // threads), resources={})
         for order in orders:
             tasks.submit(order)
         while not tasks.idle:
             for order, summary in tasks.poll(timeout=1.0):
-                summaries[order.checkpoint] = summary
+                summaries[order.folder] = summary
     if tasks.failures:
         raise SweepError("\n".join(f"{folder}: {reason}" for folder, reason in tasks.failures.items()))
-    return summaries
+    return {order.folder: summaries[order.folder] for order in orders}

@@ -27,11 +27,11 @@ class Reporter:
 
     Args:
         sweep: whose runs these are.
-        main_rule: name of the main allocation rule.
+        main_plan: name of the main kind of plans.
     """
 
-    def __init__(self, sweep: Sweep, main_rule: str) -> None:
-        self._sweep, self._main_rule = sweep, main_rule
+    def __init__(self, sweep: Sweep, main_plan: str) -> None:
+        self._sweep, self._main_plan = sweep, main_plan
         self._jobs: queue.SimpleQueue[tuple[object, Callable[[], None]] | None] = queue.SimpleQueue()
         self._pending: set[object] = set()
         self._lock = threading.Lock()
@@ -57,7 +57,7 @@ class Reporter:
         self._put(("trial", folder), lambda: self._log_trial(folder))
 
     def allocation(self, search_folder: StoragePath, folder: StoragePath, epoch: int) -> None:
-        """Log the plans of a milestone."""
+        """Log the plans of a milestone by one ranker."""
         self._put(("allocation", folder), lambda: self._log_allocation(search_folder, folder, epoch))
 
     def comparison(self, folder: StoragePath) -> None:
@@ -102,9 +102,10 @@ class Reporter:
 
             spec = self._sweep.spec
             self._tracker = Tracker(
-                open_store(spec.runtime.tracking, self._sweep.storage), spec.name, self._sweep.fingerprint
+                open_store(spec.runtime.tracking, self._sweep.storage), spec.name, self._sweep.identity
             )
-            self._tracker.open(self._sweep.text, spec.experiment.model_dump(mode="json"), spec.description)
+            versions = [(version.written_ms, version.text) for version in self._sweep.versions]
+            self._tracker.open(self._sweep.text, spec.experiment.model_dump(mode="json"), spec.description, versions)
             self._opened.set()
             while (item := self._jobs.get()) is not None:
                 key, job = item
@@ -131,4 +132,4 @@ class Reporter:
     def _log_allocation(self, search_folder: StoragePath, folder: StoragePath, epoch: int) -> None:
         record = TrialRecord.read(search_folder)
         if record is not None:
-            self._tracker.sync_allocation(record.to_json(), folder, epoch, self._main_rule)
+            self._tracker.sync_allocation(record.to_json(), folder, epoch, self._main_plan)

@@ -13,9 +13,10 @@ from fsspec.implementations.memory import MemoryFileSystem
 from pyarrow.fs import FSSpecHandler, PyFileSystem
 
 from aca_ray.display import LiveView
-from aca_ray.errors import MalformedFileError, SweepError
+from aca_ray.errors import MalformedFileError
 from aca_ray.pipeline.assignment import record_failure
-from aca_ray.pipeline.layout import allocation_folder, milestone_path
+from aca_ray.pipeline.growing import abandoned, driven_elsewhere, require_newest
+from aca_ray.pipeline.layout import allocation_folder
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.pipeline.orders import (
     EvaluationOrder,
@@ -24,17 +25,19 @@ from aca_ray.pipeline.orders import (
     alike_orders,
     all_orders,
     evaluation_orders,
+    needs_ranking,
     order_from_json,
     packed_orders,
     plans_of,
-    protocol_of,
     rankings_of,
     search_orders,
 )
-from aca_ray.pipeline.ranking_orders import RankingOrder
+from aca_ray.pipeline.ranking_orders import milestone_orders
+from aca_ray.pipeline.sharing import SharedTraining, lost_its_source, share, shared_trainings
 from aca_ray.storage import StoragePath, TrialRecord, storage_path
 from aca_ray.storage.files import remove_leftovers
 from aca_ray.storage.lock import exclusive
+from aca_ray.storage.record import FILE_NAME
 from aca_ray.sweep.actor import TrialActor
 from aca_ray.sweep.cluster import cluster_address, ray_session, tune
 from aca_ray.sweep.comparing import Comparisons
@@ -77,16 +80,14 @@ def drive_sweep(sweep: Sweep, address: str | None, view: LiveView) -> SweepOutco
     """Do everything of a sweep that is not done yet, on the Ray cluster at an address (see `ray_session`).
 
     Raises:
-        SweepError: another process drives this sweep, no cluster answers, its resources can never hold a trial, or its
-            nodes do not share the sweep's folder.
+        SweepError: another process drives this sweep or has given it another spec, no cluster answers, its resources
+            can never hold a trial, or its nodes do not share the sweep's folder.
     """
     sweep.folder.path.mkdir(parents=True, exist_ok=True)
     with Interrupt().handling_signals() as interrupt, exclusive(sweep.folder.lock, wait=False) as free:
         if not free:
-            raise SweepError(
-                f"{sweep.folder.path}: another process drives this sweep; watch it with `aca-ray status "
-                f"{sweep.spec.name}`, or stop it first"
-            )
+            raise driven_elsewhere(sweep.folder)
+        require_newest(sweep)
         remove_leftovers(sweep.folder.path)
         reporter = Reporter(sweep, plans_of(sweep)[0].name)
         gc.freeze()  # torch and Ray are no garbage: each look through them, two for MLflow's import, takes 0.2 s
@@ -146,6 +147,7 @@ class _Driver:
         self.failures: list[str] = []
         self.runtime = sweep.spec.runtime
         self.searches = search_orders(sweep)
+        self.rankings = rankings_of(sweep) if needs_ranking(sweep) else ()
         slots = int(resources.get("CPU", 1) // self.runtime.cpus_per_trial)
         self.ranking = RankingTasks(
             self.runtime.cpus_per_trial,
@@ -171,9 +173,42 @@ class _Driver:
                     ready.append(order)
                 else:
                     self.failures.append(missing)
-        self._run_trials(ready, self.reporter.trial, lambda: None)
+        self._evaluate(ready)
         if not self.interrupt.requested:
             self.comparisons.finish(self.view.say)
+
+    def _evaluate(self, orders: Sequence[EvaluationOrder]) -> None:
+        """Carry out evaluations; those that are one training are trained once.
+
+        A failure is its own: when the one that is trained fails, the next of its group is tried.
+        """
+        groups = shared_trainings(orders)
+        for group in groups:
+            if group.source is not None:
+                self._share(group)
+        while (groups := [group for group in groups if group.orders]) and not self.interrupt.requested:
+            trained = {group.orders[0].folder: group for group in groups}
+            heads = [group.orders.pop(0) for group in groups]
+
+            def changed(folder: StoragePath, trained: dict[StoragePath, SharedTraining] = trained) -> None:
+                self.reporter.trial(folder)
+                group = trained[folder]
+                if group.orders and _state_in(folder) == "finished":
+                    group.source = folder
+                    self._share(group)
+
+            self._run_trials(heads, changed, lambda: None)
+            for folder in trained:  # also what has finished without a word
+                changed(folder)
+
+    def _share(self, group: SharedTraining) -> None:
+        """Record all of a group as finished, which one of them is."""
+        assert group.source is not None
+        while group.orders:
+            order = group.orders.pop(0)
+            share(order, group.source)
+            self.view.update(order.folder)
+            self.reporter.trial(order.folder)
 
     def compare(self) -> Comparison | None:
         """Return the comparison of what is finished, if anything is, and have it logged."""
@@ -191,6 +226,10 @@ class _Driver:
 
     def _catch_up(self) -> None:
         """Log and rank what an earlier driver left behind; refuse to go on while any record is damaged."""
+        if left := abandoned(self.sweep):
+            self.view.say(
+                f"{len(left)} unfinished trials of an older version of the spec are left out; their files stay"
+            )
         damaged: list[str] = []
         for order in all_orders(self.sweep):
             try:
@@ -206,6 +245,11 @@ class _Driver:
                     self.reporter.trial(order.folder)
         if damaged:
             raise MalformedFileError(damaged)
+        for search in self.searches:
+            for order in evaluation_orders(self.sweep, search):
+                if lost_its_source(order):
+                    (order.folder / FILE_NAME).unlink(missing_ok=True)
+                    self.view.update(order.folder)
 
     def _run_trials(
         self, orders: Sequence[Order], changed: Callable[[StoragePath], None], between: Callable[[], None]
@@ -272,22 +316,9 @@ class _Driver:
         self.reporter.trial(folder)
         if self.by_folder[folder].trial.skip != "allocated" or (record := TrialRecord.read(folder)) is None:
             return
-        for ranking in rankings_of(self.sweep):
-            previous: StoragePath | None = None
-            for epoch in record.milestones:
-                target = allocation_folder(folder, epoch, ranking)
-                self.ranking.submit(
-                    RankingOrder(
-                        checkpoint=milestone_path(folder, epoch),
-                        folder=target,
-                        base=self.sweep.base,
-                        ranking=ranking,
-                        plans=plans_of(self.sweep),
-                        protocol=protocol_of(self.sweep),
-                        previous=previous,
-                    )
-                )
-                previous = target
+        order = self.by_folder[folder]
+        for milestone in milestone_orders(self.sweep, order, record.milestones, self.rankings, plans_of(self.sweep)):
+            self.ranking.submit(milestone)
 
     def _poll_ranking(self, timeout: float = 0.0) -> None:
         for done, _ in self.ranking.poll(timeout):
@@ -359,7 +390,11 @@ def _folders(trial: Any) -> Iterator[StoragePath]:
 
 
 def _state(order: Order) -> str | None:
-    record = TrialRecord.read(order.folder)
+    return _state_in(order.folder)
+
+
+def _state_in(folder: StoragePath) -> str | None:
+    record = TrialRecord.read(folder)
     return None if record is None else record.state
 
 

@@ -40,9 +40,9 @@ class Artifacts:
             elif entry.is_file():
                 self.upload(entry, folder)
 
-    def write(self, files: Mapping[str, bytes]) -> None:
-        """Upload contents, by name, as files of the run's artifacts, all in one call."""
+    def write(self, files: Mapping[str, bytes], target: str | None = None) -> None:
+        """Upload contents, by name, as files of the run's artifacts or of a folder of them, all in one call."""
         with TemporaryDirectory(prefix="aca_ray-") as folder:
             for name, content in files.items():
                 Path(folder, name).write_bytes(content)
-            self._repository.log_artifacts(folder)
+            self._repository.log_artifacts(folder, target)

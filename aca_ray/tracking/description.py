@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from mlflow.entities import Dataset, DatasetInput, InputTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, RunData
 
 from aca_ray.storage.evaluation import evaluation_label
 from aca_ray.tracking import limits
@@ -16,11 +17,13 @@ Record = Mapping[str, Any]
 
 
 def run_name(record: Record) -> str:
-    """Return the name of a trial's run, such as ``pc_darts allocated s0 e8`` or ``... retrain sign r0``."""
+    """Return the name of a trial's run, such as ``pc_darts allocated s0 e8`` or ``... retrain taylor sign r0``."""
     trial = record["trial"]
     words = [trial["method"], trial["skip"], f"s{trial['seed']}", f"e{trial['epochs']}"]
     if record["kind"] == "evaluation":
-        words += ["retrain", *([trial["allocation"]] if trial["allocation"] else []), f"r{trial['retrain_seed']}"]
+        pair = [trial["ranking"], trial["allocation"], trial.get("control")] if trial["allocation"] else []
+        how = ["lookup"] if trial.get("table") else ["retrain", f"r{trial['retrain_seed']}"]
+        words += [how[0], *(word for word in pair if word), *how[1:]]
     return limits.distinct(" ".join(words), limits.RUN_NAME)
 
 
@@ -48,6 +51,8 @@ def run_tags(record: Record) -> dict[str, str]:
     if trial.get("precision") is not None:
         tags["aca.precision"] = trial["precision"]
         group.append(trial["precision"])
+    if record.get("shared_with") is not None:
+        tags["aca.shared_with"] = record["shared_with"]
     if record["kind"] == "evaluation":
         tags |= {
             "aca.search": trial["search"],
@@ -64,6 +69,29 @@ def run_tags(record: Record) -> dict[str, str]:
 def params(value: Mapping[str, Any]) -> dict[str, str]:
     """Return a nested value as MLflow params: names joined by dots, lists as JSON, None as ``null``."""
     return dict(_flatten(value, ""))
+
+
+def changed_params(values: Mapping[str, str], data: RunData) -> dict[str, str]:
+    """Return tags with the params of a sweep's newest spec that are not as they were logged, or were not before.
+
+    Args:
+        values: the params of the newest spec.
+        data: what the sweep's run holds.
+    """
+    names = {name: limits.distinct(f"aca.spec.{name}", limits.KEY) for name in values}
+    return {
+        names[name]: limits.shortened(value, limits.TAG)
+        for name, value in values.items()
+        if data.params.get(name, value) != value or names[name] in data.tags
+    }
+
+
+def version_files(versions: Sequence[tuple[int, str]]) -> dict[str, bytes]:
+    """Return a file name with number and date, and the content, for every (ms since 1970, YAML) of a spec."""
+    return {
+        f"{number:04d}_{datetime.fromtimestamp(written_ms / 1000, UTC):%Y-%m-%dT%H%M%SZ}.yaml": text.encode()
+        for number, (written_ms, text) in enumerate(versions, start=1)
+    }
 
 
 def _flatten(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:

@@ -38,23 +38,26 @@ def result_points(record: Mapping[str, Any]) -> list[Metric]:
     return _points(result, end_time(record) or 0, record["epoch"])
 
 
-def allocation_points(allocation: Mapping[str, Any], main_rule: str, time_ms: int) -> list[Metric]:
+def allocation_points(allocation: Mapping[str, Any], main_plan: str, time_ms: int) -> list[Metric]:
     """Return an allocation's points at its milestone's epoch.
 
-    ``refill/<rule>`` is the refilled share of every rule, ``kept/<rule>/stage<k>/edge<i>`` the kept share of every edge
-    under `main_rule` (nothing if that rule was not computed), ``agreement/...`` and ``decided_share`` as in the file.
+    ``refill/<ranker>/<plan>`` is the refilled share of every kind of plan, ``kept/<ranker>/<plan>/stage<k>/edge<i>``
+    the kept share of every edge under `main_plan` (nothing if there is no such plan); ``agreement/<ranker>/...`` and
+    ``decided_share/<ranker>`` are as in the file.
     """
-    plans = allocation["plans"]
-    values = {f"refill/{rule}": plan["refilled_share"] for rule, plan in plans.items()}
-    if main_rule in plans:
+    plans, ranker = allocation["plans"], allocation["ranking"]
+    values = {f"refill/{ranker}/{name}": plan["refilled_share"] for name, plan in plans.items()}
+    if main_plan in plans:
         values |= {
-            f"kept/{main_rule}/stage{stage}/edge{edge}": share
-            for stage, edges in enumerate(plans[main_rule]["kept_share"])
+            f"kept/{ranker}/{main_plan}/stage{stage}/edge{edge}": share
+            for stage, edges in enumerate(plans[main_plan]["kept_share"])
             for edge, share in enumerate(edges)
         }
     agreement = allocation.get("agreement") or {}
-    values |= {f"agreement/{name}": agreement[name] for name in ("kendall_tau", "jaccard") if name in agreement}
-    values["decided_share"] = allocation.get("decided_share")
+    values |= {
+        f"agreement/{ranker}/{name}": agreement[name] for name in ("kendall_tau", "jaccard") if name in agreement
+    }
+    values[f"decided_share/{ranker}"] = allocation.get("decided_share")
     return _points(values, time_ms, allocation["epoch"])
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,7 +22,15 @@ from aca_ray.storage.allocation import read_allocation
 from aca_ray.tracking import limits
 from aca_ray.tracking.artifacts import Artifacts
 from aca_ray.tracking.delivery import Delivery
-from aca_ray.tracking.description import Record, dataset_input, params, run_name, run_tags
+from aca_ray.tracking.description import (
+    Record,
+    changed_params,
+    dataset_input,
+    params,
+    run_name,
+    run_tags,
+    version_files,
+)
 from aca_ray.tracking.links import with_links
 from aca_ray.tracking.points import MARKER, allocation_points, batches, end_time, metric_key, result_points, row_points
 from aca_ray.tracking.store import Store
@@ -32,6 +41,7 @@ TRIAL_FILES = ("genotype.svg", "mixing.svg", "network.json")
 _FINGERPRINT = "aca.fingerprint"
 _ERROR = "aca.error"
 _FILES = "aca.files"
+_VERSIONS = "aca.spec_versions"
 _PAGE = 500
 
 
@@ -60,10 +70,6 @@ class _Child:
             tags=dict(run.data.tags),
         )
 
-    def files(self, folder: str) -> set[str]:
-        """Return the names of the files that were uploaded to a folder of the run's artifacts."""
-        return set(json.loads(self.tags.get(_files_tag(folder), "[]")))
-
 
 class Tracker:
     """Reconciles MLflow with the records of one sweep, which are the truth.
@@ -80,7 +86,7 @@ class Tracker:
         Args:
             store: where MLflow keeps its data.
             sweep: the sweep's name, which becomes the experiment's.
-            fingerprint: the sweep's fingerprint, by which its parent run is found again.
+            fingerprint: identity of the sweep, by which its parent run is found again; the same after it has grown.
             pause_seconds: how long MLflow is left alone after it could not be reached.
 
         Raises:
@@ -95,20 +101,27 @@ class Tracker:
         self._parent: Run | None = None
         self._children: dict[str, _Child] = {}
 
-    def open(self, spec_text: str, spec: Mapping[str, Any], description: str) -> None:
+    def open(
+        self, spec_text: str, spec: Mapping[str, Any], description: str, versions: Sequence[tuple[int, str]] = ()
+    ) -> None:
         """Find or create the experiment and the parent run, and set the run RUNNING.
+
+        MLflow's params can't change. Those of a sweep that has grown stay the first version's; what the newest version
+        has in their place is a tag ``aca.spec.<param>``.
 
         Args:
             spec_text: the sweep's YAML, kept as the artifact spec.yaml.
             spec: the fingerprinted half of the spec, logged as params.
             description: shown on the pages of the experiment and the parent run.
+            versions: (ms since 1970, YAML) of every version of the spec, the oldest first; where there are several,
+                each is kept as an artifact in spec_versions.
 
         Raises:
             SweepError: MLflow answered and refused (permissions, schema, host name). Not raised if it is unreachable.
         """
         self._delivery.discard(["sweep's interruption", "comparison"])
         try:
-            self._delivery.require("sweep", partial(self._open, spec_text, spec, description))
+            self._delivery.require("sweep", partial(self._open, spec_text, spec, description, tuple(versions)))
         except (MlflowException, requests.RequestException, OSError) as refusal:
             raise SweepError(
                 f"runtime.tracking: MLflow at {self._store.uri} refused to open the sweep {self._sweep!r}: {refusal}; "
@@ -125,17 +138,18 @@ class Tracker:
         """
         self._delivery.submit(f"{record['kind']} {record['fingerprint']}", partial(self._sync, record, folder))
 
-    def sync_allocation(self, search_record: Record, folder: StoragePath, epoch: int, main_rule: str = "sign") -> None:
-        """Log the allocation of one milestone on its search's run, and upload files that appeared since the last call.
+    def sync_allocation(self, search_record: Record, folder: StoragePath, epoch: int, main_plan: str = "sign") -> None:
+        """Log the allocation of one milestone by one ranker on its search's run, again when plans were added.
 
         Args:
             search_record: the content of the search's record.json.
-            folder: the directory of the allocation; does nothing as long as it holds no allocation.json.
+            folder: the directory of the allocation, named after the ranker; does nothing as long as it holds no
+                allocation.json.
             epoch: the milestone.
-            main_rule: the allocation rule whose kept share is logged edge by edge.
+            main_plan: the kind of plans whose kept share is logged edge by edge.
         """
-        key = f"allocation {search_record['fingerprint']} epoch {epoch}"
-        self._delivery.submit(key, partial(self._sync_allocation, search_record, folder, epoch, main_rule))
+        key = f"allocation {search_record['fingerprint']} epoch {epoch} {folder.name}"
+        self._delivery.submit(key, partial(self._sync_allocation, search_record, folder, epoch, main_plan))
 
     def sync_comparison(self, folder: StoragePath) -> None:
         """Upload the files of the comparison of what is found so far to the parent run."""
@@ -213,17 +227,24 @@ class Tracker:
             if not token:
                 return children
 
-    def _open(self, spec_text: str, spec: Mapping[str, Any], description: str) -> None:
+    def _open(
+        self, spec_text: str, spec: Mapping[str, Any], description: str, versions: Sequence[tuple[int, str]]
+    ) -> None:
         parent = self._load()
         run_id = parent.info.run_id
         page = with_links(description, self._experiment_id, run_id)
         self._client.set_experiment_tag(self._experiment_id, MLFLOW_RUN_NOTE, page)
         # Logged params can't change, and MLflow refuses a batch that tries.
-        new = {name: value for name, value in params(spec).items() if name not in parent.data.params}
-        self._client.log_batch(
-            run_id, params=_params(new), tags=[RunTag(MLFLOW_RUN_NOTE, limits.shortened(description, limits.TAG))]
-        )
-        Artifacts(parent, self._store.uri).write({"spec.yaml": spec_text.encode()})
+        values, logged = params(spec), parent.data.params
+        new = {name: value for name, value in values.items() if name not in logged}
+        tags = {MLFLOW_RUN_NOTE: limits.shortened(description, limits.TAG), **changed_params(values, parent.data)}
+        if len(versions) > 1:
+            tags[_VERSIONS] = str(len(versions))
+        self._client.log_batch(run_id, params=_params(new), tags=[RunTag(*tag) for tag in tags.items()])
+        artifacts = Artifacts(parent, self._store.uri)
+        artifacts.write({"spec.yaml": spec_text.encode()})
+        if len(versions) > 1:
+            artifacts.write(version_files(versions), "spec_versions")
         self._client.update_run(run_id, status="RUNNING")
 
     def _child(self, record: Record) -> _Child:
@@ -293,21 +314,20 @@ class Tracker:
         child.artifacts.write({"error.txt": text.encode()})
         return {_ERROR: limits.shortened(text.strip().splitlines()[-1], limits.TAG)}
 
-    def _sync_allocation(self, search_record: Record, folder: StoragePath, epoch: int, main_rule: str) -> None:
-        if not (folder / "allocation.json").is_file():
+    def _sync_allocation(self, search_record: Record, folder: StoragePath, epoch: int, main_plan: str) -> None:
+        file = folder / "allocation.json"
+        if not file.is_file():
             return
         child = self._child(search_record)
-        target = f"milestones/epoch_{epoch:04d}"
-        uploaded = child.files(target)
-        new = {path.name for path in folder.iterdir() if path.is_file()} - uploaded
-        points = []
-        if not uploaded:
-            allocation = read_allocation(folder / "allocation.json")
-            time_ms = end_time(search_record, epoch) or 0
-            points = allocation_points(allocation, main_rule, time_ms)
-        for name in sorted(new):
-            child.artifacts.upload(folder / name, target)
-        self._log(child, [points], {}, _files_note(target, uploaded, new))
+        target = f"milestones/epoch_{epoch:04d}/{folder.name}"
+        tag, digest = f"{_FILES}.{target.replace('/', '.')}", hashlib.sha256(file.read_bytes()).hexdigest()
+        if child.tags.get(tag) == digest:  # the file is written last, whatever changes
+            return
+        points = allocation_points(read_allocation(file), main_plan, end_time(search_record, epoch) or 0)
+        for path in folder.iterdir():
+            if path.is_file():
+                child.artifacts.upload(path, target)
+        self._log(child, [points], {}, {tag: digest})
 
     def _finish(self, comparison_folder: StoragePath, metrics: Mapping[str, float]) -> None:
         run_id = self._load().info.run_id
@@ -332,15 +352,6 @@ class Tracker:
                 self._client.set_terminated(child.run_id, "KILLED")
                 child.status = "KILLED"
         self._client.set_terminated(parent.info.run_id, "KILLED")
-
-
-def _files_note(folder: str, uploaded: set[str], new: set[str]) -> dict[str, str]:
-    """Return the tag that remembers in MLflow which files were uploaded, so that an upload happens once."""
-    return {_files_tag(folder): json.dumps(sorted(uploaded | new))} if new else {}
-
-
-def _files_tag(folder: str) -> str:
-    return f"{_FILES}.{folder.replace('/', '.')}"
 
 
 def _params(values: Mapping[str, str]) -> list[Param]:

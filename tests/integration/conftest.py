@@ -139,9 +139,9 @@ class SweepProcess:
             found[str(path.relative_to(self.sweep))] = [
                 (name, tensor.numpy().tobytes()) for name, tensor in network.items() if isinstance(tensor, torch.Tensor)
             ]
-        for path in sorted(self.sweep.glob("searches/*/allocations/*/scores.parquet")):
+        for path in sorted(self.sweep.glob("searches/*/allocations/*/*/scores.parquet")):
             found[str(path.relative_to(self.sweep))] = ChannelScores.read_parquet(path)
-        for pattern in ("searches/*/allocations/*/plan_*.json", "searches/*/allocations/*/genotype.json"):
+        for pattern in ("searches/*/allocations/*/*/plan_*.json", "searches/*/allocations/*/*/genotype.json"):
             for path in sorted(self.sweep.glob(pattern)):
                 found[str(path.relative_to(self.sweep))] = path.read_text()
         for record in self.records():

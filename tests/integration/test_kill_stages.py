@@ -34,7 +34,6 @@ def trial_of(method: str) -> SearchTrial:
         data={"name": "digits", "max_train_images": 32},
         network={"channels": 12, "cells": 3},
         batch_size=16,
-        milestones=(num_epochs,),
     )
 
 

@@ -93,7 +93,6 @@ def said_of_three_seeds(folder: Path) -> tuple[list[int], list[str]]:
                 data={"name": "digits", "max_train_images": 64, "max_test_images": 8},
                 network={"channels": 4, "cells": 3},
                 batch_size=16,
-                milestones=(1,),
             ),
             folder / str(seed),
             folder,

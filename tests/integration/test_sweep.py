@@ -17,12 +17,12 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 def test_everything_is_finished_and_compared(undisturbed: SweepProcess) -> None:
     records = undisturbed.records()
-    assert sorted(record["kind"] for record in records) == ["evaluation"] * 6 + ["search"] * 4
+    assert sorted(record["kind"] for record in records) == ["evaluation"] * 8 + ["search"] * 4
     assert {record["state"] for record in records} == {"finished"}
     assert {record["resumes"] for record in records} == {0}
     with open(undisturbed.sweep / "comparison" / "evaluations.csv") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 6
+    assert len(rows) == 8
     accuracies = {float(row["test_accuracy"]) for row in rows}
     assert accuracies == {r["result"]["test_accuracy"] for r in records if r["kind"] == "evaluation"}
     output = undisturbed.output()
@@ -33,17 +33,17 @@ def test_everything_is_finished_and_compared(undisturbed: SweepProcess) -> None:
 def test_piped_output_is_plain_lines(undisturbed: SweepProcess) -> None:
     output = undisturbed.output()
     assert "\033" not in output
-    assert "10 trials: 10 finished" in output
+    assert "12 trials: 12 finished" in output
 
 
 def test_allocated_searches_have_plans_and_agreement(undisturbed: SweepProcess) -> None:
     allocated = {r["fingerprint"]: r for r in undisturbed.records() if r["trial"]["skip"] == "allocated"}
-    for path in sorted(undisturbed.sweep.glob("searches/*/allocations/*/allocation.json")):
+    for path in sorted(undisturbed.sweep.glob("searches/*/allocations/*/*/allocation.json")):
         summary = json.loads(path.read_text())
         assert summary["question"]["fingerprint"] in allocated
-        assert set(summary["plans"]) == {"sign", "uniform"}
+        assert set(summary["plans"]) == {"sign", "sign_uniform"}
         assert all(edge[0] != "skip_connect" for edge in summary["genotype"]["normal"]["edges"])
-        assert (summary["agreement"] is None) == (summary["epoch"] == 2)
+        assert (summary["agreement"] is None) == (summary["epoch"] == 1)
         assert (path.parent / "genotype.svg").stat().st_size > 1000
     searched = [
         p
@@ -86,18 +86,19 @@ def test_a_second_run_does_nothing_again(undisturbed: SweepProcess) -> None:
     undisturbed.check_tracked_once()
 
 
-def test_another_spec_of_the_same_name_is_refused(undisturbed: SweepProcess) -> None:
+def test_a_spec_that_would_lose_what_is_finished_is_refused(undisturbed: SweepProcess) -> None:
     other = undisturbed.folder / "other.yaml"
     other.write_text((undisturbed.folder / "spec.yaml").read_text().replace("epochs: [2, 4]", "epochs: [3]"))
     code, output = undisturbed.run("run", "other.yaml")
     assert code == 2
-    assert "taken by another experiment" in output
+    assert "experiment.epochs: 2" in output
+    assert "experiment.epochs: 4" in output
 
 
 def test_status_and_compare_need_no_ray(undisturbed: SweepProcess) -> None:
     code, output = undisturbed.run("status", "small")
     assert code == 0
-    assert "10 trials: 10 finished; no process drives it" in output
+    assert "12 trials: 12 finished; no process drives it" in output
     code, output = undisturbed.run("compare", "small")
     assert code == 0
     assert "darts" in output
@@ -113,7 +114,8 @@ def test_rank_answers_as_the_sweep_did(undisturbed: SweepProcess) -> None:
     assert code == 0, output
     (summary_path,) = undisturbed.folder.glob("ranked/*/allocation.json")
     summary = json.loads(summary_path.read_text())
-    swept = json.loads((search / "allocations" / f"epoch_{record['num_epochs']:04d}" / "allocation.json").read_text())
+    (swept_path,) = search.glob(f"allocations/epoch_{record['num_epochs']:04d}/*/allocation.json")
+    swept = json.loads(swept_path.read_text())
     assert summary["plans"]["sign"] == swept["plans"]["sign"]
     assert set(summary["plans"]) == {"sign", "otsu"}
 

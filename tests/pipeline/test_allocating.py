@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from aca_ray.channels import ChannelScores
+from aca_ray.channels import ChannelScores, PlanKind
 from aca_ray.errors import CheckpointError, ConfigError
 from aca_ray.evaluation import find_protocol
 from aca_ray.nn import DerivedNetwork, derived_cost
@@ -18,16 +18,17 @@ from aca_ray.pipeline.allocating import allocate_milestone
 from aca_ray.pipeline.layout import milestone_path, plan_path
 from aca_ray.pipeline.ranking_orders import ranking_orders
 from aca_ray.space import ChannelPlan, Genotype
-from aca_ray.storage import read_checkpoint, read_json, write_checkpoint
+from aca_ray.storage import read_checkpoint, read_header, read_json, write_checkpoint
 
 Allocate = Callable[..., dict[str, Any]]
-RULES = ("sign", "uniform", "all")
+PLANS = (PlanKind("sign"), PlanKind("sign", "uniform"), PlanKind("all"))
+NAMES = ("sign", "sign_uniform", "all")
 
 
 @pytest.fixture(scope="session")
 def allocate(searched: Path) -> Allocate:
     def run(folder: Path, epoch: int = 2, **changes: Any) -> dict[str, Any]:
-        settings = {"ranking": "taylor", "rules": RULES, "protocol": find_protocol("small"), **changes}
+        settings = {"ranking": "taylor", "plans": PLANS, "protocol": find_protocol("small"), **changes}
         checkpoint = settings.pop("checkpoint", milestone_path(searched, epoch))
         return allocate_milestone(checkpoint, folder, folder, device=torch.device("cpu"), **settings)
 
@@ -53,18 +54,18 @@ def test_files_and_summary(folder: Path, searched: Path) -> None:
         "scores.parquet",
         "genotype.json",
         "allocation.json",
-        *(f"plan_{rule}.json" for rule in RULES),
+        *(f"plan_{name}.json" for name in NAMES),
     }
     assert (summary["epoch"], summary["ranking"]) == (2, "taylor")
     assert summary["genotype"] == read_json(folder / "genotype.json") == read_json(searched / "record.json")["genotype"]
-    assert list(summary["plans"]) == list(RULES)
+    assert list(summary["plans"]) == list(NAMES)
     assert summary["seconds"] > 0
     genotype = Genotype.from_json(summary["genotype"])
     protocol = find_protocol("small")
-    for rule in RULES:
-        plan = ChannelPlan.from_json(read_json(plan_path(folder, rule)))
-        found = summary["plans"][rule]
-        assert (plan.allocation, plan.ranking) == (rule, "taylor")
+    for name in NAMES:
+        plan = ChannelPlan.from_json(read_json(plan_path(folder, name)))
+        found = summary["plans"][name]
+        assert (plan.allocation, plan.ranking) == (name, "taylor")
         assert found["kept_share"] == [[edge.kept_fraction for edge in stage] for stage in plan.stages]
         shares = [share for stage in found["kept_share"] for share in stage]
         assert found["refilled_share"] == pytest.approx(1 - sum(shares) / len(shares))
@@ -84,14 +85,65 @@ def test_asked_again_it_is_only_read(folder: Path, allocate: Allocate) -> None:
     assert summary == read_json(folder / "allocation.json")
 
 
-def test_another_question_is_answered_anew(folder: Path, allocate: Allocate, tmp_path: Path) -> None:
-    target = tmp_path / "allocation"
+def copied(folder: Path, target: Path) -> Path:
+    """Return an allocation folder with the files of another."""
     target.mkdir()
     for path in folder.iterdir():
         (target / path.name).write_bytes(path.read_bytes())
-    summary = allocate(target, ranking="l1", rules=("otsu",))
+    return target
+
+
+def test_another_ranker_ranks_anew(folder: Path, allocate: Allocate, tmp_path: Path) -> None:
+    target = copied(folder, tmp_path / "allocation")
+    summary = allocate(target, ranking="l1", plans=(PlanKind("otsu"),))
     assert (summary["ranking"], list(summary["plans"])) == ("l1", ["otsu"])
     assert ChannelScores.read_parquet(target / "scores.parquet").ranking == "l1"
+
+
+def test_plans_are_added_to_what_is_there(
+    folder: Path, allocate: Allocate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = (*PLANS[:1], PlanKind("otsu"), PlanKind("otsu", "random"))
+    before = folder.with_name("epoch_0001")
+    allocate(tmp_path / "one", 1, plans=(*PLANS, *more))
+    at_once = allocate(tmp_path / "two", plans=(*PLANS, *more), previous=tmp_path / "one")
+    grown = copied(folder, tmp_path / "grown")
+    kept = state_of(grown)
+    # Nothing but the header of the checkpoint is read: the scores are not computed again.
+    monkeypatch.setattr("aca_ray.pipeline.allocating.read_checkpoint", None)
+    summary = allocate(grown, plans=more, previous=before)
+    assert set(summary["plans"]) == {*NAMES, "otsu", "otsu_random"}
+    for name in ("otsu", "otsu_random"):
+        assert plan_path(grown, name).read_bytes() == plan_path(tmp_path / "two", name).read_bytes()
+    for name in ("scores.parquet", "genotype.json", *(f"plan_{name}.json" for name in NAMES)):
+        assert state_of(grown)[name] == kept[name]
+    assert summary["seconds"] > read_json(folder / "allocation.json")["seconds"]
+    del at_once["seconds"], summary["seconds"]
+    assert summary == at_once
+    assert set(allocate(grown, previous=before)["plans"]) == set(summary["plans"])  # what is asked for is among them
+
+
+def test_another_main_plan_or_protocol_changes_the_summary_alone(
+    folder: Path, allocate: Allocate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grown = copied(folder, tmp_path / "grown")
+    monkeypatch.setattr("aca_ray.pipeline.allocating.read_checkpoint", None)
+    settings = {"plans": PLANS[::-1], "previous": folder.with_name("epoch_0001")}
+    small, large = allocate(grown, **settings), allocate(grown, protocol=find_protocol("nasbench201"), **settings)
+    assert small["agreement"]["jaccard"] == 1.0  # of plans that keep all
+    for name in NAMES:
+        assert small["plans"][name] == read_json(folder / "allocation.json")["plans"][name]
+        assert large["plans"][name]["kept_share"] == small["plans"][name]["kept_share"]
+        assert large["plans"][name]["parameters"] > 4 * small["plans"][name]["parameters"]
+
+
+@pytest.mark.parametrize("damaged", ["scores.parquet", "genotype.json", "plan_sign.json"])
+def test_what_is_damaged_is_ranked_again(folder: Path, allocate: Allocate, tmp_path: Path, damaged: str) -> None:
+    target = copied(folder, tmp_path / "allocation")
+    (target / damaged).write_bytes(b"half a file")
+    allocate(target, plans=(*PLANS, PlanKind("otsu")), previous=folder.with_name("epoch_0001"))
+    for name in ("scores.parquet", "genotype.json", "plan_sign.json"):
+        assert (target / name).read_bytes() == (folder / name).read_bytes()
 
 
 def test_bit_for_bit_the_same_elsewhere(folder: Path, allocate: Allocate, tmp_path: Path) -> None:
@@ -100,8 +152,8 @@ def test_bit_for_bit_the_same_elsewhere(folder: Path, allocate: Allocate, tmp_pa
     assert ChannelScores.read_parquet(tmp_path / "scores.parquet") == ChannelScores.read_parquet(
         folder / "scores.parquet"
     )
-    for rule in RULES:
-        assert plan_path(tmp_path, rule).read_bytes() == plan_path(folder, rule).read_bytes()
+    for name in NAMES:
+        assert plan_path(tmp_path, name).read_bytes() == plan_path(folder, name).read_bytes()
     expected = read_json(folder / "allocation.json")
     del summary["seconds"], expected["seconds"]
     assert json.loads(json.dumps(summary)) == expected
@@ -137,11 +189,12 @@ def test_agreement_with_the_milestone_before(folder: Path, allocate: Allocate, t
     assert itself == {"previous_epoch": 2, "kendall_tau": pytest.approx(1.0), "jaccard": pytest.approx(1.0)}
 
 
-def test_only_the_checkpoint_of_a_search(tmp_path: Path, allocate: Allocate) -> None:
+def test_only_the_checkpoint_of_a_search(tmp_path: Path, searched: Path, allocate: Allocate) -> None:
     path = tmp_path / "other.ckpt"
     write_checkpoint(path, {"kind": "evaluation", "fingerprint": "0" * 64, "epoch": 1}, {})
     with pytest.raises(CheckpointError, match=r"other\.ckpt: is a checkpoint of kind 'evaluation'"):
         allocate(tmp_path / "out", checkpoint=path)
+    write_checkpoint(path, {**read_header(milestone_path(searched, 2)), "epoch": 2}, {})
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(CheckpointError, match=r"other\.ckpt: is truncated"):
         allocate(tmp_path / "out", checkpoint=path)
@@ -154,7 +207,7 @@ def test_ranking_orders_collect_all_problems(tmp_path: Path, searched: Path) -> 
     with pytest.raises(ConfigError) as caught:
         ranking_orders(
             [tmp_path / "none.ckpt", milestone_path(searched, 1), tmp_path / "other.ckpt", tmp_path / "foreign.ckpt"],
-            "tailor",
+            ["l1", "tailor"],
             ["sign", "signs"],
             "smal",
             None,
@@ -169,18 +222,20 @@ def test_ranking_orders_collect_all_problems(tmp_path: Path, searched: Path) -> 
     assert "other.ckpt: is a checkpoint of kind 'evaluation'" in found[4]
     assert "foreign.ckpt: is not a checkpoint" in found[5]
     with pytest.raises(ConfigError, match="needs at least one checkpoint"):
-        ranking_orders([], None, [], "small", None, None)
+        ranking_orders([], [], [], "small", None, None)
 
 
 def test_ranking_order_of_a_checkpoint_anywhere(tmp_path: Path, searched: Path) -> None:
-    (first, second) = ranking_orders(
-        [milestone_path(searched, 1), milestone_path(searched, 2)], "l1", ["otsu"], "small", tmp_path, tmp_path / "out"
-    )
-    assert first.folder.parent == (tmp_path / "out").resolve()
-    assert first.folder != second.folder
+    milestones = [milestone_path(searched, 1), milestone_path(searched, 2)]
+    orders = ranking_orders(milestones, ["random", "l1"], ["otsu"], "small", tmp_path, tmp_path / "out")
+    assert [order.ranking for order in orders] == ["random", "l1"] * 2
+    assert {order.folder.parent for order in orders} == {(tmp_path / "out").resolve()}
+    assert len({order.folder for order in orders}) == 4
+    second = orders[3]
     summary = second.carry_out(threads=1, gpus=0)
     assert (summary["epoch"], list(summary["plans"])) == (2, ["otsu"])
     assert (second.folder / "genotype.svg").read_bytes().startswith(b"<svg")
-    (beside,) = ranking_orders([milestone_path(searched, 1)], None, [], "small", None, None)
+    (beside,) = ranking_orders([milestone_path(searched, 1)], [], [], None, None, None)
+    assert beside.protocol == "cifar"
     assert beside.folder.parent == (searched / "milestones").resolve()
     assert beside.base == Path.cwd()  # outside of sweeps

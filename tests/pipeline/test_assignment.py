@@ -143,7 +143,7 @@ def record_elsewhere(order: SearchOrder, base: Path) -> dict[str, Any]:
 
 def test_orders_are_packed_by_what_is_equal_but_the_seed(make_trial: Callable[..., SearchTrial]) -> None:
     def order(seed: int, epochs: int) -> SearchOrder:
-        trial = make_trial(seed=seed, epochs=epochs, milestones=(epochs,))
+        trial = make_trial(seed=seed, epochs=epochs)
         return SearchOrder(trial, Path("folder"), Path("base"))
 
     orders = [order(seed, epochs) for epochs in (2, 4) for seed in range(5)]
@@ -153,5 +153,5 @@ def test_orders_are_packed_by_what_is_equal_but_the_seed(make_trial: Callable[..
     assert [[own.trial.seed for own in group] for group in groups] == [[0, 1], [2, 3], [4], [0, 1, 2], [3, 4]]
     assert [{own.trial.epochs for own in group} for group in groups] == [{2}] * 3 + [{4}] * 2
     assert packed_orders(alike, [1, 1]) == [(own,) for own in orders]
-    rounded = SearchOrder(make_trial(precision="bfloat16", epochs=2, milestones=(2,)), Path("folder"), Path("base"))
+    rounded = SearchOrder(make_trial(precision="bfloat16", epochs=2), Path("folder"), Path("base"))
     assert len(alike_orders([*orders, rounded])) == 3

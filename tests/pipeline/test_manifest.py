@@ -11,9 +11,16 @@ import pytest
 from aca_ray.config import SweepSpec, parse_spec
 from aca_ray.errors import ConfigError, StorageError
 from aca_ray.pipeline.manifest import Sweep, create_sweep, find_sweep, settle_sweep, sweep_names
-from aca_ray.pipeline.orders import all_orders, evaluation_orders, order_from_json, search_orders
+from aca_ray.pipeline.orders import (
+    all_orders,
+    evaluation_orders,
+    needs_ranking,
+    order_from_json,
+    rankings_of,
+    search_orders,
+)
 from aca_ray.pipeline.vocabulary import vocabulary
-from aca_ray.storage import read_json
+from aca_ray.storage import read_json, write_json
 
 TEXT = """name: {name}
 experiment:
@@ -63,16 +70,32 @@ def test_the_same_spec_again_is_the_same_sweep(create: Create, storage: Path) ->
     assert find_sweep("first", storage).spec.runtime.max_concurrent == 2
 
 
-def test_a_name_taken_by_another_experiment(create: Create, storage: Path) -> None:
+def test_every_version_of_the_spec_is_kept(create: Create, storage: Path) -> None:
     first = create()
-    before = {path: path.read_bytes() for path in first.folder.path.iterdir()}
-    with pytest.raises(
-        ConfigError, match=f"^name: 'first' is taken by another experiment in .*{first.fingerprint[:12]}"
-    ):
-        create(seeds="[0, 1]")
-    assert {path: path.read_bytes() for path in first.folder.path.iterdir()} == before
-    create("second", seeds="[0, 1]")
-    assert sweep_names(storage) == ["first", "second"]
+    grown = create(seeds="[0, 1]")
+    runtime_only = create(seeds="[0, 1]", concurrent=2)
+    found = find_sweep("first", storage)
+    assert found == runtime_only
+    assert [version.fingerprint for version in found.versions] == [first.fingerprint, grown.fingerprint]
+    assert [version.text for version in found.versions] == [first.text, runtime_only.text]
+    assert found.versions[0] == first.versions[0]
+    assert found.versions[1].written_ms == grown.versions[1].written_ms >= first.versions[0].written_ms
+    assert found.spec.experiment.seeds == (0, 1)
+    assert found.fingerprint == grown.fingerprint
+    assert found.identity == first.identity == first.fingerprint
+    assert sweep_names(storage) == ["first"]
+
+
+def test_a_manifest_of_before_sweeps_could_grow(create: Create, storage: Path) -> None:
+    first = create()
+    value = read_json(first.folder.manifest)
+    del value["versions"]
+    write_json(first.folder.manifest, value)
+    found = find_sweep("first", storage)
+    assert (found.spec, found.identity) == (first.spec, first.fingerprint)
+    (only,) = found.versions
+    assert (only.fingerprint, only.text) == (first.fingerprint, first.text)
+    assert create(seeds="[0, 1]").identity == first.fingerprint
 
 
 def test_an_unknown_sweep(create: Create, storage: Path) -> None:
@@ -134,14 +157,26 @@ def test_orders(create: Create) -> None:
     searches = search_orders(sweep)
     assert len(searches) == 8
     orders = all_orders(sweep)
-    # searched skips: two retrainings each; allocated ones: two for each of the two rules
-    assert len(orders) == 8 + 4 * 2 + 4 * 4
+    # searched skips: two retrainings each; allocated ones: two without refilling, two by the rule and by its control
+    assert len(orders) == 8 + 4 * 2 + 4 * 6
     assert len({order.folder for order in orders}) == len(orders)
     assert [order_from_json(order.to_json()) for order in orders] == orders
     for search in searches:
         assert search.folder == sweep.folder.path / "searches" / search.trial.fingerprint[:12]
-        rules = [(order.trial.allocation, order.trial.retrain_seed) for order in evaluation_orders(sweep, search)]
+        found = [order.trial for order in evaluation_orders(sweep, search)]
+        assert [trial.retrain_seed for trial in found] == [0, 1] * (len(found) // 2)
+        plans = [(trial.ranking, trial.allocation, trial.control) for trial in found[::2]]
         if search.trial.skip == "searched":
-            assert rules == [(None, 0), (None, 1)]
+            assert plans == [(None, None, None)]
         else:
-            assert rules == [("sign", 0), ("sign", 1), ("uniform", 0), ("uniform", 1)]
+            ranking = rankings_of(sweep)[0]
+            assert plans == [(None, "all", None), (ranking, "sign", None), (ranking, "sign", "uniform")]
+
+
+def test_without_refilling_nothing_needs_a_ranking(create: Create, tmp_path: Path) -> None:
+    assert needs_ranking(create())
+    text = "name: a\nexperiment: {methods: darts, data: digits, seeds: 0, epochs: 1, allocation: all}\n"
+    sweep = create_sweep(parse_spec(text + f"runtime: {{storage: {tmp_path}}}", vocabulary(tmp_path)), tmp_path, text)
+    assert not needs_ranking(sweep)
+    trials = [order.trial for search in search_orders(sweep) for order in evaluation_orders(sweep, search)]
+    assert [(trial.ranking, trial.allocation) for trial in trials] == [(None, None), (None, "all")]

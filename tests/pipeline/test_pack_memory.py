@@ -34,7 +34,6 @@ orders = [
             data={"name": "digits", "max_train_images": 512, "max_test_images": 8},
             network={"channels": 8, "cells": 5},
             batch_size=128,
-            milestones=(1,),
             precision=precision,
         ),
         folder / str(seed),

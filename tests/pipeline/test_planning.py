@@ -35,14 +35,15 @@ def test_plan(tmp_path: Path) -> None:
     spec = spec_of(
         "methods: [darts, pc_darts], data: {name: digits, max_train_images: 64}, seeds: [0, 1], epochs: [1, 2],"
         "network: {channels: 4, cells: 3},"
-        "evaluation: {protocol: small, retrain_seeds: [0, 1, 2], controls: [uniform, all]}"
+        "evaluation: {protocol: small, retrain_seeds: [0, 1, 2], controls: [uniform, random]}"
     )
     before = torch.get_rng_state()
     plan = plan_sweep(spec, tmp_path)
     assert torch.equal(torch.get_rng_state(), before)
     assert len(plan.searches) == 2 * 2 * 2 * 2
-    # 8 searches of each kind; the allocated ones are retrained by three rules.
-    assert plan.num_evaluations == (8 * 1 + 8 * 3) * 3
+    # 8 searches of each kind; the allocated ones are retrained without refilling, by the rule and by its two controls.
+    assert plan.num_evaluations == (8 * 1 + 8 * 4) * 3
+    assert plan.num_look_ups == 0
     (data,) = plan.data
     assert (data.num_train, data.num_test) == (64, 360)
     info = data.info

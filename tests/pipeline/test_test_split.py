@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from aca_ray.channels import PlanKind
 from aca_ray.config import EvaluationTrial, SearchTrial
 from aca_ray.errors import DataError
 from aca_ray.evaluation import find_protocol
@@ -47,15 +48,15 @@ def test_search_ranking_and_allocation_never_read_it(
     make_trial: Callable[..., SearchTrial],
     finish: Callable[[ResumableTrial], ResumableTrial],
 ) -> None:
-    trial = make_trial(data=data, epochs=1, milestones=(1,))
+    trial = make_trial(data=data, epochs=1)
     folder = tmp_path / "search"
     finish(open_search(trial, folder, tmp_path, CPU))
     summary = allocate_milestone(
         milestone_path(folder, 1),
-        allocation_folder(folder, 1),
+        allocation_folder(folder, 1, "taylor"),
         tmp_path,
         ranking="taylor",
-        rules=("sign",),
+        plans=(PlanKind("sign"),),
         protocol=find_protocol("small"),
         device=CPU,
     )

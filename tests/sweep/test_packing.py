@@ -24,7 +24,6 @@ def search(seed: int) -> SearchOrder:
         data={"name": "digits"},
         network={"channels": 4, "cells": 3},
         batch_size=16,
-        milestones=(2,),
     )
     return SearchOrder(trial, PLACE, PLACE)
 

@@ -11,7 +11,7 @@ from aca_ray.tracking.description import dataset_input, params, run_name, run_ta
 
 def test_names(search_record: Callable[..., Any], evaluation_record: Callable[..., Any]) -> None:
     assert run_name(search_record(seed=3)) == "pc_darts allocated s3 e8"
-    assert run_name(evaluation_record(retrain_seed=1)) == "pc_darts allocated s0 e8 retrain sign r1"
+    assert run_name(evaluation_record(retrain_seed=1)) == "pc_darts allocated s0 e8 retrain ablation sign r1"
     assert run_name(evaluation_record(allocation=None)) == "pc_darts allocated s0 e8 retrain r0"
 
 
@@ -21,7 +21,7 @@ def test_groups_join_all_but_the_seeds(
     groups = [run_tags(record)["aca.group"] for record in (search_record(0), search_record(1))]
     assert groups == ["pc_darts/allocated/darts/digits/e8"] * 2
     retrained = {run_tags(evaluation_record(seed, again))["aca.group"] for seed in (0, 1) for again in (0, 1)}
-    assert retrained == {"pc_darts/allocated/darts/digits/e8/retrain/short/ablation/sign"}
+    assert retrained == {"pc_darts/allocated/darts/digits/e8/retrain/short/ablation/sign/none"}
     assert run_tags(evaluation_record(allocation="uniform"))["aca.group"] not in retrained
     record = search_record(0)
     pruned = run_tags({**record, "trial": {**record["trial"], "data_pruning": "bdp"}})

@@ -38,7 +38,13 @@ def test_rows_end_with_their_marker_and_take_the_time_of_the_record() -> None:
 
 def test_allocation_points_of_the_main_rule_go_edge_by_edge() -> None:
     plan = {"refilled_share": 0.5, "kept_share": [[0.25, 0.75]] * 5, "parameters": 1, "macs": 2}
-    allocation = {"epoch": 4, "plans": {"sign": plan, "all": plan}, "agreement": None, "decided_share": 0.875}
+    allocation = {
+        "epoch": 4,
+        "ranking": "l1",
+        "plans": {"sign": plan, "all": plan},
+        "agreement": None,
+        "decided_share": 0.875,
+    }
     values = {point.key: point.value for point in allocation_points(allocation, "sign", 7)}
-    edges = {f"kept/sign/stage{stage}/edge{edge}": (0.25, 0.75)[edge] for stage in range(5) for edge in range(2)}
-    assert values == {"refill/sign": 0.5, "refill/all": 0.5, "decided_share": 0.875, **edges}
+    edges = {f"kept/l1/sign/stage{stage}/edge{edge}": (0.25, 0.75)[edge] for stage in range(5) for edge in range(2)}
+    assert values == {"refill/l1/sign": 0.5, "refill/l1/all": 0.5, "decided_share/l1": 0.875, **edges}

@@ -234,34 +234,74 @@ def test_an_evaluation_is_a_child_with_its_result(
     assert artifacts(store, run) == ["genotype.svg", "network.json"]
 
 
-def test_an_allocation_is_logged_once(
-    store: Store, sweep: str, search_record: Make, points: Points, tmp_path: Path
-) -> None:
+def allocation_of(ranking: str, *names: str) -> Record:
     plan = {"refilled_share": 0.5, "kept_share": [[0.25, 0.75]] * 5, "parameters": 1, "macs": 2}
     agreement = {"previous_epoch": 2, "kendall_tau": 0.5, "jaccard": 0.25}
-    allocation = {
-        **{"epoch": 4, "ranking": "taylor", "genotype": {}, "plans": {"sign": plan, "uniform": plan}},
+    return {
+        **{"epoch": 4, "ranking": ranking, "genotype": {}, "plans": dict.fromkeys(names, plan)},
         **{"agreement": agreement, "decided_share": 0.875},
     }
+
+
+def test_an_allocation_is_logged_once_and_again_when_plans_are_added(
+    store: Store, sweep: str, search_record: Make, points: Points, tmp_path: Path
+) -> None:
     tracker = opened(store, sweep)
-    folder = tmp_path / "allocations" / "epoch_0004"
-    tracker.sync_allocation(search_record(epochs=5), folder, 4)
-    folder.mkdir(parents=True)
-    (folder / "allocation.json").write_text(json.dumps(allocation))
-    (folder / "plan_sign.json").write_text("{}")
-    for reopen in (False, False, True):
+    folders = [tmp_path / "allocations" / "epoch_0004" / ranking for ranking in ("taylor", "l1")]
+    tracker.sync_allocation(search_record(epochs=5), folders[0], 4)
+    for folder in folders:
+        folder.mkdir(parents=True)
+        (folder / "plan_sign.json").write_text("{}")
+        (folder / "allocation.json").write_text(json.dumps(allocation_of(folder.name, "sign", "sign_uniform")))
+    for grown, reopen in ((False, False), (False, True), (True, False), (True, True)):
         again = opened(store, sweep) if reopen else tracker
         again.sync(search_record(epochs=5), tmp_path)
-        again.sync_allocation(search_record(epochs=5), folder, 4)
-        (folder / "genotype.svg").write_bytes(b"drawn later")
+        if grown:
+            (folders[0] / "plan_otsu.json").write_text("{}")
+            (folders[0] / "allocation.json").write_text(
+                json.dumps(allocation_of("taylor", "sign", "sign_uniform", "otsu"))
+            )
+        for folder in folders:
+            again.sync_allocation(search_record(epochs=5), folder, 4)
         assert again.flush()
     run = only_run(store, sweep)
-    edges = [f"kept/sign/stage{stage}/edge{edge}" for stage in range(5) for edge in range(2)]
-    names = [*edges, "refill/sign", "refill/uniform", "agreement/kendall_tau", "agreement/jaccard", "decided_share"]
+    edges = [f"sign/stage{stage}/edge{edge}" for stage in range(5) for edge in range(2)]
+    names = ["refill/taylor/otsu"]
+    for ranker in ("taylor", "l1"):
+        names += [f"kept/{ranker}/{edge}" for edge in edges]
+        names += [f"refill/{ranker}/sign", f"refill/{ranker}/sign_uniform", f"decided_share/{ranker}"]
+        names += [f"agreement/{ranker}/{name}" for name in ("kendall_tau", "jaccard")]
     assert points(run.info.run_id) == steps(*SEARCH_METRICS, last=5) + Counter((name, 4) for name in names)
     assert artifacts(store, run) == [
-        f"milestones/epoch_0004/{name}" for name in ("allocation.json", "genotype.svg", "plan_sign.json")
+        *(f"milestones/epoch_0004/l1/{name}" for name in ("allocation.json", "plan_sign.json")),
+        *(f"milestones/epoch_0004/taylor/{name}" for name in ("allocation.json", "plan_otsu.json", "plan_sign.json")),
     ]
+    uploaded = Path(run.info.artifact_uri.removeprefix("file://")) / "milestones/epoch_0004/taylor/allocation.json"
+    assert set(json.loads(uploaded.read_text())["plans"]) == {"sign", "sign_uniform", "otsu"}
+
+
+def test_a_grown_sweep_is_the_same_run_with_its_new_spec(store: Store, sweep: str) -> None:
+    opened(store, sweep)
+    before = only_run(store, sweep, "sweep")
+    first, second = (1_790_000_000_000, "seeds: [0, 1]\n"), (1_790_000_060_000, "seeds: [0, 1, 2]\n")
+    for _ in range(2):
+        tracker = Tracker(store, sweep, f"{sweep} fingerprint", pause_seconds=0.0)
+        tracker.open(second[1], {**SPEC, "seeds": [0, 1, 2], "ranking": ["l1"]}, "what is asked", [first, second])
+    run = only_run(store, sweep, "sweep")
+    assert run.info.run_id == before.info.run_id
+    assert run.data.params == {**before.data.params, "ranking": '["l1"]'}
+    tags = {name: value for name, value in run.data.tags.items() if name.startswith("aca.spec")}
+    assert tags == {"aca.spec.seeds": "[0, 1, 2]", "aca.spec_versions": "2"}
+    names = artifacts(store, run)
+    assert names == [
+        "spec.yaml",
+        "spec_versions/0001_2026-09-21T141320Z.yaml",
+        "spec_versions/0002_2026-09-21T141420Z.yaml",
+    ]
+    root = Path(run.info.artifact_uri.removeprefix("file://"))
+    assert [(root / name).read_text() for name in names] == [second[1], first[1], second[1]]
+    tracker.open(first[1], SPEC, "what is asked", [first, second, first])  # as it was at first
+    assert only_run(store, sweep, "sweep").data.tags["aca.spec.seeds"] == "[0, 1]"
 
 
 def test_the_lesser_of_two_runs_of_one_trial_is_deleted(

@@ -1,0 +1,151 @@
+"""A sweep grows: a new version of its spec may ask for more, and must ask again for everything that is finished."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from aca_ray.channels import SKIP_FREE
+from aca_ray.config import SweepSpec
+from aca_ray.config.schema import ExperimentSpec
+from aca_ray.errors import ConfigError, SweepError
+from aca_ray.pipeline.evaluating import table_json
+from aca_ray.pipeline.finding import trial_title
+from aca_ray.pipeline.layout import SweepFolder
+from aca_ray.pipeline.manifest import Sweep, create_sweep, newest_fingerprint, storage_folder
+from aca_ray.pipeline.orders import all_orders, protocol_of, rankings_of, rules_of
+from aca_ray.storage import StoragePath, TrialRecord
+from aca_ray.storage.lock import exclusive
+
+_MOST_NAMED = 10
+
+
+def start_sweep(spec: SweepSpec, base: Path, text: str, spec_file: str = "spec.yaml") -> Sweep:
+    """Return the sweep of a spec: a new one, or the one of that name, which grows where the spec asks for more.
+
+    Args:
+        spec: what is to be done.
+        base: folder that relative data paths are relative to.
+        text: the spec as its author wrote it.
+        spec_file: name of the spec's file in `base`.
+
+    Raises:
+        ConfigError: the spec no longer asks for a trial that is finished; names such trials and what to put back.
+        SweepError: another process drives the sweep.
+        StorageError: the folder can't be read or written.
+    """
+    folder = SweepFolder(storage_folder(spec) / spec.name)
+    if not folder.manifest.exists():
+        return create_sweep(spec, base, text, spec_file)
+    with exclusive(folder.lock, wait=False) as free:
+        if not free:
+            raise driven_elsewhere(folder)
+        newest_fingerprint(folder)  # refuses a manifest that can't be read
+        _check_nothing_is_lost(Sweep(spec, base.resolve(), folder, text, spec_file))
+        return create_sweep(spec, base, text, spec_file)
+
+
+def require_newest(sweep: Sweep) -> None:
+    """Raise SweepError when another process has given the sweep another spec since this one read it."""
+    found = newest_fingerprint(sweep.folder)
+    if found not in (sweep.fingerprint, sweep.versions[-1].fingerprint if sweep.versions else None):
+        raise SweepError(
+            f"{sweep.folder.path}: another process has given this sweep another spec meanwhile (experiment "
+            f"{found[:12]}, here {sweep.fingerprint[:12]}); run your spec again, or `aca-ray resume {sweep.spec.name}`"
+        )
+
+
+def driven_elsewhere(folder: SweepFolder) -> SweepError:
+    """Return the error that another process drives a sweep."""
+    return SweepError(
+        f"{folder.path}: another process drives this sweep; watch it with `aca-ray status {folder.path.name}`, or stop "
+        "it first"
+    )
+
+
+def abandoned(sweep: Sweep) -> frozenset[StoragePath]:
+    """Return the folders of unfinished trials that an older version of the spec has asked for, and the newest has not.
+
+    They stay on the disk, count for nothing, and go on where they were if the spec asks for them again.
+    """
+    return frozenset(folder for folder, record in _left_out(sweep) if record is None or record.state != "finished")
+
+
+def _left_out(sweep: Sweep) -> list[tuple[StoragePath, TrialRecord | None]]:
+    """Return folder and record of every trial on the disk that the sweep's spec does not ask for."""
+    wanted = {order.folder for order in all_orders(sweep)}
+    found: list[StoragePath] = []
+    for parent in (sweep.folder.searches, sweep.folder.evaluations):
+        if parent.is_dir():
+            found += sorted(path for path in parent.iterdir() if path not in wanted and path.is_dir())
+    return [(folder, TrialRecord.read(folder)) for folder in found]
+
+
+def _check_nothing_is_lost(sweep: Sweep) -> None:
+    """Raise ConfigError when finished trials in the sweep's folder are not among those that its spec asks for."""
+    lost = [record for _, record in _left_out(sweep) if record is not None and record.state == "finished"]
+    if not lost:
+        return
+    named = [f"\n  {record.fingerprint[:12]}: {trial_title(record)}" for record in lost[:_MOST_NAMED]]
+    if len(lost) > _MOST_NAMED:
+        named.append(f"\n  and {len(lost) - _MOST_NAMED} more")
+    missing = sorted({place for record in lost for place in _missing_in(sweep, record)})
+    shown = [f"\n  {place}" for place in missing[:_MOST_NAMED]]
+    if len(missing) > _MOST_NAMED:
+        shown.append(f"\n  and {len(missing) - _MOST_NAMED} more")
+    if not missing:
+        shown.append("\n  nothing: another version of this program has run them")
+    raise ConfigError(
+        f"name: {len(lost)} trials of the sweep {sweep.spec.name!r} in {sweep.folder.path} are finished, and this spec "
+        f"does not ask for them:{''.join(named)}\na sweep may grow, but not lose what is finished. Put back into the "
+        f"spec:{''.join(shown)}\nor give the spec another name"
+    )
+
+
+def _missing_in(sweep: Sweep, record: TrialRecord) -> list[str]:
+    """Return what of a trial is not in the spec of a sweep, as `place: value`."""
+    experiment, trial = sweep.spec.experiment, record.trial
+    listed: dict[str, tuple[Any, Sequence[Any]]] = {
+        "methods": (trial.get("method"), experiment.methods),
+        "skip": (trial.get("skip"), experiment.skip),
+        "spaces": (trial.get("space"), experiment.spaces),
+        "data": (trial.get("data"), [dict(data) for data in experiment.data]),
+        "seeds": (trial.get("seed"), experiment.seeds),
+        "epochs": (trial.get("epochs"), experiment.epochs),
+        "network": (trial.get("network"), [experiment.network.model_dump()]),
+    }
+    listed |= _search_settings(experiment, trial) if record.kind == "search" else _evaluation_settings(sweep, trial)
+    return [f"experiment.{place}: {value}" for place, (value, known) in listed.items() if value not in known]
+
+
+def _search_settings(experiment: ExperimentSpec, trial: Mapping[str, Any]) -> dict[str, tuple[Any, Sequence[Any]]]:
+    return {
+        "batch_size": (trial.get("batch_size"), [experiment.batch_size]),
+        "data_pruning": (trial.get("data_pruning"), [experiment.data_pruning]),
+        "precision": (trial.get("precision", "float32"), [experiment.precision]),
+    }
+
+
+def _evaluation_settings(sweep: Sweep, trial: Mapping[str, Any]) -> dict[str, tuple[Any, Sequence[Any]]]:
+    evaluation = sweep.spec.experiment.evaluation
+    found: dict[str, tuple[Any, Sequence[Any]]]
+    if trial.get("table") is not None:
+        table = trial["table"]
+        known = [] if evaluation.table is None else [table_json(evaluation.table)]
+        found = {"evaluation.table": (table, known)}
+    else:
+        found = {
+            "evaluation.protocol": (trial.get("protocol"), [protocol_of(sweep)] if evaluation.is_retrained else []),
+            "evaluation.retrain_seeds": (trial.get("retrain_seed"), evaluation.retrain_seeds),
+        }
+    rule, control = trial.get("allocation"), trial.get("control")
+    if rule == SKIP_FREE and control is None:
+        return found | {"evaluation.skip_free": (True, [evaluation.skip_free or SKIP_FREE in rules_of(sweep)])}
+    if rule is not None:
+        found |= {
+            "ranking": (trial.get("ranking"), rankings_of(sweep)),
+            "allocation": (rule, rules_of(sweep)),
+            "evaluation.controls": (control, (None, *evaluation.controls)),
+        }
+    return found
