@@ -21,7 +21,7 @@ from aca_ray.pipeline.sharing import source_folder
 from aca_ray.storage import StoragePath, TrialRecord, read_checkpoint
 from aca_ray.sweep.cluster import ray_session
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1500)]
 
 SPEC = """name: {name}
 experiment:
