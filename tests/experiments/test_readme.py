@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aca_ray.channels import RANKERS, RULES
+from aca_ray.channels import CONTROLS, RANKERS, RULES
 from aca_ray.data import SOURCES
 from aca_ray.evaluation import PROTOCOLS
 from aca_ray.methods.registry import methods
@@ -30,6 +30,7 @@ def table_below(header: str) -> list[str]:
         ("| protocol | network", PROTOCOLS),
         ("| ranker |", RANKERS),
         ("| allocation rule |", RULES),
+        ("| control |", CONTROLS),
     ],
 )
 def test_tables_list_the_registries(header: str, registry: dict[str, object]) -> None:

@@ -84,7 +84,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
         protocol=find_protocol("small"),
         device=CPU,
     )
-    first, second = (order.open(CPU) for order in evaluation_orders(sweep, search)[1:])
+    first, second = (order.open(CPU) for order in evaluation_orders(sweep, search))
     while not first.finished:
         first.advance()
     second.advance()

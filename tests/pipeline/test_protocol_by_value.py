@@ -100,7 +100,7 @@ def test_what_is_told_of_it(finished: tuple[Mapping[str, Any], EvaluationOrder, 
     assert order.trial.protocol == VALUE
     assert record.trial["protocol"] == VALUE
     assert evaluation_label(record.trial) == LABEL
-    assert summary["question"]["protocol"] == LABEL
+    assert summary["question"]["network"]["channels"] == VALUE["channels"]
     value = record.to_json()
     assert run_tags(value)["aca.protocol"] == LABEL
     flat = params(value["trial"])
