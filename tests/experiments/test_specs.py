@@ -14,12 +14,13 @@ from aca_ray.pipeline.vocabulary import vocabulary
 ROOT = Path(__file__).parents[2] / "experiments"
 CIFAR10 = ROOT.parents[1] / "shared" / "data" / "cifar10"
 BASELINES = sorted((ROOT / "baselines").glob("*.yaml"))
-SPECS = [*sorted(ROOT.glob("*.yaml")), *BASELINES]
+EVIDENCE = sorted((ROOT / "evidence").glob("*.yaml"))
+SPECS = [*sorted(ROOT.glob("*.yaml")), *BASELINES, *EVIDENCE]
 
 
 def load(path: Path) -> SweepSpec:
     names = vocabulary(path.parent)
-    if not CIFAR10.is_dir():  # one spec needs ../shared/data/cifar10
+    if not CIFAR10.is_dir():  # some specs need ../shared/data/cifar10
         names = replace(names, data_problems=lambda data, place: [])
     return load_spec(path, names)
 
@@ -33,6 +34,11 @@ def test_shipped_specs_are_good_and_use_no_settings(path: Path) -> None:
         method = find_method(name)
         assert experiment.network.channels % method.channel_divisor == 0
         assert set(experiment.spaces) <= (method.only_spaces or set(experiment.spaces))
+
+
+@pytest.mark.parametrize("path", EVIDENCE, ids=lambda path: path.stem)
+def test_evidence_has_seeds_enough_for_a_test_of_ranks(path: Path) -> None:
+    assert len(load(path).experiment.seeds) >= 6  # of 5 pairs no Wilcoxon test reaches p < 0.05
 
 
 def test_sweeps_have_names_of_their_own() -> None:
