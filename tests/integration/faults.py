@@ -27,7 +27,7 @@ experiment:
   epochs: {epochs}
   network: {{channels: 4, cells: 3}}
   batch_size: 32
-  evaluation: {{protocol: small}}
+  evaluation: {{protocol: small, skip_free: false}}
 runtime: {{max_concurrent: 2, max_failures: {max_failures}, tracking: {tracking}}}
 """
 
