@@ -29,7 +29,7 @@ experiment:
   epochs: 12
   network: {{channels: 4, cells: 3}}
   batch_size: 16
-  evaluation: {{protocol: small, skip_free: false}}
+  evaluation: {{protocol: small}}
 runtime: {{tracking: "{tracking}"}}
 """
 
