@@ -6,7 +6,8 @@ For every milestone of the skip-free searches of a sweep on NAS-Bench-201's spac
 of turning one edge of the cell into a skip connection. The script ranks the supernet's channels by every ranker. It
 prints how the edges' totals go with these effects (Spearman's rho, negative where important edges cost more), and what
 refilling the edge of the lowest total costs compared with the mean over edges. Milestones of a search are averaged, so
-that n is a number of searches. It also prints what refilling so many drawn edges costs.
+that n is a number of searches. It also prints what refilling so many drawn edges costs, and of `taylor_identity` at the
+last milestones the share of positive scores per edge and the share of scores beyond 1.96 standard errors.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, pstdev
 
 import torch
 from scipy import stats
 
-from aca_ray.channels import RANKERS, EdgeScores, rank_channels
+from aca_ray.channels import DEFAULT_RANKING, RANKERS, EdgeScores, rank_channels
 from aca_ray.data import evaluation_batches
 from aca_ray.evaluation import load_table
 from aca_ray.pipeline.datasets import search_data
@@ -96,6 +97,7 @@ def main(name: str) -> None:
     sweep = find_sweep(name, Path("results"))
     found: dict[tuple[str, str], dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     drawn: list[list[float]] = []
+    last: list[EdgeScores] = []
     for order in search_orders(sweep):
         record = TrialRecord.read(order.folder)
         if order.trial.skip != "allocated" or record is None or record.state != "finished":
@@ -111,6 +113,8 @@ def main(name: str) -> None:
                 scores = rank_channels(
                     search.network, search.mixing(), search.space, genotype, batches, ranker, seed=order.trial.seed
                 )
+                if (ranker, epoch) == (DEFAULT_RANKING, order.trial.epochs):
+                    last += scores.edges
                 for title, total in TOTALS.items():
                     measured = agreement(mean_over_cells(scores.edges, genotype, total), effect)
                     if measured is not None:
@@ -127,6 +131,13 @@ def main(name: str) -> None:
     for number in range(max(map(len, drawn), default=0)):
         values = [costs[number] for costs in drawn if len(costs) > number]
         print(f"{number} {fmean(values):+.2f} (n = {len(values)})")
+    shares = [fmean(score > 0 for score in edge.scores) for edge in last]
+    decided = [
+        fmean(abs(score) > 1.96 * error for score, error in zip(edge.scores, edge.standard_errors, strict=True))
+        for edge in last
+        if edge.standard_errors is not None
+    ]
+    print(f"\n{DEFAULT_RANKING}: positive {fmean(shares):.2f} +- {pstdev(shares):.2f}, decided {fmean(decided):.2f}")
 
 
 if __name__ == "__main__":
