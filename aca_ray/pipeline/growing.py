@@ -128,7 +128,8 @@ def _search_settings(experiment: ExperimentSpec, trial: Mapping[str, Any]) -> di
 
 
 def _evaluation_settings(sweep: Sweep, trial: Mapping[str, Any]) -> dict[str, tuple[Any, Sequence[Any]]]:
-    evaluation = sweep.spec.experiment.evaluation
+    experiment = sweep.spec.experiment
+    evaluation = experiment.evaluation
     found: dict[str, tuple[Any, Sequence[Any]]]
     if trial.get("table") is not None:
         table = trial["table"]
@@ -136,7 +137,10 @@ def _evaluation_settings(sweep: Sweep, trial: Mapping[str, Any]) -> dict[str, tu
         found = {"evaluation.table": (table, known)}
     else:
         found = {
-            "evaluation.protocol": (trial.get("protocol"), [protocol_of(sweep)] if evaluation.is_retrained else []),
+            "evaluation.protocol": (
+                trial.get("protocol"),
+                [protocol_of(experiment)] if evaluation.is_retrained else [],
+            ),
             "evaluation.retrain_seeds": (trial.get("retrain_seed"), evaluation.retrain_seeds),
         }
     rule, control = trial.get("allocation"), trial.get("control")

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from aca_ray.channels import DEFAULT_ALLOCATION, DEFAULT_RANKING, DEFAULT_WHOLE_EDGES, SKIP_FREE, PlanKind
-from aca_ray.config import EvaluationTrial, SearchTrial, search_trials
+from aca_ray.config import EvaluationTrial, ExperimentSpec, SearchTrial, search_trials
 from aca_ray.evaluation import COVERED_SPACE, DEFAULT_PROTOCOL
 from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, found_network, open_evaluation, table_json
 from aca_ray.pipeline.looking_up import LookUp
@@ -101,9 +101,9 @@ def rules_of(sweep: Sweep) -> tuple[str, ...]:
     return experiment.allocation or (default,)
 
 
-def protocol_of(sweep: Sweep) -> str | Mapping[str, Any]:
-    """Return the protocol of the sweep's retrainings, or of the benchmark where networks are looked up alone."""
-    evaluation = sweep.spec.experiment.evaluation
+def protocol_of(experiment: ExperimentSpec) -> str | Mapping[str, Any]:
+    """Return the protocol of an experiment's retrainings, or of the benchmark where networks are looked up alone."""
+    evaluation = experiment.evaluation
     return evaluation.protocol or (DEFAULT_PROTOCOL if evaluation.is_retrained else TABLE_PROTOCOL)
 
 
@@ -155,12 +155,13 @@ def packed_orders(groups: Sequence[Sequence[Order]], sizes: Sequence[int]) -> li
 def evaluation_orders(sweep: Sweep, search: SearchOrder) -> tuple[EvaluationOrder, ...]:
     """Return an order for every evaluation of what a search finds."""
     evaluation = sweep.spec.experiment.evaluation
+    protocol = protocol_of(sweep.spec.experiment)
     trials: dict[str, EvaluationTrial] = {}  # by fingerprint: a rule may be listed that is an arm anyway
     for ranking, plan in _networks(sweep, search.trial):
         found: list[EvaluationTrial] = []
         if evaluation.is_retrained:
             found += [
-                EvaluationTrial.of_search(search.trial, protocol_of(sweep), retrain_seed, ranking, *_names(plan))
+                EvaluationTrial.of_search(search.trial, protocol, retrain_seed, ranking, *_names(plan))
                 for retrain_seed in evaluation.retrain_seeds
             ]
         if evaluation.table is not None and search.trial.space == COVERED_SPACE and (plan is None or plan.whole_edges):

@@ -9,7 +9,7 @@ from pathlib import Path
 from aca_ray.config import ExperimentSpec, SearchTrial, SweepSpec, search_trials
 from aca_ray.data import CheckedData
 from aca_ray.errors import AcaRayError, ConfigError
-from aca_ray.evaluation import DEFAULT_PROTOCOL, check_fits, find_protocol
+from aca_ray.evaluation import check_fits, find_protocol
 from aca_ray.methods.registry import find_method
 from aca_ray.nn import Cost, supernet_cost
 from aca_ray.pipeline.batch_of_one import (
@@ -20,11 +20,11 @@ from aca_ray.pipeline.batch_of_one import (
     search_passes,
 )
 from aca_ray.pipeline.datasets import checked_data
-from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, table_json
+from aca_ray.pipeline.evaluating import table_json
 from aca_ray.pipeline.layout import SweepFolder
 from aca_ray.pipeline.looking_up import read_benchmark
 from aca_ray.pipeline.manifest import Sweep
-from aca_ray.pipeline.orders import evaluation_orders, search_orders
+from aca_ray.pipeline.orders import evaluation_orders, protocol_of, search_orders
 from aca_ray.pipeline.searching import search_space
 from aca_ray.space import find_space
 
@@ -64,7 +64,7 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
     problems: list[str] = []
     found: dict[int, CheckedData] = {}
     evaluation = experiment.evaluation
-    protocol = find_protocol(evaluation.protocol or (DEFAULT_PROTOCOL if evaluation.is_retrained else TABLE_PROTOCOL))
+    protocol = find_protocol(protocol_of(experiment))
     for index, data in enumerate(experiment.data):
         place = f"experiment.data[{index}]"
         try:

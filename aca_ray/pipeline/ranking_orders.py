@@ -70,7 +70,9 @@ def milestone_orders(
         for epoch in milestones:
             folder = allocation_folder(search.folder, epoch, ranking)
             checkpoint = milestone_path(search.folder, epoch)
-            yield RankingOrder(checkpoint, folder, sweep.base, ranking, plans, protocol_of(sweep), previous)
+            yield RankingOrder(
+                checkpoint, folder, sweep.base, ranking, plans, protocol_of(sweep.spec.experiment), previous
+            )
             previous = folder
 
 
@@ -130,7 +132,7 @@ def ranking_orders(
             problems.append(str(error))
             continue
         sweep = sweep_of(path)
-        counted = protocol or (DEFAULT_PROTOCOL if sweep is None else protocol_of(sweep))
+        counted = protocol or (DEFAULT_PROTOCOL if sweep is None else protocol_of(sweep.spec.experiment))
         path_base = base or (Path.cwd() if sweep is None else sweep.base)
         for ranking in rankings or (DEFAULT_RANKING,):
             name = f"{header['fingerprint'][:SHORT_DIGITS]}-{path.stem}-{ranking}"

@@ -66,7 +66,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Mapping[str, Any
         storage,
         ranking=ranking,
         plans=plans_of(sweep),
-        protocol=find_protocol(protocol_of(sweep)),
+        protocol=find_protocol(protocol_of(sweep.spec.experiment)),
         device=CPU,
     )
     order = next(order for order in evaluation_orders(sweep, search) if order.trial.ranking is not None)
