@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from aca_ray import __version__
 from aca_ray.arguments import cluster_address, data_mapping, not_negative, positive, protocol_value
+from aca_ray.columns import in_columns
 from aca_ray.errors import AcaRayError, ConfigError
 from aca_ray.storage import StoragePath, storage_path
 from aca_ray.terminal import is_of_closed_output, say, show_every_character, silence_closed, told_when_slow, use_utf8
@@ -20,6 +21,7 @@ from aca_ray.terminal import is_of_closed_output, say, show_every_character, sil
 if TYPE_CHECKING:
     from aca_ray.pipeline.manifest import Sweep
 
+LISTED = ("methods", "spaces", "data", "rankers", "rules", "controls", "protocols", "sweeps", "trials")
 BAD_INPUT, FAILED, INTERRUPTED, PIPE_CLOSED = 2, 1, 130, 141
 CHECKING = (
     "still checking the spec: reading the data, and building a supernet for every method, space and data set; many "
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _carry_out(arguments: Sequence[str] | None) -> int:
     try:
-        options = _parser().parse_args(arguments)
+        options = build_parser().parse_args(arguments)
         code: int = options.verb(options)
         return code
     except ConfigError as error:
@@ -64,7 +66,8 @@ def _carry_out(arguments: Sequence[str] | None) -> int:
         return INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all verbs; each sets `verb`, the function that carries it out."""
     parser = argparse.ArgumentParser(
         prog="aca-ray", description="Sweeps of differentiable architecture search with Adaptive Channel Allocation."
     )
@@ -187,6 +190,13 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("spec", metavar="SPEC", nargs="?", help="sweep spec (YAML)")
     doctor.set_defaults(verb=_doctor)
 
+    listing = verbs.add_parser(
+        "list", parents=[storage], help="list what a spec can name, sweeps, or trials of a sweep"
+    )
+    listing.add_argument("kind", metavar="KIND", choices=LISTED, help=f"one of {', '.join(LISTED)}")
+    listing.add_argument("name", metavar="SWEEP", nargs="?", help="of trials: name of a sweep, or its folder")
+    listing.set_defaults(verb=_list)
+
     server = argparse.ArgumentParser(add_help=False)
     server.add_argument("--address", required=True, help="job server of a Ray cluster, such as http://HEAD:8265")
 
@@ -194,15 +204,17 @@ def _parser() -> argparse.ArgumentParser:
     submit.add_argument("spec", metavar="SPEC", help="sweep spec (YAML); its folder travels with it")
     submit.set_defaults(verb=_submit)
 
-    jobs = verbs.add_parser("list", parents=[server], help="list the jobs of sweeps")
-    jobs.set_defaults(verb=_list)
+    jobs = verbs.add_parser("jobs", help="list, watch and stop submitted sweeps")
+    actions = jobs.add_subparsers(required=True, metavar="ACTION")
+    job_list = actions.add_parser("list", parents=[server], help="list submitted sweeps, newest first")
+    job_list.set_defaults(verb=_list_jobs)
 
-    logs = verbs.add_parser("logs", parents=[server], help="show what a job printed")
+    logs = actions.add_parser("logs", parents=[server], help="print the output of a job")
     logs.add_argument("job", metavar="ID", help="id that submit printed")
-    logs.add_argument("--follow", action="store_true", help="go on until the job ends")
+    logs.add_argument("--follow", action="store_true", help="keep printing until the job ends")
     logs.set_defaults(verb=_logs)
 
-    stop = verbs.add_parser("stop", parents=[server], help="have a job save its trials and end; submit it to go on")
+    stop = actions.add_parser("stop", parents=[server], help="save the trials of a job and end it; submit resumes it")
     stop.add_argument("job", metavar="ID", help="id that submit printed")
     stop.set_defaults(verb=_stop)
 
@@ -241,9 +253,7 @@ def _check(options: argparse.Namespace) -> int:
         )
         for planned in plan.searches
     ]
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-    for row in [header, *rows]:
-        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    print("\n".join(in_columns([header, *rows])))
     looked_up = f", {plan.num_look_ups} look-ups" if plan.num_look_ups else ""
     print(f"{len(rows)} searches, {plan.num_evaluations} retrainings{looked_up}; nothing is wrong")
     return 0
@@ -429,6 +439,29 @@ def _submit(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
+    if options.kind == "sweeps":
+        return _status(argparse.Namespace(name=None, storage=options.storage))
+    if options.kind == "trials":
+        return _list_trials(options)
+    from aca_ray.catalog import catalogs
+
+    (catalog,) = catalogs([options.kind])
+    print("\n".join(in_columns(catalog.brief)))
+    return 0
+
+
+def _list_trials(options: argparse.Namespace) -> int:
+    from aca_ray import api
+    from aca_ray.display import progress_lines
+
+    if options.name is None:
+        raise ConfigError("SWEEP: is required to list trials; aca-ray list sweeps names the sweeps")
+    progress, _ = api.status(options.name, storage=options.storage)
+    print("\n".join(progress_lines(progress.lines)))
+    return _told(progress.problems)
+
+
+def _list_jobs(options: argparse.Namespace) -> int:
     from aca_ray.sweep.jobs import job_lines
 
     print("\n".join(job_lines(options.address)) or f"no sweeps at {options.address}")

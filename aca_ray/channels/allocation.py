@@ -27,12 +27,14 @@ class Rule:
 
     Attributes:
         name: the registry name.
+        summary: which channels the operation keeps, one phrase.
         source: where the rule comes from.
         stages: returns the plan's stages for scores and genotype.
         whole_edges: whether an edge's operation keeps all channels or none, as in the networks of a benchmark's table.
     """
 
     name: str
+    summary: str
     source: str
     stages: Callable[[ChannelScores, Genotype], Stages]
     whole_edges: bool = False
@@ -44,12 +46,14 @@ class Control:
 
     Attributes:
         name: the registry name.
+        summary: what it changes in a rule's plan, one phrase.
         source: where the control comes from.
         change: returns the changed stages for the rule's, the scores and a seed.
         whole_edges: whether a plan of whole edges stays one.
     """
 
     name: str
+    summary: str
     source: str
     change: Callable[[Stages, ChannelScores, int], Stages]
     whole_edges: bool = False
@@ -248,20 +252,38 @@ def _shuffled(count: int, generator: random.Random) -> tuple[int, ...]:
 RULES: dict[str, Rule] = {
     rule.name: rule
     for rule in (
-        Rule("sign", "ours", edge_rule(counts.sign)),
-        Rule("participation", "ours", edge_rule(counts.participation)),
-        Rule("strength", "ours", edge_rule(counts.proportional_to_strength)),
-        Rule("otsu", "Otsu 1979", edge_rule(counts.otsu)),
-        Rule("rounded", "ours: sign, rounded to whole edges", rounded, whole_edges=True),
-        Rule("all", "ours: search without skips and no refilling", edge_rule(counts.keep_all), whole_edges=True),
+        Rule("sign", "channels with a positive score", "ours", edge_rule(counts.sign)),
+        Rule(
+            "participation",
+            "as many channels as the participation ratio (sum s)^2 / sum s^2 of the scores",
+            "ours",
+            edge_rule(counts.participation),
+        ),
+        Rule(
+            "strength",
+            "the operation's share of the edge's mixing weights, in channels",
+            "ours",
+            edge_rule(counts.proportional_to_strength),
+        ),
+        Rule(
+            "otsu", "channels above Otsu's threshold between two groups of scores", "Otsu 1979", edge_rule(counts.otsu)
+        ),
+        Rule(
+            "rounded",
+            "all channels or none: a skip connection replaces the edge if `sign` gives it most of the channels",
+            "ours",
+            rounded,
+            whole_edges=True,
+        ),
+        Rule("all", "all channels: nothing is refilled", "ours", edge_rule(counts.keep_all), whole_edges=True),
     )
 }
 CONTROLS: dict[str, Control] = {
     control.name: control
     for control in (
-        Control("uniform", "ours: as many channels, the same share of every edge", same_share_everywhere),
-        Control("random", "ours: as many channels of every edge, drawn ones", random_order, whole_edges=True),
-        Control("shuffled", "ours: the shares of the edges dealt out anew", shuffled_edges, whole_edges=True),
+        Control("uniform", "as many channels in total, the same share on every edge", "ours", same_share_everywhere),
+        Control("random", "as many channels on every edge, drawn at random", "ours", random_order, whole_edges=True),
+        Control("shuffled", "the shares of a cell's edges in a drawn order", "ours", shuffled_edges, whole_edges=True),
     )
 }
 SKIP_FREE = "all"

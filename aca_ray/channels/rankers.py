@@ -46,6 +46,7 @@ class Ranker:
 
     Attributes:
         name: the registry name.
+        summary: what the score of a channel is, one phrase.
         source: where the score comes from.
         needs_data: whether the scores come from images; `l1`, which says no, still reads them on edges without filters.
         needs_gradient: whether a backward pass is needed too.
@@ -53,6 +54,7 @@ class Ranker:
     """
 
     name: str
+    summary: str
     source: str
     needs_data: bool
     needs_gradient: bool
@@ -135,6 +137,7 @@ RANKERS: dict[str, Ranker] = {
     for ranker in (
         Ranker(
             "taylor_identity",
+            "first-order change of the loss if a skip connection took the channel's place; positive: the loss rises",
             "ours",
             needs_data=True,
             needs_gradient=True,
@@ -142,6 +145,7 @@ RANKERS: dict[str, Ranker] = {
         ),
         Ranker(
             "taylor",
+            "magnitude of the first-order change of the loss if the channel became zero",
             "Molchanov et al. 2017 and 2019",
             needs_data=True,
             needs_gradient=True,
@@ -149,6 +153,7 @@ RANKERS: dict[str, Ranker] = {
         ),
         Ranker(
             "fisher",
+            "half the square of the first-order change of the loss if the channel became zero",
             "Theis et al. 2018",
             needs_data=True,
             needs_gradient=True,
@@ -156,6 +161,7 @@ RANKERS: dict[str, Ranker] = {
         ),
         Ranker(
             "l1",
+            "L1 norm of the channel's filter in the operation's last convolution",
             "Li et al. 2017; mean absolute activation where an operation has no filter per channel: ours",
             needs_data=False,
             needs_gradient=False,
@@ -163,6 +169,7 @@ RANKERS: dict[str, Ranker] = {
         ),
         Ranker(
             "activation",
+            "mean absolute activation",
             "ours",
             needs_data=True,
             needs_gradient=False,
@@ -170,6 +177,7 @@ RANKERS: dict[str, Ranker] = {
         ),
         Ranker(
             "catro",
+            "how well the channel separates the classes (trace ratio)",
             "arXiv 2110.10921 in our reading; the number of channels behind rho is ours",
             needs_data=True,
             needs_gradient=False,
@@ -177,7 +185,8 @@ RANKERS: dict[str, Ranker] = {
         ),
         Ranker(
             "random",
-            "ours: uniform in [-1, 1), so that every rule has both signs to work with; the control",
+            "uniform in [-1, 1), drawn from the search's seed: a control",
+            "ours; both signs, so that every rule has something to decide",
             needs_data=False,
             needs_gradient=False,
             start=_random,

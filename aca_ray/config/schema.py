@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     Tag,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -167,15 +168,20 @@ def _gpus(value: float) -> float:
     return value
 
 
-MethodLabel = Annotated[str, BeforeValidator(_method)]
-SpaceName = Annotated[str, AfterValidator(_known("space"))]
-RankerName = Annotated[str, AfterValidator(_known("ranker"))]
-RuleName = Annotated[str, AfterValidator(_known("allocation_rule"))]
-ControlName = Annotated[str, AfterValidator(_known("control"))]
-Protocol = Annotated[ProtocolValue, BeforeValidator(_protocol)]
-TableName = Annotated[str, AfterValidator(_known("table"))]
-PrunerName = Annotated[str, AfterValidator(_known("data_pruner"))]
-DataMapping = Annotated[Mapping[str, Any], BeforeValidator(_data)]
+def _takes(what: str) -> WithJsonSchema:
+    """Say in the JSON schema what a value may be, for the reference."""
+    return WithJsonSchema({"description": what})
+
+
+MethodLabel = Annotated[str, BeforeValidator(_method), _takes("method")]
+SpaceName = Annotated[str, AfterValidator(_known("space")), _takes("space")]
+RankerName = Annotated[str, AfterValidator(_known("ranker")), _takes("ranker")]
+RuleName = Annotated[str, AfterValidator(_known("allocation_rule")), _takes("rule")]
+ControlName = Annotated[str, AfterValidator(_known("control")), _takes("control")]
+Protocol = Annotated[ProtocolValue, BeforeValidator(_protocol), _takes("protocol, or mapping")]
+TableName = Annotated[str, AfterValidator(_known("table")), _takes("table")]
+PrunerName = Annotated[str, AfterValidator(_known("data_pruner")), _takes("`bdp`")]
+DataMapping = Annotated[Mapping[str, Any], BeforeValidator(_data), _takes("data set, or mapping")]
 Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 Epochs = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 
@@ -186,16 +192,16 @@ def _several(item: Any) -> Any:
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class NetworkSpec(_Frozen):
-    """Size of the supernet."""
+    """The size of the supernet."""
 
     channels: Annotated[int, Field(ge=1, le=4096, strict=True)] = 16
-    """Channels of the first cells."""
+    """Channels of the first cells; doubled at each of the two reductions."""
     cells: Annotated[int, Field(ge=3, le=1000, strict=True)] = 8
-    """Number of cells; two of them reduce."""
+    """Number of cells, two of which reduce. On `nasbench201`, 17 cells are the benchmark's N = 5 and 8 cells N = 2."""
 
     @model_validator(mode="after")
     def _can_be_built(self) -> Self:
@@ -212,14 +218,14 @@ class NetworkSpec(_Frozen):
 
 
 class TableSpec(_Frozen):
-    """The table of a benchmark in a file."""
+    """A file with the accuracies of a benchmark."""
 
     path: Annotated[str, Field(min_length=1)]
-    """CSV or Parquet file; relative to the spec."""
+    """CSV or Parquet file, relative to the spec."""
     architecture: str = "architecture"
-    """Column with the architecture strings."""
+    """Column of the architecture strings."""
     accuracy: str = "test_accuracy"
-    """Column with the test accuracies."""
+    """Column of the test accuracies."""
 
 
 # What is no mapping is taken for a name, so that a mistake is named once. The tags are no part of a place.
@@ -230,21 +236,24 @@ Table = Annotated[
 
 
 class EvaluationSpec(_Frozen):
-    """How what was found is evaluated: retrained, looked up in the table of a benchmark, or both."""
+    """How found networks are evaluated: by retraining, by looking them up in a benchmark, or both."""
 
     protocol: Protocol | None = None
-    """How networks are retrained: a name, or a mapping of a `base` and the fields that differ from it.
+    """The retraining protocol: a name, or a mapping of a `base` and the fields that differ from it.
 
-    null takes `cifar`, or with a table retrains nothing.
+    `null` means `cifar`; together with `table` it means that nothing is retrained.
     """
     retrain_seeds: _several(Seed) = (0,)  # type: ignore[valid-type]
-    """Every derived network is retrained once with each."""
+    """Seeds of the retraining; every network is retrained once with each of them."""
     skip_free: bool = True
-    """Evaluate what an allocated search found without refilling as well (the rule `all`)."""
+    """Also evaluate the cells of allocated searches without refilling (the rule `all`)."""
     controls: Annotated[tuple[ControlName, ...], BeforeValidator(_as_list), AfterValidator(_distinct)] = ()
-    """Allocations that every pair of ranker and rule is compared with, each evaluated as well."""
+    """Controls of every pair of ranker and rule; each is evaluated like the pair itself."""
     table: Table | None = None
-    """Look genotypes up in the table of a benchmark: a name, or a file of the user's."""
+    """The benchmark to look networks up in: `nasbench201` (CIFAR-10 test accuracy after 200 epochs), or your own file.
+
+    Searched and skip-free cells are looked up at every search epoch, cells of the rule `rounded` at the milestones.
+    """
 
     @property
     def is_retrained(self) -> bool:
@@ -253,28 +262,40 @@ class EvaluationSpec(_Frozen):
 
 
 class ExperimentSpec(_Frozen):
-    """What decides the result."""
+    """What decides the results. Lists span the sweep: every combination is a search of its own."""
 
     methods: _several(MethodLabel)  # type: ignore[valid-type]
-    """Names, or mappings of a name and settings; settings are for research on a method, sweeps do without."""
+    """Search methods: names, or mappings of a name and settings for research on a method."""
     skip: _several(Skip) = ("searched", "allocated")  # type: ignore[valid-type]
+    """`searched` is the published method; `allocated` leaves skip connections out and allocates channels afterwards."""
     spaces: _several(SpaceName) = ("darts",)  # type: ignore[valid-type]
+    """Search spaces."""
     data: _several(DataMapping)  # type: ignore[valid-type]
+    """Data sets: names, or mappings of `name`, the data set's own keys, and the keys that all data sets take."""
     seeds: _several(Seed)  # type: ignore[valid-type]
+    """Seeds of the searches: initial weights, architecture, order and augmentation of the images."""
     epochs: _several(Epochs)  # type: ignore[valid-type]
-    """Search budgets; each is a search of its own, whose schedules span it."""
+    """Search budgets, in epochs; the schedules of a search span its budget."""
     network: NetworkSpec = NetworkSpec()
+    """The size of the supernet."""
     batch_size: Annotated[int, Field(ge=2, le=1_000_000, strict=True)] | None = None
-    """Images per search step; null takes each method's own."""
+    """Images per search step; `null` means each method's own."""
     precision: Precision = "float32"
-    """Of the supernet's passes while it is searched (bfloat16 by autocast); all that is kept or follows is float32."""
+    """Precision of the supernet's passes during the search.
+
+    With `bfloat16` (autocast) weights, architecture parameters, optimizers, batch-norm statistics and losses stay
+    float32, and so do ranking, allocation and retraining. Searches of different precisions are never pooled. Methods
+    that take differences of gradients (`darts_second_order`, `r_darts_l2`, `r_darts_dp`, `darts_es`, `darts_ada`) lose
+    digits to it. `float32` is exact: TF32 is off.
+    """
     data_pruning: PrunerName | None = None
-    """Leaves images out of every search while it runs; null uses all."""
+    """Drop training images during the search: `bdp` (bi-level data pruning, arXiv 2312.14200, in our reading)."""
     ranking: _several(RankerName) | None = None  # type: ignore[valid-type]
-    """Channel rankers; null takes the default of the method description."""
+    """Channel rankers; `null` means the default."""
     allocation: _several(RuleName) | None = None  # type: ignore[valid-type]
-    """Allocation rules, each with every ranker; null takes the default. The first pair is the main one."""
+    """Allocation rules, each paired with every ranker; `null` means the default. The first pair is the main one."""
     evaluation: EvaluationSpec = EvaluationSpec()
+    """How found networks are evaluated."""
 
     @model_validator(mode="after")
     def _settings_are_used(self) -> Self:
@@ -352,29 +373,41 @@ class ExperimentSpec(_Frozen):
 
 
 class RuntimeSpec(_Frozen):
-    """Where and how it runs; nothing here changes what is computed, save for rounding (see `cpus_per_trial`)."""
+    """Where and how the sweep runs. Nothing here changes a result, except for rounding."""
 
     storage: Annotated[str, AfterValidator(_storage)] = "results"
-    """Folder of all sweeps, or its URI in an object store (s3://bucket/prefix, gs://bucket/prefix); no credentials."""
-    tracking: str | None = None
-    """MLflow tracking URI; null keeps a SQLite store in the storage folder, which an object store cannot hold."""
-    cpus_per_trial: Annotated[int, Field(ge=1, le=4096, strict=True)] = 1
-    """CPU cores, and torch threads, of a trial; a different number can change the last bits on a CPU."""
-    gpus_per_trial: Annotated[float, Field(ge=0, allow_inf_nan=False), AfterValidator(_gpus)] = 0
-    """0, 1, or a share of a GPU, of a trial; a trial can allocate no more than its share of the GPU's memory."""
-    accelerator_type: Annotated[str, Field(min_length=1)] | None = None
-    """Accelerator that a trial needs, as Ray calls it (H100, A100, ...); null takes any node."""
-    pack: Annotated[int | Literal["auto"], BeforeValidator(_pack)] = 1
-    """Searches that differ in nothing but their seed which one process computes together; equal but for rounding.
+    """Folder of all sweeps, or the URI of an object store: `s3://bucket/prefix` or `gs://bucket/prefix`.
 
-    `auto` takes as many as fit into the trial's GPU, or its share, by a measurement; on a CPU one.
+    Other servers that speak S3's protocol: `s3://bucket/prefix?endpoint_override=HOST:PORT&scheme=http`. Credentials
+    come from the environment or the machine's role.
+    """
+    tracking: str | None = None
+    """MLflow tracking URI; `null` means an SQLite file in the storage folder.
+
+    Required if the storage is an object store. Credentials come from the environment: `MLFLOW_TRACKING_USERNAME`,
+    `MLFLOW_TRACKING_PASSWORD`, `PGPASSWORD`.
+    """
+    cpus_per_trial: Annotated[int, Field(ge=1, le=4096, strict=True)] = 1
+    """CPU cores and torch threads of a trial. On a CPU, another number can change the last bits of a result."""
+    gpus_per_trial: Annotated[float, Field(ge=0, allow_inf_nan=False), AfterValidator(_gpus)] = 0
+    """GPUs of a trial: 0, 1, or a share of one. A trial can allocate no more than its share of the GPU's memory."""
+    accelerator_type: Annotated[str, Field(min_length=1)] | None = None
+    """Ray's name of the accelerator that a trial needs (H100, A100, ...); `null` means any."""
+    pack: Annotated[int | Literal["auto"], BeforeValidator(_pack)] = 1
+    """Number of seeds that one process searches in parallel, as one network with that many groups.
+
+    Each seed keeps its own initialization, data order, checkpoints, MLflow run and resume, and equals the unpacked
+    search except for rounding. `auto` measures how many fit into 0.9 of the free memory of the trial's GPU; it falls
+    back to 1 on CPUs, for methods that cannot be packed, and when the measurement fails. Methods that draw (`gdas`,
+    `pr_darts`, `p_darts`, `r_darts_dp`, and space `s4`) are computed one seed after another. On a CPU, small images
+    profit; for larger ones a core per trial is as fast.
     """
     max_concurrent: Annotated[int, Field(ge=1, le=MAX_TRIALS, strict=True)] | None = None
-    """Trials at once; null lets the resources decide."""
+    """Number of trials that run at the same time; `null` means as many as the resources allow."""
     max_failures: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] = 3
-    """How often a trial is taken up again after its process died."""
+    """How often a trial is restarted after its process died."""
     address: Annotated[str, Field(pattern=r"^[^/]+$")] | None = None
-    """Running Ray cluster (host:port, or auto), never shut down; null takes RAY_ADDRESS, without it starts Ray here."""
+    """Address of a running Ray cluster (host:port, or auto). `null` means RAY_ADDRESS, and without it a local Ray."""
 
     @field_validator("tracking")
     @classmethod
@@ -404,9 +437,13 @@ class RuntimeSpec(_Frozen):
 
 
 class SweepSpec(_Frozen):
-    """A whole sweep."""
+    """A sweep: what is computed (`experiment`) and where it runs (`runtime`)."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+    """Names the folder in the storage and the MLflow experiment: up to 100 letters, digits, `_`, `.` and `-`."""
     description: str = ""
+    """Free text, shown in the report and in MLflow."""
     experiment: ExperimentSpec
+    """What decides the results. Its fingerprint is the sweep's identity."""
     runtime: RuntimeSpec = RuntimeSpec()
+    """Where and how the sweep runs."""

@@ -44,6 +44,7 @@ def _load_test(data: Mapping[str, Any], limit: int | None, class_names: tuple[st
 
 DIGITS = Source(
     name="digits",
+    summary="1,797 handwritten digits of 8x8 pixels, part of scikit-learn",
     keys={},
     flip=False,  # a mirrored digit is no digit
     normalization=None,

@@ -90,6 +90,7 @@ class Download:
 
         return Source(
             name=self.name,
+            summary=f"{self.title}, downloaded once through torchvision and verified",
             keys={"root": Key("folder", default="data")},
             flip=self.flip,
             normalization=self.normalization,

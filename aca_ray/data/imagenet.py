@@ -55,6 +55,7 @@ def _folder(data: Mapping[str, Any], split: Split) -> Path:
 
 IMAGENET = Source(
     name="imagenet",
+    summary="a folder with train/CLASS and val/CLASS, read while training; 224x224",
     keys={"root": Key("folder")},
     flip=True,
     normalization=(MEAN, STD),

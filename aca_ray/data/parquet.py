@@ -105,6 +105,10 @@ def _describe(image: np.ndarray) -> str:
 
 PARQUET = Source(
     name="parquet",
+    summary=(
+        "Parquet files (a file, a folder, a glob or a list; local or in an object store) with a column of encoded "
+        "images and a column of labels: 0..K-1, or categories"
+    ),
     keys={
         "train": Key("files"),
         "test": Key("files"),

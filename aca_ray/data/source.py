@@ -34,6 +34,7 @@ class Source:
 
     Attributes:
         name: the registry name.
+        summary: what the images are, one phrase.
         keys: the keys it takes besides the ones that every source takes.
         flip: whether training images are mirrored if the data mapping does not say; false where that could change the
             label, or where the program can't know.
@@ -46,6 +47,7 @@ class Source:
     """
 
     name: str
+    summary: str
     keys: Mapping[str, Key]
     flip: bool
     normalization: tuple[PerChannel, PerChannel] | None

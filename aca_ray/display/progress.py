@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aca_ray.columns import in_columns
 from aca_ray.errors import AcaRayError
 from aca_ray.pipeline.cadence import Cadence
 from aca_ray.pipeline.orders import Order, SearchOrder
@@ -142,14 +143,7 @@ def read_progress(orders: Sequence[Order]) -> Progress:
 def progress_lines(lines: Sequence[TrialLine]) -> list[str]:
     """Return a table, header first."""
     rows = [_COLUMNS, *(line.cells() for line in lines)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-    return [
-        "  ".join(
-            text.rjust(width) if name in _RIGHT else text.ljust(width)
-            for text, width, name in zip(row, widths, _COLUMNS, strict=True)
-        ).rstrip()
-        for row in rows
-    ]
+    return in_columns(rows, right=[index for index, name in enumerate(_COLUMNS) if name in _RIGHT])
 
 
 def clock(seconds: float) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from aca_ray.columns import in_columns
 from aca_ray.report.cells import CELL_NAMES
 from aca_ray.space import CELL_TYPES, CellType, ChannelPlan, Genotype, stage_cell_type
 from aca_ray.space.candidates import published_name
@@ -36,10 +37,8 @@ def _cell(genotype: Genotype, cell_type: CellType, plan: ChannelPlan | None, wid
         if plan is not None:
             row += [_kept(plan.stages[stage][index].num_kept(widths[stage]), widths[stage]) for stage in stages]
         rows.append(row)
-    columns = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(text.ljust(width) for text, width in zip(row, columns, strict=True)).rstrip() for row in rows]
     outputs = ", ".join(map(str, cell.concat))
-    return "\n".join([f"{CELL_NAMES[cell_type]}, output of {outputs}", *lines])
+    return "\n".join([f"{CELL_NAMES[cell_type]}, output of {outputs}", *in_columns(rows)])
 
 
 def _kept(kept: int, width: int) -> str:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from aca_ray.columns import in_columns
+
 WIDTH = 120
 MISSING = "-"
 _LATEX = str.maketrans(
@@ -70,18 +72,10 @@ class Table:
 
 def to_text(table: Table) -> str:
     """Return the title and the table in columns of fixed width."""
+    numbers = [index for index, column in enumerate(table.columns) if column.kind == "number"]
     widths = [max(map(len, column)) for column in zip(*table.texts, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = (
-            cell.rjust(width) if column.kind == "number" else cell.ljust(width)
-            for cell, width, column in zip(cells, widths, table.columns, strict=True)
-        )
-        return "  ".join(padded).rstrip()
-
-    header, *rows = table.texts
-    rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    return "\n".join([wrapped(table.title), line(header), rule, *map(line, rows)])
+    header, *rows = in_columns(table.texts, right=numbers)
+    return "\n".join([wrapped(table.title), header, "-" * (sum(widths) + 2 * (len(widths) - 1)), *rows])
 
 
 def to_markdown(table: Table) -> str:

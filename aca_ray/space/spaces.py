@@ -25,12 +25,14 @@ class Space:
         normal: one tuple of operation names per edge of the normal cell, in column order.
         reduce: the same for the reduction cell; empty where cells have one input, as a fixed residual block then
             stands in its place.
+        source: where the space comes from.
     """
 
     name: str
     topology: Topology
     normal: tuple[EdgeCandidates, ...]
     reduce: tuple[EdgeCandidates, ...]
+    source: str = "ours"
 
     def __post_init__(self) -> None:
         for cell_type in CELL_TYPES:
@@ -76,9 +78,12 @@ def without_skip(space: Space) -> Space:
     return replace(space, name=f"{space.name}_without_skip", normal=normal, reduce=reduce)
 
 
-def _uniform(name: str, candidates: EdgeCandidates) -> Space:
+_DARTS, _ROBUST_DARTS = "Liu et al. 2019 (DARTS)", "Zela et al. 2020 (RobustDARTS)"
+
+
+def _uniform(name: str, candidates: EdgeCandidates, source: str) -> Space:
     edges = (candidates,) * len(DARTS_TOPOLOGY.edges)
-    return Space(name, DARTS_TOPOLOGY, normal=edges, reduce=edges)
+    return Space(name, DARTS_TOPOLOGY, normal=edges, reduce=edges, source=source)
 
 
 _SKIP, _MAX, _AVG = SKIP, "max_pool_3x3", "avg_pool_3x3"
@@ -120,17 +125,18 @@ _S1_REDUCE = (
 SPACES: dict[str, Space] = {
     space.name: space
     for space in (
-        _uniform("darts", DARTS_CANDIDATES),
-        _uniform("darts_without_none", DARTS_CANDIDATES[1:]),
-        Space("s1", DARTS_TOPOLOGY, _S1_NORMAL, _S1_REDUCE),
-        _uniform("s2", (_SKIP, _SEP3)),
-        _uniform("s3", (NONE, _SKIP, _SEP3)),
-        _uniform("s4", ("noise", _SEP3)),
+        _uniform("darts", DARTS_CANDIDATES, _DARTS),
+        _uniform("darts_without_none", DARTS_CANDIDATES[1:], _DARTS),
+        Space("s1", DARTS_TOPOLOGY, _S1_NORMAL, _S1_REDUCE, _ROBUST_DARTS),
+        _uniform("s2", (_SKIP, _SEP3), _ROBUST_DARTS),
+        _uniform("s3", (NONE, _SKIP, _SEP3), _ROBUST_DARTS),
+        _uniform("s4", ("noise", _SEP3), _ROBUST_DARTS),
         Space(
             "nasbench201",
             NASBENCH201_TOPOLOGY,
             normal=(NASBENCH201_CANDIDATES,) * len(NASBENCH201_TOPOLOGY.edges),
             reduce=(),
+            source="Dong & Yang 2020 (NAS-Bench-201)",
         ),
     )
 }

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from aca_ray import api
+from aca_ray.catalog import CATALOGS
 from aca_ray.cli import main
 from aca_ray.pipeline.orders import all_orders
 from aca_ray.storage import write_checkpoint
@@ -36,10 +37,9 @@ VERBS = (
     "show",
     "compare",
     "doctor",
-    "submit",
     "list",
-    "logs",
-    "stop",
+    "submit",
+    "jobs",
     "ui",
 )
 SEVERAL_MISTAKES = """name: several
@@ -196,6 +196,20 @@ def test_status_of_an_empty_storage(run: Run, folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("kind", CATALOGS)
+def test_list_names_what_a_spec_can_name(run: Run, kind: str) -> None:
+    code, out, errors = run("list", kind)
+    assert (code, errors) == (0, [])
+    assert [line.split()[0] for line in out.splitlines()[1:]] == [row[0].split()[0] for row in CATALOGS[kind]().rows]
+
+
+def test_list_of_sweeps_and_trials(run: Run, folder: Path) -> None:
+    assert run("list", "sweeps") == run("status")
+    code, out, errors = run("list", "trials")
+    assert (code, out, len(errors)) == (2, "", 1)
+    assert errors[0].startswith("SWEEP: ")
+
+
 def test_status_says_what_checkpoints_cost_and_a_preemption_loses(run: Run, folder: Path) -> None:
     (folder / "spec.yaml").write_text(
         "name: small\nexperiment:\n  methods: darts\n  skip: searched\n  seeds: [0]\n  epochs: 2\n"
@@ -277,9 +291,9 @@ def test_doctor_of_a_cluster_that_is_not_there(run: Run, folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("verb", [["list"], ["logs", "a-1"], ["logs", "a-1", "--follow"], ["stop", "a-1"]])
-def test_job_server_that_is_not_there(run: Run, verb: list[str]) -> None:
-    code, out, errors = run(*verb, "--address", "http://127.0.0.1:1")
+@pytest.mark.parametrize("action", [["list"], ["logs", "a-1"], ["logs", "a-1", "--follow"], ["stop", "a-1"]])
+def test_job_server_that_is_not_there(run: Run, action: list[str]) -> None:
+    code, out, errors = run("jobs", *action, "--address", "http://127.0.0.1:1")
     assert (code, out) == (1, "")
     assert errors[0].startswith("--address: the job server at http://127.0.0.1:1 does not answer, or refuses (")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aca_ray.cli import _parser
+from aca_ray.cli import build_parser
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file() and "secrets" not in path.parts)
@@ -31,7 +31,7 @@ def test_commands_are_found() -> None:
 @pytest.mark.parametrize(("name", "command"), COMMANDS)
 def test_aca_ray_understands_its_commands(name: str, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     try:
-        _parser().parse_args(shlex.split(command, comments=True))
+        build_parser().parse_args(shlex.split(command, comments=True))
     except SystemExit:
         pytest.fail(f"{name}: aca-ray {command}\n{capsys.readouterr().err}")
 

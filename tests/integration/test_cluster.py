@@ -148,14 +148,14 @@ def test_a_job_is_followed_and_stopped(cluster: Cluster, process: SweepProcess) 
     server = ("--address", cluster.server)
     assert process.run("submit", "spec.yaml", *server) == (0, "small-1\n")
     process.wait_for_epoch("search", 2)
-    code, output = process.run("list", *server)
+    code, output = process.run("jobs", "list", *server)
     assert (code, output.split()[:2]) == (0, ["small-1", "RUNNING"])
-    following = process.start("logs", "small-1", "--follow", *server)
+    following = process.start("jobs", "logs", "small-1", "--follow", *server)
     followed = process.output_path()
-    assert process.run("stop", "small-1", *server) == (0, "small-1: STOPPED\n")
+    assert process.run("jobs", "stop", "small-1", *server) == (0, "small-1: STOPPED\n")
     assert following.wait(timeout=60) == 0
-    code, output = process.run("logs", "small-1", *server)
+    code, output = process.run("jobs", "logs", "small-1", *server)
     assert output == followed.read_text()
     assert "interrupted; nothing finished is lost" in output
     assert list(process.sweep.glob("searches/*/**/*.ckpt"))
-    assert process.run("stop", "none", *server)[0] == 1
+    assert process.run("jobs", "stop", "none", *server)[0] == 1
