@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from compact_spaces import compact
 from torch import Tensor
 
 from aca_ray.methods.core import SearchMethod
@@ -34,13 +35,17 @@ def on_spaces(*names: str) -> Iterator[Any]:
     for turn, method in enumerate(methods().values()):
         defined = [name for name in names if name in (method.only_spaces or SPACES)]
         for number, name in enumerate(defined or sorted(method.only_spaces or ())[:1], turn):
-            space = SPACES[name] if number % 2 else without_skip(SPACES[name])
+            space = compact(SPACES[name]) if number % 2 else without_skip(compact(SPACES[name]))
             marks = [] if space.name == IN_EVERY_TIER else [pytest.mark.slow]
             yield pytest.param(method, space, id=f"{method.name}-{space.name}", marks=marks)
 
 
 def cases(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize(("method", "space"), list(on_spaces(*names)))
+
+
+def first_defined(method: SearchMethod) -> Space:
+    return next(compact(SPACES[name]) for name in ("s2", "darts") if name in (method.only_spaces or SPACES))
 
 
 def architecture(search: Search) -> list[Tensor]:
@@ -154,7 +159,7 @@ def test_neither_step_touches_the_other_ones_parameters(
 
 @pytest.mark.parametrize("name", methods())
 def test_the_weights_never_include_the_architecture(build_search: BuildSearch, name: str) -> None:
-    space = next(SPACES[space] for space in ("s2", "darts") if space in (methods()[name].only_spaces or SPACES))
+    space = first_defined(methods()[name])
     search = build_search(methods()[name], space, num_cells=3)
     own = {id(parameter) for parameter in search.parameters.values()}
     others = {id(parameter) for parameter in search.network.parameters()}
@@ -207,7 +212,7 @@ def test_going_on_from_a_checkpoint_is_not_having_stopped(
 @pytest.mark.parametrize("name", methods())
 def test_seeds_decide(build_search: BuildSearch, name: str) -> None:
     method = methods()[name]
-    space = next(SPACES[space] for space in ("s2", "darts") if space in (method.only_spaces or SPACES))
+    space = first_defined(method)
 
     def outcome(seed: int) -> list[Tensor]:
         search = build_search(method, space, num_epochs=50, num_cells=3, seed=seed)
@@ -239,7 +244,7 @@ def test_every_setting_changes_something(
     build_search: BuildSearch, differences: Callable[[Any, Any], list[str]], name: str, setting: str
 ) -> None:
     known = method_settings(name)[setting]
-    space = SPACES["darts_without_none"]
+    space = compact(SPACES["darts_without_none"])
 
     def outcome(method: SearchMethod) -> Any:
         loop = EpochLoop(build_search(method, space, num_epochs=3, num_cells=3), 3)

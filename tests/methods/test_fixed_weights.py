@@ -5,20 +5,21 @@ from __future__ import annotations
 import copy
 
 import torch
+from compact_spaces import compact
 
 from aca_ray.methods.parts.fixed_weights import logits_at_fixed_weights
 from aca_ray.nn import CellMixing, Mixing, Supernet, candidate_mask
 from aca_ray.space import SPACES
 
+SPACE = compact(SPACES["darts"])
+
 
 def test_the_mixing_weights_have_their_gradient_and_the_weights_none() -> None:
     torch.manual_seed(0)
-    network = Supernet(SPACES["darts"], channels=2, num_cells=3, num_classes=2)
+    network = Supernet(SPACE, channels=2, num_cells=3, num_classes=2)
     other = copy.deepcopy(network)
     images = torch.randn(2, 3, 12, 12)
-    tables = [
-        torch.rand(candidate_mask(SPACES["darts"], kind).shape, requires_grad=True) for kind in ("normal", "reduce")
-    ]
+    tables = [torch.rand(candidate_mask(SPACE, kind).shape, requires_grad=True) for kind in ("normal", "reduce")]
     mixing = Mixing(*map(CellMixing, tables))
     logits = logits_at_fixed_weights(network, images, mixing)
     found = torch.autograd.grad(logits.sum(), tables)

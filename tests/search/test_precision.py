@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from compact_spaces import compact
 from torch import Tensor
 
 from aca_ray.methods.core import SearchMethod
@@ -29,7 +30,8 @@ def cases() -> Iterator[Any]:
     for method in methods().values():
         defined = method.only_spaces or SPACES
         marks = [] if method.name in IN_EVERY_TIER else [pytest.mark.slow]
-        yield pytest.param(method, SPACES["s2" if "s2" in defined else min(defined)], id=method.name, marks=marks)
+        space = compact(SPACES["s2" if "s2" in defined else min(defined)])
+        yield pytest.param(method, space, id=method.name, marks=marks)
 
 
 def after_two_steps(search: Search) -> Search:

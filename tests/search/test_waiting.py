@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from compact_spaces import compact
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -89,7 +90,7 @@ def searching(build_search: BuildSearch, method: SearchMethod, space: Space, dev
 
 def cases() -> Iterator[Any]:
     for method in methods().values():
-        space = TINY if method.only_spaces is None else SPACES[min(method.only_spaces)]
+        space = TINY if method.only_spaces is None else compact(SPACES[min(method.only_spaces)])
         marks = [] if method.name in IN_EVERY_TIER else [pytest.mark.slow]
         if method.name not in READING:
             yield pytest.param(method, space, id=method.name, marks=marks)

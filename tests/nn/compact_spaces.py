@@ -1,0 +1,18 @@
+"""Search spaces with smaller cells, for tests of what every method must do in any space."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from aca_ray.space import Space, Topology
+
+NUM_NODES = 2
+
+
+def compact(space: Space) -> Space:
+    """Return a space of two-input cells cut down to the first two nodes, 5 edges of 14; other spaces as they are."""
+    if space.topology.num_inputs == 1:
+        return space
+    topology = Topology(num_inputs=2, num_nodes=NUM_NODES)
+    num_edges = len(topology.edges)
+    return replace(space, topology=topology, normal=space.normal[:num_edges], reduce=space.reduce[:num_edges])
