@@ -39,3 +39,9 @@ def pointwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
     """Return the 1x1 convolutions (N, C', H, W, B), of stride 1 whatever theirs is, of (1 or N, C, H, W, B)."""
     weight = torch.cat([layer.weight for layer in layers])
     return unstacked(functional.conv2d(stacked(maps), weight, groups=len(maps)), len(layers))
+
+
+def convolution(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
+    """Return the convolutions (N, C', H', W', B), all of one geometry, of (1, C, H, W, B)."""
+    weight = torch.cat([layer.weight for layer in layers])
+    return unstacked(functional.conv2d(stacked(maps), weight, None, layers[0].stride, layers[0].padding), len(layers))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import ModuleType
 
 import torch
@@ -33,6 +34,15 @@ def pointwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
     return found
 
 
+def convolution(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
+    """Return the convolutions (N, C', H', W', B), all of one geometry, of (1, C, H, W, B).
+
+    Height and width must be divisible by the stride, and the padding must keep them otherwise.
+    """
+    found: Tensor = _layers_on(maps).convolution(layers, maps)
+    return found
+
+
 def _layers_on(maps: Tensor) -> ModuleType:
     """Return what computes the layers of such maps fastest."""
     if not on_cpu(maps):
@@ -55,7 +65,15 @@ def concatenate(parts: Sequence[Tensor]) -> Tensor:
     return torch.cat([part.permute(4, 2, 3, 0, 1) for part in parts], dim=4).permute(3, 4, 1, 2, 0)
 
 
-def pool(layer: nn.Module, maps: Tensor) -> Tensor:
+def average_pool(layer: nn.AvgPool2d, maps: Tensor) -> Tensor:
+    """Return the average-pooled (1, C, H', W', B) of (1, C, H, W, B); padding must not count in the means."""
+    # Under autocast a product would round the weights of the means.
+    if is_small(maps) and not torch.is_autocast_enabled(maps.device.type):
+        return small_maps.average(layer, maps)
+    return pool(partial(nn.AvgPool2d.forward, layer), maps)
+
+
+def pool(layer: Callable[[Tensor], Tensor], maps: Tensor) -> Tensor:
     """Return the pooled (1, C, H', W', B) of (1, C, H, W, B)."""
     if not is_small(maps):
         return unstacked(layer(stacked(maps)), 1)

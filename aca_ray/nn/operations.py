@@ -14,7 +14,16 @@ from torch import Tensor, nn
 
 from aca_ray.nn.depthwise import DepthwiseConv2d
 from aca_ray.nn.joint import JointOperation, JointSequence
-from aca_ray.nn.joint_layers import batch_norm, concatenate, depthwise, every_second, pointwise, pool
+from aca_ray.nn.joint_layers import (
+    average_pool,
+    batch_norm,
+    concatenate,
+    convolution,
+    depthwise,
+    every_second,
+    pointwise,
+    pool,
+)
 from aca_ray.nn.maps import part
 from aca_ray.space.candidates import NONE, PLAIN, SKIP
 
@@ -91,6 +100,32 @@ class DepthwiseBlocks(JointSequence):
         return maps
 
 
+class FullConvolution(JointSequence):
+    """ReLU, convolution over all channels, batch norm."""
+
+    @staticmethod
+    def run_together(operations: Sequence[FullConvolution], maps: Tensor, scales: Tensor | None = None) -> Tensor:
+        _, convolutions, norms = zip(*operations, strict=True)
+        return batch_norm(norms, convolution(convolutions, maps), scales)
+
+
+class AveragePool(JointOperation, nn.AvgPool2d):
+    """A 3x3 average pooling that leaves padding out of the mean."""
+
+    is_constant = True
+    reads_positive = False
+
+    def __init__(self, stride: int) -> None:
+        super().__init__(3, stride, padding=1, count_include_pad=False)
+
+    @staticmethod
+    def run_together(operations: Sequence[AveragePool], maps: Tensor, scales: Tensor | None = None) -> Tensor:
+        return average_pool(operations[0], maps)
+
+    def run_alone(self, x: Tensor) -> Tensor:
+        return nn.AvgPool2d.forward(self, x)
+
+
 class NormedPool(JointSequence):
     """A pooling and a batch norm without affine part."""
 
@@ -104,7 +139,8 @@ class NormedPool(JointSequence):
     @staticmethod
     def run_together(operations: Sequence[NormedPool], maps: Tensor, scales: Tensor | None = None) -> Tensor:
         pools, norms = zip(*operations, strict=True)
-        return batch_norm(norms, pool(pools[0], maps), scales)
+        pooled = average_pool(pools[0], maps) if isinstance(pools[0], AveragePool) else pool(pools[0], maps)
+        return batch_norm(norms, pooled, scales)
 
 
 class Skip(JointOperation, nn.Identity):
@@ -153,7 +189,7 @@ def _dilated(kernel: int) -> Callable[[int, int, bool], nn.Module]:
 
 
 def _full(kernel: int) -> Callable[[int, int, bool], nn.Module]:
-    sequence = Projection if kernel == 1 else nn.Sequential
+    sequence = Projection if kernel == 1 else FullConvolution
     return lambda channels, stride, affine: sequence(
         nn.ReLU(),
         nn.Conv2d(channels, channels, kernel, stride, kernel // 2, bias=False),
@@ -162,7 +198,7 @@ def _full(kernel: int) -> Callable[[int, int, bool], nn.Module]:
 
 
 def _average(channels: int, stride: int, affine: bool) -> nn.Module:
-    return nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
+    return AveragePool(stride)
 
 
 def _skip(channels: int, stride: int, affine: bool) -> nn.Module:

@@ -67,3 +67,46 @@ def pointwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
     """Return the 1x1 convolutions (N, C', H, W, B), of stride 1 whatever theirs is, of (1 or N, C, H, W, B)."""
     matrices = torch.cat([layer.weight.flatten(1) for layer in layers]).view(len(maps), -1, maps.shape[1])
     return torch.bmm(matrices, maps.flatten(2)).view(len(layers), -1, *maps.shape[2:])
+
+
+def convolution(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
+    """Return the convolutions (N, C', H', W', B), all of one geometry, of (1, C, H, W, B).
+
+    One product of all weights with the maps shifted to every tap of the kernel.
+    """
+    _, _, height, width, batch = maps.shape
+    (kernel, _), (stride, _) = layers[0].kernel_size, layers[0].stride
+    padding = int(layers[0].padding[0])
+    padded = functional.pad(maps[0], (0, 0, padding, padding, padding, padding))
+    taps = [
+        padded[:, row : row + height : stride, column : column + width : stride]
+        for row in range(kernel)
+        for column in range(kernel)
+    ]
+    matrices = torch.cat([layer.weight.permute(0, 2, 3, 1).flatten(1) for layer in layers])
+    outputs = matrices @ torch.cat(taps).flatten(1)
+    return outputs.view(len(layers), -1, height // stride, width // stride, batch)
+
+
+def average(layer: nn.AvgPool2d, maps: Tensor) -> Tensor:
+    """Return the average-pooled (1, C, H', W', B) of (1, C, H, W, B): one product with the positions of every window.
+
+    Windows and strides must be square, and padding must not count in the means.
+    """
+    _, channels, height, width, batch = maps.shape
+    kernel, stride, padding = layer.kernel_size, layer.stride, layer.padding
+    assert isinstance(kernel, int)
+    assert isinstance(stride, int)
+    assert isinstance(padding, int)
+    outputs = _averages(kernel, stride, padding, height, width, maps.dtype) @ maps[0].flatten(1, 2)
+    return outputs.view(1, channels, height // stride, width // stride, batch)
+
+
+@cache
+def _averages(kernel: int, stride: int, padding: int, height: int, width: int, dtype: torch.dtype) -> Tensor:
+    """Return the (H'*W', H*W) matrix of which every row averages the positions of one window."""
+    # Kept, so it must serve every mode and device context.
+    with torch.inference_mode(False), torch.no_grad():
+        pixels = torch.eye(height * width, dtype=dtype, device="cpu").view(-1, 1, height, width)
+        means = functional.avg_pool2d(pixels, kernel, stride, padding, count_include_pad=False)  # (H*W, 1, H', W')
+        return means.flatten(1).T.contiguous()

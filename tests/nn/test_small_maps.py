@@ -107,7 +107,7 @@ def test_in_float32_the_supernet_is_as_exact_as_the_plain_one(share: int) -> Non
 @pytest.mark.parametrize("size", [2, 4, 8])
 @pytest.mark.parametrize("build", [build_candidate, build_operation])
 def test_operations_on_small_maps_do_what_their_layers_do(build, size, stride, dtype, tolerance) -> None:
-    for name in (*NAMES, "nor_conv_1x1"):
+    for name in (*NAMES, "nor_conv_1x1", "nor_conv_3x3", "plain_avg_pool_3x3"):
         operation = build(name, 3, stride).to(dtype)
         if not isinstance(operation, JointOperation):
             continue
