@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aca_ray.exports import Export
     from aca_ray.pipeline.manifest import Sweep
     from aca_ray.pipeline.planning import SweepPlan
-    from aca_ray.storage import TrialRecord
+    from aca_ray.records import TrialRecord
     from aca_ray.sweep.doctor import Check
     from aca_ray.sweep.run import SweepOutcome
 

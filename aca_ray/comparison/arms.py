@@ -23,7 +23,7 @@ from aca_ray.comparison.statistics import (
     summarize,
     variance_components,
 )
-from aca_ray.storage.evaluation import is_looked_up
+from aca_ray.records.labels import is_looked_up
 
 
 class Group(NamedTuple):

@@ -22,7 +22,7 @@ from aca_ray.comparison.families import Tested, adjusted
 from aca_ray.comparison.kinds import ALLOCATED, SKIP_FREE, Kind, Pair
 from aca_ray.comparison.rows import EvaluationRow
 from aca_ray.comparison.statistics import PairedDifference, paired
-from aca_ray.storage.evaluation import is_looked_up
+from aca_ray.records.labels import is_looked_up
 
 OTHER_PAIR = "pair"
 

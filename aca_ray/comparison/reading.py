@@ -27,16 +27,17 @@ from aca_ray.comparison.rows import (
     TrialRow,
 )
 from aca_ray.errors import ConfigError
+from aca_ray.records import AllocationFolder, SweepFolder, TrialFolder
+from aca_ray.records.allocation import read_allocation
+from aca_ray.records.checking import check
+from aca_ray.records.labels import evaluation_label
+from aca_ray.records.record import FIX, read_record_json
+from aca_ray.records.types import RECORD
 from aca_ray.space.topology import stage_cell_type
 from aca_ray.storage import StoragePath
-from aca_ray.storage.allocation import read_allocation
-from aca_ray.storage.checking import check
-from aca_ray.storage.evaluation import evaluation_label
-from aca_ray.storage.record import FILE_NAME, FIX, read_record_json
-from aca_ray.storage.record_types import RECORD
 
 
-def read_sweep(folder: StoragePath, ignored: Container[StoragePath] = ()) -> SweepRows:
+def read_sweep(folder: SweepFolder, ignored: Container[StoragePath] = ()) -> SweepRows:
     """Return the rows of a sweep's folder, as far as it has come.
 
     Args:
@@ -48,13 +49,13 @@ def read_sweep(folder: StoragePath, ignored: Container[StoragePath] = ()) -> Swe
 
     Source: ours.
     """
-    if not folder.is_dir():
-        raise ConfigError(f"{folder}: must be the folder of a sweep, found no folder; give <storage>/<sweep name>")
-    reading = _Reading(folder.name)
+    if not folder.path.is_dir():
+        raise ConfigError(f"{folder.path}: must be the folder of a sweep, found no folder; give <storage>/<sweep name>")
+    reading = _Reading(folder.path.name)
     with _collector_paused():
-        for trial_folder in _subfolders(folder / "searches", ignored):
+        for trial_folder in _subfolders(folder.searches, ignored):
             reading.attempt(reading.read_search, trial_folder)
-        for trial_folder in _subfolders(folder / "evaluations", ignored):
+        for trial_folder in _subfolders(folder.retrainings, ignored):
             reading.attempt(reading.read_evaluation, trial_folder)
     if reading.problems:
         raise ConfigError(reading.problems)
@@ -64,7 +65,7 @@ def read_sweep(folder: StoragePath, ignored: Container[StoragePath] = ()) -> Swe
         allocations=tuple(reading.allocations),
         failed=tuple(reading.failed),
         unfinished=reading.unfinished,
-        sweep=folder.name,
+        sweep=folder.path.name,
         edges=tuple(reading.edges),
         trajectories=tuple(reading.trajectories),
         trials=tuple(reading.trials),
@@ -138,8 +139,7 @@ class _Reading:
             "search": search,
         }
         epochs = self._read_rows(record, common, trial.text("skip"))
-        files: list[StoragePath] = sorted(folder.glob("allocations/*/*/allocation.json"))
-        ranking_seconds = dict(self._read_allocation(file, common) for file in files)
+        ranking_seconds = dict(self._read_allocation(own, common) for own in TrialFolder(folder).allocations())
         self.searches[search] = _Search(setting, epochs, _device(record), ranking_seconds)
 
     def _read_rows(self, record: Fields, common: Mapping[str, Any], skip: str) -> dict[int, _Epoch]:
@@ -255,7 +255,7 @@ class _Reading:
 
     def _open(self, folder: StoragePath, kind: str) -> Fields | None:
         """Return the record of a trial, counting it if it failed or is unfinished; None when there is none yet."""
-        file = folder / FILE_NAME
+        file = TrialFolder(folder).record
         if not file.exists():
             self.unfinished += 1
             return None
@@ -273,9 +273,11 @@ class _Reading:
         self.trials.append(_trial_row(self.sweep, record))
         return record
 
-    def _read_allocation(self, file: StoragePath, common: Mapping[str, Any]) -> tuple[tuple[int, str], float | None]:
+    def _read_allocation(
+        self, folder: AllocationFolder, common: Mapping[str, Any]
+    ) -> tuple[tuple[int, str], float | None]:
         """Add the rows of one milestone; return the milestone and ranker with the time that they took."""
-        allocation = Fields(read_allocation(file), file)
+        allocation = Fields(read_allocation(folder.summary), folder.summary)
         agreement = allocation.optional_section("agreement")
         epoch, ranking = allocation.integer("epoch"), allocation.text("ranking")
         place = {**common, "epoch": epoch, "ranking": ranking}
@@ -298,7 +300,7 @@ class _Reading:
                 for stage, edge in _planned_edges(allocation.section("genotype"), plan)
             ]
         score_place = {key: value for key, value in place.items() if key in ScoreFile._fields}
-        self.scores.append(ScoreFile(**score_place, file=file.parent / "scores.parquet"))
+        self.scores.append(ScoreFile(**score_place, file=folder.scores))
         return (epoch, ranking), allocation.optional_number("seconds")
 
 

@@ -9,7 +9,7 @@ from aca_ray.columns import in_columns
 from aca_ray.errors import AcaRayError
 from aca_ray.pipeline.cadence import Cadence
 from aca_ray.pipeline.orders import Order, SearchOrder
-from aca_ray.storage import TrialRecord
+from aca_ray.records import TrialRecord
 
 _COLUMNS = ("trial", "kind", "method", "skip", "seed", "budget", "state", "epoch", "loss", "accuracy", "skips", "left")
 _RIGHT = {"seed", "budget", "epoch", "loss", "accuracy", "skips", "left"}

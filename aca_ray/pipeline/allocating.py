@@ -18,12 +18,12 @@ from aca_ray.errors import CheckpointError, ConfigError, DataError, MalformedFil
 from aca_ray.evaluation import Protocol
 from aca_ray.pipeline.costs import retrained_cost
 from aca_ray.pipeline.datasets import known_facts, search_data
-from aca_ray.pipeline.layout import plan_path
 from aca_ray.pipeline.network_files import read_genotype, read_plan
 from aca_ray.pipeline.searching import build_search
+from aca_ray.records import AllocationFolder
+from aca_ray.records.allocation import read_allocation
 from aca_ray.space import ChannelPlan, Genotype
 from aca_ray.storage import StoragePath, read_checkpoint, read_header, write_json
-from aca_ray.storage.allocation import read_allocation
 from aca_ray.storage.files import remove_leftovers
 
 RANKING_BATCH = 256
@@ -33,14 +33,14 @@ logger = logging.getLogger(__name__)
 
 def allocate_milestone(
     checkpoint: StoragePath,
-    folder: StoragePath,
+    folder: AllocationFolder,
     base: Path,
     *,
     ranking: str,
     plans: Sequence[PlanKind],
     protocol: Protocol,
     device: torch.device,
-    previous: StoragePath | None = None,
+    previous: AllocationFolder | None = None,
 ) -> dict[str, Any]:
     """Rank the channels of a supernet checkpoint, allocate them in every way, write scores and plans, return the
     summary.
@@ -51,7 +51,7 @@ def allocate_milestone(
 
     Args:
         checkpoint: a milestone of a search.
-        folder: where scores.parquet, genotype.json, plan_<kind>.json and allocation.json go.
+        folder: where scores, genotype, plans and summary go.
         base: folder that relative data paths are relative to.
         ranking: name of the ranker.
         plans: kinds of plans; the first is the main one, by which milestones are compared.
@@ -65,23 +65,22 @@ def allocate_milestone(
     header = search_header(checkpoint)
     ranked = {"fingerprint": header["fingerprint"], "epoch": header["epoch"], "ranking": ranking}
     question = {**ranked, "main": plans[0].name, "network": _counted_network(protocol)}
-    summary_path = folder / "allocation.json"
-    known = _known_summary(summary_path, ranked)
+    known = _known_summary(folder.summary, ranked)
     if known is not None and known["question"] == question and all(kind.name in known["plans"] for kind in plans):
         return known
-    remove_leftovers(folder)
+    remove_leftovers(folder.path)
     start = time.perf_counter()
     seed = SearchTrial.from_json(header["trial"]).seed
     answer = None if known is None else _read_answer(folder, known)
     if answer is None:
         answer = _rank(checkpoint, base, ranking, device)
-        answer.scores.write_parquet(folder / "scores.parquet")
-        write_json(folder / "genotype.json", answer.genotype.to_json())
+        answer.scores.write_parquet(folder.scores)
+        write_json(folder.genotype, answer.genotype.to_json())
     scores, genotype, made = answer.scores, answer.genotype, dict(answer.plans)
     for kind in plans:
         if kind.name not in made:
             made[kind.name] = allocate(scores, genotype, kind.rule, seed=seed, control=kind.control)
-            write_json(plan_path(folder, kind.name), made[kind.name].to_json())
+            write_json(folder.plan(kind.name), made[kind.name].to_json())
     info = known_facts(header["trial"]["data"], base, (header.get("record") or {}).get("data_info"))
     main = plans[0].name
     summary: dict[str, Any] = {
@@ -94,7 +93,7 @@ def allocate_milestone(
         "decided_share": scores.decided_share,
         "seconds": answer.seconds + time.perf_counter() - start,
     }
-    write_json(summary_path, summary)  # last: its presence says that the others are whole
+    write_json(folder.summary, summary)  # last: its presence says that the others are whole
     return summary
 
 
@@ -120,12 +119,12 @@ class _Answer:
     seconds: float = 0.0
 
 
-def _read_answer(folder: StoragePath, summary: Mapping[str, Any]) -> _Answer | None:
+def _read_answer(folder: AllocationFolder, summary: Mapping[str, Any]) -> _Answer | None:
     """Return what the files beside a summary hold, or None where one of them can't be used."""
     try:
-        genotype = read_genotype(folder / "genotype.json")
-        plans = {name: read_plan(plan_path(folder, name), genotype) for name in summary["plans"]}
-        scores = ChannelScores.read_parquet(folder / "scores.parquet")
+        genotype = read_genotype(folder.genotype)
+        plans = {name: read_plan(folder.plan(name), genotype) for name in summary["plans"]}
+        scores = ChannelScores.read_parquet(folder.scores)
     except (ConfigError, DataError, StorageError) as error:
         logger.warning("%s; the channels are ranked again", error)
         return None
@@ -180,13 +179,13 @@ def _known_summary(path: StoragePath, ranked: Mapping[str, Any]) -> dict[str, An
 
 
 def _agreement(
-    previous: StoragePath, scores: ChannelScores, plan: ChannelPlan, name: str
+    previous: AllocationFolder, scores: ChannelScores, plan: ChannelPlan, name: str
 ) -> dict[str, float | int | None]:
-    before = ChannelScores.read_parquet(previous / "scores.parquet")
-    before_plan = read_plan(plan_path(previous, name), read_genotype(previous / "genotype.json"))
+    before = ChannelScores.read_parquet(previous.scores)
+    before_plan = read_plan(previous.plan(name), read_genotype(previous.genotype))
     measured = agreement(before, scores, before_plan, plan)
     return {
-        "previous_epoch": read_allocation(previous / "allocation.json")["epoch"],
+        "previous_epoch": read_allocation(previous.summary)["epoch"],
         "kendall_tau": measured.kendall_tau,
         "jaccard": measured.jaccard,
     }

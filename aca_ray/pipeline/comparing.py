@@ -20,12 +20,12 @@ from aca_ray.storage.files import remove_leftovers
 
 def compare_sweeps(sweeps: Sequence[Sweep], folder: StoragePath) -> Comparison:
     """Return the comparison of sweeps; its page, tables and plots are written into a folder."""
-    rows = [read_sweep(sweep.folder.path, abandoned(sweep)) for sweep in sweeps]
+    rows = [read_sweep(sweep.folder, abandoned(sweep)) for sweep in sweeps]
     comparison = compare(rows, [pair for sweep in sweeps for pair in _pairs_of(sweep)])
-    folders = {sweep.folder.path.name: sweep.folder.path for sweep in sweeps}
+    folders = {sweep.folder.path.name: sweep.folder for sweep in sweeps}
 
     def network_of(row: EvaluationRow) -> tuple[Genotype, ChannelPlan | None]:
-        return read_network(folders[row.sweep] / "evaluations" / row.evaluation[:SHORT_DIGITS] / "network.json")
+        return read_network(folders[row.sweep].retraining(row.evaluation[:SHORT_DIGITS]).network)
 
     remove_leftovers(folder)
     write_report(comparison, rows, folder, f"Comparison of {' and '.join(folders)}", network_of)

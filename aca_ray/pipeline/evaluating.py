@@ -14,13 +14,12 @@ from aca_ray.errors import ConfigError
 from aca_ray.evaluation import Protocol, Retraining, find_protocol
 from aca_ray.pipeline.costs import retrained_cost
 from aca_ray.pipeline.datasets import describe_data, evaluation_data
-from aca_ray.pipeline.layout import allocation_folder, plan_path
 from aca_ray.pipeline.network_files import read_genotype, read_plan
 from aca_ray.pipeline.resumable import ResumableTrial
+from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.space import ChannelPlan, Genotype, network_json
-from aca_ray.storage import StoragePath, TrialRecord, write_json
+from aca_ray.storage import StoragePath, write_json
 from aca_ray.storage.bounded import naming
-from aca_ray.storage.record import FILE_NAME
 
 TABLE_PROTOCOL = "nasbench201"  # how the networks of the benchmark's table were trained
 
@@ -38,11 +37,11 @@ def found_network(
         record = TrialRecord.read(search_folder)
         if record is None or record.genotype is None:
             raise ConfigError(f"{search_folder}: the search has no genotype yet; resume the sweep")
-        with naming(search_folder / FILE_NAME):
+        with naming(TrialFolder(search_folder).record):
             return Genotype.from_json(record.genotype), None
-    folder = allocation_folder(search_folder, search.epochs, str(trial.ranking))
-    genotype = read_genotype(folder / "genotype.json")
-    return genotype, read_plan(plan_path(folder, PlanKind(trial.allocation, trial.control).name), genotype)
+    folder = TrialFolder(search_folder).allocation(search.epochs, str(trial.ranking))
+    genotype = read_genotype(folder.genotype)
+    return genotype, read_plan(folder.plan(PlanKind(trial.allocation, trial.control).name), genotype)
 
 
 def open_evaluation(
@@ -58,7 +57,7 @@ def open_evaluation(
     assert trial.protocol is not None  # else it is looked up
     protocol: Protocol = find_protocol(trial.protocol)
     work = Retraining(genotype, plan, data, protocol, seed=trial.retrain_seed, device=device)
-    write_json(folder / "network.json", network_json(genotype, plan))
+    write_json(TrialFolder(folder).network, network_json(genotype, plan))
     cost = retrained_cost(genotype, plan, protocol, data.info)
 
     def result(rows: list[dict[str, Any]]) -> Mapping[str, Any]:

@@ -20,15 +20,15 @@ from aca_ray.exports import ExportedNetwork
 from aca_ray.pipeline.datasets import known_facts
 from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, found_network
 from aca_ray.pipeline.finding import find_trial, trial_title
-from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.manifest import Sweep, sweep_of
 from aca_ray.pipeline.network_files import read_network
 from aca_ray.pipeline.orders import rankings_of, rules_of
 from aca_ray.pipeline.sharing import source_folder
 from aca_ray.pipeline.standalone import named_network, network_title
-from aca_ray.storage import StoragePath, TrialRecord, read_checkpoint
+from aca_ray.records import TrialFolder, TrialRecord
+from aca_ray.records.record import FIX
+from aca_ray.storage import StoragePath, read_checkpoint
 from aca_ray.storage.bounded import naming
-from aca_ray.storage.record import FILE_NAME, FIX
 
 DEFAULT_DATA = {"name": "cifar10"}
 
@@ -117,7 +117,7 @@ def _of_search(
     protocol: str | Mapping[str, Any] | None,
     data: Mapping[str, Any] | None,
 ) -> ExportedNetwork:
-    with naming(folder / FILE_NAME):
+    with naming(TrialFolder(folder).record):
         search = SearchTrial.from_json(record.trial)
     allocation: tuple[str | None, str | None] = (None, None)
     if search.skip == "allocated":
@@ -125,7 +125,7 @@ def _of_search(
             raise ConfigError(f"{folder}: its sweep says how channels are allocated; leave it in the sweep's folder")
         ranking, rule = rankings_of(sweep)[0], rules_of(sweep)[0]
         allocation = (None, rule) if rule == SKIP_FREE else (ranking, rule)
-        planned = allocation_folder(folder, search.epochs, ranking) / "allocation.json"
+        planned = TrialFolder(folder).allocation(search.epochs, ranking).summary
         if rule != SKIP_FREE and not planned.is_file():
             raise ConfigError(f"{folder}: its channels are not allocated yet; resume the sweep")
     chosen = find_protocol(protocol or (sweep and sweep.spec.experiment.evaluation.protocol) or DEFAULT_PROTOCOL)
@@ -145,7 +145,7 @@ def _of_search(
 
 
 def _of_retraining(folder: StoragePath, record: TrialRecord, sweep: Sweep | None) -> ExportedNetwork:
-    genotype, plan = read_network(folder / "network.json")
+    genotype, plan = read_network(TrialFolder(folder).network)
     looked_up = record.trial.get("table") is not None
     return ExportedNetwork(
         name=_full_name(folder, sweep),
@@ -169,7 +169,7 @@ def _weights(folder: StoragePath, record: TrialRecord) -> dict[str, Tensor]:
 
     Those of a retraining that was shared lie with the trial that was trained.
     """
-    path = milestone_path(source_folder(folder, record), record.num_epochs)
+    path = TrialFolder(source_folder(folder, record)).milestone(record.num_epochs)
     header, state = read_checkpoint(path)
     trained = record.shared_with or record.fingerprint
     if header.get("fingerprint") != trained:
@@ -186,7 +186,7 @@ def _images(folder: StoragePath, record: TrialRecord, sweep: Sweep | None) -> Im
 def _field(folder: StoragePath, values: Mapping[str, Any], key: str) -> Any:
     """Return a value of the trial or the result of a record, or raise MalformedFileError where it is missing."""
     if key not in values:
-        raise MalformedFileError(f"{folder / FILE_NAME}: {key} is missing; {FIX}")
+        raise MalformedFileError(f"{TrialFolder(folder).record}: {key} is missing; {FIX}")
     return values[key]
 
 

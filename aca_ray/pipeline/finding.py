@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from aca_ray.config.fingerprint import SHORT_DIGITS
 from aca_ray.errors import AcaRayError, ConfigError, MalformedFileError, unknown_name
-from aca_ray.pipeline.manifest import find_sweep, sweep_names
+from aca_ray.pipeline.manifest import find_sweep
+from aca_ray.records import SweepFolder, TrialFolder, TrialRecord
+from aca_ray.records.layout import sweep_folder_of, sweep_folders
 from aca_ray.space import PUBLISHED
 from aca_ray.space.printed import is_printed
-from aca_ray.storage import StoragePath, TrialRecord, storage_path
-from aca_ray.storage.record import FILE_NAME
+from aca_ray.storage import StoragePath, storage_path
 
 _MOST_LISTED = 12
 
@@ -37,12 +38,12 @@ def find_trial(name: str, storage: StoragePath) -> StoragePath | None:
             f"network: {name[:200]!r} cannot be looked up ({reason}); give a path, a trial or a genotype"
         ) from error
     folder = path.parent if is_file else path
-    if (folder / FILE_NAME).is_file():
+    if TrialFolder(folder).record.is_file():
         return folder.resolve()
     if is_file:
         return None
     sweep, _, prefix = name.rpartition("/")
-    known = _trials(find_sweep(sweep, storage).folder.path) if sweep else _all_trials(storage)
+    known = _trials([find_sweep(sweep, storage).folder] if sweep else sweep_folders(storage))
     found = [folder for folder in known if _is_called(folder, prefix)]
     if len(found) == 1:
         return found[0].resolve()
@@ -56,16 +57,9 @@ def find_trial(name: str, storage: StoragePath) -> StoragePath | None:
     )
 
 
-def _all_trials(storage: StoragePath) -> list[StoragePath]:
-    return [folder for name in sweep_names(storage) for folder in _trials(storage / name)]
-
-
-def _trials(sweep: StoragePath) -> list[StoragePath]:
-    """Return the folders of a sweep's trials, the retrainings first."""
-    paths: list[StoragePath] = []
-    for kind in ("evaluations", "searches"):
-        paths += sorted(sweep.glob(f"{kind}/*/{FILE_NAME}"))
-    return [path.parent for path in paths]
+def _trials(sweeps: Sequence[SweepFolder]) -> list[StoragePath]:
+    """Return the folders of the sweeps' trials."""
+    return [trial.path for sweep in sweeps for trial in sweep.recorded_trials()]
 
 
 def _is_called(folder: StoragePath, prefix: str) -> bool:
@@ -79,7 +73,7 @@ def _listed(folders: Sequence[StoragePath]) -> str:
     """Return a line for each of the first trials, with what they are."""
     lines = []
     for folder in folders[:_MOST_LISTED]:
-        lines.append(f"  {folder.parent.parent.name}/{folder.name}: {_title_in(folder)}")
+        lines.append(f"  {sweep_folder_of(folder).path.name}/{folder.name}: {_title_in(folder)}")
     if len(folders) > _MOST_LISTED:
         lines.append(f"  and {len(folders) - _MOST_LISTED} more")
     return "".join(f"\n{line}" for line in lines)

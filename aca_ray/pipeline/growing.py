@@ -12,10 +12,11 @@ from aca_ray.config.schema import ExperimentSpec
 from aca_ray.errors import ConfigError, SweepError
 from aca_ray.pipeline.evaluating import table_json
 from aca_ray.pipeline.finding import trial_title
-from aca_ray.pipeline.layout import SweepFolder
 from aca_ray.pipeline.manifest import Sweep, create_sweep, newest_fingerprint, storage_folder
 from aca_ray.pipeline.orders import all_orders, protocol_of, rankings_of, rules_of
-from aca_ray.storage import StoragePath, TrialRecord
+from aca_ray.records import TrialRecord
+from aca_ray.records.layout import SweepFolder
+from aca_ray.storage import StoragePath
 from aca_ray.storage.lock import exclusive
 
 _MOST_NAMED = 10
@@ -76,7 +77,7 @@ def _left_out(sweep: Sweep) -> list[tuple[StoragePath, TrialRecord | None]]:
     """Return folder and record of every trial on the disk that the sweep's spec does not ask for."""
     wanted = {order.folder for order in all_orders(sweep)}
     found: list[StoragePath] = []
-    for parent in (sweep.folder.searches, sweep.folder.evaluations):
+    for parent in (sweep.folder.searches, sweep.folder.retrainings):
         if parent.is_dir():
             found += sorted(path for path in parent.iterdir() if path not in wanted and path.is_dir())
     return [(folder, TrialRecord.read(folder)) for folder in found]

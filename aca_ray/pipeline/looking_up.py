@@ -19,15 +19,14 @@ from aca_ray.evaluation import Benchmark, Standing, find_protocol, load_table, r
 from aca_ray.pipeline.costs import retrained_cost
 from aca_ray.pipeline.datasets import known_facts
 from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, found_network
-from aca_ray.pipeline.layout import allocation_folder, plan_path
 from aca_ray.pipeline.network_files import read_genotype, read_plan
 from aca_ray.pipeline.provenance import stamp
+from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.space import Genotype, network_json, whole_edge_genotype
 from aca_ray.space.nasbench201 import architecture_string
-from aca_ray.storage import StoragePath, TrialRecord, write_json
+from aca_ray.storage import StoragePath, write_json
 from aca_ray.storage.bounded import naming
 from aca_ray.storage.patience import PATIENCE_SECONDS, patiently
-from aca_ray.storage.record import FILE_NAME
 
 # The networks of the table that the program carries are for CIFAR-10, whatever was searched on.
 TABLE_DATA = {"name": "cifar10"}
@@ -129,7 +128,7 @@ class LookUp:
         record.state, record.error, record.seconds = "finished", None, time.perf_counter() - start
 
         def write() -> None:
-            write_json(self.folder / "network.json", network_json(cell, None))
+            write_json(TrialFolder(self.folder).network, network_json(cell, None))
             record.write(self.folder)
 
         patiently(write, PATIENCE_SECONDS)
@@ -145,17 +144,17 @@ class LookUp:
     def _cells(self, search_record: TrialRecord) -> Iterator[tuple[int, Genotype]]:
         """Yield (epoch, genotype to look up) of every epoch for which there is one."""
         if self._trial.ranking is None:
-            with naming(self._search_folder / FILE_NAME):
+            with naming(TrialFolder(self._search_folder).record):
                 for row in search_record.rows:
                     if "architecture" in row:
                         yield row["epoch"], Genotype.from_json(row["architecture"]["genotype"])
             return
         plan_name = PlanKind(str(self._trial.allocation), self._trial.control).name
         for epoch in search_record.milestones:
-            allocation = allocation_folder(self._search_folder, epoch, self._trial.ranking)
-            path = plan_path(allocation, plan_name)
+            allocation = TrialFolder(self._search_folder).allocation(epoch, self._trial.ranking)
+            path = allocation.plan(plan_name)
             if path.exists():
-                genotype = read_genotype(allocation / "genotype.json")
+                genotype = read_genotype(allocation.genotype)
                 yield epoch, whole_edge_genotype(genotype, read_plan(path, genotype))
 
     def _note_missing(self, benchmark: Benchmark, standings: Mapping[int, Standing | None]) -> None:

@@ -19,11 +19,11 @@ from typing_extensions import TypedDict
 from aca_ray.config import SweepSpec, fingerprint
 from aca_ray.config.load import spec_from_json
 from aca_ray.errors import ConfigError, MalformedFileError
-from aca_ray.pipeline.layout import SweepFolder
 from aca_ray.pipeline.provenance import environment
+from aca_ray.records.checking import OPEN, Count, check
+from aca_ray.records.layout import SweepFolder, sweep_folders
 from aca_ray.storage import StoragePath, read_json_object, read_text, storage_path, write_bytes, write_json
 from aca_ray.storage.bounded import naming
-from aca_ray.storage.checking import OPEN, Count, check
 
 SCHEMA = "aca_ray.sweep"
 VERSION = 1
@@ -259,4 +259,4 @@ def _base_now(folder: StoragePath, manifest: Mapping[str, Any]) -> Path:
 
 def sweep_names(storage: StoragePath) -> list[str]:
     """Return the names of all sweeps in a storage folder."""
-    return sorted(path.parent.name for path in storage.glob("*/sweep.json"))
+    return [folder.path.name for folder in sweep_folders(storage)]

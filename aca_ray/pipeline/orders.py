@@ -130,7 +130,8 @@ def needs_ranking(sweep: Sweep) -> bool:
 def search_orders(sweep: Sweep) -> tuple[SearchOrder, ...]:
     """Return an order for every search of a sweep."""
     return tuple(
-        SearchOrder(trial, sweep.folder.search(trial), sweep.base) for trial in search_trials(sweep.spec.experiment)
+        SearchOrder(trial, sweep.folder.search(trial.short).path, sweep.base)
+        for trial in search_trials(sweep.spec.experiment)
     )
 
 
@@ -169,7 +170,7 @@ def evaluation_orders(sweep: Sweep, search: SearchOrder) -> tuple[EvaluationOrde
             found.append(EvaluationTrial.of_search(search.trial, None, 0, ranking, *_names(plan), table))
         trials |= {trial.fingerprint: trial for trial in found}
     return tuple(
-        EvaluationOrder(trial, sweep.folder.evaluation(trial), sweep.base, search.trial, search.folder)
+        EvaluationOrder(trial, sweep.folder.retraining(trial.short).path, sweep.base, search.trial, search.folder)
         for trial in trials.values()
     )
 

@@ -21,11 +21,11 @@ from aca_ray.pipeline.batch_of_one import (
 )
 from aca_ray.pipeline.datasets import checked_data
 from aca_ray.pipeline.evaluating import table_json
-from aca_ray.pipeline.layout import SweepFolder
 from aca_ray.pipeline.looking_up import read_benchmark
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.pipeline.orders import evaluation_orders, protocol_of, search_orders
 from aca_ray.pipeline.searching import search_space
+from aca_ray.records.layout import SweepFolder
 from aca_ray.space import find_space
 
 

@@ -11,7 +11,7 @@ from importlib import metadata
 import torch
 
 import aca_ray
-from aca_ray.storage import TrialRecord
+from aca_ray.records import TrialRecord
 from aca_ray.training import device_name
 
 _PACKAGES = ("torch", "torchvision", "ray", "mlflow", "numpy", "pyarrow")

@@ -15,10 +15,10 @@ from aca_ray.errors import CheckpointError, ConfigError, unknown_name
 from aca_ray.evaluation import DEFAULT_PROTOCOL, find_protocol, read_protocol
 from aca_ray.pipeline.allocating import allocate_milestone, search_header
 from aca_ray.pipeline.drawing import draw_allocation
-from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.manifest import Sweep, sweep_of
 from aca_ray.pipeline.orders import SearchOrder, plan_kinds, plans_of, protocol_of, rankings_of, search_orders
-from aca_ray.storage import StoragePath, TrialRecord
+from aca_ray.records import AllocationFolder, TrialFolder, TrialRecord
+from aca_ray.storage import StoragePath
 from aca_ray.training import select_device
 
 
@@ -28,21 +28,25 @@ class RankingOrder:
 
     Attributes:
         checkpoint: the milestone.
+        epoch: of the search at the milestone.
         folder: where scores and plans go.
         base: folder that relative data paths are relative to.
         ranking: name of the ranker.
         plans: kinds of plans, the main one first.
         protocol: the retraining protocol, by name or value, whose network the plans are counted for.
         previous: allocation folder of the milestone before, or None.
+        search: folder of the search, or None where the checkpoint lies anywhere.
     """
 
     checkpoint: StoragePath
-    folder: StoragePath
+    epoch: int
+    folder: AllocationFolder
     base: Path
     ranking: str
     plans: tuple[PlanKind, ...]
     protocol: str | Mapping[str, Any]
-    previous: StoragePath | None
+    previous: AllocationFolder | None
+    search: StoragePath | None = None
 
     def carry_out(self, *, threads: int, gpus: float) -> dict[str, Any]:
         """Rank, allocate and draw; return the summary (see `allocate_milestone`)."""
@@ -66,13 +70,12 @@ def milestone_orders(
 ) -> Iterator[RankingOrder]:
     """Yield the orders for milestones of a sweep's search, ascending, by every ranker."""
     for ranking in rankings:
-        previous: StoragePath | None = None
+        previous: AllocationFolder | None = None
         for epoch in milestones:
-            folder = allocation_folder(search.folder, epoch, ranking)
-            checkpoint = milestone_path(search.folder, epoch)
-            yield RankingOrder(
-                checkpoint, folder, sweep.base, ranking, plans, protocol_of(sweep.spec.experiment), previous
-            )
+            folder = TrialFolder(search.folder).allocation(epoch, ranking)
+            checkpoint = TrialFolder(search.folder).milestone(epoch)
+            protocol = protocol_of(sweep.spec.experiment)
+            yield RankingOrder(checkpoint, epoch, folder, sweep.base, ranking, plans, protocol, previous, search.folder)
             previous = folder
 
 
@@ -136,8 +139,10 @@ def ranking_orders(
         path_base = base or (Path.cwd() if sweep is None else sweep.base)
         for ranking in rankings or (DEFAULT_RANKING,):
             name = f"{header['fingerprint'][:SHORT_DIGITS]}-{path.stem}-{ranking}"
-            folder = (path.parent if out is None else out) / name
-            orders.append(RankingOrder(path.resolve(), folder.resolve(), path_base, ranking, plans, counted, None))
+            folder = AllocationFolder(((path.parent if out is None else out) / name).resolve())
+            orders.append(
+                RankingOrder(path.resolve(), header["epoch"], folder, path_base, ranking, plans, counted, None)
+            )
     if problems:
         raise ConfigError(problems)
     return orders

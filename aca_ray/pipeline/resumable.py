@@ -11,9 +11,9 @@ from typing import Any
 from aca_ray.errors import CheckpointError
 from aca_ray.pipeline.cadence import Cadence
 from aca_ray.pipeline.history import epoch_architecture
-from aca_ray.pipeline.layout import milestone_path
 from aca_ray.pipeline.provenance import stamp
-from aca_ray.storage import CheckpointFolder, StoragePath, TrialRecord, write_checkpoint
+from aca_ray.records import TrialFolder, TrialRecord
+from aca_ray.storage import CheckpointFolder, StoragePath, write_checkpoint
 from aca_ray.storage.files import remove_leftovers
 from aca_ray.storage.patience import PATIENCE_SECONDS, patiently
 from aca_ray.training import EpochLoop, EpochReport, EpochWork
@@ -57,7 +57,7 @@ class ResumableTrial:
         self._num_sharing = num_sharing
         self._loop = EpochLoop(work, record.num_epochs, clock)
         self._milestones, self._describe, self._result = milestones, describe, result
-        self._checkpoints = CheckpointFolder(folder / "checkpoints", record.fingerprint)
+        self._checkpoints = CheckpointFolder(TrialFolder(folder).checkpoints, record.fingerprint)
         remove_leftovers(folder)
         existing = TrialRecord.read(folder)
         if existing is not None and existing.fingerprint != record.fingerprint:
@@ -68,7 +68,7 @@ class ResumableTrial:
         if existing is not None and self._over:
             self.record = existing
             return
-        milestone_folder = CheckpointFolder(folder / "milestones", record.fingerprint)
+        milestone_folder = CheckpointFolder(TrialFolder(folder).milestones, record.fingerprint)
         found = [newest for kept in (self._checkpoints, milestone_folder) if (newest := kept.newest()) is not None]
         if found:
             header, state = max(found, key=lambda checkpoint: (checkpoint[0]["epoch"], checkpoint[0]["step"]))
@@ -116,7 +116,7 @@ class ResumableTrial:
         if report is not None:
             self._note(report)
         if report is not None and report.epoch in self._milestones:
-            path = milestone_path(self.folder, report.epoch)
+            path = TrialFolder(self.folder).milestone(report.epoch)
             self._save(lambda: write_checkpoint(path, self._header(), self._loop.state_dict()))
         elif due and not self._loop.finished:
             self.save()

@@ -10,8 +10,9 @@ from aca_ray.config import fingerprint
 from aca_ray.config.fingerprint import SHORT_DIGITS
 from aca_ray.pipeline.evaluating import found_network
 from aca_ray.pipeline.orders import EvaluationOrder
+from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.space import ChannelPlan, network_json
-from aca_ray.storage import StoragePath, TrialRecord, write_json
+from aca_ray.storage import StoragePath, write_json
 
 
 @dataclass
@@ -73,7 +74,7 @@ def share(order: EvaluationOrder, source: StoragePath) -> None:
     assert trained is not None
     assert trained.state == "finished"
     genotype, plan = found_network(order.trial, order.search, order.search_folder)
-    write_json(order.folder / "network.json", network_json(genotype, plan))
+    write_json(TrialFolder(order.folder).network, network_json(genotype, plan))
     copy = replace(
         trained,
         fingerprint=order.trial.fingerprint,

@@ -18,11 +18,11 @@ from aca_ray.pipeline.batch_of_one import batch_of_one_problem, failing_retraini
 from aca_ray.pipeline.datasets import evaluation_data
 from aca_ray.pipeline.evaluating import open_evaluation
 from aca_ray.pipeline.network_files import read_network
+from aca_ray.records import TrialRecord
+from aca_ray.records.labels import protocol_label
 from aca_ray.space import PUBLISHED, ChannelPlan, Genotype, network_json
 from aca_ray.space.nasbench201 import parse_architecture_string
 from aca_ray.space.printed import MAX_CHARACTERS, is_printed, parse_printed, printed_title
-from aca_ray.storage import TrialRecord
-from aca_ray.storage.evaluation import protocol_label
 from aca_ray.training import select_device
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from aca_ray.errors import SweepError
 from aca_ray.pipeline.growing import driven_elsewhere
-from aca_ray.pipeline.layout import SweepFolder
 from aca_ray.pipeline.ranking_orders import RankingOrder
+from aca_ray.records.layout import SweepFolder
 from aca_ray.storage import StoragePath
 from aca_ray.storage.lock import exclusive
 from aca_ray.sweep.cluster import ray_session
@@ -42,7 +42,7 @@ def rank_checkpoints(
             tasks.submit(order)
         while not tasks.idle:
             for order, summary in tasks.poll(timeout=1.0):
-                summaries[order.folder] = summary
+                summaries[order.folder.path] = summary
     if tasks.failures:
-        raise SweepError("\n".join(f"{folder}: {reason}" for folder, reason in tasks.failures.items()))
-    return {order.folder: summaries[order.folder] for order in orders}
+        raise SweepError("\n".join(f"{folder.path}: {reason}" for folder, reason in tasks.failures.items()))
+    return {order.folder.path: summaries[order.folder.path] for order in orders}

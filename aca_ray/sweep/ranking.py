@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aca_ray.pipeline.ranking_orders import RankingOrder
-from aca_ray.storage import StoragePath
+from aca_ray.records import AllocationFolder
 from aca_ray.sweep.cluster import ray
 
 
@@ -34,8 +34,8 @@ class RankingTasks:
         self._threads, self._gpus, self._max_in_flight = threads, gpus, max_in_flight
         self._waiting: deque[RankingOrder] = deque()
         self._running: dict[Any, RankingOrder] = {}
-        self._refs: dict[StoragePath, Any] = {}
-        self.failures: dict[StoragePath, str] = {}
+        self._refs: dict[AllocationFolder, Any] = {}
+        self.failures: dict[AllocationFolder, str] = {}
 
     def submit(self, order: RankingOrder) -> None:
         """Take an order; one for the same folder is taken once only."""

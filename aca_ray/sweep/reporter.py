@@ -10,7 +10,8 @@ from contextlib import suppress
 
 from aca_ray.pipeline.drawing import draw_search
 from aca_ray.pipeline.manifest import Sweep
-from aca_ray.storage import StoragePath, TrialRecord
+from aca_ray.records import AllocationFolder, TrialFolder, TrialRecord
+from aca_ray.storage import StoragePath
 from aca_ray.sweep.waiting import wait_for
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class Reporter:
         """Log what is new in a trial's record."""
         self._put(("trial", folder), lambda: self._log_trial(folder))
 
-    def allocation(self, search_folder: StoragePath, folder: StoragePath, epoch: int) -> None:
+    def allocation(self, search_folder: StoragePath, folder: AllocationFolder, epoch: int) -> None:
         """Log the plans of a milestone by one ranker."""
         self._put(("allocation", folder), lambda: self._log_allocation(search_folder, folder, epoch))
 
@@ -126,10 +127,10 @@ class Reporter:
         record = TrialRecord.read(folder)
         if record is None:
             return
-        draw_search(record, folder)
-        self._tracker.sync(record.to_json(), folder)
+        draw_search(record, TrialFolder(folder))
+        self._tracker.sync(record.to_json(), TrialFolder(folder))
 
-    def _log_allocation(self, search_folder: StoragePath, folder: StoragePath, epoch: int) -> None:
+    def _log_allocation(self, search_folder: StoragePath, folder: AllocationFolder, epoch: int) -> None:
         record = TrialRecord.read(search_folder)
         if record is not None:
             self._tracker.sync_allocation(record.to_json(), folder, epoch, self._main_plan)

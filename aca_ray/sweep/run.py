@@ -16,7 +16,6 @@ from aca_ray.display import LiveView
 from aca_ray.errors import MalformedFileError
 from aca_ray.pipeline.assignment import record_failure
 from aca_ray.pipeline.growing import abandoned, driven_elsewhere, require_newest
-from aca_ray.pipeline.layout import allocation_folder
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.pipeline.orders import (
     EvaluationOrder,
@@ -34,10 +33,10 @@ from aca_ray.pipeline.orders import (
 )
 from aca_ray.pipeline.ranking_orders import milestone_orders
 from aca_ray.pipeline.sharing import SharedTraining, lost_its_source, share, shared_trainings
-from aca_ray.storage import StoragePath, TrialRecord, storage_path
+from aca_ray.records import TrialFolder, TrialRecord
+from aca_ray.storage import StoragePath, storage_path
 from aca_ray.storage.files import remove_leftovers
 from aca_ray.storage.lock import exclusive
-from aca_ray.storage.record import FILE_NAME
 from aca_ray.sweep.actor import TrialActor
 from aca_ray.sweep.cluster import cluster_address, ray_session, tune
 from aca_ray.sweep.comparing import Comparisons
@@ -248,7 +247,7 @@ class _Driver:
         for search in self.searches:
             for order in evaluation_orders(self.sweep, search):
                 if lost_its_source(order):
-                    (order.folder / FILE_NAME).unlink(missing_ok=True)
+                    TrialFolder(order.folder).record.unlink(missing_ok=True)
                     self.view.update(order.folder)
 
     def _run_trials(
@@ -322,10 +321,9 @@ class _Driver:
 
     def _poll_ranking(self, timeout: float = 0.0) -> None:
         for done, _ in self.ranking.poll(timeout):
-            search_folder = done.folder.parent.parent.parent
-            epoch = int(done.folder.parent.name.removeprefix("epoch_"))
-            self.view.update(search_folder)
-            self.reporter.allocation(search_folder, done.folder, epoch)
+            assert done.search is not None
+            self.view.update(done.search)
+            self.reporter.allocation(done.search, done.folder, done.epoch)
 
     def _ranked(self, timeout: float) -> bool:
         """Return whether no channel ranking is under way any more, after waiting for up to so many seconds for one."""
@@ -341,8 +339,8 @@ class _Driver:
         if record is None or record.state != "finished":
             return f"retraining {order.trial.short}: its search {order.search.short} has not finished"
         if order.trial.ranking is not None:
-            folder = allocation_folder(order.search_folder, order.search.epochs, order.trial.ranking)
-            if folder in self.ranking.failures or not (folder / "allocation.json").exists():
+            folder = TrialFolder(order.search_folder).allocation(order.search.epochs, order.trial.ranking)
+            if folder in self.ranking.failures or not folder.summary.exists():
                 reason = self.ranking.failures.get(folder, "no plan was written").splitlines()[-1]
                 return f"retraining {order.trial.short}: ranking of search {order.search.short} failed ({reason})"
         return None

@@ -10,7 +10,7 @@ from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, RunData
 
-from aca_ray.storage.evaluation import evaluation_label
+from aca_ray.records.labels import evaluation_label
 from aca_ray.tracking import limits
 
 Record = Mapping[str, Any]

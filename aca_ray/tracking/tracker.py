@@ -17,8 +17,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from aca_ray.errors import SweepError
+from aca_ray.records import AllocationFolder, TrialFolder
+from aca_ray.records.allocation import read_allocation
 from aca_ray.storage import StoragePath
-from aca_ray.storage.allocation import read_allocation
 from aca_ray.tracking import limits
 from aca_ray.tracking.artifacts import Artifacts
 from aca_ray.tracking.delivery import Delivery
@@ -34,9 +35,6 @@ from aca_ray.tracking.description import (
 from aca_ray.tracking.links import with_links
 from aca_ray.tracking.points import MARKER, allocation_points, batches, end_time, metric_key, result_points, row_points
 from aca_ray.tracking.store import Store
-
-# Files of a trial's folder that go to MLflow when the trial has finished, if they exist.
-TRIAL_FILES = ("genotype.svg", "mixing.svg", "network.json")
 
 _FINGERPRINT = "aca.fingerprint"
 _ERROR = "aca.error"
@@ -129,16 +127,18 @@ class Tracker:
                 "runtime.tracking to null to use a file in runtime.storage"
             ) from refusal
 
-    def sync(self, record: Record, folder: StoragePath) -> None:
+    def sync(self, record: Record, folder: TrialFolder) -> None:
         """Bring a trial's run up to date with its record; free of requests when there is nothing new.
 
         Args:
             record: the content of record.json.
-            folder: the directory that holds it, and the pictures.
+            folder: of the trial.
         """
         self._delivery.submit(f"{record['kind']} {record['fingerprint']}", partial(self._sync, record, folder))
 
-    def sync_allocation(self, search_record: Record, folder: StoragePath, epoch: int, main_plan: str = "sign") -> None:
+    def sync_allocation(
+        self, search_record: Record, folder: AllocationFolder, epoch: int, main_plan: str = "sign"
+    ) -> None:
         """Log the allocation of one milestone by one ranker on its search's run, again when plans were added.
 
         Args:
@@ -148,7 +148,7 @@ class Tracker:
             epoch: the milestone.
             main_plan: the kind of plans whose kept share is logged edge by edge.
         """
-        key = f"allocation {search_record['fingerprint']} epoch {epoch} {folder.name}"
+        key = f"allocation {search_record['fingerprint']} epoch {epoch} {folder.path.name}"
         self._delivery.submit(key, partial(self._sync_allocation, search_record, folder, epoch, main_plan))
 
     def sync_comparison(self, folder: StoragePath) -> None:
@@ -258,7 +258,7 @@ class Tracker:
             self._children[fingerprint] = _Child.of(run, self._store.uri)
         return self._children[fingerprint]
 
-    def _sync(self, record: Record, folder: StoragePath) -> None:
+    def _sync(self, record: Record, folder: TrialFolder) -> None:
         child = self._child(record)
         self._sync_data(child, record)
         status = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED"}[record["state"]]
@@ -302,9 +302,9 @@ class Tracker:
         for batch in others:
             self._client.log_batch(child.run_id, batch)
 
-    def _upload_results(self, child: _Child, record: Record, folder: StoragePath) -> None:
+    def _upload_results(self, child: _Child, record: Record, folder: TrialFolder) -> None:
         """Upload the files of a finished trial."""
-        files = {name: (folder / name).read_bytes() for name in TRIAL_FILES if (folder / name).is_file()}
+        files = {path.name: path.read_bytes() for path in folder.tracked_files if path.is_file()}
         if record.get("genotype"):
             files["genotype.json"] = json.dumps(record["genotype"], indent=1).encode()
         child.artifacts.write(files)
@@ -314,17 +314,17 @@ class Tracker:
         child.artifacts.write({"error.txt": text.encode()})
         return {_ERROR: limits.shortened(text.strip().splitlines()[-1], limits.TAG)}
 
-    def _sync_allocation(self, search_record: Record, folder: StoragePath, epoch: int, main_plan: str) -> None:
-        file = folder / "allocation.json"
+    def _sync_allocation(self, search_record: Record, folder: AllocationFolder, epoch: int, main_plan: str) -> None:
+        file = folder.summary
         if not file.is_file():
             return
         child = self._child(search_record)
-        target = f"milestones/epoch_{epoch:04d}/{folder.name}"
+        target = f"milestones/epoch_{epoch:04d}/{folder.path.name}"
         tag, digest = f"{_FILES}.{target.replace('/', '.')}", hashlib.sha256(file.read_bytes()).hexdigest()
         if child.tags.get(tag) == digest:  # the file is written last, whatever changes
             return
         points = allocation_points(read_allocation(file), main_plan, end_time(search_record, epoch) or 0)
-        for path in folder.iterdir():
+        for path in folder.path.iterdir():
             if path.is_file():
                 child.artifacts.upload(path, target)
         self._log(child, [points], {}, {tag: digest})

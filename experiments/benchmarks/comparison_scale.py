@@ -25,12 +25,12 @@ import numpy as np
 from machine import machine
 
 from aca_ray.comparison import Pair, compare, read_sweep
+from aca_ray.records import SweepFolder, TrialFolder, TrialRecord
 from aca_ray.report.page import write_report
 from aca_ray.space.candidates import DARTS_CANDIDATES, PARAMETRIC, SKIP
 from aca_ray.space.genotype import CellGenotype, Genotype, KeptEdge
 from aca_ray.space.topology import DARTS_TOPOLOGY, NUM_STAGES
 from aca_ray.storage.files import write_bytes, write_json
-from aca_ray.storage.record import FILE_NAME, TrialRecord
 
 METHODS = ("random_search", *(f"method_{index:02}" for index in range(1, 20)))
 SKIPS = ("searched", "allocated")
@@ -55,7 +55,7 @@ def main() -> None:
         print(f"{options.trials} trials x {options.epochs} epochs, {num_bytes / 1e6:,.0f} MB of records")
         with measured("all"):
             with measured("read_sweep"):
-                rows = read_sweep(sweep)
+                rows = read_sweep(SweepFolder(sweep))
             with measured("compare"):
                 comparison = compare(rows, [PAIR])
             drawn = random_genotype(np.random.default_rng(0)), None  # the records hold no network of their own
@@ -129,7 +129,7 @@ def write_record(folder: Path, kind: Any, trial: dict[str, Any], num_epochs: int
         **values,
     )
     text = json.dumps(record.to_json(), indent=1).replace('"rows": []', f'"rows": {rows}', 1)
-    write_bytes(folder / fingerprint[:12] / FILE_NAME, text.encode())
+    write_bytes(TrialFolder(folder / fingerprint[:12]).record, text.encode())
     return fingerprint
 
 

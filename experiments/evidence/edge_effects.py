@@ -27,13 +27,13 @@ from aca_ray.channels import DEFAULT_RANKING, RANKERS, EdgeScores, rank_channels
 from aca_ray.data import evaluation_batches
 from aca_ray.evaluation import load_table
 from aca_ray.pipeline.datasets import search_data
-from aca_ray.pipeline.layout import milestone_path
 from aca_ray.pipeline.manifest import find_sweep
 from aca_ray.pipeline.orders import search_orders
 from aca_ray.pipeline.searching import build_search
+from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.space import CellGenotype, Genotype
 from aca_ray.space.candidates import SKIP
-from aca_ray.storage import TrialRecord, read_checkpoint
+from aca_ray.storage import read_checkpoint
 
 CPU = torch.device("cpu")
 BATCH = 256
@@ -105,7 +105,7 @@ def main(name: str) -> None:
         data = search_data(order.trial.data, sweep.base)
         search = build_search(replace(order.trial, precision="float32"), data, CPU)
         for epoch in record.milestones:
-            search.load_state_dict(read_checkpoint(milestone_path(order.folder, epoch))[1]["work"])
+            search.load_state_dict(read_checkpoint(TrialFolder(order.folder).milestone(epoch))[1]["work"])
             genotype = search.genotype()
             effect = effects(genotype)
             for ranker in RANKERS:

@@ -49,14 +49,14 @@ from aca_ray.nn.image_scale import scale_of_images
 from aca_ray.nn.mixing import CellMixing, Mixing
 from aca_ray.nn.supernet import Supernet
 from aca_ray.pipeline.datasets import search_data
-from aca_ray.pipeline.layout import milestone_path
 from aca_ray.pipeline.manifest import find_sweep
 from aca_ray.pipeline.orders import search_orders
 from aca_ray.pipeline.searching import build_search
+from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.search.search import Search
 from aca_ray.space import Genotype
 from aca_ray.space.candidates import NONE
-from aca_ray.storage import TrialRecord, read_checkpoint
+from aca_ray.storage import read_checkpoint
 from aca_ray.training.meter import evaluate_network
 from aca_ray.training.randomness import seed_everything
 
@@ -286,7 +286,7 @@ def main(name: str) -> None:
     methods: dict[str, int] = defaultdict(int)
     for order in search_orders(sweep):
         record = TrialRecord.read(order.folder)
-        checkpoint = milestone_path(order.folder, order.trial.epochs)
+        checkpoint = TrialFolder(order.folder).milestone(order.trial.epochs)
         if order.trial.skip != "allocated" or record is None or record.state != "finished" or not checkpoint.exists():
             continue
         search = build_search(replace(order.trial, precision="float32"), search_data(order.trial.data, sweep.base), CPU)

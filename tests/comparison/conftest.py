@@ -15,13 +15,18 @@ from xml.etree.ElementTree import Element
 import pytest
 
 from aca_ray.comparison import EvaluationRow
+from aca_ray.records import SweepFolder
 
 
 @dataclass(frozen=True)
-class SweepFolder:
+class SweepWriter:
     """Writes the files of a sweep, by the layout that all stages share."""
 
     path: Path
+
+    @property
+    def folder(self) -> SweepFolder:
+        return SweepFolder(self.path)
 
     def search(
         self,
@@ -174,11 +179,11 @@ class SweepFolder:
 
 
 @pytest.fixture
-def sweep_folder(tmp_path: Path) -> SweepFolder:
+def sweep_folder(tmp_path: Path) -> SweepWriter:
     """An empty sweep named `toy`."""
     folder = tmp_path / "toy"
     folder.mkdir()
-    return SweepFolder(folder)
+    return SweepWriter(folder)
 
 
 _ROW = EvaluationRow(

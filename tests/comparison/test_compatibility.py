@@ -10,7 +10,7 @@ from aca_ray.comparison import EvaluationRow, SweepRows, compare, read_sweep
 from aca_ray.errors import ConfigError
 
 if TYPE_CHECKING:
-    from conftest import SweepFolder
+    from conftest import SweepWriter
 
 Build = Callable[..., EvaluationRow]
 
@@ -46,10 +46,10 @@ def test_sweeps_that_share_something_are_compared(evaluation_row: Build) -> None
     assert [group.group.protocol for group in comparison.groups] == ["long", "tiny"]
 
 
-def test_searches_in_bfloat16_are_never_pooled_with_others(sweep_folder: SweepFolder) -> None:
+def test_searches_in_bfloat16_are_never_pooled_with_others(sweep_folder: SweepWriter) -> None:
     for seed, precision in enumerate((*[{}] * 3, *[{"precision": "bfloat16"}] * 2)):
         sweep_folder.evaluation(sweep_folder.search(seed=seed, **precision), 0.9, seed=seed)
-    comparison = compare(read_sweep(sweep_folder.path))
+    comparison = compare(read_sweep(sweep_folder.folder))
     assert len(comparison.groups) == 2
     (note,) = (note for note in comparison.notes if "not pooled, because the settings differ: " in note)
     assert '"precision":"bfloat16"' in note
@@ -65,19 +65,19 @@ def test_a_third_sweep_that_shares_nothing_is_named(evaluation_row: Build) -> No
     assert problem.startswith("sweep odd: must share")
 
 
-def test_empty_and_half_finished_sweeps_are_no_error(evaluation_row: Build, sweep_folder: SweepFolder) -> None:
+def test_empty_and_half_finished_sweeps_are_no_error(evaluation_row: Build, sweep_folder: SweepWriter) -> None:
     sweep_folder.evaluation(sweep_folder.search(state="running"), 0.0, state="running")
-    half = read_sweep(sweep_folder.path)
+    half = read_sweep(sweep_folder.folder)
     notes = compare([_sweep(evaluation_row(0.8)), half, SweepRows(sweep="empty")]).notes
     assert "Sweep toy has no finished evaluation yet." in notes
     assert "Sweep empty is empty: no trial has begun." in notes
     assert "2 trials are unfinished and not in the tables." in notes
 
 
-def test_data_of_one_name_must_be_the_same_images(sweep_folder: SweepFolder) -> None:
+def test_data_of_one_name_must_be_the_same_images(sweep_folder: SweepWriter) -> None:
     search = sweep_folder.search()
     sweep_folder.evaluation(search, 0.9)
-    rows = read_sweep(sweep_folder.path)
+    rows = read_sweep(sweep_folder.folder)
     changed = tuple(replace(trial, sweep="other", data_digest="e" * 64) for trial in rows.trials)
     with pytest.raises(ConfigError) as caught:
         compare([rows, replace(rows, sweep="other", trials=changed)])

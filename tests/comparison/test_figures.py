@@ -12,7 +12,7 @@ from aca_ray.report.figures import Plot
 from aca_ray.report.plots import make_plots
 
 if TYPE_CHECKING:
-    from conftest import SweepFolder
+    from conftest import SweepWriter
 
 MAIN = Pair("taylor_identity", "sign")
 
@@ -54,7 +54,7 @@ def _trajectory(
 
 
 @pytest.fixture
-def rows(sweep_folder: SweepFolder) -> SweepRows:
+def rows(sweep_folder: SweepWriter) -> SweepRows:
     """Two seeds, searched and allocated."""
     for seed in range(2):
         search = sweep_folder.search(seed=seed)
@@ -63,7 +63,7 @@ def rows(sweep_folder: SweepFolder) -> SweepRows:
         sweep_folder.evaluation(search, 0.85 + 0.02 * seed, seed=seed, rule=MAIN)
         plan = {"refilled_share": 0.4, "kept_share": [], "parameters": 90, "macs": 1}
         sweep_folder.allocation(search, 2, {"sign": plan})
-    return read_sweep(sweep_folder.path)
+    return read_sweep(sweep_folder.folder)
 
 
 def test_plots_of_a_sweep(rows: SweepRows) -> None:

@@ -91,7 +91,7 @@ def test_records_are_read(sweep_folder) -> None:
         search, 0.9, result=result, record={"rows": rows}, protocol=None, table={"name": "toy"}
     )
     retrained = sweep_folder.evaluation(search, 0.8)
-    found = read_sweep(sweep_folder.path)
+    found = read_sweep(sweep_folder.folder)
     evaluations = {row.evaluation: row for row in found.evaluations}
     assert (evaluations[looked_up].regret, evaluations[looked_up].rank) == (0.04, 41)
     assert (evaluations[retrained].regret, evaluations[retrained].rank) == (None, None)

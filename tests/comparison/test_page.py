@@ -18,7 +18,7 @@ from aca_ray.report.places import MOST_ROWS
 from aca_ray.space import PUBLISHED, ChannelPlan, Genotype
 
 if TYPE_CHECKING:
-    from conftest import SweepFolder
+    from conftest import SweepWriter
 
 Build = Callable[..., EvaluationRow]
 MAIN = Pair("taylor_identity", "sign")
@@ -74,12 +74,12 @@ def _check(page: Page, folder: Path) -> None:
         assert not any(name.startswith("on") for name in attributes)
 
 
-def test_page_of_a_sweep(sweep_folder: SweepFolder, tmp_path: Path) -> None:
+def test_page_of_a_sweep(sweep_folder: SweepWriter, tmp_path: Path) -> None:
     for seed in range(2):
         for skip, rule in (("searched", None), ("allocated", MAIN)):
             search = sweep_folder.search(seed=seed, skip=skip)
             sweep_folder.evaluation(search, 0.8 + 0.01 * seed, seed=seed, rule=rule)
-    page = _report(read_sweep(sweep_folder.path), tmp_path / "out")
+    page = _report(read_sweep(sweep_folder.folder), tmp_path / "out")
     _check(page, tmp_path / "out")
     tags = [tag for tag, _ in page.tags]
     assert tags.count("img") == 4
@@ -138,9 +138,9 @@ def test_equal_rows_give_an_equal_page(evaluation_row: Build, tmp_path: Path) ->
         assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes(), path
 
 
-def test_a_long_table_is_cut_and_says_where_the_rest_is(sweep_folder: SweepFolder, tmp_path: Path) -> None:
+def test_a_long_table_is_cut_and_says_where_the_rest_is(sweep_folder: SweepWriter, tmp_path: Path) -> None:
     sweep_folder.search()
-    rows = read_sweep(sweep_folder.path)
+    rows = read_sweep(sweep_folder.folder)
     curves = [replace(rows.curves[0], seed=seed, search=f"s{seed}") for seed in range(MOST_ROWS + 5)]
     text = "".join(_report(SweepRows(curves=tuple(curves)), tmp_path / "out").texts)
     assert f"The first {MOST_ROWS} of {MOST_ROWS + 5} rows; all are in curves.parquet." in text

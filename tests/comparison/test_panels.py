@@ -24,7 +24,7 @@ from aca_ray.comparison import (
 from aca_ray.errors import DataError, StorageError
 
 if TYPE_CHECKING:
-    from conftest import SweepFolder
+    from conftest import SweepWriter
 
 Build = Callable[..., EvaluationRow]
 MAIN = Pair("taylor_identity", "sign")
@@ -114,10 +114,10 @@ def test_refill_of_a_stage_and_of_its_edges() -> None:
     assert refill[2].refilled_low is None
 
 
-def test_collapse_has_every_epoch_of_every_search_once(sweep_folder: SweepFolder) -> None:
+def test_collapse_has_every_epoch_of_every_search_once(sweep_folder: SweepWriter) -> None:
     sweep_folder.search(epochs=2, seed=1)
     sweep_folder.search(epochs=2, seed=0)
-    rows = read_sweep(sweep_folder.path)
+    rows = read_sweep(sweep_folder.folder)
     collapse = compare([rows, replace(rows, sweep="other")], [MAIN]).collapse
     assert [(row.seed, row.epoch) for row in collapse] == [(0, 1), (0, 2), (1, 1), (1, 2)]
 
@@ -147,13 +147,13 @@ def test_front_of_accuracy_and_time(evaluation_row: Build) -> None:
     assert any("Trials ran on 2 kinds of devices (GPU A, GPU B)" in note for note in comparison.notes)
 
 
-def test_provenance_names_what_differs(sweep_folder: SweepFolder) -> None:
+def test_provenance_names_what_differs(sweep_folder: SweepWriter) -> None:
     search = sweep_folder.search(record={"resumes": 3})
     sweep_folder.evaluation(search, 0.9, seed=2, retrain_seed=1, record={"threads": 4})
     sweep_folder.evaluation(
         search, 0.9, seed=3, retrain_seed=0, record={"environment": {"aca_ray": "0.2.0", "device": "CPU X"}}
     )
-    facts = {row.topic: row.value for row in compare(read_sweep(sweep_folder.path), [MAIN]).provenance}
+    facts = {row.topic: row.value for row in compare(read_sweep(sweep_folder.folder), [MAIN]).provenance}
     assert facts["trials"] == "1 searches, 2 retrainings"
     assert facts["code version"] == "differs: 0.1.0 (2 trials), 0.2.0 (1 trials)"
     assert facts["python"] == "differs: 3.11.7 (2 trials), unknown (1 trials)"
@@ -171,9 +171,9 @@ def test_provenance_names_what_differs(sweep_folder: SweepFolder) -> None:
     assert facts["resumes"] == f"3 in 1 trials: search {search[:12]} (3)"
 
 
-def test_checklist_is_answered_from_the_rows(evaluation_row: Build, sweep_folder: SweepFolder) -> None:
+def test_checklist_is_answered_from_the_rows(evaluation_row: Build, sweep_folder: SweepWriter) -> None:
     sweep_folder.search()
-    trials = read_sweep(sweep_folder.path).trials
+    trials = read_sweep(sweep_folder.folder).trials
     rows = [
         evaluation_row(value, rule, seed=seed, epochs=epochs, method=method, control=control)
         for method, value in (("darts", 0.8), ("random_search", 0.7))
@@ -231,9 +231,9 @@ def test_unreadable_scores_are_named(tmp_path: Path) -> None:
             compare(rows, [MAIN])
 
 
-def test_older_searches_are_noted(sweep_folder: SweepFolder) -> None:
+def test_older_searches_are_noted(sweep_folder: SweepWriter) -> None:
     sweep_folder.search()
-    (note,) = (note for note in compare(read_sweep(sweep_folder.path), [MAIN]).notes if "older version" in note)
+    (note,) = (note for note in compare(read_sweep(sweep_folder.folder), [MAIN]).notes if "older version" in note)
     assert note.startswith("Sweep toy: 1 of 1 searches were recorded by an older version")
 
 

@@ -26,7 +26,7 @@ from aca_ray.report.arm_tables import arm_tables, difference_tables
 from aca_ray.report.tables import row_files, to_text, write_tables
 
 if TYPE_CHECKING:
-    from conftest import SweepFolder
+    from conftest import SweepWriter
 
 Build = Callable[..., EvaluationRow]
 MAIN = Pair("taylor_identity", "sign")
@@ -78,11 +78,11 @@ def test_files_read_back_to_equal_rows(rows: SweepRows, tmp_path: Path) -> None:
         assert read_rows(folder / f"evaluations{suffix}", EvaluationRow) == rows.evaluations
 
 
-def test_curves_and_allocations_read_back(sweep_folder: SweepFolder, tmp_path: Path) -> None:
+def test_curves_and_allocations_read_back(sweep_folder: SweepWriter, tmp_path: Path) -> None:
     search = sweep_folder.search(skip="allocated")
     plan = {"refilled_share": 1 / 3, "kept_share": [], "parameters": 90, "macs": 1}
     sweep_folder.allocation(search, 2, {"sign": plan})
-    rows = read_sweep(sweep_folder.path)
+    rows = read_sweep(sweep_folder.folder)
     write_tables(row_files(compare(rows, [MAIN]), [rows]), tmp_path)
     assert read_rows(tmp_path / "curves.parquet", CurveRow) == rows.curves
     assert read_rows(tmp_path / "allocations.csv", AllocationRow) == rows.allocations

@@ -14,7 +14,7 @@ from aca_ray.pipeline.cadence import Cadence
 from aca_ray.pipeline.manifest import create_sweep
 from aca_ray.pipeline.orders import Order, all_orders
 from aca_ray.pipeline.vocabulary import vocabulary
-from aca_ray.storage import TrialRecord
+from aca_ray.records import TrialRecord
 
 TEXT = """name: shown
 experiment:

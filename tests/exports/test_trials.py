@@ -27,13 +27,13 @@ from aca_ray.nn import DerivedNetwork
 from aca_ray.pipeline.allocating import allocate_milestone
 from aca_ray.pipeline.datasets import describe_data, evaluation_data, known_facts
 from aca_ray.pipeline.exporting import read_named
-from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.manifest import Sweep, create_sweep
 from aca_ray.pipeline.network_files import read_network
 from aca_ray.pipeline.orders import evaluation_orders, plans_of, rankings_of, search_orders
 from aca_ray.pipeline.vocabulary import vocabulary
+from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.space import PUBLISHED
-from aca_ray.storage import TrialRecord, read_checkpoint, read_json, write_checkpoint, write_json
+from aca_ray.storage import read_checkpoint, read_json, write_checkpoint, write_json
 
 if TYPE_CHECKING:
     from conftest import ObjectStore
@@ -76,8 +76,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     while not found.finished:
         found.advance()
     allocate_milestone(
-        milestone_path(search.folder, 1),
-        allocation_folder(search.folder, 1, rankings_of(sweep)[0]),
+        TrialFolder(search.folder).milestone(1),
+        TrialFolder(search.folder).allocation(1, rankings_of(sweep)[0]),
         storage,
         ranking=rankings_of(sweep)[0],
         plans=plans_of(sweep),
@@ -214,7 +214,7 @@ def test_search_whose_channels_are_not_allocated(done: Done, tmp_path: Path) -> 
 def test_damaged_weights(done: Done, tmp_path: Path, damage: str) -> None:
     source = done.sweep.folder.path / "evaluations" / done.retraining.fingerprint[:12]
     folder = shutil.copytree(source, tmp_path / "trial")
-    weights = milestone_path(folder, 4)
+    weights = TrialFolder(folder).milestone(4)
     content = weights.read_bytes()
     if damage == "cut":
         weights.write_bytes(content[:-9])
@@ -224,7 +224,7 @@ def test_damaged_weights(done: Done, tmp_path: Path, damage: str) -> None:
         weights.unlink()
     else:
         search = done.sweep.folder.path / "searches" / done.search.fingerprint[:12]
-        shutil.copy(milestone_path(search, 1), weights)
+        shutil.copy(TrialFolder(search).milestone(1), weights)
     with pytest.raises(CheckpointError, match=r"epoch_0004\.ckpt: "):
         api.export(str(folder), out=tmp_path / "network.py")
     assert not (tmp_path / "network.py").exists()
@@ -233,7 +233,7 @@ def test_damaged_weights(done: Done, tmp_path: Path, damage: str) -> None:
 
 def test_the_auxiliary_tower_stays_behind(done: Done, tmp_path: Path) -> None:
     source = done.sweep.folder.path / "evaluations" / done.retraining.fingerprint[:12]
-    path = milestone_path(shutil.copytree(source, tmp_path / "trial"), 4)
+    path = TrialFolder(shutil.copytree(source, tmp_path / "trial")).milestone(4)
     header, state = read_checkpoint(path)
     before = dict(state["work"]["network"])
     state["work"]["network"]["auxiliary.classifier.bias"] = torch.ones(10)

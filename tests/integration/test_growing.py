@@ -14,11 +14,11 @@ from unittest.mock import patch
 import pytest
 
 from aca_ray import api
-from aca_ray.pipeline.layout import allocation_folder
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.pipeline.orders import evaluation_orders, search_orders
 from aca_ray.pipeline.sharing import source_folder
-from aca_ray.storage import StoragePath, TrialRecord, read_checkpoint
+from aca_ray.records import TrialFolder, TrialRecord
+from aca_ray.storage import StoragePath, read_checkpoint
 from aca_ray.sweep.cluster import ray_session
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1500)]
@@ -211,7 +211,7 @@ def test_a_ranker_that_fails_fails_its_own_retrainings(tmp_path: Path) -> None:
     spec.write_text(SPEC.format(**settings).replace("skip_free: false", "skip_free: true"))
     sweep = api.create(spec)
     (search,) = search_orders(sweep)
-    in_the_way = allocation_folder(search.folder, 1, "l1")
+    in_the_way = TrialFolder(search.folder).allocation(1, "l1").path
     assert isinstance(in_the_way, Path)
     in_the_way.parent.mkdir(parents=True)
     in_the_way.write_text("no folder")

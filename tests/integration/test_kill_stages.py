@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from aca_ray.config import SearchTrial
-from aca_ray.pipeline.layout import milestone_path
 from aca_ray.pipeline.searching import open_search
-from aca_ray.storage import TrialRecord, read_checkpoint
+from aca_ray.records import TrialFolder, TrialRecord
+from aca_ray.storage import read_checkpoint
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +42,7 @@ def finish(trial: SearchTrial, folder: Path) -> tuple[TrialRecord, dict[str, Any
     search = open_search(trial, folder, folder, torch.device("cpu"))
     while not search.finished:
         search.advance()
-    return search.record, read_checkpoint(milestone_path(folder, trial.epochs))[1]["work"]
+    return search.record, read_checkpoint(TrialFolder(folder).milestone(trial.epochs))[1]["work"]
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from aca_ray.errors import CheckpointError, ConfigError
 from aca_ray.evaluation import find_protocol
 from aca_ray.nn import DerivedNetwork, derived_cost
 from aca_ray.pipeline.allocating import allocate_milestone
-from aca_ray.pipeline.layout import milestone_path, plan_path
 from aca_ray.pipeline.ranking_orders import ranking_orders
+from aca_ray.records import AllocationFolder, TrialFolder
 from aca_ray.space import ChannelPlan, Genotype
 from aca_ray.storage import read_checkpoint, read_header, read_json, write_checkpoint
 
@@ -29,8 +29,10 @@ NAMES = ("sign", "sign_uniform", "all")
 def allocate(searched: Path) -> Allocate:
     def run(folder: Path, epoch: int = 2, **changes: Any) -> dict[str, Any]:
         settings = {"ranking": "taylor", "plans": PLANS, "protocol": find_protocol("small"), **changes}
-        checkpoint = settings.pop("checkpoint", milestone_path(searched, epoch))
-        return allocate_milestone(checkpoint, folder, folder, device=torch.device("cpu"), **settings)
+        checkpoint = settings.pop("checkpoint", TrialFolder(searched).milestone(epoch))
+        if "previous" in settings:
+            settings["previous"] = AllocationFolder(settings["previous"])
+        return allocate_milestone(checkpoint, AllocationFolder(folder), folder, device=torch.device("cpu"), **settings)
 
     return run
 
@@ -63,7 +65,7 @@ def test_files_and_summary(folder: Path, searched: Path) -> None:
     genotype = Genotype.from_json(summary["genotype"])
     protocol = find_protocol("small")
     for name in NAMES:
-        plan = ChannelPlan.from_json(read_json(plan_path(folder, name)))
+        plan = ChannelPlan.from_json(read_json(AllocationFolder(folder).plan(name)))
         found = summary["plans"][name]
         assert (plan.allocation, plan.ranking) == (name, "taylor")
         assert found["kept_share"] == [[edge.kept_fraction for edge in stage] for stage in plan.stages]
@@ -114,7 +116,10 @@ def test_plans_are_added_to_what_is_there(
     summary = allocate(grown, plans=more, previous=before)
     assert set(summary["plans"]) == {*NAMES, "otsu", "otsu_random"}
     for name in ("otsu", "otsu_random"):
-        assert plan_path(grown, name).read_bytes() == plan_path(tmp_path / "two", name).read_bytes()
+        assert (
+            AllocationFolder(grown).plan(name).read_bytes()
+            == AllocationFolder(tmp_path / "two").plan(name).read_bytes()
+        )
     for name in ("scores.parquet", "genotype.json", *(f"plan_{name}.json" for name in NAMES)):
         assert state_of(grown)[name] == kept[name]
     assert summary["seconds"] > read_json(folder / "allocation.json")["seconds"]
@@ -153,7 +158,7 @@ def test_bit_for_bit_the_same_elsewhere(folder: Path, allocate: Allocate, tmp_pa
         folder / "scores.parquet"
     )
     for name in NAMES:
-        assert plan_path(tmp_path, name).read_bytes() == plan_path(folder, name).read_bytes()
+        assert AllocationFolder(tmp_path).plan(name).read_bytes() == AllocationFolder(folder).plan(name).read_bytes()
     expected = read_json(folder / "allocation.json")
     del summary["seconds"], expected["seconds"]
     assert json.loads(json.dumps(summary)) == expected
@@ -162,7 +167,7 @@ def test_bit_for_bit_the_same_elsewhere(folder: Path, allocate: Allocate, tmp_pa
 def test_a_search_in_bfloat16_is_ranked_in_float32(
     folder: Path, searched: Path, allocate: Allocate, tmp_path: Path
 ) -> None:
-    header, state = read_checkpoint(milestone_path(searched, 2))
+    header, state = read_checkpoint(TrialFolder(searched).milestone(2))
     rounded = {**header, "trial": {**header["trial"], "precision": "bfloat16"}}
     path = tmp_path / "rounded.ckpt"
     write_checkpoint(path, rounded, state)
@@ -194,7 +199,7 @@ def test_only_the_checkpoint_of_a_search(tmp_path: Path, searched: Path, allocat
     write_checkpoint(path, {"kind": "evaluation", "fingerprint": "0" * 64, "epoch": 1}, {})
     with pytest.raises(CheckpointError, match=r"other\.ckpt: is a checkpoint of kind 'evaluation'"):
         allocate(tmp_path / "out", checkpoint=path)
-    write_checkpoint(path, {**read_header(milestone_path(searched, 2)), "epoch": 2}, {})
+    write_checkpoint(path, {**read_header(TrialFolder(searched).milestone(2)), "epoch": 2}, {})
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(CheckpointError, match=r"other\.ckpt: is truncated"):
         allocate(tmp_path / "out", checkpoint=path)
@@ -206,7 +211,12 @@ def test_ranking_orders_collect_all_problems(tmp_path: Path, searched: Path) -> 
     (tmp_path / "foreign.ckpt").write_text("text")
     with pytest.raises(ConfigError) as caught:
         ranking_orders(
-            [tmp_path / "none.ckpt", milestone_path(searched, 1), tmp_path / "other.ckpt", tmp_path / "foreign.ckpt"],
+            [
+                tmp_path / "none.ckpt",
+                TrialFolder(searched).milestone(1),
+                tmp_path / "other.ckpt",
+                tmp_path / "foreign.ckpt",
+            ],
             ["l1", "tailor"],
             ["sign", "signs"],
             "smal",
@@ -226,16 +236,16 @@ def test_ranking_orders_collect_all_problems(tmp_path: Path, searched: Path) -> 
 
 
 def test_ranking_order_of_a_checkpoint_anywhere(tmp_path: Path, searched: Path) -> None:
-    milestones = [milestone_path(searched, 1), milestone_path(searched, 2)]
+    milestones = [TrialFolder(searched).milestone(1), TrialFolder(searched).milestone(2)]
     orders = ranking_orders(milestones, ["random", "l1"], ["otsu"], "small", tmp_path, tmp_path / "out")
     assert [order.ranking for order in orders] == ["random", "l1"] * 2
-    assert {order.folder.parent for order in orders} == {(tmp_path / "out").resolve()}
+    assert {order.folder.path.parent for order in orders} == {(tmp_path / "out").resolve()}
     assert len({order.folder for order in orders}) == 4
     second = orders[3]
     summary = second.carry_out(threads=1, gpus=0)
     assert (summary["epoch"], list(summary["plans"])) == (2, ["otsu"])
-    assert (second.folder / "genotype.svg").read_bytes().startswith(b"<svg")
-    (beside,) = ranking_orders([milestone_path(searched, 1)], [], [], None, None, None)
+    assert (second.folder.picture).read_bytes().startswith(b"<svg")
+    (beside,) = ranking_orders([TrialFolder(searched).milestone(1)], [], [], None, None, None)
     assert beside.protocol == "cifar"
-    assert beside.folder.parent == (searched / "milestones").resolve()
+    assert beside.folder.path.parent == (searched / "milestones").resolve()
     assert beside.base == Path.cwd()  # outside of sweeps

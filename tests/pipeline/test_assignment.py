@@ -12,10 +12,10 @@ from torch import Tensor
 
 from aca_ray.config import SearchTrial
 from aca_ray.pipeline.assignment import Assignment
-from aca_ray.pipeline.layout import milestone_path
 from aca_ray.pipeline.orders import SearchOrder, alike_orders, packed_orders
 from aca_ray.pipeline.resumable import ResumableTrial
-from aca_ray.storage import TrialRecord, read_checkpoint, write_json
+from aca_ray.records import TrialFolder, TrialRecord
+from aca_ray.storage import read_checkpoint, write_json
 
 CPU = torch.device("cpu")
 
@@ -49,7 +49,7 @@ def record_of(order: SearchOrder) -> TrialRecord:
 
 
 def weights(order: SearchOrder) -> dict[str, Tensor]:
-    _, state = read_checkpoint(milestone_path(order.folder, 2))
+    _, state = read_checkpoint(TrialFolder(order.folder).milestone(2))
     found: dict[str, Tensor] = state["work"]["network"]
     return found
 
@@ -57,7 +57,7 @@ def weights(order: SearchOrder) -> dict[str, Tensor]:
 def assert_equal_but_for_rounding(order: SearchOrder, alone: ResumableTrial) -> None:
     record = record_of(order)
     assert record.genotype == alone.record.genotype
-    _, state = read_checkpoint(milestone_path(alone.folder, 2))
+    _, state = read_checkpoint(TrialFolder(alone.folder).milestone(2))
     for name, tensor in weights(order).items():
         torch.testing.assert_close(tensor, state["work"]["network"][name], rtol=1e-3, atol=1e-3)
 

@@ -14,12 +14,11 @@ from aca_ray.config import parse_spec
 from aca_ray.errors import ConfigError
 from aca_ray.evaluation import find_protocol
 from aca_ray.pipeline.allocating import allocate_milestone
-from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.manifest import Sweep, create_sweep
 from aca_ray.pipeline.orders import EvaluationOrder, all_orders, plans_of, rankings_of
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.vocabulary import vocabulary
-from aca_ray.storage import TrialRecord
+from aca_ray.records import TrialFolder, TrialRecord
 
 pytestmark = pytest.mark.slow  # twelve trials
 
@@ -49,8 +48,8 @@ def sweep(tmp_path_factory: pytest.TempPathFactory, finish: Callable[[ResumableT
         finish(order.open(device))
         if order.trial.skip == "allocated":
             allocate_milestone(
-                milestone_path(order.folder, 1),
-                allocation_folder(order.folder, 1, rankings_of(sweep)[0]),
+                TrialFolder(order.folder).milestone(1),
+                TrialFolder(order.folder).allocation(1, rankings_of(sweep)[0]),
                 base,
                 ranking=rankings_of(sweep)[0],
                 plans=plans_of(sweep),

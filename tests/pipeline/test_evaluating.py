@@ -15,9 +15,9 @@ from aca_ray.errors import ConfigError, StorageError
 from aca_ray.evaluation import find_protocol
 from aca_ray.nn import derived_cost
 from aca_ray.pipeline.evaluating import network_json, open_evaluation
-from aca_ray.pipeline.layout import milestone_path
 from aca_ray.pipeline.network_files import read_network
 from aca_ray.pipeline.resumable import ResumableTrial
+from aca_ray.records import TrialFolder
 from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, Genotype
 from aca_ray.space.topology import NUM_STAGES
 from aca_ray.storage import read_checkpoint, write_json
@@ -103,8 +103,8 @@ def test_resuming_from_network_json_is_bit_for_bit(
     names = ("train/loss", "train/accuracy", "test/loss", "test/accuracy", "lr/weights")
     for row, other in zip(found["rows"], expected["rows"], strict=True):
         assert {name: row["metrics"][name] for name in names} == {name: other["metrics"][name] for name in names}
-    _, state = read_checkpoint(milestone_path(folder, EPOCHS))
-    _, reference = read_checkpoint(milestone_path(retrained, EPOCHS))
+    _, state = read_checkpoint(TrialFolder(folder).milestone(EPOCHS))
+    _, reference = read_checkpoint(TrialFolder(retrained).milestone(EPOCHS))
     assert_equal_states(state["work"], reference["work"])
 
 

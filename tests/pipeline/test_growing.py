@@ -14,7 +14,7 @@ from aca_ray.pipeline.growing import abandoned, require_newest, start_sweep
 from aca_ray.pipeline.manifest import Sweep, create_sweep, find_sweep
 from aca_ray.pipeline.orders import Order, all_orders, search_orders
 from aca_ray.pipeline.vocabulary import vocabulary
-from aca_ray.storage import TrialRecord
+from aca_ray.records import TrialRecord
 from aca_ray.storage.lock import exclusive
 
 Start = Callable[..., Sweep]
@@ -152,7 +152,7 @@ def test_what_has_not_finished_may_be_left_out_and_counts_for_nothing(start: Sta
     write_record(kept)
     sweep = start(seeds="[0, 2]")
     assert abandoned(sweep) == {order.folder for order in left[:3]}
-    rows = read_sweep(sweep.folder.path, abandoned(sweep))
+    rows = read_sweep(sweep.folder, abandoned(sweep))
     assert (len(rows.trials), rows.unfinished, rows.failed) == (1, 0, ())
     again = start()  # asked for again, they go on
     assert abandoned(again) == frozenset()

@@ -13,10 +13,10 @@ from aca_ray.evaluation import find_protocol
 from aca_ray.pipeline.allocating import allocate_milestone
 from aca_ray.pipeline.drawing import draw_allocation, draw_search
 from aca_ray.pipeline.evaluating import open_evaluation
-from aca_ray.pipeline.layout import milestone_path, plan_path
+from aca_ray.records import AllocationFolder, TrialFolder, TrialRecord
 from aca_ray.space import ChannelPlan, Genotype
 from aca_ray.space.nasbench201 import architecture_string
-from aca_ray.storage import TrialRecord, read_json
+from aca_ray.storage import read_json
 
 CPU = torch.device("cpu")
 
@@ -31,8 +31,8 @@ def test_search_allocate_retrain_draw(method: str, make_trial, start, finish, tm
     assert [len(names) for names in record.alphas["candidates"]["normal"]] == [4] * 6
 
     summary = allocate_milestone(
-        milestone_path(folder, 2),
-        allocated,
+        TrialFolder(folder).milestone(2),
+        AllocationFolder(allocated),
         tmp_path,
         ranking="taylor_identity",
         plans=[PlanKind("sign"), PlanKind("sign", "uniform")],
@@ -43,14 +43,14 @@ def test_search_allocate_retrain_draw(method: str, make_trial, start, finish, tm
     num_edges = len(genotype.normal.edges)
     assert [len(stage) for stage in summary["plans"]["sign"]["kept_share"]] == [num_edges, 0, num_edges, 0, num_edges]
 
-    plan = ChannelPlan.from_json(read_json(plan_path(allocated, "sign")))
+    plan = ChannelPlan.from_json(read_json(AllocationFolder(allocated).plan("sign")))
     data = {"name": "digits", "max_train_images": 64, "max_test_images": 32}
     trial = RetrainingTrial("0" * 64, "found", data, "small", 0)
     retrained = open_evaluation(trial, genotype, plan, tmp_path / "retrained", tmp_path, CPU)
     retrained.advance()
     assert retrained.record.epoch == 1
 
-    draw_search(record, folder)
-    draw_allocation(allocated, "sign")
+    draw_search(record, TrialFolder(folder))
+    draw_allocation(AllocationFolder(allocated), "sign")
     for picture in (folder / "genotype.svg", folder / "mixing.svg", allocated / "genotype.svg"):
         assert picture.stat().st_size > 3_000

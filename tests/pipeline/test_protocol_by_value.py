@@ -12,7 +12,6 @@ import torch
 from aca_ray.config import parse_spec
 from aca_ray.evaluation import find_protocol
 from aca_ray.pipeline.allocating import allocate_milestone
-from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.manifest import create_sweep
 from aca_ray.pipeline.network_files import read_network
 from aca_ray.pipeline.orders import (
@@ -25,9 +24,10 @@ from aca_ray.pipeline.orders import (
     search_orders,
 )
 from aca_ray.pipeline.vocabulary import vocabulary
-from aca_ray.storage import TrialRecord, read_checkpoint
-from aca_ray.storage.allocation import read_allocation
-from aca_ray.storage.evaluation import evaluation_label
+from aca_ray.records import TrialFolder, TrialRecord
+from aca_ray.records.allocation import read_allocation
+from aca_ray.records.labels import evaluation_label
+from aca_ray.storage import read_checkpoint
 from aca_ray.tracking.description import params, run_tags
 
 CPU = torch.device("cpu")
@@ -59,9 +59,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Mapping[str, Any
     while not trial.finished:
         trial.advance()
     ranking = rankings_of(sweep)[0]
-    folder = allocation_folder(search.folder, 1, ranking)
+    folder = TrialFolder(search.folder).allocation(1, ranking)
     allocate_milestone(
-        milestone_path(search.folder, 1),
+        TrialFolder(search.folder).milestone(1),
         folder,
         storage,
         ranking=ranking,
@@ -76,7 +76,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Mapping[str, Any
     retraining = sent.open(CPU)
     while not retraining.finished:
         retraining.advance()
-    return read_allocation(folder / "allocation.json"), order, retraining.record
+    return read_allocation(folder.summary), order, retraining.record
 
 
 def test_the_network_that_is_trained_has_the_size_of_the_value(
@@ -86,7 +86,7 @@ def test_the_network_that_is_trained_has_the_size_of_the_value(
     assert (record.state, record.num_epochs) == ("finished", 2)
     _, plan = read_network(order.folder / "network.json")
     assert plan is not None
-    _, state = read_checkpoint(milestone_path(order.folder, 2))
+    _, state = read_checkpoint(TrialFolder(order.folder).milestone(2))
     weights = state["work"]["network"]
     assert len({name.split(".")[1] for name in weights if name.startswith("cells.")}) == 4
     assert weights["classifier.weight"].shape == (10, 4 * 48)  # four nodes, after two reductions of 12 channels

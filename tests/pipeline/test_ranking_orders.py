@@ -12,12 +12,12 @@ from aca_ray import api
 from aca_ray.channels import PlanKind
 from aca_ray.config import parse_spec
 from aca_ray.errors import ConfigError, SweepError
-from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.manifest import Sweep, create_sweep
 from aca_ray.pipeline.orders import SearchOrder, search_orders
 from aca_ray.pipeline.ranking_orders import ranking_orders, sweep_orders
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.vocabulary import vocabulary
+from aca_ray.records import TrialFolder
 from aca_ray.storage.lock import exclusive
 from aca_ray.sweep.rank import rank_checkpoints
 
@@ -58,7 +58,7 @@ def test_the_milestones_of_a_sweep(sweep: Sweep, search: SearchOrder) -> None:
     own = (PlanKind("otsu"), PlanKind("otsu", "random"), PlanKind("strength"), PlanKind("strength", "random"))
     orders = sweep_orders(sweep, [], [])
     assert [(order.ranking, order.folder) for order in orders] == [
-        (ranking, allocation_folder(search.folder, epoch, ranking))
+        (ranking, TrialFolder(search.folder).allocation(epoch, ranking))
         for ranking in ("l1", "activation")
         for epoch in (1, 2)
     ]
@@ -72,9 +72,9 @@ def test_the_milestones_of_a_sweep(sweep: Sweep, search: SearchOrder) -> None:
 
 
 def test_a_checkpoint_of_a_sweep_is_counted_for_its_protocol(sweep: Sweep, search: SearchOrder) -> None:
-    (order,) = ranking_orders([milestone_path(search.folder, 2)], [], [], None, None, None)
+    (order,) = ranking_orders([TrialFolder(search.folder).milestone(2)], [], [], None, None, None)
     assert (order.protocol, order.base) == ("nasbench201", sweep.base)
-    (order,) = ranking_orders([milestone_path(search.folder, 2)], [], [], "small", None, None)
+    (order,) = ranking_orders([TrialFolder(search.folder).milestone(2)], [], [], "small", None, None)
     assert order.protocol == "small"
 
 

@@ -10,9 +10,9 @@ import torch
 
 from aca_ray.errors import TrialError
 from aca_ray.pipeline.cadence import Cadence
-from aca_ray.pipeline.layout import milestone_path
 from aca_ray.pipeline.resumable import ResumableTrial
-from aca_ray.storage import TrialRecord, read_checkpoint, read_header
+from aca_ray.records import TrialFolder, TrialRecord
+from aca_ray.storage import read_checkpoint, read_header
 
 NUM_EPOCHS, MILESTONES = 40, (25, 40)
 
@@ -105,7 +105,9 @@ def test_rows_that_were_told_of_are_never_told_anew(tmp_path: Path, killed_after
     )
     assert totals == expected
     for epoch in MILESTONES:
-        found, same = (read_checkpoint(milestone_path(tmp_path / name, epoch))[1] for name in ("killed", "undisturbed"))
+        found, same = (
+            read_checkpoint(TrialFolder(tmp_path / name).milestone(epoch))[1] for name in ("killed", "undisturbed")
+        )
         assert torch.equal(found["work"]["total"], same["work"]["total"])
         assert torch.equal(found["random"]["torch"], same["random"]["torch"])
 

@@ -15,10 +15,10 @@ import torch
 
 from aca_ray.config import SearchTrial
 from aca_ray.errors import CheckpointError
-from aca_ray.pipeline.layout import milestone_path
 from aca_ray.pipeline.resumable import ResumableTrial
+from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.space import Genotype
-from aca_ray.storage import TrialRecord, read_checkpoint, write_checkpoint
+from aca_ray.storage import read_checkpoint, write_checkpoint
 
 Start = Callable[[SearchTrial, Path], ResumableTrial]
 Finish = Callable[[ResumableTrial], ResumableTrial]
@@ -56,8 +56,8 @@ def check_end(folder: Path, searched: Path, same: Same, resumes: int) -> None:
     assert record.alphas == expected.alphas
     assert record.result == expected.result
     for epoch in (1, 2):
-        _, found = read_checkpoint(milestone_path(folder, epoch))
-        _, state = read_checkpoint(milestone_path(searched, epoch))
+        _, found = read_checkpoint(TrialFolder(folder).milestone(epoch))
+        _, state = read_checkpoint(TrialFolder(searched).milestone(epoch))
         same(found["work"], state["work"])
         same(found["random"], state["random"])
     assert rolling(folder) == []
@@ -93,7 +93,7 @@ def test_record_of_a_search(searched: Path, make_trial: MakeTrial) -> None:
 def test_record_has_the_mixing_weights_of_the_last_milestone(searched: Path) -> None:
     record = read(searched)
     assert record.alphas is not None
-    _, state = read_checkpoint(milestone_path(searched, 2))
+    _, state = read_checkpoint(TrialFolder(searched).milestone(2))
     architecture = list(state["work"]["architecture"].values())
     for cell_type, logits in zip(("normal", "reduce"), architecture, strict=True):
         names = record.alphas["candidates"][cell_type]
@@ -128,7 +128,7 @@ def test_after_an_epoch_the_disk_tells_of_it(tmp_path: Path, make_trial: MakeTri
     record = read(folder)
     assert (record.state, record.epoch, record.milestones) == ("running", 1, [1])
     assert record.rows[0]["metrics"] == report.metrics
-    header, _ = read_checkpoint(milestone_path(folder, 1))
+    header, _ = read_checkpoint(TrialFolder(folder).milestone(1))
     assert (header["kind"], header["epoch"], header["step"]) == ("search", 1, 0)
     assert header["record"]["rows"] == record.rows
     assert rolling(folder) == []  # the milestone is the checkpoint
@@ -150,7 +150,7 @@ def test_a_milestone_is_gone_on_from_as_long_as_it_is_the_newest(
     trial.save()
     trial.advance(0.0)
     if damaged:
-        path = milestone_path(folder, 1)
+        path = TrialFolder(folder).milestone(1)
         path.write_bytes(path.read_bytes()[:-100])
     resumed = start(make_trial(), folder)
     assert resumed.record.milestones == ([] if damaged else [1])
@@ -227,7 +227,7 @@ def test_damaged_checkpoints(
     assert measured(record) == measured(read(searched))[:1]
     resumed.save()  # it stands exactly where the uninterrupted one stood after epoch 1
     _, found = read_checkpoint(before)
-    _, expected = read_checkpoint(milestone_path(searched, 1))
+    _, expected = read_checkpoint(TrialFolder(searched).milestone(1))
     assert_equal_states(found["work"], expected["work"])
     assert_equal_states(found["random"], expected["random"])
 
@@ -235,7 +235,7 @@ def test_damaged_checkpoints(
 def test_without_any_checkpoint_it_begins_anew(tmp_path: Path, make_trial: MakeTrial, start: Start) -> None:
     folder = tmp_path / "trial"
     start(make_trial(), folder).advance()
-    for path in [*rolling(folder), milestone_path(folder, 1)]:
+    for path in [*rolling(folder), TrialFolder(folder).milestone(1)]:
         path.unlink()
     start(make_trial(), folder)
     record = read(folder)
@@ -261,7 +261,7 @@ def test_killed_before_the_last_word_of_the_record(
 ) -> None:
     folder = tmp_path / "trial"
     shutil.copytree(searched, folder)
-    header, state = read_checkpoint(milestone_path(folder, 2))
+    header, state = read_checkpoint(TrialFolder(folder).milestone(2))
     write_checkpoint(folder / "checkpoints" / "epoch_00002_step_0000000.ckpt", header, state)
     TrialRecord(**header["record"]).write(folder)
     assert read(folder).state == "running"
@@ -281,7 +281,7 @@ def test_folder_of_another_trial_is_refused(
         (folder / "record.json").unlink()
     if left == "rolling checkpoint":
         (folder / "checkpoints").mkdir()
-        milestone_path(folder, 2).rename(folder / "checkpoints" / "epoch_00002_step_0000000.ckpt")
+        TrialFolder(folder).milestone(2).rename(folder / "checkpoints" / "epoch_00002_step_0000000.ckpt")
     before = {path: path.read_bytes() for path in folder.rglob("*.*")}
     with pytest.raises(CheckpointError, match=f"{make_trial().fingerprint}, not .*{other.fingerprint}"):
         start(other, folder)

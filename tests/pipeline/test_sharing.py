@@ -16,16 +16,16 @@ from aca_ray.errors import CheckpointError
 from aca_ray.evaluation import find_protocol
 from aca_ray.pipeline.allocating import allocate_milestone
 from aca_ray.pipeline.exporting import read_named
-from aca_ray.pipeline.layout import allocation_folder, milestone_path, plan_path
 from aca_ray.pipeline.manifest import Sweep, create_sweep
 from aca_ray.pipeline.network_files import read_network
 from aca_ray.pipeline.orders import EvaluationOrder, evaluation_orders, plans_of, rankings_of, search_orders
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.sharing import lost_its_source, network_identity, share, shared_trainings
 from aca_ray.pipeline.vocabulary import vocabulary
+from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.space import PUBLISHED, ChannelPlan, Genotype
 from aca_ray.space.channel_plan import EdgePlan
-from aca_ray.storage import TrialRecord, read_checkpoint, read_json, write_json
+from aca_ray.storage import read_checkpoint, read_json, write_json
 
 CPU = torch.device("cpu")
 DATA = {"name": "digits", "max_train_images": 64, "max_test_images": 32}
@@ -71,9 +71,9 @@ def make_order(make_trial: Callable[..., SearchTrial], tmp_path: Path) -> Callab
         if plan is None:
             pair = (None, "all")
         else:
-            target = allocation_folder(folder, search.epochs, "taylor")
-            write_json(target / "genotype.json", genotype.to_json())
-            write_json(plan_path(target, "sign"), plan.to_json())
+            target = TrialFolder(folder).allocation(search.epochs, "taylor")
+            write_json(target.genotype, genotype.to_json())
+            write_json(target.plan("sign"), plan.to_json())
         trial = replace(EvaluationTrial.of_search(search, "small", 0, *pair), **changes)
         return EvaluationOrder(trial, tmp_path / trial.short, tmp_path, search, folder)
 
@@ -113,8 +113,8 @@ def sweep(tmp_path_factory: pytest.TempPathFactory, finish: Callable[[ResumableT
         finish(search.open(CPU))
         if search.trial.skip == "allocated":
             allocate_milestone(
-                milestone_path(search.folder, 1),
-                allocation_folder(search.folder, 1, rankings_of(sweep)[0]),
+                TrialFolder(search.folder).milestone(1),
+                TrialFolder(search.folder).allocation(1, rankings_of(sweep)[0]),
                 base,
                 ranking=rankings_of(sweep)[0],
                 plans=plans_of(sweep),
@@ -178,7 +178,7 @@ def test_a_copy_is_what_training_gives(
     results = []
     for name in ("searched", "all"):
         trial = finish(orders[name].open(CPU))
-        _, state = read_checkpoint(milestone_path(trial.folder, trial.record.num_epochs))
+        _, state = read_checkpoint(TrialFolder(trial.folder).milestone(trial.record.num_epochs))
         results.append((trial.record.result, state["work"]["network"]))
     assert results[0][0] == results[1][0]
     assert not differences(results[0][1], results[1][1])

@@ -10,11 +10,11 @@ import pytest
 
 from aca_ray.errors import ConfigError
 from aca_ray.evaluation import find_protocol
-from aca_ray.pipeline.layout import milestone_path
 from aca_ray.pipeline.standalone import retrain
+from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.space import PUBLISHED
 from aca_ray.space.nasbench201 import parse_architecture_string
-from aca_ray.storage import TrialRecord, read_checkpoint, write_json
+from aca_ray.storage import read_checkpoint, write_json
 
 EPOCHS = find_protocol("small").epochs
 
@@ -72,10 +72,10 @@ def test_folder_of_another_retraining(retrained: tuple[Path, TrialRecord, str], 
 def test_killed_before_the_last_word_of_the_record(retrained: tuple[Path, TrialRecord, str], tmp_path: Path) -> None:
     """All epochs are done and saved, and the record does not say so yet."""
     folder, record, _ = retrained
-    header, _ = read_checkpoint(milestone_path(folder, EPOCHS))
-    target = milestone_path(tmp_path, EPOCHS)
+    header, _ = read_checkpoint(TrialFolder(folder).milestone(EPOCHS))
+    target = TrialFolder(tmp_path).milestone(EPOCHS)
     target.parent.mkdir()
-    target.write_bytes(milestone_path(folder, EPOCHS).read_bytes())
+    target.write_bytes(TrialFolder(folder).milestone(EPOCHS).read_bytes())
     TrialRecord(**header["record"]).write(tmp_path)
     again, printed = run(tmp_path)
     assert (again.state, again.result, printed) == ("finished", record.result, "")

@@ -16,7 +16,6 @@ from aca_ray.config import SweepSpec, parse_spec
 from aca_ray.errors import ConfigError, DataError
 from aca_ray.evaluation import find_protocol, load_table
 from aca_ray.pipeline.allocating import allocate_milestone
-from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.looking_up import LookUp
 from aca_ray.pipeline.manifest import Sweep, create_sweep
 from aca_ray.pipeline.network_files import read_network
@@ -24,9 +23,9 @@ from aca_ray.pipeline.orders import EvaluationOrder, evaluation_orders, plans_of
 from aca_ray.pipeline.planning import plan_sweep
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.vocabulary import vocabulary
+from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.space import Genotype
 from aca_ray.space.nasbench201 import architecture_string
-from aca_ray.storage import TrialRecord
 
 CPU = torch.device("cpu")
 NAMES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -73,8 +72,8 @@ def search_of(sweep: Sweep) -> TrialRecord:
     if search.trial.skip == "allocated":
         for epoch in search.trial.milestones:
             allocate_milestone(
-                milestone_path(search.folder, epoch),
-                allocation_folder(search.folder, epoch, "taylor_identity"),
+                TrialFolder(search.folder).milestone(epoch),
+                TrialFolder(search.folder).allocation(epoch, "taylor_identity"),
                 sweep.base,
                 ranking="taylor_identity",
                 plans=plans_of(sweep),
@@ -152,9 +151,9 @@ def test_rounded_plans_are_looked_up_at_the_milestones(start: Start) -> None:
     accuracies = load_table("nasbench201").accuracies
     assert [row["epoch"] for row in record.rows] == [2, 4, 6, 8]
     for row in record.rows:
-        folder = allocation_folder(search.folder, row["epoch"], "taylor_identity")
+        folder = TrialFolder(search.folder).allocation(row["epoch"], "taylor_identity")
         # By hand: an edge is a skip where most of its channels have a score of 0 or less.
-        scores = ChannelScores.read_parquet(folder / "scores.parquet")
+        scores = ChannelScores.read_parquet(folder.scores)
         found = searched.rows[row["epoch"] - 1]["architecture"]["genotype"]["normal"]["edges"]
         kept: dict[int, list[bool]] = {}
         for edge in scores.edges:

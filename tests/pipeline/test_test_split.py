@@ -20,9 +20,9 @@ from aca_ray.errors import DataError
 from aca_ray.evaluation import find_protocol
 from aca_ray.pipeline.allocating import allocate_milestone
 from aca_ray.pipeline.evaluating import found_network, open_evaluation
-from aca_ray.pipeline.layout import allocation_folder, milestone_path
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.searching import open_search
+from aca_ray.records import TrialFolder
 
 CPU = torch.device("cpu")
 
@@ -52,8 +52,8 @@ def test_search_ranking_and_allocation_never_read_it(
     folder = tmp_path / "search"
     finish(open_search(trial, folder, tmp_path, CPU))
     summary = allocate_milestone(
-        milestone_path(folder, 1),
-        allocation_folder(folder, 1, "taylor"),
+        TrialFolder(folder).milestone(1),
+        TrialFolder(folder).allocation(1, "taylor"),
         tmp_path,
         ranking="taylor",
         plans=(PlanKind("sign"),),

@@ -13,7 +13,8 @@ import pytest
 from aca_ray.comparison import read_sweep
 from aca_ray.errors import CheckpointError, ConfigError, MalformedFileError, StorageError
 from aca_ray.pipeline.network_files import read_network
-from aca_ray.storage import TrialRecord, read_checkpoint, read_header, read_json, read_json_object, read_text
+from aca_ray.records import SweepFolder, TrialRecord
+from aca_ray.storage import read_checkpoint, read_header, read_json, read_json_object, read_text
 from aca_ray.storage.bounded import SMALL_BYTES, naming, read_bytes
 
 
@@ -54,7 +55,7 @@ def test_a_record_that_is_no_file_stops_nobody(tmp_path: Path, make: Callable[[P
     with pytest.raises(MalformedFileError, match=r"record\.json"):
         TrialRecord.read(folder)
     with pytest.raises(ConfigError, match=r"record\.json"):
-        read_sweep(tmp_path / "sweep")
+        read_sweep(SweepFolder(tmp_path / "sweep"))
 
 
 @pytest.mark.parametrize("make", NO_FILES)

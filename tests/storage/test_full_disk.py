@@ -18,10 +18,10 @@ import torch
 from aca_ray.channels.scores import ChannelScores, EdgeScores
 from aca_ray.config import SearchTrial
 from aca_ray.errors import StorageError
-from aca_ray.pipeline.layout import milestone_path
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.searching import open_search
-from aca_ray.storage import CheckpointFolder, TrialRecord, read_checkpoint, read_json, write_json
+from aca_ray.records import TrialFolder, TrialRecord
+from aca_ray.storage import CheckpointFolder, read_checkpoint, read_json, write_json
 
 TRIAL = SearchTrial(
     method="darts",
@@ -131,7 +131,7 @@ def test_trial_fails_and_resumes_after_space_is_freed(small_disk: Callable[[str]
     assert record.epoch == 1
     assert [row["epoch"] for row in record.rows] == [1]
     assert [path.name for path in (folder / "milestones").iterdir()] == [
-        milestone_path(folder, epoch).name for epoch in record.milestones
+        TrialFolder(folder).milestone(epoch).name for epoch in record.milestones
     ]
     (disk / "filler").unlink()
     resumed = open_trial(folder)
@@ -209,7 +209,7 @@ def check_end(folder: Path, uninterrupted: Path, resumes: int) -> None:
     assert (record.state, record.error, record.resumes) == ("finished", None, resumes)
     assert [row["epoch"] for row in record.rows] == [1, 2]
     assert record.alphas == expected_record.alphas
-    _, expected = read_checkpoint(milestone_path(uninterrupted, 2))
-    _, found = read_checkpoint(milestone_path(folder, 2))
+    _, expected = read_checkpoint(TrialFolder(uninterrupted).milestone(2))
+    _, found = read_checkpoint(TrialFolder(folder).milestone(2))
     for name, tensor in expected["work"]["network"].items():
         assert torch.equal(found["work"]["network"][name], tensor), name

@@ -17,15 +17,14 @@ from aca_ray.comparison import read_sweep
 from aca_ray.config import parse_spec
 from aca_ray.errors import AcaRayError, ConfigError
 from aca_ray.pipeline.finding import trial_title
-from aca_ray.pipeline.layout import allocation_folder
 from aca_ray.pipeline.manifest import create_sweep
 from aca_ray.pipeline.network_files import read_network
 from aca_ray.pipeline.orders import all_orders, search_orders
 from aca_ray.pipeline.vocabulary import vocabulary
+from aca_ray.records import SweepFolder, TrialFolder, TrialRecord
+from aca_ray.records.allocation import read_allocation
 from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, Genotype, network_json
 from aca_ray.space.nasbench201 import parse_architecture_string
-from aca_ray.storage import TrialRecord
-from aca_ray.storage.allocation import read_allocation
 
 ABSURD = [
     *(None, True, False, 0, -1, 1, 2.5, 1e308, -1e308, 1e-320, 2**31, 2**53 + 1, 2**63, 10**30, 10**400),
@@ -190,7 +189,7 @@ def test_records(tmp_path: Path) -> None:
         assert TrialRecord.read(tmp_path / "again") == record
 
     def read_for_comparison(path: Path) -> None:
-        read_sweep(tmp_path / "sweep")
+        read_sweep(SweepFolder(tmp_path / "sweep"))
 
     for seed, reading in enumerate((read, read_for_comparison)):
         counts = outcomes(folder / "record.json", mutations(record_value(), 150, seed), reading)
@@ -200,7 +199,7 @@ def test_records(tmp_path: Path) -> None:
 
 def test_allocations(tmp_path: Path) -> None:
     folder = tmp_path / "sweep" / "searches" / "0123456789ab"
-    allocation = allocation_folder(folder, 2, "taylor_identity")
+    allocation = TrialFolder(folder).allocation(2, "taylor_identity").path
     allocation.mkdir(parents=True)
     (folder / "record.json").write_text(json.dumps(record_value()))
     shares = [[edge.kept_fraction for edge in stage] for stage in PLAN.stages]
@@ -213,7 +212,7 @@ def test_allocations(tmp_path: Path) -> None:
 
     def read(path: Path) -> None:
         read_allocation(path)
-        read_sweep(tmp_path / "sweep")
+        read_sweep(SweepFolder(tmp_path / "sweep"))
 
     counts = outcomes(allocation / "allocation.json", mutations(value, 150, 0), read)
     assert counts["refused"] > 50

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from aca_ray.errors import CheckpointError, StorageError
-from aca_ray.storage import CheckpointFolder, TrialRecord, read_json, write_bytes, write_json
+from aca_ray.records import TrialRecord
+from aca_ray.storage import CheckpointFolder, read_json, write_bytes, write_json
 from aca_ray.storage.files import TEMPORARY_MARK, remove_leftovers, write_whole
 from aca_ray.storage.lock import exclusive, is_held
 

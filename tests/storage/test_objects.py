@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from aca_ray.errors import ConfigError, MalformedFileError, StorageError
+from aca_ray.records import TrialRecord
 from aca_ray.storage import (
     CheckpointFolder,
     ObjectPath,
-    TrialRecord,
     local_copy,
     objects,
     read_checkpoint,

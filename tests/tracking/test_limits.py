@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from aca_ray.records import TrialFolder
 from aca_ray.tracking import Store, Tracker, limits
 
 
@@ -33,7 +34,7 @@ def test_texts_of_any_length_are_logged(store: Store, search_record: Callable[..
     record = search_record(7, state="failed", error=f"Traceback\n{long}")
     record["trial"] |= {"method": f"beta_darts(scale={'1' * 400})", "data": {"name": "parquet", "train": long}}
     record["data_info"] = {"name": "n" * 600, "digest": "d" * 64, "source": long * 20, "num_images": 1}
-    tracker.sync(record, tmp_path)
+    tracker.sync(record, TrialFolder(tmp_path))
     tracker.finish(tmp_path / "none", {f"comparison/{'m' * 400}/{name}": 0.5 for name in ("searched", "allocated")})
     assert tracker.flush()
     client = store.client()

@@ -19,6 +19,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from aca_ray.errors import SweepError
+from aca_ray.records import AllocationFolder, TrialFolder
 from aca_ray.tracking import Store, Tracker
 
 Record = dict[str, Any]
@@ -106,7 +107,7 @@ def test_one_run_per_trial_and_every_step_once(
     tracker = opened(store, sweep)
     for epochs in (0, 1, 1, 3):
         for seed in (0, 1):
-            tracker.sync(search_record(seed, epochs), tmp_path)
+            tracker.sync(search_record(seed, epochs), TrialFolder(tmp_path))
     assert tracker.flush()
     found = runs(store, sweep, "search")
     assert set(found) == {f"{0:064x}", f"{1:064x}"}
@@ -126,7 +127,7 @@ def test_a_second_sync_of_the_same_record_makes_no_request(
     store: Store, sweep: str, search_record: Make, tmp_path: Path
 ) -> None:
     tracker = opened(store, sweep)
-    tracker.sync(search_record(epochs=8, state="finished"), tmp_path)
+    tracker.sync(search_record(epochs=8, state="finished"), TrialFolder(tmp_path))
     statements: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
@@ -134,10 +135,10 @@ def test_a_second_sync_of_the_same_record_makes_no_request(
 
     sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", note)
     try:
-        tracker.sync(search_record(epochs=8, state="finished"), tmp_path)
+        tracker.sync(search_record(epochs=8, state="finished"), TrialFolder(tmp_path))
         assert tracker.flush()
         assert not statements
-        tracker.sync(search_record(seed=1), tmp_path)
+        tracker.sync(search_record(seed=1), TrialFolder(tmp_path))
         assert statements
     finally:
         sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", note)
@@ -147,15 +148,15 @@ def test_a_new_tracker_continues_where_the_last_one_died(
     store: Store, sweep: str, search_record: Make, points: Points, tmp_path: Path
 ) -> None:
     first = opened(store, sweep)
-    first.sync(search_record(0, 3), tmp_path)
-    first.sync(search_record(1, 8, "finished"), tmp_path)
+    first.sync(search_record(0, 3), TrialFolder(tmp_path))
+    first.sync(search_record(1, 8, "finished"), TrialFolder(tmp_path))
     before = {fingerprint: run.info.run_id for fingerprint, run in runs(store, sweep, "search").items()}
     parent = only_run(store, sweep, "sweep").info.run_id
     del first
 
     second = opened(store, sweep)
-    second.sync(search_record(0, 8, "finished"), tmp_path)
-    second.sync(search_record(1, 8, "finished"), tmp_path)
+    second.sync(search_record(0, 8, "finished"), TrialFolder(tmp_path))
+    second.sync(search_record(1, 8, "finished"), TrialFolder(tmp_path))
     assert second.flush()
     after = runs(store, sweep, "search")
     assert {fingerprint: run.info.run_id for fingerprint, run in after.items()} == before
@@ -172,13 +173,13 @@ def test_a_new_tracker_continues_where_the_last_one_died(
 def test_epochs_that_a_resumed_trial_repeats_are_not_logged_again(
     store: Store, sweep: str, search_record: Make, points: Points, tmp_path: Path
 ) -> None:
-    opened(store, sweep).sync(search_record(epochs=5), tmp_path)
+    opened(store, sweep).sync(search_record(epochs=5), TrialFolder(tmp_path))
     tracker = opened(store, sweep)
     for epochs in (2, 4, 6):
         record = search_record(epochs=epochs, resumes=1)
         for row in record["rows"]:
             row["time_ms"] += 12_345
-        tracker.sync(record, tmp_path)
+        tracker.sync(record, TrialFolder(tmp_path))
     assert tracker.flush()
     assert points(only_run(store, sweep).info.run_id) == steps(*SEARCH_METRICS, last=6)
 
@@ -188,12 +189,12 @@ def test_a_failed_trial_shows_its_error_until_it_is_resumed(
 ) -> None:
     tracker = opened(store, sweep)
     traceback = "Traceback (most recent call last):\n  ...\nTrialError: the loss is not finite\n"
-    tracker.sync(search_record(state="failed", error=traceback), tmp_path)
+    tracker.sync(search_record(state="failed", error=traceback), TrialFolder(tmp_path))
     run = only_run(store, sweep)
     assert run.info.status == "FAILED"
     assert run.data.tags["aca.error"] == "TrialError: the loss is not finite"
     assert artifacts(store, run) == ["error.txt"]
-    opened(store, sweep).sync(search_record(epochs=3), tmp_path)
+    opened(store, sweep).sync(search_record(epochs=3), TrialFolder(tmp_path))
     run = only_run(store, sweep)
     assert run.info.status == "RUNNING"
     assert "aca.error" not in run.data.tags
@@ -203,13 +204,13 @@ def test_an_interrupted_sweep_says_so_and_runs_again(
     store: Store, sweep: str, search_record: Make, tmp_path: Path
 ) -> None:
     tracker = opened(store, sweep)
-    tracker.sync(search_record(0), tmp_path)
-    tracker.sync(search_record(1, 8, "finished"), tmp_path)
+    tracker.sync(search_record(0), TrialFolder(tmp_path))
+    tracker.sync(search_record(1, 8, "finished"), TrialFolder(tmp_path))
     tracker.interrupt()
     statuses = [run.info.status for _, run in sorted(runs(store, sweep, "search").items())]
     assert statuses == ["KILLED", "FINISHED"]
     assert only_run(store, sweep, "sweep").info.status == "KILLED"
-    opened(store, sweep).sync(search_record(0), tmp_path)
+    opened(store, sweep).sync(search_record(0), TrialFolder(tmp_path))
     assert runs(store, sweep, "search")[f"{0:064x}"].info.status == "RUNNING"
     assert only_run(store, sweep, "sweep").info.status == "RUNNING"
 
@@ -219,10 +220,10 @@ def test_an_evaluation_is_a_child_with_its_result(
 ) -> None:
     (tmp_path / "network.json").write_text("{}")
     tracker = opened(store, sweep)
-    tracker.sync(search_record(epochs=8, state="finished"), tmp_path)
+    tracker.sync(search_record(epochs=8, state="finished"), TrialFolder(tmp_path))
     (tmp_path / "genotype.svg").write_bytes(b"a picture")
-    tracker.sync(evaluation_record(), tmp_path)
-    tracker.sync(evaluation_record(), tmp_path)
+    tracker.sync(evaluation_record(), TrialFolder(tmp_path))
+    tracker.sync(evaluation_record(), TrialFolder(tmp_path))
     assert tracker.flush()
     run = only_run(store, sweep, "evaluation")
     assert run.data.tags["mlflow.parentRunId"] == only_run(store, sweep, "sweep").info.run_id
@@ -248,21 +249,21 @@ def test_an_allocation_is_logged_once_and_again_when_plans_are_added(
 ) -> None:
     tracker = opened(store, sweep)
     folders = [tmp_path / "allocations" / "epoch_0004" / ranking for ranking in ("taylor", "l1")]
-    tracker.sync_allocation(search_record(epochs=5), folders[0], 4)
+    tracker.sync_allocation(search_record(epochs=5), AllocationFolder(folders[0]), 4)
     for folder in folders:
         folder.mkdir(parents=True)
         (folder / "plan_sign.json").write_text("{}")
         (folder / "allocation.json").write_text(json.dumps(allocation_of(folder.name, "sign", "sign_uniform")))
     for grown, reopen in ((False, False), (False, True), (True, False), (True, True)):
         again = opened(store, sweep) if reopen else tracker
-        again.sync(search_record(epochs=5), tmp_path)
+        again.sync(search_record(epochs=5), TrialFolder(tmp_path))
         if grown:
             (folders[0] / "plan_otsu.json").write_text("{}")
             (folders[0] / "allocation.json").write_text(
                 json.dumps(allocation_of("taylor", "sign", "sign_uniform", "otsu"))
             )
         for folder in folders:
-            again.sync_allocation(search_record(epochs=5), folder, 4)
+            again.sync_allocation(search_record(epochs=5), AllocationFolder(folder), 4)
         assert again.flush()
     run = only_run(store, sweep)
     edges = [f"sign/stage{stage}/edge{edge}" for stage in range(5) for edge in range(2)]
@@ -308,7 +309,7 @@ def test_the_lesser_of_two_runs_of_one_trial_is_deleted(
     store: Store, sweep: str, search_record: Make, tmp_path: Path
 ) -> None:
     tracker = opened(store, sweep)
-    tracker.sync(search_record(epochs=3), tmp_path)
+    tracker.sync(search_record(epochs=3), TrialFolder(tmp_path))
     run = only_run(store, sweep)
     client = MlflowClient(tracking_uri=store.uri)
     client.create_run(run.info.experiment_id, tags=dict(run.data.tags))
@@ -325,7 +326,7 @@ def test_an_unreachable_server_stops_nothing(
         port = probe.getsockname()[1]
     with caplog.at_level(logging.WARNING, "aca_ray.tracking"):
         tracker = opened(Store(f"http://127.0.0.1:{port}", None), sweep)
-        tracker.sync(search_record(), tmp_path)
+        tracker.sync(search_record(), TrialFolder(tmp_path))
         tracker.finish(tmp_path, {})
         tracker.interrupt()
         assert not tracker.flush()
@@ -347,7 +348,7 @@ record = json.loads(Path(path).read_text())
 tracker = Tracker(Store(uri, artifacts), sweep, sweep + " fingerprint")
 tracker.open("experiment: {}", {"epochs": 8}, "")
 for epochs in range(1, len(record["rows"]) + 1):
-    tracker.sync({**record, "rows": record["rows"][:epochs]}, Path(path).parent)
+    tracker.sync({**record, "rows": record["rows"][:epochs]}, TrialFolder(Path(path).parent))
     print(epochs, flush=True)
 """
 
@@ -371,7 +372,7 @@ def test_a_writer_killed_in_the_middle_leaves_nothing_twice(
         assert kill_after <= logged < 2000
     run_id = only_run(store, sweep).info.run_id
     tracker = opened(store, sweep)
-    tracker.sync(record, tmp_path)
+    tracker.sync(record, TrialFolder(tmp_path))
     assert tracker.flush()
     assert only_run(store, sweep).info.run_id == run_id
     assert points(run_id) == steps(*SEARCH_METRICS, last=2000)

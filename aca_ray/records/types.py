@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import FailFast, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict  # pydantic refuses those of typing before Python 3.12
 
+from aca_ray.records.checking import CLOSED, OPEN, Count, Number, Positive, Seconds, Share, Text
 from aca_ray.space.genotype import MOST_EDGES, MOST_NODES
 from aca_ray.space.topology import NUM_STAGES
-from aca_ray.storage.checking import CLOSED, OPEN, Count, Number, Positive, Seconds, Share, Text
 
 State = Literal["running", "finished", "failed"]
 Kind = Literal["search", "evaluation"]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from aca_ray.errors import MalformedFileError, StorageError
-from aca_ray.storage import TrialRecord
-from aca_ray.storage.record_types import RecordJson
+from aca_ray.records import TrialRecord
+from aca_ray.records.types import RecordJson
 
 RECORD = TrialRecord(
     kind="evaluation",

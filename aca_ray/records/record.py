@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from aca_ray.errors import MalformedFileError, StorageError
+from aca_ray.records.layout import TrialFolder
 from aca_ray.storage.bounded import RECORD_BYTES, read_json_object
 from aca_ray.storage.files import write_json
 from aca_ray.storage.objects import StoragePath
 
 SCHEMA = "aca_ray.record"
 VERSION = 1
-FILE_NAME = "record.json"
 FIX = "move the file away and resume the sweep: the record is written again from the trial's checkpoint"
 
 State = Literal["running", "finished", "failed"]
@@ -90,7 +90,7 @@ class TrialRecord:
     def write(self, folder: StoragePath) -> None:
         """Write the record into a trial's folder, atomically."""
         # Of hundreds of epochs a record on one line is written three times as fast.
-        write_json(folder / FILE_NAME, self.to_json(), indent=None)
+        write_json(TrialFolder(folder).record, self.to_json(), indent=None)
 
     @staticmethod
     def read(folder: StoragePath) -> TrialRecord | None:
@@ -100,7 +100,7 @@ class TrialRecord:
             StorageError: the file can't be read.
             MalformedFileError: it is no record of a version that this program reads, or a value breaks a rule.
         """
-        path = folder / FILE_NAME
+        path = TrialFolder(folder).record
         try:
             value = read_record_json(path)
         except StorageError as error:
@@ -117,8 +117,8 @@ class TrialRecord:
             MalformedFileError: a field is missing, unknown, of the wrong type or out of bounds.
         """
         # Here, since pydantic takes 0.1 s, for which --help need not wait.
-        from aca_ray.storage.checking import check
-        from aca_ray.storage.record_types import RECORD
+        from aca_ray.records.checking import check
+        from aca_ray.records.types import RECORD
 
         check(RECORD, value, str(path), FIX)
         return TrialRecord(**value)

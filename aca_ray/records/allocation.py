@@ -18,8 +18,8 @@ def read_allocation(path: StoragePath) -> dict[str, Any]:
         MalformedFileError: a field is missing, of the wrong type or out of bounds.
     """
     # Here, since pydantic takes 0.1 s, for which --help need not wait.
-    from aca_ray.storage.checking import check
-    from aca_ray.storage.record_types import ALLOCATION
+    from aca_ray.records.checking import check
+    from aca_ray.records.types import ALLOCATION
 
     value: dict[str, Any] = read_json(path)
     check(ALLOCATION, value, str(path), FIX)

@@ -1,0 +1,167 @@
+"""Where the files of a sweep are: the only module that knows their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from aca_ray.storage import StoragePath
+
+RECORD_FILE = "record.json"
+_ALLOCATION_FILE = "allocation.json"
+_SEARCHES, _RETRAININGS = "searches", "evaluations"
+
+
+@dataclass(frozen=True)
+class AllocationFolder:
+    """The folder of the scores of one milestone by one ranker, and of the plans made of them."""
+
+    path: StoragePath
+
+    @property
+    def summary(self) -> StoragePath:
+        """What the allocation is, as JSON; written last, so that the other files are complete once it exists."""
+        return self.path / _ALLOCATION_FILE
+
+    @property
+    def scores(self) -> StoragePath:
+        """The channel scores, as Parquet."""
+        return self.path / "scores.parquet"
+
+    @property
+    def genotype(self) -> StoragePath:
+        """The genotype whose channels are ranked."""
+        return self.path / "genotype.json"
+
+    @property
+    def picture(self) -> StoragePath:
+        """The genotype and its main plan, drawn."""
+        return self.path / "genotype.svg"
+
+    def plan(self, name: str) -> StoragePath:
+        """Return the file of a channel plan (see `aca_ray.channels.PlanKind.name`)."""
+        return self.path / f"plan_{name}.json"
+
+
+@dataclass(frozen=True)
+class TrialFolder:
+    """The folder of a search or a retraining."""
+
+    path: StoragePath
+
+    @property
+    def record(self) -> StoragePath:
+        """What is known about the trial, as JSON."""
+        return self.path / RECORD_FILE
+
+    @property
+    def checkpoints(self) -> StoragePath:
+        """The folder of the rolling checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def milestones(self) -> StoragePath:
+        """The folder of the checkpoints that are kept."""
+        return self.path / "milestones"
+
+    @property
+    def network(self) -> StoragePath:
+        """Genotype and channel plan of a retraining, as JSON."""
+        return self.path / "network.json"
+
+    @property
+    def genotype_picture(self) -> StoragePath:
+        """The cells that a search has found, drawn."""
+        return self.path / "genotype.svg"
+
+    @property
+    def mixing_picture(self) -> StoragePath:
+        """The mixing weights of a search, drawn."""
+        return self.path / "mixing.svg"
+
+    @property
+    def tracked_files(self) -> tuple[StoragePath, ...]:
+        """The files that belong to the trial's run in a tracker, as far as they exist."""
+        return self.genotype_picture, self.mixing_picture, self.network
+
+    def milestone(self, epoch: int) -> StoragePath:
+        """Return the checkpoint of a milestone."""
+        return self.milestones / f"epoch_{epoch:04d}.ckpt"
+
+    def allocation(self, epoch: int, ranking: str) -> AllocationFolder:
+        """Return the folder of a milestone's allocations by a ranker."""
+        return AllocationFolder(self.path / "allocations" / f"epoch_{epoch:04d}" / ranking)
+
+    def allocations(self) -> list[AllocationFolder]:
+        """Return the folders of all complete allocations, milestones ascending."""
+        return [AllocationFolder(file.parent) for file in _matching(self.path, f"allocations/*/*/{_ALLOCATION_FILE}")]
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """The folder of a sweep.
+
+    Attributes:
+        path: <storage>/<sweep name>, absolute.
+    """
+
+    path: StoragePath
+
+    @property
+    def manifest(self) -> StoragePath:
+        """The file that makes this folder a sweep: spec, its fingerprint, where it was started."""
+        return self.path / "sweep.json"
+
+    @property
+    def spec(self) -> StoragePath:
+        """The spec as its author wrote it."""
+        return self.path / "spec.yaml"
+
+    @property
+    def lock(self) -> StoragePath:
+        """Held by the process that drives the sweep."""
+        return self.path / "lock"
+
+    @property
+    def comparison(self) -> StoragePath:
+        """The folder of the report."""
+        return self.path / "comparison"
+
+    @property
+    def searches(self) -> StoragePath:
+        """The folder of the folders of all searches."""
+        return self.path / _SEARCHES
+
+    @property
+    def retrainings(self) -> StoragePath:
+        """The folder of the folders of all retrainings and look-ups."""
+        return self.path / _RETRAININGS
+
+    def search(self, short: str) -> TrialFolder:
+        """Return the folder of a search, given the first digits of its fingerprint."""
+        return TrialFolder(self.searches / short)
+
+    def retraining(self, short: str) -> TrialFolder:
+        """Return the folder of a retraining, likewise."""
+        return TrialFolder(self.retrainings / short)
+
+    def recorded_trials(self) -> Iterator[TrialFolder]:
+        """Yield the folders of all trials that have a record, the retrainings first."""
+        for kind in (self.retrainings, self.searches):
+            for file in _matching(kind, f"*/{RECORD_FILE}"):
+                yield TrialFolder(file.parent)
+
+
+def sweep_folders(storage: StoragePath) -> list[SweepFolder]:
+    """Return the folders of all sweeps in a storage folder, by name."""
+    return [SweepFolder(file.parent) for file in _matching(storage, "*/sweep.json")]
+
+
+def sweep_folder_of(trial: StoragePath) -> SweepFolder:
+    """Return the folder of the sweep that a trial's folder belongs to."""
+    return SweepFolder(trial.parent.parent)
+
+
+def _matching(folder: StoragePath, pattern: str) -> list[StoragePath]:
+    found: list[StoragePath] = sorted(folder.glob(pattern))
+    return found
