@@ -30,7 +30,7 @@ def cluster_address(text: str) -> str:
     if "/" in text:
         raise argparse.ArgumentTypeError(
             f"must be the host:port of a cluster that this machine belongs to, or auto; found {text}. From another "
-            "machine, submit the sweep as a job: aca-ray submit SPEC --address http://HEAD:8265"
+            "machine, send the sweep as a job: aca-ray submit SPEC --address http://HEAD:8265"
         )
     return text
 

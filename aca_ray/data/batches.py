@@ -22,7 +22,7 @@ class Batches:
 
     `batch(index)` is a pure function of the images, the batch size, the augmentation, the seed and the index: batches
     can be requested in any order, and repeatedly. Without a `draw`, the sequence consists of passes: every pass
-    contains every image exactly once, in an order of its own, and its last batch is smaller if the batch size does not
+    contains every image exactly once, in its own order, and its last batch is smaller if the batch size does not
     divide the number of images. With a `draw`, every batch is drawn independently.
 
     Two sequences over different splits should get different seeds (`derive_seed(seed, "search_valid")`), otherwise

@@ -39,7 +39,7 @@ class Download:
         normalization: published per-channel mean and deviation, or None to compute them.
         choose: returns the arguments of torchvision's class that select a split.
         read: returns (N, C, H, W) uint8 images, N labels and the class names of an opened data set.
-        facts: what is known of the images without opening them, or None.
+        facts: facts about the images that are known without opening them, or None.
     """
 
     name: str
