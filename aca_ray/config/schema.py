@@ -119,7 +119,8 @@ def _data(value: Any, info: ValidationInfo) -> Any:
         try:
             problems = info.context.data_problems(value, PLACE)
         except (OSError, ValueError) as error:  # an invalid path: too long, or with a null character
-            problems = [f"{PLACE}: has a path that cannot be accessed ({getattr(error, 'strerror', None) or error})"]
+            reason = getattr(error, "strerror", None) or error
+            problems = [f"{PLACE}: has a path that cannot be accessed ({reason}); correct it"]
         if problems:
             raise ProblemError(problems)
         if isinstance(value, Mapping):

@@ -74,7 +74,7 @@ class SearchTrial(_Identified):
     def milestones(self) -> tuple[int, ...]:
         """Epochs, ascending, whose checkpoints are kept and ranked: the ends of the quarters of the search.
 
-        They depend only on the search, so that adding other searches to the sweep leaves it the same search.
+        They depend only on the search, so that a search stays the same when others are added to its sweep.
         """
         ends = {math.ceil(self.epochs * part / _NUM_MILESTONES) for part in range(1, _NUM_MILESTONES + 1)}
         return tuple(sorted(ends))
