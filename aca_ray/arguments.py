@@ -1,4 +1,4 @@
-"""What the arguments of the command line may be."""
+"""Parsers of command-line arguments."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def cluster_address(text: str) -> str:
     """Return host:port or auto, and refuse an address of another service."""
     if "/" in text:
         raise argparse.ArgumentTypeError(
-            f"must be the host:port of a cluster that this machine belongs to, or auto; found {text}. From other "
-            "machines send the sweep as a job: aca-ray submit SPEC --address http://HEAD:8265"
+            f"must be the host:port of a cluster that this machine belongs to, or auto; found {text}. From another "
+            "machine, send the sweep as a job: aca-ray submit SPEC --address http://HEAD:8265"
         )
     return text
 
 
 def data_mapping(text: str) -> dict[str, Any]:
-    """Return the data mapping of a name or of JSON."""
+    """Return the data mapping that a name or a JSON text describes."""
     try:
         value: dict[str, Any] = json.loads(text) if text.lstrip().startswith("{") else {"name": text}
     except ValueError as error:
@@ -45,7 +45,7 @@ def data_mapping(text: str) -> dict[str, Any]:
 
 
 def protocol_value(text: str) -> str | dict[str, Any]:
-    """Return a retraining protocol as a spec would give it: a name, or the mapping of `{base: cifar, epochs: 100}`."""
+    """Return a retraining protocol as written in a spec: a name, or a mapping such as `{base: cifar, epochs: 100}`."""
     from aca_ray.config.yaml_text import read_yaml
 
     if not text.lstrip().startswith("{"):

@@ -20,10 +20,10 @@ class AcaRayError(Exception):
 
 
 class ConfigError(AcaRayError):
-    """A spec, an argument or a name is wrong; holds every problem found, not only the first.
+    """A spec, an argument or a name is wrong; lists every problem found, not only the first.
 
     Attributes:
-        problems: one sentence a problem, each beginning with its place.
+        problems: one sentence per problem, each beginning with its place.
     """
 
     def __init__(self, problems: str | Iterable[str]) -> None:
@@ -36,14 +36,14 @@ class StorageError(AcaRayError):
 
 
 class MalformedFileError(StorageError, ConfigError):
-    """A file was read and can't be used: it is no regular file, too large, no JSON, or a value in it breaks a rule.
+    """A file can't be used: it is not a regular file, is too large, is not JSON, or has a value that breaks a rule.
 
-    It is bad input like a wrong spec, so a verb ends with exit code 2, and waiting does not help.
+    This is bad input, like a wrong spec: commands exit with code 2, and waiting does not help.
     """
 
 
 class CheckpointError(AcaRayError):
-    """A checkpoint is truncated, foreign, of another version, or unsafe to load."""
+    """A checkpoint is missing, damaged, of another program, trial or version, or unsafe to load."""
 
 
 class DataError(AcaRayError):
@@ -51,11 +51,11 @@ class DataError(AcaRayError):
 
 
 class ExportError(AcaRayError):
-    """A network can't be written in a format, or what was written does not compute the same."""
+    """A network can't be written in a format, or the export computes something else."""
 
 
 class TrialError(AcaRayError):
-    """One trial cannot go on (a diverged loss, for example); the sweep goes on without it."""
+    """One trial cannot continue (a diverged loss, for example); the sweep continues without it."""
 
 
 class SweepError(AcaRayError):
@@ -63,17 +63,17 @@ class SweepError(AcaRayError):
 
 
 def shortened(value: object) -> str:
-    """Return a value as Python writes it, cut to what fits into a message, however large or deeply nested it is."""
-    text = _SHORT.repr(value)  # of a part of the value: that of all of it may not fit into the memory
+    """Return the `repr` of a value, cut to fit into a message, however large or deeply nested the value is."""
+    text = _SHORT.repr(value)  # formats part of the value: all of it may not fit into memory
     return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 3]}..."
 
 
 def unknown_name(place: str, kind: str, found: object, known: Iterable[str]) -> str:
-    """Return the sentence for a name that is not in a registry, with the nearest known one.
+    """Return the message for a name that is not in a registry, with the nearest known name.
 
     Args:
         place: where the name was read, for example ``experiment.methods[1]``.
-        kind: what the name stands for, for example ``method``.
+        kind: kind of name, for example ``method``.
         found: the name as read.
         known: every valid name.
     """

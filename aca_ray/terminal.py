@@ -1,4 +1,4 @@
-"""The process's own output: any locale, and readers that leave early."""
+"""Standard output and standard error: any locale, and readers that close early."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TextIO
 
 
 def use_utf8() -> None:
-    """Start this process again in Python's UTF-8 mode if the locale has another encoding; else do nothing.
+    """Restart this process in Python's UTF-8 mode if the locale has another encoding; otherwise do nothing.
 
     Specs, and the paths in them, are UTF-8 in every locale. Output keeps the locale's encoding.
     """
@@ -26,19 +26,19 @@ def use_utf8() -> None:
 
 
 def show_every_character() -> None:
-    """Have characters that the encoding of the output lacks shown as escapes instead of ending the program."""
+    """Print characters that the output encoding lacks as escapes instead of raising an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
 
 
 def is_of_closed_output(error: OSError) -> bool:
-    """Return whether an error is what writing to a pipe without a reader, or to a terminal that is gone, raises."""
+    """Return whether an error comes from writing to a pipe without a reader or to a closed terminal."""
     return isinstance(error, BrokenPipeError) or error.errno == errno.EIO
 
 
 def silence_closed() -> bool:
-    """Have output whose reader has gone go nowhere from now on; return whether there was any."""
+    """Redirect output streams whose reader is gone to the null device; return whether there were any."""
     closed = [stream for stream in (sys.stdout, sys.stderr) if _reader_is_gone(stream)]
     for stream in closed:
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -48,7 +48,7 @@ def silence_closed() -> bool:
 
 
 def say(line: str, *, error: bool = False) -> None:
-    """Print a line, if somebody still reads."""
+    """Print a line; do nothing if the reader is gone."""
     try:
         print(line, file=sys.stderr if error else sys.stdout, flush=True)
     except OSError as error:
@@ -60,7 +60,7 @@ def say(line: str, *, error: bool = False) -> None:
 def _reader_is_gone(stream: TextIO) -> bool:
     try:
         descriptor = stream.fileno()
-    except (OSError, ValueError):  # no file: a test's, or closed
+    except (OSError, ValueError):  # no file descriptor (in tests), or closed
         return False
     poll = select.poll()
     poll.register(descriptor, 0)
@@ -69,7 +69,7 @@ def _reader_is_gone(stream: TextIO) -> bool:
 
 @contextmanager
 def told_when_slow(line: str, seconds: float = 10.0) -> Iterator[None]:
-    """Print a line to standard error if what is done takes longer."""
+    """Print a line to standard error if the body takes longer than this many seconds."""
     timer = threading.Timer(seconds, say, [line], {"error": True})
     timer.daemon = True
     timer.start()

@@ -1,4 +1,4 @@
-"""Copies between devices that nobody waits for."""
+"""Asynchronous host-to-device copies."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def to_device(tensor: Tensor, device: torch.device | str) -> Tensor:
-    """Return a tensor on a device; a copy from the CPU is queued there, and may be used at once like any result.
+    """Return a tensor on a device; a copy from the CPU is queued, and the result can be used at once.
 
-    To a GPU it goes through page-locked memory, without which CUDA waits for what was queued before.
+    Copies to a GPU go through page-locked memory; without it, CUDA first waits for the work queued before.
     """
     device = torch.device(device)
     if device.type == "cuda" and tensor.device.type == "cpu":

@@ -1,4 +1,4 @@
-"""Text in, frozen values out: the sweep spec, its trials, and their fingerprints."""
+"""The sweep spec, its trials, and their fingerprints: text in, frozen values out."""
 
 from aca_ray.config.fingerprint import canonical_json, fingerprint
 from aca_ray.config.load import load_spec, parse_spec, read_spec

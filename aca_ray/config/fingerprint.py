@@ -6,11 +6,11 @@ import hashlib
 import json
 from typing import Any
 
-SHORT_DIGITS = 12  # in names of folders and in tables; collisions within a sweep are out of the question
+SHORT_DIGITS = 12  # in folder names and tables; enough to rule out collisions within a sweep
 
 
 def canonical_json(value: Any) -> str:
-    """Return the one JSON text of a value: sorted keys, no spaces, no NaN."""
+    """Return the canonical JSON text of a value: sorted keys, no spaces, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 

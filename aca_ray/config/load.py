@@ -1,4 +1,4 @@
-"""From YAML to a SweepSpec; every problem of the text is found before any is reported."""
+"""Parsing of sweep specs from YAML; all problems of a text are reported together."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from aca_ray.config.schema import PLACE, ProblemError, SweepSpec, Vocabulary
 from aca_ray.config.yaml_text import read_yaml
 from aca_ray.errors import ConfigError, unknown_name
 
-_SHOWN = 200  # characters of a value that is wrong
+_SHOWN = 200  # characters of a wrong value
 
 
 def load_spec(path: Path, vocabulary: Vocabulary) -> SweepSpec:
     """Return the spec in a YAML file.
 
     Raises:
-        ConfigError: the file can't be read, or anything in it is wrong; holds all problems.
+        ConfigError: the file can't be read, or anything in it is wrong; lists all problems.
     """
     return parse_spec(read_spec(path), vocabulary, origin=str(path))
 
@@ -54,10 +54,10 @@ def parse_spec(text: str, vocabulary: Vocabulary, origin: str = "spec") -> Sweep
 
 
 def spec_from_json(value: Any) -> SweepSpec:
-    """Return the spec of a JSON value that was written by this program; names are not checked against a vocabulary.
+    """Return the spec in a JSON value that this program wrote; names are not checked against a vocabulary.
 
     Raises:
-        ConfigError: anything in it is wrong; holds all problems.
+        ConfigError: anything in it is wrong; lists all problems.
     """
     try:
         return SweepSpec.model_validate(value)
@@ -68,7 +68,7 @@ def spec_from_json(value: Any) -> SweepSpec:
 def _sentences(error: ValidationError) -> list[str]:
     sentences: list[str] = []
     for problem in error.errors():
-        location = tuple(part for part in problem["loc"] if not str(part).startswith(PLACE))  # those are tags
+        location = tuple(part for part in problem["loc"] if not str(part).startswith(PLACE))  # without tags
         place = _place(location)
         cause = problem.get("ctx", {}).get("error")
         if isinstance(cause, ProblemError):

@@ -1,7 +1,7 @@
-"""The sweep spec: `experiment` decides the result and is fingerprinted, `runtime` says where it runs and is not.
+"""The sweep spec: `experiment` decides the results and is fingerprinted; `runtime` says where it runs and is not.
 
-Names (methods, spaces, rankers, ...) are checked against a Vocabulary that the caller hands in, so that this package
-knows no registry.
+Names (methods, spaces, rankers, ...) are checked against a Vocabulary that the caller passes, so that this package
+depends on no registry.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ class Vocabulary:
 
     Attributes:
         space, ranker, allocation_rule, control, data_pruner: known names by kind.
-        table: names of benchmark tables that the program carries.
-        whole_edge_rules: allocation rules whose networks a benchmark's table holds.
-        read_protocol: maps (a protocol as written: its name, or a mapping of a base and fields; place) to the one
-            spelling that identifies it and all problems of it.
+        table: names of benchmark tables that ship with the program.
+        whole_edge_rules: allocation rules and controls whose networks are in a benchmark's table.
+        read_protocol: maps (a protocol as written: its name, or a mapping of a base and fields; place) to its
+            canonical form and all its problems.
         read_method: maps (a method as written: its name, its label, or a mapping of name and settings; place) to its
-            label and all problems of it.
+            label and all its problems.
         data_problems: maps (data mapping, place) to all problems of the mapping.
-        plain_data: returns a data mapping in the one spelling that identifies it.
-        storage_problems: maps (runtime.storage, place) to all problems of it.
+        plain_data: returns the canonical form of a data mapping.
+        storage_problems: maps (runtime.storage, place) to all its problems.
     """
 
     space: frozenset[str]
@@ -77,7 +77,7 @@ class ProblemError(ValueError):
         super().__init__("; ".join(sentences))
 
 
-PLACE = "\0"  # stands for the place in a sentence until the loader knows it
+PLACE = "\0"  # placeholder for the place in a sentence, which the loader fills in
 
 
 def _known(kind: str) -> Callable[[str, ValidationInfo], str]:
@@ -97,15 +97,15 @@ def _as_list(value: Any) -> Any:
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Refuse an entry given twice, and more entries than anybody compares."""
+    """Refuse duplicate entries and lists that are too long."""
     if len(values) > MAX_ENTRIES:
-        raise ProblemError([f"{PLACE}: has {len(values):,} entries; at most {MAX_ENTRIES:,} are taken"])
+        raise ProblemError([f"{PLACE}: has {len(values):,} entries; at most {MAX_ENTRIES:,} are allowed"])
     seen: set[Any] = set()
-    mappings: list[Any] = []  # have no hash
+    mappings: list[Any] = []  # not hashable
     for value in values:
         hashable = isinstance(value, str | int)
         if value in (seen if hashable else mappings):
-            raise ProblemError([f"{PLACE}: lists {value!r} twice; every entry stands for trials of its own"])
+            raise ProblemError([f"{PLACE}: lists {value!r} twice; remove one"])
         if hashable:
             seen.add(value)
         else:
@@ -118,8 +118,9 @@ def _data(value: Any, info: ValidationInfo) -> Any:
     if isinstance(info.context, Vocabulary):
         try:
             problems = info.context.data_problems(value, PLACE)
-        except (OSError, ValueError) as error:  # a path that no system takes: too long, or with a null character
-            problems = [f"{PLACE}: names a path that cannot be looked up ({getattr(error, 'strerror', None) or error})"]
+        except (OSError, ValueError) as error:  # an invalid path: too long, or with a null character
+            reason = getattr(error, "strerror", None) or error
+            problems = [f"{PLACE}: has a path that cannot be accessed ({reason}); correct it"]
         if problems:
             raise ProblemError(problems)
         if isinstance(value, Mapping):
@@ -161,15 +162,15 @@ def _gpus(value: float) -> float:
     if value > 1:
         raise ProblemError(
             [
-                f"{PLACE}: a trial uses one GPU or a share of one, so that others would lie idle; found {value:g}. "
-                "Give 1: trials that wait run on the other GPUs at the same time"
+                f"{PLACE}: must be at most 1, since a trial uses one GPU or a share of one; found {value:g}. "
+                "Set 1; other trials run on the other GPUs at the same time"
             ]
         )
     return value
 
 
 def _takes(what: str) -> WithJsonSchema:
-    """Say in the JSON schema what a value may be, for the reference."""
+    """Describe a value in the JSON schema, for the reference."""
     return WithJsonSchema({"description": what})
 
 
@@ -187,7 +188,7 @@ Epochs = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 
 
 def _several(item: Any) -> Any:
-    """Return the type of a non-empty list without repetitions that may also be written as its only item."""
+    """Return the type of a non-empty list without duplicates; a single item may be written without the list."""
     return Annotated[tuple[item, ...], BeforeValidator(_as_list), Field(min_length=1), AfterValidator(_distinct)]
 
 
@@ -205,7 +206,7 @@ class NetworkSpec(_Frozen):
 
     @model_validator(mode="after")
     def _can_be_built(self) -> Self:
-        """Refuse what no memory holds: the weights grow with cells and with the square of the channels."""
+        """Refuse networks that fit into no memory: weights grow with the cells and with the square of the channels."""
         size = self.channels**2 * self.cells
         if size > MAX_NETWORK:
             raise ProblemError(
@@ -228,7 +229,7 @@ class TableSpec(_Frozen):
     """Column of the test accuracies."""
 
 
-# What is no mapping is taken for a name, so that a mistake is named once. The tags are no part of a place.
+# Anything but a mapping counts as a name, so that a mistake is reported once. Places leave the tags out.
 Table = Annotated[
     Annotated[TableName, Tag(f"{PLACE}name")] | Annotated[TableSpec, Tag(f"{PLACE}file")],
     Discriminator(lambda value: f"{PLACE}{'file' if isinstance(value, Mapping | TableSpec) else 'name'}"),
@@ -257,7 +258,7 @@ class EvaluationSpec(_Frozen):
 
     @property
     def is_retrained(self) -> bool:
-        """Whether networks are trained, and not looked up alone."""
+        """Whether networks are retrained, and not only looked up."""
         return self.table is None or self.protocol is not None
 
 
@@ -299,7 +300,7 @@ class ExperimentSpec(_Frozen):
 
     @model_validator(mode="after")
     def _settings_are_used(self) -> Self:
-        """Refuse what only allocated searches read where there are none."""
+        """Refuse settings of allocated searches where there are none."""
         if "allocated" not in self.skip:
             unused = {
                 "ranking": self.ranking,
@@ -308,7 +309,7 @@ class ExperimentSpec(_Frozen):
                 "evaluation.skip_free": not self.evaluation.skip_free,
             }
             problems = [
-                f"{PLACE}.{key}: is read by allocated searches only, and experiment.skip has none; leave it out"
+                f"{PLACE}.{key}: applies to allocated searches only, and experiment.skip has none; leave it out"
                 for key, value in unused.items()
                 if value
             ]
@@ -318,7 +319,7 @@ class ExperimentSpec(_Frozen):
 
     @model_validator(mode="after")
     def _trials_can_be_counted(self) -> Self:
-        """Refuse more trials than a sweep can hold."""
+        """Refuse more trials than a sweep can have."""
         axes = (self.methods, self.spaces, self.data, self.seeds, self.epochs)
         evaluation = self.evaluation
         pairs = len(self.ranking or (None,)) * len(self.allocation or (None,))
@@ -330,22 +331,25 @@ class ExperimentSpec(_Frozen):
             raise ProblemError(
                 [
                     f"{PLACE}: asks for {trials:,} searches and retrainings (methods * spaces * data * seeds * epochs, "
-                    f"and what follows each); a sweep holds at most {MAX_TRIALS:,}. Divide it into several"
+                    f"and what follows each); a sweep can have at most {MAX_TRIALS:,}. Split it into several"
                 ]
             )
         return self
 
     @model_validator(mode="after")
     def _something_is_looked_up(self, info: ValidationInfo) -> Self:
-        """Refuse what could only be answered by retraining, where nothing is retrained."""
+        """Refuse entries that need retraining where nothing is retrained."""
         evaluation = self.evaluation
         if evaluation.table is None:
             return self
         problems = []
         if "nasbench201" not in self.spaces:
-            problems.append(f"{PLACE}.spaces: experiment.evaluation.table covers nasbench201, which is not among them")
+            problems.append(
+                f"{PLACE}.spaces: must include nasbench201, which experiment.evaluation.table covers; add it, or "
+                "leave the table out"
+            )
         if not evaluation.is_retrained:
-            fix = "is looked up nowhere; give experiment.evaluation.protocol to have it retrained, or leave it out"
+            fix = "is in no table; set experiment.evaluation.protocol to retrain it, or leave it out"
             problems += [
                 f"{PLACE}.spaces[{index}]: {space} {fix}"
                 for index, space in enumerate(self.spaces)
@@ -354,8 +358,8 @@ class ExperimentSpec(_Frozen):
             if isinstance(info.context, Vocabulary):
                 whole = info.context.whole_edge_rules
                 problems += [
-                    f"{PLACE}.{key}[{index}]: no table holds networks with refilled channels, so that {name} {fix}; "
-                    f"what is looked up: {', '.join(sorted(whole))}"
+                    f"{PLACE}.{key}[{index}]: {name} refills single channels, so it {fix}. "
+                    f"In tables: {', '.join(sorted(whole))}"
                     for key, names in (
                         ("allocation", self.allocation or ()),
                         ("evaluation.controls", evaluation.controls),
@@ -416,8 +420,8 @@ class RuntimeSpec(_Frozen):
         if value is not None and re.search(r"://[^/:@]*:[^@]*@|[?&]\w*password=", value, re.IGNORECASE):
             raise ProblemError(
                 [
-                    f"{PLACE}: holds a password, and a spec is kept with the results and shown by MLflow; take it out. "
-                    "It is read from the environment: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or "
+                    f"{PLACE}: contains a password, but the spec is stored with the results and shown in MLflow; move "
+                    "it to the environment: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD (or "
                     "~/.mlflow/credentials), PGPASSWORD (or ~/.pgpass) for PostgreSQL"
                 ]
             )
@@ -429,8 +433,8 @@ class RuntimeSpec(_Frozen):
         if self.tracking is None and "://" in self.storage:
             raise ProblemError(
                 [
-                    f"{PLACE}.tracking: must name a server (http://...) or an SQLite file (sqlite:///...) where "
-                    "runtime.storage is an object store, which can't hold one; found null"
+                    f"{PLACE}.tracking: must be a server (http://...) or an SQLite file (sqlite:///...) if "
+                    "runtime.storage is an object store, which can't contain one; found null"
                 ]
             )
         return self

@@ -1,4 +1,4 @@
-"""The trials of a sweep, as values whose fingerprint is their identity."""
+"""The trials of a sweep: values identified by their fingerprints."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Identified:
 
     @cached_property
     def fingerprint(self) -> str:
-        """64 hexadecimal digits: equal for equal trials, whoever asks and wherever it runs."""
+        """64 hexadecimal digits, equal for equal trials on every machine."""
         return fingerprint({"kind": self.kind, "version": FINGERPRINT_VERSION, "trial": self.to_json()})
 
     @property
@@ -48,13 +48,13 @@ class SearchTrial(_Identified):
         method: name or label of the search method.
         skip: whether skip connections are searched, or allocated after the search.
         space: name of the space.
-        seed: of the search.
+        seed: seed of the search.
         epochs: length of the search.
         data: the data mapping, as written in the spec.
         network: {"channels", "cells"} of the supernet.
         batch_size: images per step, or None for the method's own.
-        data_pruning: name of what leaves images out, or None to use all.
-        precision: of the supernet's passes.
+        data_pruning: name of the data pruner, or None to use all images.
+        precision: precision of the supernet's passes.
     """
 
     kind: ClassVar[Kind] = "search"
@@ -74,7 +74,7 @@ class SearchTrial(_Identified):
     def milestones(self) -> tuple[int, ...]:
         """Epochs, ascending, whose checkpoints are kept and ranked: the ends of the quarters of the search.
 
-        They depend on nothing but the search, so that it stays the same search when others are added to its sweep.
+        They depend only on the search, so that a search stays the same when others are added to its sweep.
         """
         ends = {math.ceil(self.epochs * part / _NUM_MILESTONES) for part in range(1, _NUM_MILESTONES + 1)}
         return tuple(sorted(ends))
@@ -98,17 +98,17 @@ class SearchTrial(_Identified):
 
 @dataclass(frozen=True)
 class EvaluationTrial(_Identified):
-    """One retraining of what a search found.
+    """One retraining, or table look-up, of the network that a search found.
 
     Attributes:
         search: fingerprint of the search.
-        method, skip, space, seed, epochs, data, network: of the search, repeated so that a row can be read alone.
+        method, skip, space, seed, epochs, data, network: fields of the search, repeated to make every row complete.
         protocol: name of the retraining protocol, or a mapping of its base and fields; None where the test accuracy is
             looked up.
-        retrain_seed: of the retraining.
-        ranking: name of the channel ranker, None where skips were searched, or nothing is refilled (`all`).
+        retrain_seed: seed of the retraining.
+        ranking: name of the channel ranker, None where skips were searched or nothing is refilled (`all`).
         allocation: name of the allocation rule, None where skips were searched.
-        control: name of the control that the rule's plan was changed by, or None.
+        control: name of the control that changed the rule's plan, or None.
         table: where the test accuracy is looked up, {"name"} or {"path", "architecture", "accuracy"}; None where it is
             measured.
     """
@@ -172,14 +172,14 @@ class EvaluationTrial(_Identified):
 
 @dataclass(frozen=True)
 class RetrainingTrial(_Identified):
-    """A retraining of a network that no search of a sweep has found.
+    """One retraining of a network that no search of a sweep found.
 
     Attributes:
         network: fingerprint of genotype and plan.
-        name: what the network was called by.
+        name: name of the network.
         data: the data mapping.
         protocol: name of the retraining protocol, or a mapping of its base and fields.
-        retrain_seed: of the retraining.
+        retrain_seed: seed of the retraining.
     """
 
     kind: ClassVar[Kind] = "evaluation"
@@ -192,7 +192,7 @@ class RetrainingTrial(_Identified):
 
 
 def search_trials(experiment: ExperimentSpec) -> tuple[SearchTrial, ...]:
-    """Return all searches of an experiment; long ones first, so that the end of a sweep is not one long trial."""
+    """Return all searches of an experiment, the longest first, so that no long trial is left at the end of a sweep."""
     return tuple(
         SearchTrial(
             method=method,

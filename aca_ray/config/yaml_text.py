@@ -1,4 +1,4 @@
-"""From YAML text to plain values; whatever YAML 1.1 would silently read as something else is refused."""
+"""Parsing of YAML to plain values; scalars that YAML 1.1 silently reads as something else are refused."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ MAX_DEPTH = 50
 _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
 _TAGS = {f"{_TAG}{name}" for name in ("str", "int", "float", "bool", "null", "seq", "map", "merge")}
-# What everybody reads as the same number, and as true and false.
+# Unambiguous spellings of numbers and of true and false.
 _PLAIN = {
     f"{_TAG}int": re.compile(r"[-+]?(?:0|[1-9][0-9_]*|0x[0-9a-fA-F_]+|0b[01_]+)"),
     f"{_TAG}float": re.compile(r"[^:]*"),
     f"{_TAG}bool": re.compile("true|false", re.IGNORECASE),
 }
-_STRANGE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # which escapes in quotes can write
-_FIELD = "."  # before a key, in a place
+_STRANGE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # written as escapes in quotes
+_FIELD = "."  # precedes a key in a place
 
 
 class _Loader(yaml.SafeLoader):
@@ -37,11 +37,11 @@ _Loader.add_implicit_resolver(
 
 
 def read_yaml(text: str) -> Any:
-    """Return the value of a YAML text: mappings with texts as keys, lists, texts, numbers, truth values and None.
+    """Return the value of a YAML text: mappings with strings as keys, lists, strings, numbers, booleans and None.
 
     Raises:
-        ConfigError: it is not valid YAML, too large, or uses what no spec means: keys given twice, other tags, dates,
-            numbers with leading zeros or to base 60, `yes` and `no`. All problems of the last kinds are named.
+        ConfigError: the text is not valid YAML, is too large, or contains what no spec means: duplicate keys, other
+            tags, dates, numbers with leading zeros or in base 60, `yes` and `no`. Misread scalars are all listed.
     """
     if len(text) > MAX_BYTES:
         raise ConfigError(f"has {len(text):,} characters; at most {MAX_BYTES:,} are read")
@@ -58,12 +58,12 @@ def read_yaml(text: str) -> Any:
         raise
     except RecursionError as error:
         raise ConfigError(f"is not valid YAML: nested more than {MAX_DEPTH} deep") from error
-    except Exception as error:  # PyYAML's own, and whatever its constructors trip over
+    except Exception as error:  # PyYAML's own errors, and others that its constructors raise
         raise ConfigError(f"is not valid YAML: {' '.join(str(error).split())}") from error
 
 
 class _Check:
-    """Looks through the nodes of a text before values are made of them."""
+    """Checks the nodes of a text before values are constructed."""
 
     def __init__(self, loader: _Loader, text: str) -> None:
         self._loader, self._text = loader, text
@@ -71,9 +71,9 @@ class _Check:
         self._open: set[int] = set()
 
     def problems(self, node: yaml.Node, place: str) -> Iterator[str]:
-        """Yield the problems of a node and of all below it, each node once."""
+        """Yield the problems of a node and of everything below it, each node once."""
         if id(node) in self._open:
-            raise ConfigError(f"{_at(node, place)}: contains itself by an alias")
+            raise ConfigError(f"{_at(node, place)}: contains itself through an alias")
         if id(node) in self._sizes:
             return
         if len(self._open) >= MAX_DEPTH:
@@ -83,7 +83,7 @@ class _Check:
             yield f"{_at(node, place)}: {_misread(node)}"
         elif isinstance(node, yaml.ScalarNode):
             if strange := _STRANGE.search(node.value):
-                yield f"{_at(node, place)}: holds {strange[0]!r}, which no file or database takes; leave it out"
+                yield f"{_at(node, place)}: contains {strange[0]!r}, which files and databases reject; remove it"
             pattern = _PLAIN.get(node.tag)
             if pattern is not None and not pattern.fullmatch(node.value):
                 yield f"{_at(node, place)}: {_misread(node, self._loader.construct_object(node))}"
@@ -96,7 +96,7 @@ class _Check:
         self._sizes[id(node)] = size = 1 + sum(map(self._size, _parts(node)))
         if size > MAX_VALUES:
             raise ConfigError(
-                f"{_at(node, place)}: has {size:,} values, aliases counted; at most {MAX_VALUES:,} are read"
+                f"{_at(node, place)}: has {size:,} values, counting aliases; at most {MAX_VALUES:,} are read"
             )
 
     def _of_mapping(self, node: yaml.MappingNode, place: str) -> Iterator[str]:
@@ -105,7 +105,7 @@ class _Check:
             line = key.start_mark.line + 1
             if key.tag != _MERGE and key.tag != f"{_TAG}str":
                 found = self._text[key.start_mark.index : key.end_mark.index][:100]
-                raise ConfigError(f"line {line}: a key must be a text, found {found}; write it in quotes if it is one")
+                raise ConfigError(f"line {line}: a key must be a string, found {found}; put it in quotes if it is one")
             if key.value in seen:
                 raise ConfigError(f"line {line}: key {key.value!r} is given twice; keep one")
             seen.add(key.value)
@@ -128,16 +128,16 @@ def _at(node: yaml.Node, place: str) -> str:
 
 
 def _misread(node: yaml.Node, value: object = None) -> str:
-    """Return what YAML makes of a scalar that it reads as something else, and how to write what was meant."""
+    """Return how YAML misreads a scalar, and how to write what was meant."""
     kind = node.tag.removeprefix(_TAG)
     text = node.value if isinstance(node, yaml.ScalarNode) else kind
     if kind == "timestamp":
-        return f"YAML reads {text} as a date, and a spec holds none; write '{text}' if a text is meant"
+        return f"YAML reads {text} as a date, but specs have none; write '{text}' for a string"
     if kind == "bool":
-        return f"YAML reads {text} as {str(value).lower()}; write that, or '{text}' if a text is meant"
+        return f"YAML reads {text} as {str(value).lower()}; write that, or '{text}' for a string"
     if kind in ("int", "float"):
-        why = "to base 60" if ":" in text else "to base 8"
+        why = "in base 60" if ":" in text else "in base 8"
         digits = re.sub(r"^([-+]?)0+(?=.)", r"\1", text.replace("_", ""))
-        meant = "" if ":" in text else f"{digits} if the number is meant, "
-        return f"YAML reads {text} as {value}, {why}; write {meant}'{text}' if a text is meant"
-    return f"the tag {node.tag} is not read; leave it out"
+        meant = "" if ":" in text else f"{digits} for the number, or "
+        return f"YAML reads {text} as {value}, {why}; write {meant}'{text}' for a string"
+    return f"the tag {node.tag} is not supported; remove it"

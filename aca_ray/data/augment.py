@@ -20,7 +20,7 @@ def normalize(images: Tensor, info: DataInfo) -> Tensor:
 
     Args:
         images: (N, C, H, W) uint8.
-        info: gives mean and deviation of the C channels.
+        info: mean and deviation of the C channels.
     """
     mean = to_device(torch.tensor(info.mean).mul_(255), images.device).view(-1, 1, 1)
     std = to_device(torch.tensor(info.std).mul_(255), images.device).view(-1, 1, 1)
@@ -78,7 +78,7 @@ def cutout(images: Tensor, length: int, generator: torch.Generator) -> Tensor:
 
 
 def cutout_some(images: Tensor, probability: float, generator: torch.Generator) -> Tensor:
-    """Return the images, each with the given probability with a square of half their height cut out.
+    """Return the images, a square of half the height cut out of each with the given probability.
 
     Args:
         images: (N, C, H, W) float, normalized.
@@ -103,12 +103,12 @@ def _within(centers: Tensor, reach: int, size: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to a training batch: crop, flip, normalize, cutout, in this order.
+    """The augmentation of a training batch: crop, flip, normalize, cutout, in this order.
 
     Attributes:
-        padding: of the random crop, in pixels; 0 leaves it out.
+        padding: padding of the random crop, in pixels; 0 for no crop.
         flip: whether half of the images are mirrored.
-        cutout_length: side of the square that is cut out, in pixels; 0 leaves it out.
+        cutout_length: side of the cutout square, in pixels; 0 for no cutout.
     """
 
     padding: int
@@ -135,7 +135,7 @@ NO_AUGMENTATION = Augmentation(padding=0, flip=False, cutout_length=0)
 
 
 def standard_augmentation(info: DataInfo, cutout: bool = False) -> Augmentation:
-    """Return the augmentation of the DARTS family, in proportion to the image height.
+    """Return the augmentation of the DARTS family, scaled to the image height.
 
     Args:
         info: describes the data set, and says whether its images are cropped and mirrored.

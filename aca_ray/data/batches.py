@@ -1,4 +1,4 @@
-"""Batches that depend on nothing but a seed and an index, so that a resumed run needs to remember only the index."""
+"""Batches that depend only on a seed and an index, so that a resumed run needs to remember only the index."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from aca_ray.errors import ConfigError
 from aca_ray.transfer import to_device
 
 Draw = Callable[[int, int, torch.Generator], Tensor]
-"""From (number of images N, batch size B, CPU generator of the batch) to the batch's rows, int64 in 0..N-1."""
+"""Maps (number of images N, batch size B, CPU generator of the batch) to the batch's rows, int64 in 0..N-1."""
 
 
 class Batches:
     """An endless sequence of training batches.
 
     `batch(index)` is a pure function of the images, the batch size, the augmentation, the seed and the index: batches
-    can be asked for in any order, and twice. Without a `draw`, the sequence passes over the images again and again:
-    every pass holds every image exactly once, in an order of its own, and its last batch is smaller when the batch
-    size does not divide the number of images. With one, every batch is drawn on its own.
+    can be requested in any order, and repeatedly. Without a `draw`, the sequence consists of passes: every pass
+    contains every image exactly once, in its own order, and its last batch is smaller if the batch size does not
+    divide the number of images. With a `draw`, every batch is drawn independently.
 
-    Two sequences over different splits should get different seeds (`derive_seed(seed, "search_valid")`), else their
-    augmentations draw alike.
+    Two sequences over different splits should get different seeds (`derive_seed(seed, "search_valid")`), otherwise
+    their augmentations draw the same numbers.
     """
 
     def __init__(
@@ -39,30 +39,30 @@ class Batches:
         device: torch.device | str,
         draw: Draw | None = None,
     ) -> None:
-        """Move the images, as uint8 where they are in memory, to the device.
+        """Move the images to the device; those in memory stay uint8.
 
         Args:
             image_set: the images of one split, at least one.
             info: describes the data set.
-            batch_size: images per batch, at least 1; more than there are images gives passes of one batch.
+            batch_size: images per batch, at least 1; above the number of images, a pass is one batch.
             augmentation: applied to every batch.
-            seed: names the sequence.
-            device: where the batches are wanted.
-            draw: draws the rows of a batch; None passes over the images.
+            seed: seed of the sequence.
+            device: device of the batches.
+            draw: draws the rows of a batch; None for passes over the images.
 
         Raises:
             ConfigError: the batch size is below 1, or there are no images.
         """
         _check_batch_size(batch_size)
         if not len(image_set):
-            raise ConfigError("batches: image_set must hold at least one image, found 0")
+            raise ConfigError("batches: image_set must contain at least one image, found 0")
         self._images = image_set.to(device)
         self._info = info
         self._batch_size = batch_size
         self._augmentation = augmentation
         self._seed = seed
         self._draw = draw
-        # The permutation of the pass asked for last; a cache, so it changes nothing that can be observed.
+        # Cache: the permutation of the pass requested last.
         self._order_pass = -1
         self._order = torch.empty(0, dtype=torch.int64)
 
@@ -71,7 +71,7 @@ class Batches:
 
     @property
     def batches_per_pass(self) -> int:
-        """Number of batches that hold every image once, the partial last one included."""
+        """Number of batches in a pass, including a partial last one."""
         return -(-len(self._images) // self._batch_size)
 
     def batch(self, index: int) -> tuple[Tensor, Tensor]:
@@ -120,7 +120,7 @@ def evaluation_batches(
         image_set: the images, on any device.
         info: describes the data set.
         batch_size: images per batch, at least 1; the last batch may be smaller.
-        device: where the batches are wanted.
+        device: device of the batches.
 
     Yields:
         (B, C, H, W) float32 normalized images and (B,) int64 labels, both on the device.

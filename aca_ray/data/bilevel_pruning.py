@@ -1,6 +1,4 @@
-"""Bi-level data pruning: both splits lose images while the search runs, those that the supernet's predictions say
-least about.
-"""
+"""Bi-level data pruning: during a search, both splits lose the images with the least informative predictions."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from torch import Tensor
 from aca_ray.data.datasets import SearchData
 from aca_ray.data.pruning import Split
 
-WINDOW = 5  # epochs that mean and deviation are taken over
+WINDOW = 5  # epochs in mean and deviation
 NUM_PRUNINGS = 9  # after every tenth of the search
 KEPT_AT_LAST = 0.15
 CLASS_SLACK = 0.2
@@ -22,10 +20,10 @@ NEVER_LEARNT = 0.1
 
 
 def prediction_scores(history: Tensor, split: Split) -> Tensor:
-    """Return (N,) scores, larger = keep longer, of the probabilities (T, N) given to the true classes in T epochs.
+    """Return (N,) scores, larger = keep longer, of the (T, N) probabilities of the true classes in T epochs.
 
-    With m the mean and v the deviation over epochs: v + 0.01 (1 - m) for search_train, so that learnt images go first;
-    v - [m < 0.1] for search_valid, so that images that are never learnt go first, then those that nothing changes.
+    With m the mean and v the deviation over epochs: v + 0.01 (1 - m) for search_train, so that learned images go first;
+    v - [m < 0.1] for search_valid, so that images that are never learned go first, then those with steady predictions.
 
     Source: arXiv 2312.14200, abstract (prediction dynamics); the formulas are our reading.
     """
@@ -38,8 +36,8 @@ def prediction_scores(history: Tensor, split: Split) -> Tensor:
 def best_balanced(scores: Tensor, labels: Tensor, num_kept: int, num_classes: int) -> Tensor:
     """Return the rows, ascending, of the `num_kept` best scores such that every class keeps about its share.
 
-    A class keeps from 0.8 to 1.2 of `num_kept / num_classes`, or all it has where that is less; of equal scores the
-    first row is kept.
+    A class keeps from 0.8 to 1.2 of `num_kept / num_classes`, or all its images if it has fewer; ties go to the
+    first row.
 
     Source: arXiv 2312.14200, abstract (class balance constraint); the quota is our reading.
     """
@@ -65,13 +63,13 @@ def best_balanced(scores: Tensor, labels: Tensor, num_kept: int, num_classes: in
 
 
 class BilevelPruning:
-    """Leaves images out of both splits after every tenth of a search, down to 0.15 of them; what is out stays out.
+    """Prunes both splits after every tenth of a search, down to 0.15 of their images; pruned images never return.
 
-    The kept share after the j-th of 9 prunings is 0.15^(j/9). A split without a prediction so far, as while the
-    architecture is frozen, is left alone.
+    The kept share after the j-th of 9 prunings is 0.15^(j/9). A split without predictions so far, as while the
+    architecture is frozen, is not pruned.
 
     Args:
-        data: what is searched on.
+        data: data of the search.
 
     Source: arXiv 2312.14200, abstract (progressive pruning of both splits during the search); metric, schedule and
     ratios are our reading.
@@ -82,7 +80,7 @@ class BilevelPruning:
         self._num_classes = data.info.num_classes
         self._labels: dict[Split, Tensor] = {"search_train": data.train.labels, "search_valid": data.valid.labels}
         self._kept = {split: torch.arange(len(labels)) for split, labels in self._labels.items()}
-        # Probability of the true class: what the epoch under way has shown so far, and the epochs before it.
+        # Probabilities of the true class: in the current epoch so far, and in earlier epochs.
         self._latest = {split: torch.full((len(labels),), torch.nan) for split, labels in self._labels.items()}
         self._history = {split: torch.empty(0, len(labels)) for split, labels in self._labels.items()}
 
@@ -91,12 +89,12 @@ class BilevelPruning:
         return self._kept[split]
 
     def record(self, split: Split, rows: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Note the probability of the true class of every image of a batch; see `DataPruner.record`."""
+        """Record the probability of the true class for every image in a batch; see `DataPruner.record`."""
         probabilities = logits.softmax(dim=1).gather(1, labels[:, None])[:, 0]
         self._latest[split][self._kept[split][rows.cpu()]] = probabilities.float().cpu()
 
     def prune(self, epoch: int, num_epochs: int) -> bool:
-        """Leave out images at the start of an epoch that begins another tenth of the search."""
+        """Prune images at the start of an epoch that begins another tenth of the search; return whether any were."""
         for split, latest in self._latest.items():
             if not bool(latest.isnan().all()):
                 self._history[split] = torch.cat((self._history[split], latest[None]))[-WINDOW:]
@@ -120,12 +118,12 @@ class BilevelPruning:
     def state_dict(self) -> dict[str, Any]:
         """Return the state as nested dicts of tensors and plain values."""
         tables = {"kept": self._kept, "latest": self._latest, "history": self._history}
-        # Copies, since predictions are noted in place.
+        # Copies, since predictions are recorded in place.
         copies = {name: {split: table.clone() for split, table in tensors.items()} for name, tensors in tables.items()}
         return {"since": self.since, **copies}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go to a state that `state_dict` returned."""
+        """Restore a state that `state_dict` returned."""
         self.since = state["since"]
         tables = {"kept": self._kept, "latest": self._latest, "history": self._history}
         for name, tensors in tables.items():
@@ -133,5 +131,5 @@ class BilevelPruning:
 
 
 def _tenth(epoch: int, num_epochs: int) -> int:
-    """Return in which tenth, counted from 0, of the search an epoch begins."""
+    """Return the tenth of the search, counted from 0, in which an epoch begins."""
     return epoch * (NUM_PRUNINGS + 1) // num_epochs if epoch >= 0 else 0

@@ -22,13 +22,13 @@ def list_classes(root: Path) -> tuple[list[tuple[str, int]], tuple[str, ...]]:
     data.
 
     Args:
-        root: holds one folder per class.
+        root: folder with one folder per class.
 
     Returns:
         (path relative to `root`, label) per image; and the names by label.
 
     Raises:
-        DataError: the folder is missing, a class has no image, or a link leads nowhere.
+        DataError: the folder is missing, a class has no image, or a link is broken.
     """
     try:
         classes = sorted(entry.name for entry in _visible(root) if entry.is_dir())
@@ -44,8 +44,8 @@ def _images_of_class(root: Path, name: str) -> list[str]:
     files = sorted(_files_below(root, name))
     if not files:
         raise DataError(
-            f"{root / name}: holds no images ({', '.join(SUFFIXES)}), and every folder in {root} is a class; put its "
-            "images there, or remove the folder"
+            f"{root / name}: holds no images ({', '.join(SUFFIXES)}), but every folder in {root} is a class; add its "
+            "images, or remove the folder"
         )
     return [f"{folder}/{file}" for folder, file in files]
 
@@ -60,7 +60,7 @@ def _files_below(root: Path, folder: str) -> Iterator[tuple[str, str]]:
 
 
 def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Yield the entries of a folder that are not hidden; raise DataError for a link that leads nowhere."""
+    """Yield the entries of a folder that are not hidden; raise DataError for a broken link."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(".") or entry.name == _NO_CLASS:
@@ -75,6 +75,6 @@ def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 def _unusable(root: Path, reason: str) -> DataError:
     return DataError(
-        f"{root}: holds no images in folders of their class ({reason}). Correct the root, or put the images there as "
+        f"{root}: holds no images in class folders ({reason}). Correct the root, or put the images there as "
         "train/CLASS/*.JPEG and val/CLASS/*.JPEG"
     )

@@ -1,4 +1,4 @@
-"""Class names that a Parquet file carries in the metadata of its schema."""
+"""Class names in the schema metadata of a Parquet file."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _OWN, _HUGGING_FACE = b"classes", b"huggingface"
 def named_classes(metadata: Mapping[bytes, bytes] | None, label_column: str, place: str) -> tuple[str, ...] | None:
     """Return the class names by label, or None when the metadata has none.
 
-    They are read from `classes`, a JSON list or names separated by commas, and from `huggingface`, the JSON in which
-    the library datasets writes the names of a ClassLabel column.
+    They are read from `classes`, a JSON list or comma-separated names, and from `huggingface`, the JSON in which the
+    library datasets writes the names of a ClassLabel column.
 
     Args:
-        metadata: of the schema.
+        metadata: metadata of the schema.
         label_column: name of the label column.
         place: the file, for messages.
 
     Raises:
-        DataError: the metadata can't be read, a name is empty or occurs twice, or both kinds differ.
+        DataError: the metadata can't be read, a name is empty or occurs twice, or the two sources differ.
     """
     found: dict[str, tuple[str, ...]] = {}
     for key, read in ((_OWN, _own_names), (_HUGGING_FACE, _hugging_face_names)):
@@ -32,7 +32,7 @@ def named_classes(metadata: Mapping[bytes, bytes] | None, label_column: str, pla
         if names is None:
             continue
         if not names or not all(names) or len(set(names)) != len(names):
-            raise DataError(f"{place}: schema metadata {key.decode()} must hold different names, found {list(names)}")
+            raise DataError(f"{place}: schema metadata {key.decode()} must list distinct names, found {list(names)}")
         found[key.decode()] = names
     if len(set(found.values())) > 1:
         listed = "; ".join(f"{key}: {', '.join(names)}" for key, names in found.items())
@@ -43,7 +43,7 @@ def named_classes(metadata: Mapping[bytes, bytes] | None, label_column: str, pla
 
 
 def _own_names(text: str, label_column: str, place: str) -> tuple[str, ...]:
-    """Return the names of a JSON list, in which they may hold commas, or of a text with commas between them."""
+    """Return the names in a JSON list, where they may contain commas, or in a comma-separated text."""
     try:
         names = json.loads(text)
     except ValueError:
@@ -67,7 +67,7 @@ def _hugging_face_names(text: str, label_column: str, place: str) -> tuple[str, 
 
 
 def _member(value: Any, *path: str) -> Any:
-    """Return what lies at a path in nested mappings, or None."""
+    """Return the value at a path in nested mappings, or None."""
     for key in path:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value

@@ -1,4 +1,4 @@
-"""The three splits made from what a source holds: search_train, search_valid, test."""
+"""The three splits of a data set: search_train, search_valid, test."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from aca_ray.data.validation import LIMITS, SIZE_MULTIPLE, resolve_data
 from aca_ray.data.variation import NUM_HEADERS, NUM_READ, check_variation, spread
 from aca_ray.errors import DataError
 
-# In rows of random order, the chance that a class with this many images falls into one half is 2^-19.
+# In random order, the chance that all images of such a class fall into one half is 2^-19.
 _SORTED_CLASS_IMAGES = 20
 
 
 @dataclass(frozen=True)
 class SearchData:
-    """What a search may see: no test images.
+    """The data of a search: no test images.
 
     Attributes:
         info: describes the training images, both halves together.
@@ -33,7 +33,7 @@ class SearchData:
 
 @dataclass(frozen=True)
 class EvaluationData:
-    """What a retraining sees.
+    """The data of a retraining.
 
     Attributes:
         info: describes the training images; equal to that of the search on the same data.
@@ -48,11 +48,11 @@ class EvaluationData:
 
 @dataclass(frozen=True)
 class CheckedData:
-    """What was found when everything that a sweep will read was looked at.
+    """The result of checking all data that a sweep will read.
 
     Attributes:
         info: describes the training images.
-        num_train: number of training images in use, those of both halves.
+        num_train: number of training images in use, both halves together.
         num_test: number of test images in use.
         test_digest: SHA-256, hex, of the test images and labels in use.
     """
@@ -64,10 +64,10 @@ class CheckedData:
 
 
 def load_search_data(data: Mapping[str, Any]) -> SearchData:
-    """Return the training images in two halves, without ever opening the test split.
+    """Return the training images in two halves, without opening the test split.
 
-    The first half of the rows is search_train, the second search_valid, to which an odd row goes. The halves depend
-    on nothing but the data, so that all methods and seeds see the same ones.
+    The first half of the rows is search_train, the second search_valid, which gets the odd row. The halves depend only
+    on the data, so that all methods and seeds use the same ones.
 
     Args:
         data: the data mapping of a spec, such as `{"name": "digits"}`.
@@ -94,7 +94,7 @@ def load_evaluation_data(data: Mapping[str, Any]) -> EvaluationData:
 
     Raises:
         ConfigError: the mapping is wrong (see `validate_data`).
-        DataError: images are missing, malformed or too few, or the test images differ in kind from the training ones.
+        DataError: images are missing, malformed or too few, or the test images differ in size or mode.
     """
     source, full = resolve_data(data)
     info, train = _load_train(source, full)
@@ -102,10 +102,10 @@ def load_evaluation_data(data: Mapping[str, Any]) -> EvaluationData:
 
 
 def check_data(data: Mapping[str, Any], search: SearchData) -> CheckedData:
-    """Look at all that a sweep will read besides what loading a search's data has looked at.
+    """Check the data of a sweep beyond the checks of `load_search_data`.
 
-    The test split is loaded. Where images are read as they are needed, the headers of at most 10,000 of each split and
-    the pixels of at most 128 are looked at, spread evenly.
+    The test split is loaded. Where images are read on demand, the headers of at most 10,000 images per split and the
+    pixels of at most 128 are checked, spread evenly.
 
     Args:
         data: the data mapping of a spec.
@@ -113,7 +113,7 @@ def check_data(data: Mapping[str, Any], search: SearchData) -> CheckedData:
 
     Raises:
         DataError: the training images are (nearly) constant or all equal, or the test split is missing, malformed,
-            empty, or differs in kind from the training images.
+            empty, or differs in size or mode from the training images.
     """
     source, full = resolve_data(data)
     halves = [search.train, search.valid]
@@ -125,7 +125,7 @@ def check_data(data: Mapping[str, Any], search: SearchData) -> CheckedData:
 
 
 def check_evaluation_data(data: Mapping[str, Any], evaluation: EvaluationData) -> CheckedData:
-    """Look at what loading a retraining's data has not looked at; see `check_data`."""
+    """Check the data of a retraining beyond the checks of `load_evaluation_data`; see `check_data`."""
     source, full = resolve_data(data)
     evaluation.train.check(spread(len(evaluation.train), NUM_HEADERS))
     check_variation(source.origin(full, "train"), [evaluation.train])
@@ -139,7 +139,7 @@ def _checked(info: DataInfo, num_train: int, test: Images) -> CheckedData:
 
 
 def _load_train(source: Source, data: Mapping[str, Any]) -> tuple[DataInfo, Images]:
-    """Return all training images in use and their description; raise DataError when no search could use them."""
+    """Return all training images in use and their description; raise DataError if no search can use them."""
     images, class_names = source.load_train(data, data.get("max_train_images"))
     place = source.origin(data, "train")
     if len(images) < LIMITS["max_train_images"]:
@@ -152,7 +152,7 @@ def _load_train(source: Source, data: Mapping[str, Any]) -> tuple[DataInfo, Imag
     if height % SIZE_MULTIPLE or width % SIZE_MULTIPLE or not height or not width:
         raise DataError(
             f"{place}: images of {width}x{height}: height and width must be divisible by {SIZE_MULTIPLE}, because two "
-            "reduction cells each halve them; set resize, the size that the program scales them to"
+            "reduction cells each halve them; set resize to scale them"
         )
     first = int(images.labels[0])
     if bool((images.labels == first).all()):
@@ -189,14 +189,14 @@ def _load_test(source: Source, data: Mapping[str, Any], info: DataInfo) -> Image
     test = _resized(source.load_test(data, data.get("max_test_images"), info.class_names), data)
     place = source.origin(data, "test")
     if not len(test):
-        raise DataError(f"{place}: holds no test images; at least one is needed")
+        raise DataError(f"{place}: contains no test images; at least one is needed")
     expected = (info.channels, info.height, info.width)
     if isinstance(test, ImageSet) and test.shape[0] == 1 < info.channels:  # gray, shown with red = green = blue
         test = ImageSet(test.images.expand(-1, info.channels, -1, -1).contiguous(), test.labels)
     if test.shape != expected:
         raise DataError(
             f"{place}: the test images are {describe_image(*test.shape)}, the training images are "
-            f"{describe_image(*expected)}; both must have one size and mode"
+            f"{describe_image(*expected)}; both must have the same size and mode"
         )
     return test
 

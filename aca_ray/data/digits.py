@@ -1,4 +1,4 @@
-"""The 1,797 handwritten digits that scikit-learn carries: 8x8 gray images, for tests and first steps.
+"""The 1,797 handwritten digits of scikit-learn: 8x8 gray images, for tests and first steps.
 
 Source: Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits (UCI); the partition is ours.
 """
@@ -46,7 +46,7 @@ DIGITS = Source(
     name="digits",
     summary="1,797 handwritten digits of 8x8 pixels, part of scikit-learn",
     keys={},
-    flip=False,  # a mirrored digit is no digit
+    flip=False,  # a mirrored digit is not a digit
     normalization=None,
     load_train=_load_train,
     load_test=_load_test,

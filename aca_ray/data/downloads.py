@@ -21,8 +21,8 @@ from aca_ray.errors import DataError
 
 Content = tuple[Tensor, Any, tuple[str, ...]]
 
-# A file that another process is still writing is seen as damaged: by torchvision's checksums, or where it has none, as
-# for Fashion-MNIST, by its reader.
+# A file that another process is still writing looks damaged: to torchvision's checksums, or where there are none
+# (Fashion-MNIST), to its reader.
 _UNREADABLE = (OSError, RuntimeError, ValueError, AssertionError)
 
 
@@ -32,14 +32,14 @@ class Download:
 
     Attributes:
         name: registry name.
-        title: its name in messages.
-        torchvision_name: its class in torchvision.datasets.
-        by_hand: what to put where when it can't be downloaded; the folder is the root.
+        title: name in messages.
+        torchvision_name: name of its class in torchvision.datasets.
+        by_hand: files to put into the root folder if the download fails.
         flip: whether a mirrored image keeps its label.
         normalization: published per-channel mean and deviation, or None to compute them.
-        choose: returns the arguments of torchvision's class that choose a split.
-        read: returns (N, C, H, W) uint8 images, N labels and the class names of the opened data set.
-        facts: what is known of the images without opening them, or None.
+        choose: returns the arguments of torchvision's class that select a split.
+        read: returns (N, C, H, W) uint8 images, N labels and the class names of an opened data set.
+        facts: facts about the images that are known without opening them, or None.
     """
 
     name: str
@@ -53,15 +53,15 @@ class Download:
     facts: ImageFacts | None = None
 
     def open(self, root: Path, split: Split) -> Any:
-        """Return torchvision's data set, after downloading it where it is absent or damaged.
+        """Return torchvision's data set, downloading it if it is missing or damaged.
 
         Raises:
-            DataError: it is not there and can't be downloaded.
+            DataError: the data set is missing and can't be downloaded.
         """
         from torchvision import datasets
 
         dataset = getattr(datasets, self.torchvision_name)
-        # Without a lock first: a read-only root that already holds the data needs no lock file.
+        # Without a lock first: a read-only root that already contains the data needs no lock file.
         try:
             return dataset(str(root), **self.choose(split))
         except _UNREADABLE:
@@ -75,7 +75,7 @@ class Download:
         except _UNREADABLE as error:
             reason = " ".join(str(error).split())  # torchvision writes several lines
             raise DataError(
-                f"{root}: {self.title} is not there, or damaged, and can't be downloaded ({reason}). Put "
+                f"{root}: {self.title} is missing or damaged, and can't be downloaded ({reason}). Put "
                 f"{self.by_hand} in this folder, or use the data set parquet with your own files"
             ) from error
 
@@ -150,7 +150,7 @@ DOWNLOADS = (
         title="SVHN",
         torchvision_name="SVHN",
         by_hand="train_32x32.mat and test_32x32.mat of http://ufldl.stanford.edu/housenumbers",
-        # A mirrored digit is no digit. RobustDARTS, SmoothDARTS and DARTS- mirror them nevertheless: `flip: true`.
+        # A mirrored digit is not a digit. RobustDARTS, SmoothDARTS and DARTS- mirror them nevertheless: `flip: true`.
         flip=False,
         normalization=_SVHN,
         choose=lambda split: {"split": split},

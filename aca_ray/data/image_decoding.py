@@ -1,4 +1,4 @@
-"""From the bytes of an image file to exactly the pixels that a viewer shows, or an error that says why not.
+"""Decoding of image files to exactly the pixels that a viewer shows, or an error that says why not.
 
 Color profiles are not applied: the stored values are taken as sRGB.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFile import ImageFile
 
-# Pillow reads many more formats. In some of these (AVIF, JPEG 2000) it reduces deep pixels to 8 bits without a word.
+# Pillow reads many more formats. In some of these (AVIF, JPEG 2000) it silently reduces deep pixels to 8 bits.
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
 
 _GRAY_MODES = ("1", "L", "LA", "La")
@@ -24,30 +24,30 @@ _COLOR_MODES = ("P", "PA", "RGB", "RGBA", "RGBa")
 _DEEP_MODES = ("I", "F")
 _ORIENTATION = 0x0112  # EXIF
 _BITS_PER_SAMPLE = 258  # TIFF
-# In a PNG file these follow the four letters IHDR: width and height of four bytes each, then the bits of a sample.
+# In a PNG file, IHDR is followed by width and height, four bytes each, then by the bits per sample.
 _PNG_HEADER, _PNG_DEPTH = b"IHDR", 12
-_HEAD = 64  # bytes, in which they are
+_HEAD = 64  # bytes at the start of a file that contain them
 
 
 class _RefusedError(ValueError):
-    """The file is a sound image, but not one that 8-bit gray values or RGB can hold exactly."""
+    """The file is an intact image, but 8-bit gray or RGB can't represent it exactly."""
 
 
 def open_image(encoded: bytes, *, cmyk: bool = False) -> Image:
-    """Return an image file as an image of mode L (gray) or RGB, 8 bits per channel, the way a viewer shows it.
+    """Return the decoded image in mode L (gray) or RGB, 8 bits per channel, as a viewer shows it.
 
     Palettes become their colors, an orientation tag is applied, and an alpha channel that is opaque everywhere is
-    dropped. Nothing else is converted: what a viewer shows in another way, or only on a background, is refused.
+    dropped. Nothing else is converted: images that a viewer shows differently, or only on a background, are refused.
 
-    Pillow and not torchvision.io, which took 2.6 s instead of 3.3 s for the 50,000 JPEGs of CIFAR-10 with equal pixels:
-    torchvision announced the end of its decoders in 0.29.
+    Pillow is used although torchvision.io took 2.6 s instead of 3.3 s for the 50,000 JPEGs of CIFAR-10, with equal
+    pixels: torchvision announced the removal of its decoders in 0.29.
 
     Args:
         encoded: the bytes of the file.
         cmyk: whether CMYK is converted by Pillow's formula instead of refused.
 
     Raises:
-        ValueError: the bytes are not a whole image of a format in `FORMATS`, or the image is transparent anywhere,
+        ValueError: the bytes are not a complete image of a format in `FORMATS`, or the image is transparent anywhere,
             animated, deeper than 8 bits, or of another color model.
     """
     with _opened(io.BytesIO(encoded)) as image:
@@ -60,9 +60,9 @@ def open_image(encoded: bytes, *, cmyk: bool = False) -> Image:
 
 
 def check_image(path: Path, *, cmyk: bool = False) -> None:
-    """Read of an image file no more than it takes to know whether `open_image` would refuse a sound one.
+    """Check whether `open_image` would refuse an intact image file, reading as little as possible.
 
-    That is the header, and the pixels of an image that may be transparent; whether others are whole is not found out.
+    Only the header is read, and the pixels of an image that may be transparent; other truncated files are not detected.
 
     Raises:
         OSError: the file can't be read.
@@ -80,7 +80,7 @@ def check_image(path: Path, *, cmyk: bool = False) -> None:
 
 @contextmanager
 def _opened(file: BinaryIO) -> Iterator[ImageFile]:
-    """Yield an image whose header is read; what goes wrong in reading it becomes a ValueError."""
+    """Yield an image whose header is read; reading errors, here or in the body, become a ValueError."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -106,18 +106,16 @@ def decode_image(encoded: bytes) -> np.ndarray:
 def _check_header(image: ImageFile, head: bytes, cmyk: bool) -> None:
     """Raise an error for several frames or pages, deep pixels, and other color models."""
     num_frames = getattr(image, "n_frames", 1)
-    if num_frames > 1 and image.format != "MPO":  # a camera's JPEG, whose other pictures are previews
+    if num_frames > 1 and image.format != "MPO":  # a camera's JPEG, whose other frames are previews
         raise _RefusedError(
-            f"it has {num_frames} frames or pages ({image.format}), and which of them to train on is not known; store "
-            "each as an image of its own"
+            f"it has {num_frames} frames or pages ({image.format}), and it is unknown which of them to use; store each "
+            "as a separate image"
         )
     # Where there are colors, Pillow reduces deep pixels silently.
     if _num_bits(image, head) > 8 or image.mode.startswith(_DEEP_MODES):
-        raise _RefusedError(
-            f"its pixels have more than 8 bits per channel (mode {image.mode}); scale them to 8 bits and store them so"
-        )
+        raise _RefusedError(f"its pixels have more than 8 bits per channel (mode {image.mode}); convert them to 8 bits")
     if image.mode not in _GRAY_MODES + _COLOR_MODES and not (cmyk and image.mode == "CMYK"):
-        raise _RefusedError(f"its color model is {image.mode}, which RGB does not hold exactly; convert it to RGB")
+        raise _RefusedError(f"its color model is {image.mode}, which RGB can't represent exactly; convert it to RGB")
 
 
 def _num_bits(image: ImageFile, head: bytes) -> int:
@@ -127,7 +125,7 @@ def _num_bits(image: ImageFile, head: bytes) -> int:
     if image.format == "TIFF":
         return max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,)))  # type: ignore[attr-defined]
     if image.format == "PPM" and isinstance(image.tile[0].args, tuple):
-        return int(image.tile[0].args[-1]).bit_length()  # of the largest value
+        return int(image.tile[0].args[-1]).bit_length()  # bits of the largest value
     return 8
 
 
@@ -150,8 +148,8 @@ def _opaque(image: Image) -> Image:
         lowest, _ = image.getchannel("A").getextrema()
         if isinstance(lowest, int) and lowest < 255:
             raise _RefusedError(
-                f"it is transparent (its lowest alpha is {lowest} of 255), and the background is not known; flatten it "
-                "onto one"
+                f"it is transparent (its lowest alpha is {lowest} of 255), and the background is unknown; flatten it "
+                "onto a background"
             )
     return image.convert("L" if is_gray else "RGB")
 
@@ -162,6 +160,6 @@ def _upright(image: Image) -> Image:
 
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # damaged EXIF, of which viewers take no notice either
+    except Exception:  # damaged EXIF, which viewers ignore too
         return image
     return ImageOps.exif_transpose(image) if orientation in range(2, 9) else image

@@ -1,4 +1,4 @@
-"""Photographs that are read from their files when a batch needs them, because all of them together fill no memory."""
+"""Images that are read from their files when a batch needs them, because they do not fit into memory together."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from aca_ray.transfer import to_device
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Image files of any size with their labels, seen as 224x224 RGB, or another square size.
+    """Image files of any size with their labels, viewed as square RGB images, 224x224 by default.
 
-    Files are read by as many threads as torch may use, while a GPU still computes the step before.
+    Files are read by as many threads as torch may use, while a GPU still computes the previous step.
 
     Attributes:
         root: folder that the paths are relative to.
         paths: N paths.
         labels: (N,) int64, on the CPU.
-        device: where pixels and labels are wanted.
+        device: device of the pixels and labels that `take` returns.
         crop: whether a training view is a random part of the image.
-        cmyk: names of files that are converted from CMYK; all others in CMYK are refused.
-        size: height and width, in pixels, of every image as it is seen.
+        cmyk: names of files that are converted from CMYK; other CMYK files are refused.
+        size: height and width of every view, in pixels.
     """
 
     root: Path
@@ -42,7 +42,7 @@ class ImageFiles:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of every image as it is seen."""
+        """Channels, height and width of every view."""
         return 3, self.size, self.size
 
     def __len__(self) -> int:
@@ -57,11 +57,11 @@ class ImageFiles:
         return replace(self, paths=self.paths[start:stop], labels=self.labels[start:stop])
 
     def to(self, device: torch.device | str) -> ImageFiles:
-        """Return the same images, to be taken on a device."""
+        """Return the same images; `take` will return them on this device."""
         return replace(self, device=device)
 
     def resize(self, size: int) -> ImageFiles:
-        """Return the same images, seen as size x size pixels; parts keep the proportions that they have at 224."""
+        """Return the same images, viewed as size x size pixels; views show the same parts as at 224."""
         return replace(self, size=size)
 
     def take(self, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
@@ -69,7 +69,7 @@ class ImageFiles:
 
         Args:
             rows: (B,) int64, on the CPU.
-            generator: draws a training view of every image; None gives the view of evaluation.
+            generator: draws a training view of every image; None for evaluation views.
 
         Raises:
             DataError: a file can't be read as an image.
@@ -106,12 +106,12 @@ class ImageFiles:
         return torch.from_numpy(np.array(view))
 
     def digest(self) -> str:
-        """Return the SHA-256, hex, of paths, sizes and labels; that of the pixels would read every file.
+        """Return the SHA-256, hex, of paths, file sizes and labels; hashing the pixels would read every file.
 
-        The size at which images are seen counts where it was chosen.
+        The size of the views is included if it is not 224.
 
         Raises:
-            DataError: a file is not there.
+            DataError: a file is missing.
         """
         hasher = hashlib.sha256()
         if self.size != VIEW_SIZE:

@@ -1,4 +1,4 @@
-"""Labeled images, and what the rest of the program knows about the data set they come from."""
+"""Labeled images, and the facts about their data set."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ PADDING_SHARE = 4 / 32  # Liu et al. 2019 (DARTS), appendix A; the proportion is
 # In fractions of the full range, a quarter of one of the 255 steps: no channel with two differing pixels in a thousand
 # comes near it, and a constant channel (deviation 0) normalizes to 0 instead of nan.
 STD_FLOOR = 1e-3
-RESIZING = "antialiased bilinear"  # of images in memory, and by Pillow of photographs
+RESIZING = "antialiased bilinear"  # of images in memory, and of image files by Pillow
 # Bounds the temporary int64 copy to about 25 MB at 32x32x3.
 _IMAGES_PER_CHUNK = 1024
 
 
 class Images(Protocol):
-    """Labeled images of one size, wherever their pixels are."""
+    """Labeled images of one size, in memory or in files."""
 
     @property
     def labels(self) -> Tensor:
@@ -48,11 +48,11 @@ class Images(Protocol):
         ...
 
     def to(self, device: torch.device | str) -> Self:
-        """Return the same images, to be taken on a device."""
+        """Return the same images; `take` will return them on this device."""
         ...
 
     def resize(self, size: int) -> Self:
-        """Return the same images, seen as size x size pixels; the aspect ratio is not kept unless noted."""
+        """Return the same images, viewed as size x size pixels; the aspect ratio is not kept unless noted."""
         ...
 
     def take(self, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
@@ -60,8 +60,8 @@ class Images(Protocol):
 
         Args:
             rows: (B,) int64, on the device of `labels`.
-            generator: on the CPU; draws what a training batch sees where sets larger than memory are read, in which
-                every image is cropped as it is read. None for what is seen in evaluation.
+            generator: on the CPU; draws the training views of sets whose images are cropped as they are read. None for
+                evaluation views.
 
         Raises:
             DataError: an image can't be read.
@@ -73,7 +73,7 @@ class Images(Protocol):
         ...
 
     def digest(self) -> str:
-        """Return a SHA-256, hex, that differs where the images in use do."""
+        """Return a SHA-256, hex, that identifies the images in use."""
         ...
 
 
@@ -136,11 +136,11 @@ class ImageSet:
         return ImageSet(torch.cat([scaled(part) for part in self.images.split(_IMAGES_PER_CHUNK)]), self.labels)
 
     def take(self, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
-        """Return (B, C, H, W) uint8 pixels and (B,) int64 labels of these rows, whole whatever the generator."""
+        """Return (B, C, H, W) uint8 pixels and (B,) int64 labels of these rows; the generator is ignored."""
         return self.images[rows], self.labels[rows]
 
     def check(self, rows: Tensor) -> None:
-        """Do nothing: the images were decoded."""
+        """Do nothing: the images are already decoded."""
 
     def digest(self) -> str:
         """Return the SHA-256, hex, of the shape, the pixels and the labels."""
@@ -152,12 +152,12 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What somebody who uses a network has to know of the images that it is for.
+    """Facts about the images that a network is for.
 
     Attributes:
         name: the registry name of the source.
         num_classes: K; labels are 0..K-1.
-        class_names: K names, by label; empty where they are not known.
+        class_names: K names, by label; empty if unknown.
         channels: 1 (gray) or 3 (RGB).
         height: pixels.
         width: pixels.
@@ -177,15 +177,15 @@ class ImageFacts:
 
 @dataclass(frozen=True)
 class DataInfo(ImageFacts):
-    """What the program knows about a data set besides its pixels; the names of the classes always.
+    """Facts about a data set besides its pixels; class names are always known.
 
     Attributes:
         flip: whether half of the images of a training batch are mirrored left to right.
         digest: SHA-256, hex, of the training images and labels in use.
         source: where the training images come from, for example a file path.
-        padding_share: padding of the random crop over the height; 0 where images are cropped as they are read.
+        padding_share: padding of the random crop, as a share of the height; 0 if images are cropped as they are read.
         crop: whether training images are cropped at random.
-        resized: whether the data mapping has chosen the size.
+        resized: whether the data mapping sets the size.
     """
 
     flip: bool
@@ -197,13 +197,13 @@ class DataInfo(ImageFacts):
 
     @property
     def augmentation(self) -> str:
-        """What is done to the images: `crop and flip`, `crop`, `flip` or `none`, and whether they were resized."""
+        """The augmentation: `crop and flip`, `crop`, `flip` or `none`, and the size if the images are resized."""
         switched_on = " and ".join(name for name in ("crop", "flip") if getattr(self, name)) or "none"
         return f"{switched_on}, resized to {self.width}x{self.height} ({RESIZING})" if self.resized else switched_on
 
 
 def describe_image(channels: int, height: int, width: int) -> str:
-    """Return size and mode as messages give them, for example `32x32 RGB`."""
+    """Return size and mode for messages, for example `32x32 RGB`."""
     return f"{width}x{height} {'gray' if channels == 1 else 'RGB'}"
 
 

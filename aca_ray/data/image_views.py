@@ -1,4 +1,4 @@
-"""What is seen of a photograph of any size: a random part while training, the middle in evaluation.
+"""Views of images of any size: a random crop in training, the center in evaluation.
 
 Source: Szegedy et al. 2015 (GoogLeNet), section 6, as in torchvision's RandomResizedCrop and ColorJitter; strengths and
 sizes of DARTS' official code, train_imagenet.py.
@@ -26,7 +26,7 @@ _NUM_COLORS = len(COLOR_STRENGTHS) + 1
 
 
 class Box(NamedTuple):
-    """A part of an image, in pixels."""
+    """A rectangle of an image, in pixels."""
 
     top: int
     left: int
@@ -35,12 +35,12 @@ class Box(NamedTuple):
 
 
 class ViewDraws(NamedTuple):
-    """All draws, uniform in [0, 1), that decide what is seen of an image while training.
+    """All draws, uniform in [0, 1), that determine the training view of an image.
 
     Attributes:
-        crop: per attempt area, aspect ratio, top and left of the part.
+        crop: area, aspect ratio, top and left of the crop, per attempt.
         colors: how far brightness, contrast, saturation and hue change.
-        order: the four changes happen in ascending order of these.
+        order: sort keys of the four color changes, which are applied in ascending order.
     """
 
     crop: Sequence[Sequence[float]]
@@ -62,9 +62,9 @@ def draw_views(num_images: int, generator: torch.Generator) -> list[ViewDraws]:
 
 
 def crop_box(height: int, width: int, attempts: Sequence[Sequence[float]]) -> Box:
-    """Return a part with 8 to 100 % of the area and an aspect ratio of 3/4 to 4/3, uniform in area and log ratio.
+    """Return a crop with 8 to 100 % of the area and an aspect ratio of 3/4 to 4/3, uniform in area and log ratio.
 
-    Attempts that do not fit into the image are passed over; when none fits, it is the largest part in the middle of an
+    Attempts that do not fit into the image are skipped; if none fits, the crop is the largest centered one of an
     allowed aspect ratio.
     """
     for area_draw, ratio_draw, top_draw, left_draw in attempts:
@@ -79,12 +79,12 @@ def crop_box(height: int, width: int, attempts: Sequence[Sequence[float]]) -> Bo
 
 
 def training_view(image: Image, draws: ViewDraws, crop: bool = True, size: int = VIEW_SIZE) -> Image:
-    """Return size x size pixels of an RGB image in randomly changed colors; it is not mirrored yet.
+    """Return a view of size x size pixels in randomly changed colors, not mirrored yet.
 
     Args:
         image: in mode RGB.
-        draws: decide part and colors.
-        crop: whether to show a random part; without it, it is the part that evaluation shows.
+        draws: draws of crop and colors.
+        crop: whether to crop at random; if not, the view is the center, as in evaluation.
         size: height and width in pixels.
     """
     from torchvision.transforms import functional
@@ -109,7 +109,7 @@ def training_view(image: Image, draws: ViewDraws, crop: bool = True, size: int =
 
 
 def evaluation_view(image: Image, size: int = VIEW_SIZE) -> Image:
-    """Return the size x size pixels in the middle of an image whose shorter side was scaled to size * 256 / 224."""
+    """Return the central size x size pixels of an image whose shorter side is scaled to size * 256 / 224."""
     from torchvision.transforms import functional
 
     resized = functional.resize(image, round(size * RESIZED_SIZE / VIEW_SIZE))

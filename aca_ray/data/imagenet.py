@@ -1,4 +1,4 @@
-"""ImageNet, or any photographs in its folders: root/train/CLASS/*.JPEG and root/val/CLASS/*.JPEG.
+"""ImageNet, or other images in the same folders: root/train/CLASS/*.JPEG and root/val/CLASS/*.JPEG.
 
 Source: Russakovsky et al. 2015 (ILSVRC 2012); mean and deviation as in DARTS' official code, train_imagenet.py.
 """
@@ -20,7 +20,7 @@ from aca_ray.data.source import Key, Source, Split
 from aca_ray.errors import DataError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# Folders are sorted by class, and splits and limits take rows in order. Changing it changes the data set.
+# Shuffles rows: folders are sorted by class, but splits and limits take rows in order. A change changes the data set.
 ORDER_SEED = 20120901
 _FOLDERS: dict[Split, str] = {"train": "train", "test": "val"}
 
@@ -43,8 +43,8 @@ def _load_test(data: Mapping[str, Any], limit: int | None, class_names: tuple[st
     if found != class_names:
         differing = sorted(set(found) ^ set(class_names))
         raise DataError(
-            f"{images.root}: must hold the same {len(class_names)} classes as the folder {_folder(data, 'train')}; "
-            f"only one of them has {', '.join(differing[:5])}{', ...' if len(differing) > 5 else ''}"
+            f"{images.root}: must contain the same {len(class_names)} classes as {_folder(data, 'train')}; only one of "
+            f"them has {', '.join(differing[:5])}{', ...' if len(differing) > 5 else ''}"
         )
     return images
 

@@ -1,11 +1,11 @@
 """The 22 training images of ImageNet (ILSVRC 2012) that are stored in CMYK.
 
-Source: github.com/cytsai/ilsvrc-cmyk-image-list, as in TensorFlow's build_imagenet_data.py.
+The list is github.com/cytsai/ilsvrc-cmyk-image-list, as in TensorFlow's build_imagenet_data.py.
 """
 
 from __future__ import annotations
 
-# Every published result reads them through some library's conversion to RGB, so they are no reason to refuse the data.
+# Every published result uses some library's conversion of them to RGB, so they are read.
 CMYK_FILES = frozenset(
     {
         "n01739381_1309.JPEG",

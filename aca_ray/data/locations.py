@@ -1,4 +1,4 @@
-"""Making the locations in a data mapping absolute, so that any process on the machine finds them."""
+"""Absolute locations in a data mapping, so that any process on the machine finds them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from aca_ray.data.sources import SOURCES
 
 
 def absolute_locations(data: Mapping[str, Any], base: Path) -> dict[str, Any]:
-    """Return the data mapping with every relative local path read as relative to `base`; URIs stay as they are.
+    """Return the data mapping with relative local paths resolved against `base`; URIs are unchanged.
 
-    A mapping that names no known data set is returned as it is, for `validate_data` to complain about.
+    A mapping of an unknown data set is returned unchanged; `validate_data` reports it.
     """
     source = SOURCES.get(str(data.get("name")))
     resolved = dict(data)
@@ -28,7 +28,7 @@ def absolute_locations(data: Mapping[str, Any], base: Path) -> dict[str, Any]:
 
 
 def _absolute(value: Any, base: Path) -> Any:
-    """Return a local path as an absolute one; anything else is a URI, or a mistake that validation reports."""
+    """Return a local path made absolute; URIs, and mistakes that validation reports, are unchanged."""
     if isinstance(value, str) and value and not is_uri(value):
         return str((base / Path(value).expanduser()).resolve())
     return value

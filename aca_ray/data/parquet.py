@@ -1,7 +1,7 @@
 """Images and labels in Parquet files, local or in an object store.
 
-The image column holds the bytes of image files, or a struct with a field `bytes`. The label column holds integers,
-whose classes the metadata of the schema can name (see `class_names`), or a dictionary of class names, as pandas and
+The image column contains the bytes of image files, or a struct with a field `bytes`. The label column contains
+integers, whose classes the schema metadata can name (see `class_names`), or a dictionary of class names, as pandas and
 Arrow write categories.
 """
 
@@ -37,7 +37,7 @@ def _load_train(data: Mapping[str, Any], limit: int | None) -> tuple[ImageSet, t
     names = table.names
     if names is None:
         names = tuple(str(label) for label in range(check_contiguous(table)))
-    check_range(table, len(names), "the classes that the schema metadata name")
+    check_range(table, len(names), "the classes in the schema metadata")
     return ImageSet(_read_images(table, data["image_column"], limit), table.labels[:limit]), names
 
 
@@ -69,7 +69,7 @@ def _read_images(table: LabelTable, column: str, limit: int | None) -> Tensor:
         if image.shape[:2] != pixels.shape[1:3]:
             raise DataError(
                 f"{table.place(row)}: the image is {_describe(image)}, the first one is {_describe(pixels[0])}; all "
-                "images must have one size"
+                "images must have the same size"
             )
         if image.shape[2] > pixels.shape[3]:
             pixels = np.repeat(pixels, 3, axis=3)
@@ -115,7 +115,7 @@ PARQUET = Source(
         "image_column": Key("text", default="image"),
         "label_column": Key("text", default="label"),
     },
-    # Whether a mirrored image has the same label, only the owner of the files knows.
+    # Only the owner of the files knows whether mirrored images keep their labels.
     flip=False,
     normalization=None,
     load_train=_load_train,

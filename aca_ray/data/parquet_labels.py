@@ -1,4 +1,4 @@
-"""The label column of the Parquet files of a split, and what its labels mean in the other split."""
+"""Labels in the Parquet files of a split, and their match with the labels of the other split."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _WITHHELD = -1
 
 @dataclass(frozen=True)
 class Naming:
-    """What the labels of a file are.
+    """The kind of labels in a file.
 
     Attributes:
-        kind: `names` where the column holds class names, which are numbered as they occur; else `integers`.
-        names: class names by label; None where integers have no names, or the names are in the column.
+        kind: `names` if the column contains class names, which are numbered as they occur; else `integers`.
+        names: class names by label; None if integers have no names, or the names are in the column.
     """
 
     kind: Literal["integers", "names"]
     names: tuple[str, ...] | None
 
     def __str__(self) -> str:
-        return self.kind if self.names is None else f"{self.kind} that stand for {', '.join(self.names)}"
+        return self.kind if self.names is None else f"{self.kind} for the classes {', '.join(self.names)}"
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class LabelTable:
     """The files of a split and the labels of all their rows.
 
     Attributes:
-        location: of the split, for messages.
+        location: location of the split, for messages.
         shards: the files, in the order of their rows.
         ends: per file, the number of rows up to its end.
         labels: (N,) int64.
-        naming: what the labels are.
-        names: class names by label; None where the files have none.
+        naming: kind of the labels.
+        names: class names by label; None if the files have none.
     """
 
     location: str
@@ -60,10 +60,10 @@ class LabelTable:
 
 
 def read_labels(location: Location, columns: tuple[str, str]) -> LabelTable:
-    """Return the labels of a split; they take little room, and the classes must not depend on a limit.
+    """Return the labels of all rows of a split: the classes must not depend on a limit.
 
     Args:
-        location: of the split.
+        location: location of the split.
         columns: names of the image column and the label column.
 
     Raises:
@@ -80,8 +80,8 @@ def read_labels(location: Location, columns: tuple[str, str]) -> LabelTable:
             first = first or naming
             if naming != first:
                 raise DataError(
-                    f"{shard.name}: labels are {naming}, in {shards[0].name} they are {first}; write them alike in all "
-                    "files of a split"
+                    f"{shard.name}: labels are {naming}, in {shards[0].name} they are {first}; write the same "
+                    "kind in all files of a split"
                 )
             column = file.read(columns=[columns[1]]).column(columns[1])
             if column.null_count:
@@ -105,7 +105,7 @@ def _numbered(chunk: Any, numbers: dict[str, int], place: str) -> Tensor:
     import pyarrow as pa
 
     if pa.types.is_dictionary(chunk.type) and _holds_names(chunk.type):
-        # Every part has a dictionary of its own.
+        # Every part has its own dictionary.
         names = chunk.dictionary.to_pylist()
         if None in names:
             raise DataError(f"{place}: a class name is null; every row needs a label")
@@ -121,7 +121,7 @@ def _as_tensor(integers: Any) -> Tensor:
 
 
 def _naming(place: str, schema: Any, columns: tuple[str, str]) -> Naming:
-    """Return what the labels of a file are; raise DataError unless both columns can be used."""
+    """Return the kind of labels in a file; raise DataError unless both columns can be used."""
     check_columns(place, schema, *columns)
     if _holds_names(schema.field(columns[1]).type):
         return Naming("names", None)
@@ -147,14 +147,14 @@ def check_columns(place: str, schema: Any, image_column: str, label_column: str)
         encoded_type = image_type.field("bytes").type
     if not (pa.types.is_binary(encoded_type) or pa.types.is_large_binary(encoded_type)):
         raise DataError(
-            f"{place}: column {image_column} must hold binary, or a struct with a binary field named bytes, "
+            f"{place}: column {image_column} must contain binary, or a struct with a binary field named bytes, "
             f"found {image_type}"
         )
     label_type = schema.field(label_column).type
     if not _holds_names(label_type) and not _holds_integers(label_type):
         raise DataError(
-            f"{place}: column {label_column} must hold integers 0..K-1, or a dictionary of class names (a categorical "
-            f"of pandas), found {label_type}"
+            f"{place}: column {label_column} must contain integers 0..K-1, or a dictionary of class names (categories "
+            f"in pandas), found {label_type}"
         )
 
 
@@ -165,7 +165,7 @@ def _holds_integers(label_type: Any) -> bool:
 
 
 def _holds_names(label_type: Any) -> bool:
-    """Return whether a column is a dictionary of texts."""
+    """Return whether a column is a dictionary of strings."""
     import pyarrow as pa
 
     return pa.types.is_dictionary(label_type) and (
@@ -179,7 +179,7 @@ def check_range(table: LabelTable, num_classes: int, classes_from: str) -> None:
     if len(wrong):
         row = int(wrong[0])
         label = int(table.labels[row])
-        hint = "; benchmarks write -1 where they withhold labels: give a split that has them" * (label == _WITHHELD)
+        hint = "; benchmarks write -1 for withheld labels: use a split with labels" * (label == _WITHHELD)
         raise DataError(f"{table.place(row)}: label {label} is not in 0..{num_classes - 1} ({classes_from}){hint}")
 
 
@@ -199,20 +199,19 @@ def check_contiguous(table: LabelTable) -> int:
 def labels_as_in_training(
     table: LabelTable, train_location: Location, columns: tuple[str, str], class_names: Sequence[str]
 ) -> Tensor:
-    """Return the labels of the test split, (N,) int64, by the numbers that the classes have in the training split.
+    """Return the labels of the test split, (N,) int64, in the numbering of the training split.
 
-    Labels that are written as names are matched by name. Integers of which both splits name the classes must have the
-    same names in the same order; where one split does not name them, the number of classes must fit. Names are never
-    matched with integers that have none.
+    Class names are matched by name. For integers, class names and their order must be the same if both splits have
+    names; otherwise the number of classes must fit. Names are never matched with unnamed integers.
 
     Args:
-        table: of the test split.
-        train_location: of the training split, of which only the first file's schema is read.
+        table: labels of the test split.
+        train_location: location of the training split; only the schema of its first file is read.
         columns: names of the image column and the label column.
-        class_names: by label, of the training split.
+        class_names: class names of the training split, by label.
 
     Raises:
-        DataError: the labels mean something else in both splits, or one is out of range.
+        DataError: the labels of the splits do not match, or one is out of range.
     """
     shard = find_shards(train_location)[0]
     with shard.open() as file:
@@ -221,14 +220,14 @@ def labels_as_in_training(
     there = describe_location(train_location)
     if "names" in (table.naming.kind, train.kind) and None in (table.names, train_names):
         raise DataError(
-            f"{table.location}: labels are {table.naming}, in {there} they are {train}; write them alike in both splits"
+            f"{table.location}: labels are {table.naming}, in {there} they are {train}; write the same kind in both"
         )
     if table.naming.kind == "names":
         return _matched_by_name(table, class_names, there)
     if table.names is not None and train_names is not None and table.names != train_names:
         raise DataError(
             f"{table.location}: the classes {', '.join(table.names)} differ from those of {there}: "
-            f"{', '.join(train_names)}; bring names and labels of both into one order"
+            f"{', '.join(train_names)}; use the same names in the same order in both"
         )
     if table.names is not None and len(table.names) != len(class_names):
         raise DataError(
@@ -247,5 +246,5 @@ def _matched_by_name(table: LabelTable, class_names: Sequence[str], there: str) 
     if len(unknown):
         row = int(unknown[0])
         name = (table.names or ())[int(table.labels[row])]
-        raise DataError(f"{table.place(row)}: class {name!r} is none of those of {there}: {', '.join(class_names)}")
+        raise DataError(f"{table.place(row)}: class {name!r} is not among those of {there}: {', '.join(class_names)}")
     return labels

@@ -1,4 +1,4 @@
-"""Leaving images out of a search while it runs."""
+"""Data pruning: leaving images out while a search runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class DataPruner(Protocol):
     """Decides which images of both splits a search still uses.
 
     Attributes:
-        since: epoch at whose start the images in use became what they are; 0 at first.
+        since: epoch at whose start the images in use last changed; 0 at first.
     """
 
     since: int
@@ -25,18 +25,18 @@ class DataPruner(Protocol):
         ...
 
     def record(self, split: Split, rows: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Note what the supernet says of a batch.
+        """Record the supernet's predictions on a batch.
 
         Args:
-            split: of the batch.
-            rows: (B,) where the images stand in `kept(split)`.
-            logits: (B, K) outside the autograd graph.
+            split: split of the batch.
+            rows: (B,) positions of the images in `kept(split)`.
+            logits: (B, K) logits, outside the autograd graph.
             labels: (B,) classes.
         """
         ...
 
     def prune(self, epoch: int, num_epochs: int) -> bool:
-        """Leave out images at the start of a 0-based epoch; return whether any were."""
+        """Prune images at the start of a 0-based epoch; return whether any were."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -44,5 +44,5 @@ class DataPruner(Protocol):
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go to a state that `state_dict` returned."""
+        """Restore a state that `state_dict` returned."""
         ...

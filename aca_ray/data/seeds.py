@@ -1,4 +1,4 @@
-"""Seeds of independent random streams, derived from the parts that name a stream."""
+"""Seeds of independent random streams, derived from the parts of a stream's name."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ class Shard:
 
     Attributes:
         name: its path or URI, for messages.
-        filesystem: the pyarrow file system that it lies in.
-        path: its path there.
+        filesystem: the pyarrow file system of the file.
+        path: its path in the file system.
     """
 
     name: str
@@ -68,7 +68,7 @@ def find_shards(location: Location) -> tuple[Shard, ...]:
     The files of a folder (those that end in .parquet, without its subfolders) and of a glob are sorted by name.
 
     Raises:
-        DataError: there is no such file, a folder or glob has none, or a file occurs twice.
+        DataError: a file does not exist, a folder or glob has none, or a file occurs twice.
     """
     shards = [shard for one in locations(location) for shard in (_remote if is_uri(one) else _local)(one)]
     seen: set[str] = set()
@@ -80,7 +80,7 @@ def find_shards(location: Location) -> tuple[Shard, ...]:
 
 
 def local_files(location: str) -> list[Path]:
-    """Return the files that a local path stands for, sorted by name; [] when there are none."""
+    """Return the files of a local path (a file, a folder or a glob), sorted by name; [] if there are none."""
     path = Path(location).expanduser()
     if path.is_file():
         return [path]
@@ -94,7 +94,7 @@ def _local(location: str) -> list[Shard]:
 
     files = local_files(location)
     if not files:
-        raise DataError(f"{location}: no such file, nor files {_SUFFIX} there; correct the path, or put them there")
+        raise DataError(f"{location}: no such file, and no {_SUFFIX} files there; correct the path, or add files")
     return [Shard(str(file), LocalFileSystem(), str(file)) for file in files]
 
 
@@ -105,7 +105,7 @@ def _remote(uri: str) -> list[Shard]:
         filesystem, path = FileSystem.from_uri(uri)
         folder, _, name = path.rstrip("/").rpartition("/")
         if "*" in folder:
-            raise DataError(f"{uri}: in a URI only the last part of the path can hold a *; list the files instead")
+            raise DataError(f"{uri}: in a URI only the last part of the path can contain a *; list the files instead")
         is_glob = "*" in name
         if not is_glob and filesystem.get_file_info(path).type != FileType.Directory:
             return [Shard(uri, filesystem, path)]
@@ -113,7 +113,7 @@ def _remote(uri: str) -> list[Shard]:
     files = [info for info in found if info.type == FileType.File]
     chosen = [info for info in files if (fnmatchcase(info.base_name, name) if is_glob else _is_shard(info.base_name))]
     if not chosen:
-        raise DataError(f"{uri}: no files {'match' if is_glob else f'{_SUFFIX} there'}; correct the URI")
+        raise DataError(f"{uri}: no {'files match' if is_glob else f'{_SUFFIX} files there'}; correct the URI")
     prefix = uri.partition("?")[0].rstrip("/")
     prefix = prefix.rpartition("/")[0] if is_glob else prefix
     return [
@@ -128,7 +128,7 @@ def _is_shard(name: str) -> bool:
 
 @contextmanager
 def _as_data_errors(name: str) -> Iterator[None]:
-    """Turn what pyarrow raises into a DataError that names the file."""
+    """Turn errors of pyarrow into a DataError that names the file."""
     import pyarrow as pa
 
     try:

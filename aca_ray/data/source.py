@@ -1,4 +1,4 @@
-"""What a data set has to provide to be listed in the registry."""
+"""The interface of a data set in the registry."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Split = Literal["train", "test"]
 
 @dataclass(frozen=True)
 class Key:
-    """One key of a data mapping that only some sources take; its value is a non-empty text, or a list of such.
+    """A key of a data mapping that only some sources take; its value is a non-empty string, or a list of them.
 
     Attributes:
         kind: `files` are local paths or object-store URIs of a file, a folder or a glob, one or a list of them;
@@ -34,16 +34,16 @@ class Source:
 
     Attributes:
         name: the registry name.
-        summary: what the images are, one phrase.
-        keys: the keys it takes besides the ones that every source takes.
-        flip: whether training images are mirrored if the data mapping does not say; false where that could change the
-            label, or where the program can't know.
+        summary: description of the images, one phrase.
+        keys: the keys it takes besides those of every source.
+        flip: whether training images are mirrored by default; false if that could change the label, or if the program
+            can't know.
         normalization: published per-channel mean and deviation (fractions), or None to compute them.
         load_train: returns the training images and the class names by label; never touches the test split.
         load_test: returns the test images, given the class names of the training images.
         origin: names the place of a split, for messages and records.
-        padding_share: padding of the random crop over the height; 0 where images are cropped as they are read.
-        facts: what is known of the images without opening a file, or None.
+        padding_share: padding of the random crop, as a share of the height; 0 if images are cropped as they are read.
+        facts: facts about the images that are known without opening a file, or None.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The data mapping of a spec: its keys, their defaults, and every mistake in it."""
+"""Validation of the data mapping of a spec: its keys, their defaults, and all mistakes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aca_ray.data.source import Key, Source, is_uri
 from aca_ray.data.sources import SOURCES
 from aca_ray.errors import ConfigError, unknown_name
 
-# The least number of images that each limit may ask for: two per half of the training images, two test images.
+# Minimum of each limit: two images per half of the training images, two test images.
 LIMITS = {"max_train_images": 4, "max_test_images": 2}
 SWITCHES = ("flip", "crop")
 SIZE_MULTIPLE = 4  # each of the two reduction cells halves height and width
@@ -19,7 +19,7 @@ MAX_SIZE = 4096
 
 
 def validate_data(data: Mapping[str, Any], place: str) -> list[str]:
-    """Return every problem of a data mapping, [] when there is none; opens no file.
+    """Return every problem of a data mapping, [] if there is none; opens no file.
 
     Args:
         data: the data mapping of a spec.
@@ -40,7 +40,7 @@ def resolve_data(data: Mapping[str, Any]) -> tuple[Source, dict[str, Any]]:
     """Return the source and the mapping with all defaults filled in.
 
     Raises:
-        ConfigError: the mapping is wrong; holds all problems.
+        ConfigError: the mapping is wrong; lists all problems.
     """
     problems = _key_problems(data, "data")
     if problems:
@@ -51,7 +51,7 @@ def resolve_data(data: Mapping[str, Any]) -> tuple[Source, dict[str, Any]]:
 
 
 def without_default_switches(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the mapping without a `flip` or `crop` that says the default, so that both spellings are one data set."""
+    """Return the mapping without a `flip` or `crop` of the default value, so that both spellings are one data set."""
     source = SOURCES.get(str(data.get("name")))
     switches = {} if source is None else _switches(source)
     return {name: value for name, value in data.items() if not (name in switches and value == switches[name])}
@@ -91,7 +91,7 @@ def _key_problems(data: Mapping[str, Any], place: str) -> list[str]:
 
 
 def resize_problems(data: Mapping[str, Any], place: str) -> list[str]:
-    """Return what is wrong with the size that a data mapping chooses; see `validate_data`."""
+    """Return the problems of `resize` in a data mapping; see `validate_data`."""
     size = data.get("resize", SIZE_MULTIPLE)
     if type(size) is int and size % SIZE_MULTIPLE == 0 and SIZE_MULTIPLE <= size <= MAX_SIZE:
         return []
@@ -105,17 +105,17 @@ def _value_problems(value: Any, key: Key, place: str) -> list[str]:
     """Return the problems of a value's type."""
     if key.kind == "files" and isinstance(value, list) and value:
         return [
-            f"{place}[{index}]: must be a non-empty text, found {one!r}"
+            f"{place}[{index}]: must be a non-empty string, found {one!r}"
             for index, one in enumerate(value)
             if not isinstance(one, str) or not one
         ]
     if isinstance(value, str) and value:
         return []
-    return [f"{place}: must be a non-empty text{' or a list of such' * (key.kind == 'files')}, found {value!r}"]
+    return [f"{place}: must be a non-empty string{' or a list of them' * (key.kind == 'files')}, found {value!r}"]
 
 
 def _location_problems(value: str | list[str], key: Key, place: str) -> list[str]:
-    """Return the problems of local paths that can be seen without opening anything."""
+    """Return the problems of local paths that show without opening a file."""
     if isinstance(value, list):
         return [
             problem for index, one in enumerate(value) for problem in _location_problems(one, key, f"{place}[{index}]")
@@ -125,7 +125,7 @@ def _location_problems(value: str | list[str], key: Key, place: str) -> list[str
     if key.kind == "files":
         if is_uri(value) or local_files(value):
             return []
-        found = "no files .parquet in the folder" if Path(value).expanduser().is_dir() else "no file"
+        found = "no .parquet files in the folder" if Path(value).expanduser().is_dir() else "no file"
         return [f"{place}: {found} {value!r}; correct the path, or give an object-store URI such as s3://bucket/key"]
     if is_uri(value):
         return [f"{place}: must be a local folder, found the URI {value!r}"]

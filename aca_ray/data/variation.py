@@ -1,4 +1,4 @@
-"""Whether training images show anything at all."""
+"""The check that training images vary."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from torch import Tensor
 from aca_ray.data.image_set import Images
 from aca_ray.errors import DataError
 
-# Of each part; both take some seconds where images are photographs in files.
+# Images per part; both take some seconds if images are read from files.
 NUM_READ, NUM_HEADERS = 128, 10_000
 LEAST_DEVIATION = 0.5  # gray levels; noise in the last bit alone reaches it
 
 
 def spread(num_images: int, most: int) -> Tensor:
-    """Return at most so many rows, int64 and ascending, that are spread evenly over a number of images."""
+    """Return at most `most` rows, int64 and ascending, spread evenly over a number of images."""
     count = min(num_images, most)
     return torch.arange(count) * num_images // max(1, count)
 
 
 def check_variation(place: str, parts: Sequence[Images]) -> None:
-    """Raise DataError when the training images are (nearly) one constant, or all one image.
+    """Raise DataError if the training images are (nearly) constant, or all the same image.
 
-    Of each part at most 128 images, spread evenly, are looked at. They are nearly constant when the standard deviation
+    At most 128 images of each part, spread evenly, are read. They are nearly constant when the standard deviation
     over all their pixels is below half a gray level in every channel.
 
     Args:
-        place: of the training images, for the message.
+        place: place of the training images, for the message.
         parts: the training images, in one set or several.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Networks as files that run without this package: ONNX, torch.export, one Python file, JSON."""
+"""Export of networks to files that do not need this package: ONNX, torch.export, one Python file, JSON."""
 
 from aca_ray.exports.formats import FORMATS, Export, write_export
 from aca_ray.exports.network import ExportedNetwork, Standalone, stand_alone

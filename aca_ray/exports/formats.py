@@ -1,4 +1,4 @@
-"""The formats of exported networks; every one is made in memory and checked there before a file is written."""
+"""Export formats; every export is built and checked in memory before a file is written."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from aca_ray.exports.network import ExportedNetwork, Standalone, logits_of, stan
 from aca_ray.space import network_json
 from aca_ray.storage import StoragePath, write_bytes
 
-Made = tuple[dict[str, bytes], float]  # contents by suffix, and by how much its logits differ
+Made = tuple[dict[str, bytes], float]  # contents by suffix, and the largest difference of logits
 
 
 @dataclass(frozen=True)
 class Format:
-    """A format of exports.
+    """An export format.
 
     Attributes:
-        suffix: of the file that it is known by.
-        make: returns the contents of its files by their suffix, that file's last, and by how much its logits differ.
+        suffix: suffix of the main file.
+        make: returns the contents of the files by suffix, the main file last, and the largest difference of logits.
     """
 
     suffix: str
@@ -33,12 +33,12 @@ class Format:
 
 @dataclass(frozen=True)
 class Export:
-    """What was written.
+    """A written export.
 
     Attributes:
-        network: the network.
-        files: its files, the one that was asked for first.
-        difference: the largest difference of logits to the network in memory that the check has seen.
+        network: the exported network.
+        files: its files, the requested one first.
+        difference: largest difference of logits from the network in memory, on the images of the check.
     """
 
     network: ExportedNetwork
@@ -52,13 +52,13 @@ def write_export(exported: ExportedNetwork, form: str, path: StoragePath) -> Exp
     Args:
         exported: the network.
         form: name of the format.
-        path: the file, with the suffix of the format; weights of a Python file lie beside it, with the suffix .pt.
+        path: the file, with the suffix of the format; weights of a Python file go beside it, with the suffix .pt.
 
     Raises:
         ConfigError: the file has another suffix.
-        ExportError: a package that the format needs is missing, or what was made computes something else; nothing is
+        ExportError: a package that the format needs is missing, or the export computes something else; nothing is
             written.
-        StorageError: the file can't be written; what stood there is untouched.
+        StorageError: the file can't be written; an existing file is untouched.
     """
     chosen = FORMATS[form]
     if path.suffix != chosen.suffix:
@@ -98,12 +98,12 @@ def _onnx(exported: ExportedNetwork, network: Standalone) -> Made:
         for edge in cell.edges
     ):
         raise ExportError(
-            f"onnx: {exported.name} has the operation noise, which onnxruntime can't repeat; choose another format"
+            f"onnx: {exported.name} has the operation noise, which onnxruntime can't reproduce; choose another format"
         )
     try:
         import onnx
         import onnxruntime
-        import onnxscript  # noqa: F401 - what torch.onnx works with
+        import onnxscript  # noqa: F401 - used by torch.onnx
     except ImportError as error:
         raise ExportError(
             f"onnx: needs the packages onnx, onnxscript and onnxruntime ({error}); pip install 'aca-ray[export]'"
@@ -132,7 +132,7 @@ def _onnx(exported: ExportedNetwork, network: Standalone) -> Made:
 
 
 def _metadata(exported: ExportedNetwork, network: Standalone) -> dict[str, Any]:
-    """Return what an export carries, with what the network can be built again from."""
+    """Return the metadata of an export, with everything to rebuild the network."""
     return {**network.metadata, "trial": exported.trial, "network": network_json(exported.genotype, exported.plan)}
 
 

@@ -1,8 +1,8 @@
-"""The modules of exported networks: a Python file takes the text of those it needs.
+"""Modules of exported networks; a Python file contains the source of those it needs.
 
-So they are written for readers who know torch and nothing of this project: no import but
-torch, no line longer than 88 columns, layers called one by one. Each has the state dict
-of its twin in `aca_ray.nn`, which names the paper that it is from.
+They are written for readers who know torch but not this project: they import only torch,
+have no line longer than 88 columns, and call layers one by one. Each has the state dict
+of its counterpart in `aca_ray.nn`, which cites its paper.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def max_pool(stride: int) -> nn.MaxPool2d:
 
 
 def avg_pool(stride: int) -> nn.AvgPool2d:
-    """Return a 3x3 average pooling over the pixels that are there."""
+    """Return a 3x3 average pooling that leaves padding out."""
     return nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
 
 
@@ -155,7 +155,7 @@ class AllocatedEdge(nn.Module):
 
 
 class CellInputs(nn.Module):
-    """Brings the outputs of the two cells before to one width and one resolution."""
+    """Brings the outputs of the two previous cells to one width and resolution."""
 
     def __init__(self, before: int, previous: int, channels: int, halved: bool) -> None:
         super().__init__()
@@ -190,7 +190,7 @@ class ResidualBlock(nn.Module):
 
 
 class CifarStem(nn.Sequential):
-    """One convolution, whose output stands for those of two cells."""
+    """One convolution; its output serves as the outputs of two cells."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(

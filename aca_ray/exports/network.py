@@ -1,4 +1,4 @@
-"""A network that leaves this package: what it is, and the same network without a word of ours in it."""
+"""Exported networks, and their standalone form, which does not need this package."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from aca_ray.nn import Cost, DerivedNetwork, num_parameters
 from aca_ray.nn.cost import count_macs
 from aca_ray.space import ChannelPlan, Genotype, stage_of_cell
 
-TOLERANCE = 1e-4  # of logits; relative to the largest where that is above 1
+TOLERANCE = 1e-4  # of logits; relative to the largest one if that is above 1
 CHECKED_IMAGES = 3
 
 
 @dataclass(frozen=True)
 class ExportedNetwork:
-    """A network and what somebody who uses it has to know.
+    """A network and the facts that its users need.
 
     Attributes:
-        name: what it is called by.
-        origin: where cells and weights come from, or why there are no weights, as a sentence.
+        name: name of the network.
+        origin: sentence that says where cells and weights come from, or why there are no weights.
         genotype: its cells.
         plan: its channel allocation, or None.
-        protocol: gives its size.
-        images: what it is for.
-        weights: state dict without the auxiliary tower's, on the CPU; None where it is untrained.
+        protocol: retraining protocol, which sets its size.
+        images: facts about its input images.
+        weights: state dict without the auxiliary tower, on the CPU; None if untrained.
         trial: fingerprint and spec of its trial as JSON, or None.
-        test_accuracy: in [0, 1]; None where it is untrained.
+        test_accuracy: in [0, 1]; None if untrained.
     """
 
     name: str
@@ -51,10 +51,10 @@ class ExportedNetwork:
     test_accuracy: float | None = None
 
     def build(self) -> DerivedNetwork:
-        """Return the network in evaluation mode, on the CPU; untrained, its weights are those of one seed.
+        """Return the network in evaluation mode, on the CPU; if untrained, with weights of a fixed seed.
 
         Raises:
-            ExportError: the weights are not those of this network.
+            ExportError: the weights do not fit this network.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
@@ -63,7 +63,7 @@ class ExportedNetwork:
             try:
                 network.load_state_dict(self.weights)
             except RuntimeError as error:
-                raise ExportError(f"{self.name}: its weights are of another network ({error})") from error
+                raise ExportError(f"{self.name}: its weights do not fit the network ({error})") from error
         return network.eval()
 
     def random_images(self, num_images: int, seed: int = 0) -> Tensor:
@@ -72,13 +72,13 @@ class ExportedNetwork:
         return torch.randn(num_images, self.images.channels, self.images.height, self.images.width, generator=generator)
 
     def widths(self) -> dict[int, int]:
-        """Return the channels of an edge by stage, of the stages that the network has."""
+        """Return the channels of an edge for every stage of the network."""
         cells = self.protocol.num_cells
         stages = [stage_of_cell(index, cells) for index in range(cells)]
         return {stage: self.protocol.channels * 2 ** ((stage + 1) // 2) for stage in stages}
 
     def summary(self) -> str:
-        """Return in words what the network is and what it costs."""
+        """Return a description of the network and its cost."""
         images, cost, genotype = self.images, self.cost, self.genotype
         num_edges = len(genotype.normal.edges) + len(genotype.reduce.edges)
         refilled = "" if self.plan is None else f", {100 * self.plan.refilled_share:.1f} % of channels refilled"
@@ -98,7 +98,7 @@ class ExportedNetwork:
         return Cost(num_parameters(network), count_macs(network, lambda: network(self.random_images(1))))
 
     def metadata(self) -> dict[str, Any]:
-        """Return what every export carries, as a JSON-ready value."""
+        """Return the metadata of every export as a JSON-ready value."""
         images, cost = self.images, self.cost
         return {
             "name": self.name,
@@ -127,11 +127,11 @@ class Standalone:
     """A network as Python source and as the module that the source builds.
 
     Attributes:
-        metadata: what every export carries.
-        source: a Python file that imports torch alone.
-        module: what it builds, with the weights of the network, in evaluation mode.
-        images: (N, C, H, W) what is shown to exports to check them.
-        logits: (N, K) what the network in memory answers.
+        metadata: metadata of every export.
+        source: text of a Python file that imports only torch.
+        module: the module that the source builds, with the weights of the network, in evaluation mode.
+        images: (N, C, H, W) images on which exports are checked.
+        logits: (N, K) logits of the network in memory.
     """
 
     metadata: Mapping[str, Any]
@@ -141,13 +141,13 @@ class Standalone:
     logits: Tensor
 
     def check(self, logits: Tensor, form: str) -> float:
-        """Return by how much logits differ from those of the network in memory.
+        """Return the largest difference of logits from those of the network in memory.
 
         Raises:
-            ExportError: by too much.
+            ExportError: the difference is above `TOLERANCE`, or the shapes differ.
         """
         if logits.shape != self.logits.shape:
-            raise ExportError(f"{form}: gives logits of {tuple(logits.shape)}, needs {tuple(self.logits.shape)}")
+            raise ExportError(f"{form}: returns logits of {tuple(logits.shape)}, needs {tuple(self.logits.shape)}")
         difference = float((logits - self.logits).abs().max())
         if not difference <= TOLERANCE * max(1.0, float(self.logits.abs().max())):  # also a NaN
             raise ExportError(
@@ -158,13 +158,13 @@ class Standalone:
 
 
 def stand_alone(exported: ExportedNetwork) -> Standalone:
-    """Return a network that needs torch alone, its logits checked on random images.
+    """Return the network in a form that needs only torch; its logits are checked on random images.
 
-    What is traced in other formats is this one: its layers are called one by one, whatever the size of the maps. The
-    batch norms of an untrained network have seen one batch of noise.
+    Other formats trace this form: its layers are called one by one, whatever the size of the feature maps. The batch
+    norms of an untrained network have the statistics of one batch of noise.
 
     Raises:
-        ExportError: the weights are not those of this network, or it computes something else.
+        ExportError: the weights do not fit the network, or the form computes something else.
     """
     network, metadata = exported.build(), exported.metadata()
     images = exported.random_images(CHECKED_IMAGES)
@@ -182,7 +182,7 @@ def stand_alone(exported: ExportedNetwork) -> Standalone:
 
 
 def _settle_norms(network: nn.Module, images: Tensor) -> None:
-    """Have batch norms take the statistics of a batch: fresh ones let too little of an image through to be checked."""
+    """Set batch norms to the statistics of a batch: with initial ones, logits depend too little on the images."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0
@@ -191,7 +191,7 @@ def _settle_norms(network: nn.Module, images: Tensor) -> None:
 
 
 def logits_of(network: nn.Module, images: Tensor) -> Tensor:
-    """Return (N, K) logits, without gradients; operations that draw, draw the same for every network."""
+    """Return (N, K) logits, without gradients; random operations draw the same numbers for every network."""
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return network(images)

@@ -1,4 +1,4 @@
-"""A derived network as one Python file that imports torch alone."""
+"""A derived network as one Python file that imports only torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from aca_ray.space.genotype import CellGenotype
 WIDTH = 88
 _EDGE_INDENT = 12  # in the body of a cell's class, which is indented by 4
 
-# In the order of a file: what a part needs stands above it.
+# In the order of a file: a part follows the parts that it needs.
 _PARTS = (
     modules.DropPath,
     modules.relu_conv_norm,
@@ -45,10 +45,10 @@ _HEADER = '''"""{title}.
 
 {text}
 
-build() returns the network in evaluation mode. It reads float32 images of the shape
+build() returns the network in evaluation mode. It takes float32 images of the shape
 (N, channels, height, width), normalized as (pixels / 255 - MEAN) / STD, and returns
 (N, NUM_CLASSES) logits. Its state dict has the keys of aca_ray's DerivedNetwork without
-those of the auxiliary tower, which is there in training only.
+those of the auxiliary tower, which exists in training only.
 """
 
 from __future__ import annotations
@@ -78,17 +78,17 @@ _BUILD = '''def build(weights: str | None = WEIGHTS) -> Network:
 def python_source(
     network: DerivedNetwork, genotype: Genotype, plan: ChannelPlan | None, metadata: Mapping[str, Any]
 ) -> str:
-    """Return the text of a Python file whose `build` returns a network like this one.
+    """Return the text of a Python file whose `build` returns an equal network.
 
     Args:
         network: the network that genotype and plan describe.
         genotype: its cells.
         plan: its channel allocation, or None.
-        metadata: becomes the docstring and constants. Of a trained network `build` reads the weights beside the file,
-            in one with its name and the ending .pt.
+        metadata: becomes the docstring and constants. For a trained network, `build` reads the weights from a file of
+            the same name with the suffix .pt.
 
     Returns:
-        Text that `ruff format` leaves as it is, and of which `ruff check` with E, F, W and I finds nothing wrong.
+        Text that `ruff format` leaves unchanged and that passes `ruff check` with E, F, W and I.
     """
     classes: dict[str, str] = {}
     kept: dict[tuple[int, int], tuple[int, ...]] = {}
@@ -134,7 +134,7 @@ def _summary(metadata: Mapping[str, Any]) -> str:
     tested = "" if accuracy is None else f" Its test accuracy is {100 * accuracy:.2f} %."
     return (
         f"{metadata['origin']}.{tested} {metadata['parameters']:,} parameters, {metadata['macs']:,} "
-        f"multiply-accumulates an image. By aca_ray {metadata['aca_ray_version']}, torch {metadata['torch_version']}."
+        f"multiply-accumulates per image. By aca_ray {metadata['aca_ray_version']}, torch {metadata['torch_version']}."
     )
 
 
@@ -162,7 +162,7 @@ def _kept_constant(kept: Mapping[tuple[int, int], tuple[int, ...]]) -> str:
 
 
 def _tuple(items: Sequence[Any], margin: str = "") -> str:
-    """Return the text of a tuple, on one line if it is short; margin is that of the line that it begins on."""
+    """Return the text of a tuple, on one line if it is short; margin is the indentation of its first line."""
     text = ", ".join(map(_literal, items)) + ","
     if len(text) <= WIDTH - 30:
         return f"({text})" if len(items) == 1 else f"({text[:-1]})"
@@ -177,11 +177,11 @@ def _cell_class(name: str, cell: DerivedCell, num_inputs: int) -> str:
     """Return the class of a cell: its edges one by one, and what they compute node by node."""
     genotype, site = cell.genotype, cell.site
     if num_inputs == 1:
-        reads = "the output of the cell before: node 0"
+        reads = "the output of the previous cell: node 0"
         begin = ["def __init__(self, channels: int) -> None:", "    super().__init__()"]
         forward = ["node_0 = previous"]
     else:
-        reads = "the outputs of the two cells before: nodes 0 and 1"
+        reads = "the outputs of the two previous cells: nodes 0 and 1"
         begin = [
             "def __init__(self, before: int, previous: int, channels: int, halved: bool) -> None:",
             "    super().__init__()",
@@ -233,13 +233,13 @@ def _edge(operation: str, module: nn.Module, stride: int, place: str) -> str:
         arguments = [_operation(operation, str(len(module.kept)), stride), f"KEPT[{place}]", "channels", str(stride)]
         return _edge_call("AllocatedEdge", arguments)
     inner = getattr(module, "inner", module)
-    # A skip stands in for an operation that keeps no channel.
+    # A skip replaces an operation that keeps no channel.
     is_skip = isinstance(inner, nn.Identity) or type(inner).__name__ == "FactorizedReduce"
     return _operation(SKIP if is_skip else operation, "channels", stride)
 
 
 def _edge_call(name: str, arguments: Sequence[str]) -> str:
-    """Return a call on one line, or if that and a comma behind it are too long, an argument a line."""
+    """Return a call on one line, or one argument per line if it is too long with a trailing comma."""
     line = f"{name}({', '.join(arguments)})"
     if 4 + _EDGE_INDENT + len(line) < WIDTH:
         return line

@@ -1,4 +1,4 @@
-"""The vocabulary of a search, as frozen values without torch."""
+"""The vocabulary of a search: frozen values, without torch."""
 
 from aca_ray.space.channel_plan import ChannelPlan, EdgePlan
 from aca_ray.space.genotype import CellGenotype, Genotype, KeptEdge

@@ -1,14 +1,14 @@
 """The names of the candidate operations.
 
-Source: Liu et al. 2019 (DARTS), section 3.1; `noise` from Zela et al. 2020 (space S4); `nor_conv` and the pooling that
-is plain in the supernet too from Dong & Yang 2020 (NAS-Bench-201).
+Source: Liu et al. 2019 (DARTS), section 3.1; `noise` from Zela et al. 2020 (space S4); `nor_conv` and plain
+pooling from Dong & Yang 2020 (NAS-Bench-201).
 """
 
 from __future__ import annotations
 
 NONE = "none"
 SKIP = "skip_connect"
-PLAIN = "plain_"  # before the name of a pooling behind which the supernet has no batch norm
+PLAIN = "plain_"  # prefix of poolings without a batch norm in the supernet
 
 # The canonical order is the column order of the architecture parameters.
 DARTS_CANDIDATES: tuple[str, ...] = (
@@ -29,5 +29,5 @@ CANDIDATES: frozenset[str] = frozenset({*DARTS_CANDIDATES, *NASBENCH201_CANDIDAT
 
 
 def published_name(operation: str) -> str:
-    """Return the name that papers and architecture strings give an operation."""
+    """Return the name of an operation in papers and architecture strings."""
     return operation.removeprefix(PLAIN)

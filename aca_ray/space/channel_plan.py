@@ -1,4 +1,4 @@
-"""Which channels of every kept edge the operation keeps, and which a skip connection refills."""
+"""Channel plans: which channels of a kept edge the operation keeps, and which a skip connection refills."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class EdgePlan:
         the mean rank over that interval, weighted by overlap. The round(kept_fraction*width) channels of best rank are
         kept, ties going to the lower index. One rule serves wider and narrower networks, and the total is exact.
 
-        Source: ours (a largest-remainder rounding has no answer where the network is narrower than the supernet).
+        Source: ours (largest-remainder rounding is undefined where the network is narrower than the supernet).
         """
         num_ranked = len(self.order)
         rank = [0] * num_ranked
         for position, channel in enumerate(self.order):
             rank[channel] = position
 
-        # In units of 1/width of a ranked channel all bounds are integers, so that ties are exact.
+        # In units of 1/width of a ranked channel, all bounds are integers, so ties are exact.
         def mean_rank(j: int) -> int:
             low, high = j * num_ranked, (j + 1) * num_ranked
             return sum(
@@ -89,14 +89,14 @@ class ChannelPlan:
             raise ConfigError(f"channel plan: needs {NUM_STAGES} stages, found {len(self.stages)}")
         for stage, edges in enumerate(self.stages):
             widths = {len(edge.order) for edge in edges}
-            if len(widths) > 1:  # all edges of a cell have the same channels
+            if len(widths) > 1:  # all edges of a cell have the same width
                 raise ConfigError(
-                    f"channel plan: all edges of stage {stage} must rank equally many channels, found {sorted(widths)}"
+                    f"channel plan: edges of stage {stage} must rank equal numbers of channels, found {sorted(widths)}"
                 )
 
     @property
     def refilled_share(self) -> float:
-        """Share of channels given to skip connections, the mean over all stages and edges, in [0, 1]; 0 of no edges."""
+        """Share of channels given to skip connections, in [0, 1]: the mean over stages and edges, 0 without edges."""
         fractions = [edge.kept_fraction for stage in self.stages for edge in stage]
         return 1.0 - sum(fractions) / len(fractions) if fractions else 0.0
 
@@ -122,12 +122,12 @@ class ChannelPlan:
 
     @staticmethod
     def from_json(value: Mapping[str, Any]) -> ChannelPlan:
-        """Return the plan of a JSON value, or raise ConfigError."""
+        """Return the plan in a JSON value, or raise ConfigError."""
         require_schema(value, "channel plan", SCHEMA, SCHEMA_VERSION)
         ranking, allocation, stages = (value.get(key) for key in ("ranking", "allocation", "stages"))
         for key, name in (("ranking", ranking), ("allocation", allocation)):
             if not isinstance(name, str) or len(name) > _MOST_CHARACTERS:
-                raise _malformed(key, f"a text of at most {_MOST_CHARACTERS} characters", name)
+                raise _malformed(key, f"a string of at most {_MOST_CHARACTERS} characters", name)
         if not isinstance(stages, list) or any(not isinstance(s, list) or len(s) > MOST_EDGES for s in stages):
             raise _malformed("stages", f"a list of lists of at most {MOST_EDGES} edges", stages)
         if len(stages) != NUM_STAGES:
@@ -140,7 +140,7 @@ class ChannelPlan:
 
 
 def _edge_from_json(place: str, value: Any) -> EdgePlan:
-    """Return the plan of an edge in JSON; no number in it is converted to another."""
+    """Return the plan of an edge in JSON; numbers are not converted."""
     if not isinstance(value, Mapping):
         raise _malformed(place, "{kept_fraction, order}", value)
     fraction, order = value.get("kept_fraction"), value.get("order")

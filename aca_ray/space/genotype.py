@@ -1,4 +1,4 @@
-"""What a search finds: the kept edges of both cells and the operation on each."""
+"""Genotypes, the results of searches: the kept edges of both cells and their operations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCHEMA = "aca_ray.genotype"
 SCHEMA_VERSION = 1
 
 MOST_NODES = 32  # of a cell, inputs included; cells of the DARTS space have six
-MOST_EDGES = MOST_NODES * (MOST_NODES - 1) // 2  # as many as a cell has in which every node reads all before it
+MOST_EDGES = MOST_NODES * (MOST_NODES - 1) // 2  # of a cell in which every node reads all earlier nodes
 
 
 class KeptEdge(NamedTuple):
@@ -27,7 +27,7 @@ class KeptEdge(NamedTuple):
 
     @property
     def edge(self) -> Edge:
-        """The edge of the search space's cell that this is."""
+        """The corresponding edge of the search space's cell."""
         return Edge(self.source, self.target)
 
 
@@ -36,10 +36,10 @@ class CellGenotype:
     """One derived cell.
 
     Attributes:
-        edges: the kept edges, node-major; within a node in the order that the derivation gives (best first).
+        edges: the kept edges, node-major; within a node in the order of the derivation (best first).
         concat: the nodes whose outputs are concatenated to the cell's output.
-        num_inputs: 2 for a cell of the DARTS skeleton, 1 for one of the residual skeleton of NAS-Bench-201. In a cell
-            of one input all nodes up to its only output are there, and those that no edge enters are zero.
+        num_inputs: 2 for a cell of the DARTS skeleton, 1 for one of the residual skeleton of NAS-Bench-201. A cell of
+            one input has all nodes up to its only output; nodes without incoming edges are zero.
     """
 
     edges: tuple[KeptEdge, ...]
@@ -66,23 +66,23 @@ class CellGenotype:
             if edge.source not in present or edge.source >= edge.target or edge.target < max(2, *present):
                 raise ConfigError(
                     f"genotype: edge {tuple(edge)} reads node {edge.source}, which no earlier edge computes, or adds "
-                    "to a node that is already done; list edges node by node, each source before its readers"
+                    "to a node that is already complete; list edges node by node, each source before its readers"
                 )
             present.add(edge.target)
         missing = [node for node in self.concat if node not in present or node < 2 or self.concat.count(node) > 1]
         if missing or not self.concat:
             raise ConfigError(
-                f"genotype: concat {self.concat} must name computed nodes, each once, and be non-empty; bad: {missing}"
+                f"genotype: concat {self.concat} must list computed nodes, each once, at least one; wrong: {missing}"
             )
 
     def _check_one_input(self) -> None:
         if len(self.concat) > 1 or any(node < 1 for node in self.concat):
-            raise ConfigError(f"genotype: a cell of one input has one output, a node from 1 on, found {self.concat}")
+            raise ConfigError(f"genotype: a cell of one input needs one output node, at least 1, found {self.concat}")
         for edge in self.edges:
             _check_operation(edge)
             if not 0 <= edge.source < edge.target or edge.target not in self.nodes:
                 raise ConfigError(
-                    f"genotype: edge {tuple(edge)} must run from a node to a later one, of nodes 0 and {self.nodes}"
+                    f"genotype: edge {tuple(edge)} must run from a node to a later one of {(0, *self.nodes)}"
                 )
         targets = [edge.target for edge in self.edges]
         if targets != sorted(targets):
@@ -90,7 +90,7 @@ class CellGenotype:
 
     @property
     def nodes(self) -> tuple[int, ...]:
-        """The nodes that are no inputs, in order of computation."""
+        """The intermediate nodes, in order of computation."""
         if self.num_inputs == 1:
             return tuple(range(1, 1 + max(self.concat, default=0)))
         return tuple(dict.fromkeys(edge.target for edge in self.edges))
@@ -101,7 +101,7 @@ def _check_operation(edge: KeptEdge) -> None:
         raise ConfigError(unknown_name("genotype", "operation", edge.operation, CANDIDATES - {NONE}))
 
 
-# What stands in the place of the reduction cell where cells have one input: nothing of it is derived.
+# Replaces the reduction cell where cells have one input: the residual block is fixed, so nothing is derived.
 RESIDUAL_BLOCK = CellGenotype(edges=(), concat=(), num_inputs=1)
 
 
@@ -115,13 +115,13 @@ class Genotype:
     def __post_init__(self) -> None:
         if not self.normal.concat or (self.normal.num_inputs == 1) != (self.reduce == RESIDUAL_BLOCK):
             raise ConfigError(
-                "genotype: a normal cell of two inputs needs a reduction cell of two, one of one input a reduction "
-                f"without edges and concat, found normal {self.normal} and reduce {self.reduce}"
+                "genotype: a normal cell of two inputs needs a reduction cell of two inputs; one of one input needs a "
+                f"reduction without edges and concat; found normal {self.normal} and reduce {self.reduce}"
             )
 
     @property
     def num_inputs(self) -> int:
-        """Inputs of every cell; which of the two skeletons the cells stand in."""
+        """Number of inputs of every cell, which determines the skeleton."""
         return self.normal.num_inputs
 
     def cell(self, cell_type: CellType) -> CellGenotype:
@@ -154,13 +154,13 @@ class Genotype:
 
     @staticmethod
     def from_json(value: Any) -> Genotype:
-        """Return the genotype of a JSON value, or raise ConfigError."""
+        """Return the genotype in a JSON value, or raise ConfigError."""
         require_schema(value, "genotype", SCHEMA, SCHEMA_VERSION)
         return Genotype(_cell_from_json("normal", value.get("normal")), _cell_from_json("reduce", value.get("reduce")))
 
 
 def _cell_from_json(name: str, value: Any) -> CellGenotype:
-    """Return a cell of a genotype in JSON; no number or name in it is converted to another."""
+    """Return a cell of a genotype in JSON; numbers and names are not converted."""
     if not isinstance(value, Mapping):
         raise _malformed(name, "{edges, concat}", value)
     edges, concat, num_inputs = value.get("edges"), value.get("concat"), value.get("num_inputs", 2)

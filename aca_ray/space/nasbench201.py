@@ -1,4 +1,4 @@
-"""The architecture strings of NAS-Bench-201.
+"""Architecture strings of NAS-Bench-201.
 
 Source: Dong & Yang 2020 (NAS-Bench-201), section 2.1, and its official code.
 """
@@ -19,13 +19,13 @@ _CANDIDATES = {published_name(operation): operation for operation in NASBENCH201
 
 
 def all_architecture_strings() -> Iterator[str]:
-    """Yield all 15,625 architectures: the operations in canonical order, that of the last edge changing fastest."""
+    """Yield all 15,625 architectures: operations in canonical order, the last edge changing fastest."""
     for operations in product(_CANDIDATES, repeat=len(_EDGES)):
         yield _string_of(operations)
 
 
 def uniform_architecture_string(operation: str) -> str:
-    """Return the architecture whose six edges have one and the same operation."""
+    """Return the architecture with the same operation on all six edges."""
     return _string_of([published_name(operation)] * len(_EDGES))
 
 
@@ -33,7 +33,7 @@ def architecture_string(genotype: Genotype) -> str:
     """Return a genotype of the space as the benchmark writes it, such as ``|a~0|+|b~0|c~1|+|d~0|e~1|f~2|``.
 
     Raises:
-        ConfigError: the genotype is none of the space.
+        ConfigError: the genotype is not from the space.
     """
     cell = genotype.normal
     operations = {kept.edge: kept.operation for kept in cell.edges}
@@ -68,7 +68,7 @@ def parse_architecture_string(text: str) -> Genotype:
         KeptEdge(_CANDIDATES[name], *edge) for (name, _, _), edge in zip(pairs, _EDGES, strict=False) if name != NONE
     )
     genotype = Genotype(CellGenotype(kept, _OUTPUT, NASBENCH201_TOPOLOGY.num_inputs), RESIDUAL_BLOCK)
-    # Whatever else may be wrong, only a string of the right form is that of what was read from it.
+    # Finds every other mistake: only a well-formed string is reproduced from what was read.
     if architecture_string(genotype) != text:
         raise ConfigError(f"architecture string: needs the form |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, found {text!r}")
     return genotype

@@ -24,10 +24,10 @@ def network_json(genotype: Genotype, plan: ChannelPlan | None) -> dict[str, Any]
 
 
 def network_from_json(value: Any) -> tuple[Genotype, ChannelPlan | None]:
-    """Return genotype and plan of a network in JSON or, without a plan, of a genotype in JSON.
+    """Return genotype and plan of a network in JSON, or of a genotype in JSON (without a plan).
 
     Raises:
-        ConfigError: it is neither, breaks a rule, or its plan is that of another genotype.
+        ConfigError: the value is neither, is malformed, or its plan does not fit the genotype.
     """
     if not isinstance(value, Mapping) or value.get("schema") != NETWORK_SCHEMA:
         return Genotype.from_json(value), None
@@ -37,7 +37,7 @@ def network_from_json(value: Any) -> tuple[Genotype, ChannelPlan | None]:
 
 
 def plan_from_json(value: Any, genotype: Genotype) -> ChannelPlan:
-    """Return the plan of a JSON value, or raise ConfigError, also when it does not fit the genotype."""
+    """Return the plan in a JSON value, or raise ConfigError if it is malformed or does not fit the genotype."""
     plan = ChannelPlan.from_json(value)
     plan.check_fits(genotype)
     return plan

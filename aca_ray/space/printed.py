@@ -1,8 +1,8 @@
-"""Genotypes as the codes of this field print them: into logs, into genotypes.py, into papers' tables.
+"""Genotypes as other codebases print them: in logs, in genotypes.py, in tables of papers.
 
-Codes of the DARTS family print `Genotype(normal=[('skip_connect', 1), ...], normal_concat=range(2, 6), ...)`, with two
-entries a node; the codes of NAS-Bench-201 print architecture strings. Whatever surrounds them (a name and an equals
-sign, the time of a log line) is ignored. Nothing of a text is ever evaluated.
+Codebases of the DARTS family print `Genotype(normal=[('skip_connect', 1), ...], normal_concat=range(2, 6), ...)`, with
+two entries per node; those of NAS-Bench-201 print architecture strings. Surrounding text (a name and an equals sign,
+the time of a log line) is ignored. The text is never evaluated.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MAX_NODES = 100
 
 
 def is_printed(text: str) -> bool:
-    """Return whether a text is a printed genotype, rather than the name or the path of something."""
+    """Return whether a text is a printed genotype, rather than a name or a path."""
     return bool(_CALL.search(text[:MAX_CHARACTERS]) or _ARCHITECTURE.search(text[:MAX_CHARACTERS]))
 
 
@@ -35,7 +35,7 @@ def parse_printed(text: str) -> Genotype:
     """Return the genotype in a text.
 
     Raises:
-        ConfigError: there is none or more than one, or it is malformed.
+        ConfigError: the text contains no genotype, different ones, or a malformed one.
     """
     if len(text) > MAX_CHARACTERS:
         raise ConfigError(f"genotype: the text has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read")
@@ -43,21 +43,21 @@ def parse_printed(text: str) -> Genotype:
     found |= dict.fromkeys(match[0] for match in _ARCHITECTURE.finditer(text))
     if not found:
         raise ConfigError(
-            "genotype: the text holds none; needs Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=..., "
+            "genotype: the text contains none; needs Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=..., "
             "reduce=[...], reduce_concat=...) or an architecture string |op~0|+|op~0|op~1|+|op~0|op~1|op~2|"
         )
     genotypes = [parse_architecture_string(one) if one.startswith("|") else _parse_call(one) for one in found]
     if any(genotype != genotypes[0] for genotype in genotypes):
         names = ", ".join(_names(text))
         raise ConfigError(
-            f"genotype: the text holds {len(found)} that differ{f' ({names[:500]})' if names else ''}; give "
-            "the text of one alone"
+            f"genotype: the text contains {len(found)} different ones{f' ({names[:500]})' if names else ''}; "
+            "give the text of one"
         )
     return genotypes[0]
 
 
 def printed_title(text: str) -> str:
-    """Return a short name for a printed genotype: the one that it is assigned to, or one made of its digest."""
+    """Return a short name for a printed genotype: the name that it is assigned to, or one with its digest."""
     names = [name for name in _names(text) if name != "genotype" and len(name) <= 100]
     if len(names) == 1:
         return names[0]
@@ -71,7 +71,7 @@ def _names(text: str) -> list[str]:
 
 
 def _calls(text: str) -> Iterator[str]:
-    """Yield every `Genotype(...)` of a text, up to the bracket that closes it."""
+    """Yield every `Genotype(...)` of a text, up to its closing bracket."""
     for match in _CALL.finditer(text):
         start, depth, quote = match.start(), 0, ""
         for position in range(match.end() - 1, len(text)):
@@ -112,7 +112,7 @@ def _cell(entries: ast.expr, concat: ast.expr, name: str) -> CellGenotype:
             raise ConfigError(f"genotype: {name}[{index}] must be a pair such as ('sep_conv_3x3', 0)")
         edges.append(KeptEdge(pair[0].value, _integer(pair[1], name), 2 + index // _ENTRIES_PER_NODE))
     if len(edges) % _ENTRIES_PER_NODE:
-        raise ConfigError(f"genotype: {name} must hold two entries for every node, found {len(edges)}")
+        raise ConfigError(f"genotype: {name} must have two entries per node, found {len(edges)}")
     return CellGenotype(tuple(edges), nodes)
 
 
@@ -138,4 +138,4 @@ def _integer(node: ast.expr, place: str) -> int:
         node = node.args[0]
     if isinstance(node, ast.Constant) and type(node.value) is int:
         return node.value
-    raise ConfigError(f"genotype: {place} must hold whole numbers, found {ast.unparse(node)[:100]}")
+    raise ConfigError(f"genotype: {place} must contain integers, found {ast.unparse(node)[:100]}")

@@ -1,4 +1,4 @@
-"""Genotypes that papers have published, as named values.
+"""Published genotypes by name.
 
 Source: the genotype files of the official repositories of Liu et al. 2019 (DARTS), Xu et al. 2020 (PC-DARTS), Chen et
 al. 2019 (P-DARTS), Chen et al. 2021 (DrNAS), Xue & Qin 2022 (ADARTS), Zhou et al. 2020 (PR-DARTS), Zhu et al. 2023
@@ -22,9 +22,10 @@ _SHORT = {
 
 
 def parse_cell(text: str) -> CellGenotype:
-    """Return the cell of a short text: nodes from 2 on divided by ``|``, each a list of operation-source pairs.
+    """Return the cell that a short text describes.
 
-    An empty node is not computed. Example: ``s3-1 s3-0 | sk-0 s3-1 | sk-0 s3-1 | s3-0 sk-2``.
+    Nodes from 2 on are separated by ``|``; each is a list of operation-source pairs, and an empty one is not computed.
+    Example: ``s3-1 s3-0 | sk-0 s3-1 | sk-0 s3-1 | s3-0 sk-2``.
     """
     edges: list[KeptEdge] = []
     for node, pairs in enumerate(text.split("|"), start=2):

@@ -1,4 +1,4 @@
-"""The names and versions by which JSON values say what they are."""
+"""Schema names and versions in JSON values."""
 
 from __future__ import annotations
 

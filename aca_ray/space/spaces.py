@@ -1,4 +1,4 @@
-"""Search spaces as values: which candidate operations every edge of both cells offers.
+"""Search spaces: the candidate operations on every edge of both cells.
 
 Source: the DARTS space is that of Liu et al. 2019; S1 to S4 are those of Zela et al. 2020 (RobustDARTS); nasbench201 is
 that of Dong & Yang 2020.
@@ -23,8 +23,8 @@ class Space:
         name: the registry name.
         topology: nodes and edges of a cell.
         normal: one tuple of operation names per edge of the normal cell, in column order.
-        reduce: the same for the reduction cell; empty where cells have one input, as a fixed residual block then
-            stands in its place.
+        reduce: the same for the reduction cell; empty where cells have one input, since a fixed residual block then
+            replaces it.
         source: where the space comes from.
     """
 
@@ -51,7 +51,7 @@ class Space:
 
     @property
     def cell_types(self) -> tuple[CellType, ...]:
-        """The cell types that have edges, and so something to search."""
+        """The cell types that have edges to search."""
         return tuple(cell_type for cell_type in CELL_TYPES if self.candidates(cell_type))
 
     def candidates(self, cell_type: CellType) -> tuple[EdgeCandidates, ...]:
@@ -60,10 +60,10 @@ class Space:
 
 
 def without_skip(space: Space) -> Space:
-    """Return the space with `skip_connect` taken off every edge that offers anything else to derive.
+    """Return the space with `skip_connect` removed from every edge that has another candidate to derive.
 
-    An edge whose only candidates are the skip (and none) keeps it. A space without skips is returned unchanged, the
-    very same object.
+    An edge whose only candidates are the skip (and none) keeps it. A space without skips is returned as the
+    same object.
 
     Source: arXiv 2204.04681, abstract: skip connections are not searched.
     """

@@ -1,4 +1,4 @@
-"""Where the edges of a cell run, and where the cells of a network stand."""
+"""The edges of a cell, and the stages of a network."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Edge(NamedTuple):
 class Topology:
     """A densely connected cell: nodes 0..num_inputs-1 are inputs, the others sum over all earlier nodes.
 
-    Cells of two inputs stand in the skeleton of DARTS, cells of one input in the residual skeleton of NAS-Bench-201.
+    Cells of two inputs belong to the skeleton of DARTS, cells of one input to the residual skeleton of NAS-Bench-201.
 
     Attributes:
-        num_inputs: nodes that are outputs of earlier cells, 1 or 2.
-        num_nodes: intermediate nodes, numbered from num_inputs on.
+        num_inputs: number of nodes that are outputs of earlier cells, 1 or 2.
+        num_nodes: number of intermediate nodes, which are numbered from num_inputs on.
     """
 
     num_inputs: int
@@ -35,17 +35,17 @@ class Topology:
 
     @cached_property
     def edges(self) -> tuple[Edge, ...]:
-        """All edges, node-major: every edge into a node stands before those into the next, sources ascending."""
+        """All edges, node-major: every edge into a node precedes those into the next, sources ascending."""
         return tuple(Edge(source, target) for target in self.intermediate_nodes for source in range(target))
 
     @property
     def intermediate_nodes(self) -> range:
-        """The nodes that compute something, in order."""
+        """The computed nodes, in order."""
         return range(self.num_inputs, self.num_inputs + self.num_nodes)
 
     @property
     def output_nodes(self) -> range:
-        """The nodes whose concatenation is the cell's output: all that compute, with one input the last alone."""
+        """The nodes whose concatenation is the cell's output: all computed nodes; with one input, only the last."""
         return self.intermediate_nodes if self.num_inputs > 1 else self.intermediate_nodes[-1:]
 
     def incoming(self, node: int) -> tuple[int, ...]:
@@ -66,11 +66,11 @@ def reduction_cells(num_cells: int) -> tuple[int, int]:
 
 
 def stage_of_cell(cell_index: int, num_cells: int) -> int:
-    """Return the stage, 0 to 4, in which a cell stands: even ones hold normal cells, odd ones a reduction cell each."""
+    """Return the stage of a cell, 0 to 4: even stages have normal cells, odd stages one reduction cell each."""
     first, second = reduction_cells(num_cells)
     return 2 * ((cell_index > first) + (cell_index > second)) + (cell_index in (first, second))
 
 
 def stage_cell_type(stage: int) -> CellType:
-    """Return which of the two cells a stage is built from."""
+    """Return the type of the cells in a stage."""
     return "reduce" if stage % 2 else "normal"

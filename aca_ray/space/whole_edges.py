@@ -1,4 +1,4 @@
-"""The genotype that a channel plan of whole edges comes to."""
+"""Conversion of a channel plan of whole edges to a genotype."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def whole_edge_genotype(genotype: Genotype, plan: ChannelPlan) -> Genotype:
 
     Args:
         genotype: the cells that the plan is for.
-        plan: every edge's operation keeps all channels or none, alike in all stages of a cell type.
+        plan: every edge's operation keeps all channels or none, the same in all stages of a cell type.
 
     Raises:
-        ConfigError: the plan is of another genotype, divides the channels of an edge, or treats an edge differently in
-            two stages of its cell type.
+        ConfigError: the plan belongs to another genotype, splits the channels of an edge, or treats an edge differently
+            in two stages of its cell type.
     """
     plan.check_fits(genotype)
     return replace(
@@ -36,7 +36,7 @@ def _refilled(cell_type: CellType, cell: CellGenotype, plan: ChannelPlan) -> Cel
         if len(fractions) > 1 or not fractions <= {0.0, 1.0}:
             raise ConfigError(
                 f"channel plan {plan.allocation}: edge {index} of the {cell_type} cell must keep all channels or none, "
-                f"alike in all its stages, to be a genotype; found {sorted(fractions)}. Retrain such a network instead"
+                f"the same in all its stages, to be a genotype; found {sorted(fractions)}. Retrain the network instead"
             )
         if fractions == {0.0}:
             kept[index] = edge._replace(operation=SKIP)

@@ -1,4 +1,4 @@
-"""The vocabulary of this program, and a spec that nothing is wrong with."""
+"""The vocabulary of this program, and a valid spec."""
 
 from __future__ import annotations
 

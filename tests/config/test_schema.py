@@ -1,4 +1,4 @@
-"""What a good spec becomes: defaults, single values for lists, frozen."""
+"""Valid specs: defaults, single values for lists, frozen."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_json_round_trip(parse_changed: Callable[..., SweepSpec], pack: int | st
 
 @pytest.mark.parametrize("table", ["nasbench201", {"path": "t.csv"}])
 @pytest.mark.parametrize("protocol", [None, "small", {"base": "small", "clip_norm": None}])
-def test_evaluations_survive_json(parse_changed: Callable[..., SweepSpec], table: Any, protocol: Any) -> None:
+def test_evaluations_round_trip_json(parse_changed: Callable[..., SweepSpec], table: Any, protocol: Any) -> None:
     evaluation = {"protocol": protocol, "table": table}
     spec = parse_changed(experiment__evaluation=evaluation, experiment__spaces="nasbench201")
     text = json.dumps(spec.model_dump(mode="json"))
@@ -95,7 +95,7 @@ def places_of(problems: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("table", ["nasbench201", {"path": "t.csv"}])
-def test_a_table_alone_refuses_what_it_cannot_answer(problems: Callable[..., list[str]], table: Any) -> None:
+def test_a_table_alone_refuses_what_it_does_not_cover(problems: Callable[..., list[str]], table: Any) -> None:
     places = {
         "experiment__spaces": ["darts", "nasbench201", "s2"],
         "experiment__allocation": ["rounded", "sign", "all"],
@@ -109,7 +109,8 @@ def test_a_table_alone_refuses_what_it_cannot_answer(problems: Callable[..., lis
         "experiment.evaluation.retrain_seeds",
     ]
     (problem,) = problems(experiment__evaluation={"table": table})
-    assert problem.startswith("experiment.spaces: experiment.evaluation.table covers nasbench201")
+    assert problem.startswith("experiment.spaces: ")
+    assert "nasbench201" in problem
 
 
 def test_a_table_beside_retraining_refuses_nothing_that_can_be_retrained(
@@ -133,7 +134,7 @@ def test_tables_by_name_and_by_mapping(parse_changed: Callable[..., SweepSpec]) 
     assert (table.path, table.architecture, table.accuracy) == ("t.csv", "architecture", "test_accuracy")
 
 
-def test_what_allocated_searches_read_is_refused_without_any(problems: Callable[..., list[str]]) -> None:
+def test_settings_of_allocated_searches_are_refused_without_any(problems: Callable[..., list[str]]) -> None:
     found = problems(
         experiment__skip="searched",
         experiment__ranking=["l1"],
@@ -148,7 +149,7 @@ def test_what_allocated_searches_read_is_refused_without_any(problems: Callable[
     ]
 
 
-def test_protocols_have_one_spelling(parse_changed: Callable[..., SweepSpec]) -> None:
+def test_protocols_have_one_canonical_form(parse_changed: Callable[..., SweepSpec]) -> None:
     def read(protocol: Any) -> Any:
         return parse_changed(experiment__evaluation={"protocol": protocol}).experiment.evaluation.protocol
 
@@ -171,7 +172,7 @@ def test_methods_with_settings_have_one_label(parse_changed: Callable[..., Sweep
 @pytest.mark.parametrize(
     "tracking", ["http://mlflow:5000", "postgresql+psycopg2://ann@host:5432/mlflow", "sqlite:////a:b@c/mlflow.db"]
 )
-def test_a_location_without_a_password_is_fine(parse_changed: Callable[..., SweepSpec], tracking: str) -> None:
+def test_a_location_without_a_password_is_accepted(parse_changed: Callable[..., SweepSpec], tracking: str) -> None:
     assert parse_changed(runtime__tracking=tracking).runtime.tracking == tracking
 
 
@@ -182,11 +183,12 @@ def test_storage_in_an_object_store(
     spec = parse_changed(runtime__storage=uri, runtime__tracking="http://localhost:5000")
     assert spec.runtime.storage == uri
     (found,) = problems(runtime__storage=uri)
-    assert found.startswith(
-        "runtime.tracking: must name a server (http://...) or an SQLite file (sqlite:///...) where "
-    )
+    assert found.startswith("runtime.tracking: ")
+    assert all(text in found for text in ("http://", "sqlite:///", "found null"))
     (found,) = problems(runtime__storage="ftp://host/results", runtime__tracking="http://localhost:5000")
-    assert found == "runtime.storage: must be a folder or a URI that begins with one of s3://, gs://; found ftp://"
+    assert found.startswith("runtime.storage: ")
+    assert all(text in found for text in ("s3://", "gs://", "found ftp://"))
     (found,) = problems(runtime__storage="s3://me:hidden@bucket", runtime__tracking="http://localhost:5000")
-    assert found.startswith("runtime.storage: must hold no credentials")
+    assert found.startswith("runtime.storage: ")
+    assert "credentials" in found
     assert "hidden" not in found

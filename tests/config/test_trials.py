@@ -46,7 +46,7 @@ RETRAINING = RetrainingTrial(
     network="e" * 64, name="DARTS_V2", data={"name": "digits", "max_test_images": 8}, protocol="small", retrain_seed=0
 )
 
-# Results on disks are found by these: where one changes, FINGERPRINT_VERSION has to, and old results are lost.
+# Stored results are found by these: if one changes, FINGERPRINT_VERSION must too, and stored results are lost.
 PINNED = {
     "search": "8410e0dbe32fffe8b0d6e0b0db15762954443ae6545e4277c00ebb1f96ca83a1",
     "evaluation": "0c13e738dc401e26b415565761520c19ffa1d7adcba8008353860e622f6c02fd",
@@ -63,13 +63,13 @@ PINNED_SEARCHES = [
 ]
 
 
-def test_fingerprints_of_yesterday() -> None:
+def test_fingerprints_have_not_changed() -> None:
     found = {"search": SEARCH, **EVALUATIONS, "retraining": RETRAINING}
     assert {name: trial.fingerprint for name, trial in found.items()} == PINNED
 
 
 @pytest.mark.parametrize("written", [{}, {"experiment__precision": "float32"}], ids=["left out", "float32"])
-def test_sweep_of_yesterday(parse_changed: Callable[..., SweepSpec], written: dict[str, Any]) -> None:
+def test_sweep_fingerprint_has_not_changed(parse_changed: Callable[..., SweepSpec], written: dict[str, Any]) -> None:
     spec = parse_changed(**written)
     assert experiment_fingerprint(spec) == PINNED_SWEEP
     assert [trial.fingerprint for trial in search_trials(spec.experiment)] == PINNED_SEARCHES
@@ -133,7 +133,7 @@ def test_milestones_are_the_ends_of_the_quarters(epochs: int, quarters: tuple[in
     assert replace(SEARCH, epochs=epochs).milestones == quarters
 
 
-def test_milestones_are_no_part_of_the_identity() -> None:
+def test_milestones_are_not_part_of_the_identity() -> None:
     assert "milestones" not in SEARCH.to_json()
     with pytest.raises(ConfigError, match="milestones"):
         SearchTrial.from_json({**SEARCH.to_json(), "milestones": [4, 8]})
@@ -230,7 +230,7 @@ def test_every_experiment_field_changes_the_fingerprint(parse_changed: Callable[
     assert len({experiment_fingerprint(spec) for spec in specs}) == len(specs)
 
 
-def test_resized_images_are_other_data(parse_changed: Callable[..., SweepSpec]) -> None:
+def test_resized_images_are_different_data(parse_changed: Callable[..., SweepSpec]) -> None:
     data = {"name": "digits"}
     specs = [parse_changed(experiment__data=one) for one in (data, {**data, "resize": 4}, {**data, "resize": 8})]
     assert len({experiment_fingerprint(spec) for spec in specs}) == 3

@@ -1,4 +1,4 @@
-"""YAML means what its author sees: merge keys work, and scalars that YAML 1.1 reads as something else are refused."""
+"""Reading of YAML: merge keys work, and scalars that YAML 1.1 silently reads as something else are refused."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ TEN_TIMES = "{0}: &{0} [*{1}, *{1}, *{1}, *{1}, *{1}, *{1}, *{1}, *{1}, *{1}, *{
         ("", None),
     ],
 )
-def test_values_that_everybody_reads_alike(text: str, value: Any) -> None:
+def test_unambiguous_values(text: str, value: Any) -> None:
     assert read_yaml(text) == value
 
 
 @pytest.mark.parametrize(
     ("scalar", "read", "fix"),
     [
-        ("007", "7", "write 7 if"),
-        ("-010", "-8", "write -10 if"),
+        ("007", "7", "write 7 for"),
+        ("-010", "-8", "write -10 for"),
         ("0o7", None, None),
         ("1:30", "90", "write '1:30'"),
         ("1:30.5", "90.5", "write '1:30.5'"),
@@ -58,7 +58,7 @@ def test_scalars_that_yaml_reads_as_something_else(scalar: str, read: str | None
     assert fix in problem
 
 
-def test_all_of_them_are_named() -> None:
+def test_all_misread_scalars_are_reported() -> None:
     with pytest.raises(ConfigError) as caught:
         read_yaml("{a: 01, b: [yes, {c: 1:20}], d: 2020-02-02, e: !!set {x}}")
     assert [problem.partition(" ")[0] for problem in caught.value.problems] == ["a", "b[0]", "b[1].c", "d", "e"]
@@ -76,8 +76,8 @@ def test_merge_keys() -> None:
 
 
 @pytest.mark.parametrize("key", ["1", "on", "~", "[a]", "{a: 1}", "2020-02-02", "!!python/none x"])
-def test_keys_are_texts(key: str) -> None:
-    with pytest.raises(ConfigError, match=rf"line 1: a key must be a text, found {re.escape(key)}"):
+def test_keys_are_strings(key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"line 1: a key must be a string, found {re.escape(key)}"):
         read_yaml(f"? {key}\n: 1\n")
 
 
@@ -96,8 +96,8 @@ def test_keys_are_texts(key: str) -> None:
         ("[" * 5000, "is not valid YAML"),
         ("x" * (MAX_BYTES + 1), "has .* at most"),
         ("a: &a [1,1,1,1,1,1,1,1,1,1]\n" + "".join(map(TEN_TIMES.format, "bcdefghi", "abcdefgh")), "e .*at most"),
-        (r'a: "\0"', r"a \(line 1\): holds '\\x00'"),
-        (r'a: "\ud83d\ude00"', r"a \(line 1\): holds '\\ud83d'"),
+        (r'a: "\0"', r"a \(line 1\): contains '\\x00'"),
+        (r'a: "\ud83d\ude00"', r"a \(line 1\): contains '\\ud83d'"),
         ("a: 'b", "is not valid YAML"),
         ("\x07", "is not valid YAML"),
     ],

@@ -64,7 +64,7 @@ def test_flip_mirrors_the_drawn_half():
 
 
 @pytest.mark.parametrize("length", [2, 4, 5])
-def test_cutout_is_the_loop_of_its_paper(length):
+def test_cutout_matches_the_loop_of_its_paper(length):
     images = torch.ones(60, 2, 8, 12)
     result = cutout(images, length, generator(5))
     drawn = generator(5)
@@ -79,7 +79,7 @@ def test_cutout_is_the_loop_of_its_paper(length):
     areas = (result[:, 0] == 0).sum(dim=(1, 2))
     assert areas.max() == (length // 2 * 2) ** 2
     assert areas.min() < areas.max(), "squares at the border are clipped"
-    assert torch.equal(images, torch.ones_like(images)), "the input is left alone"
+    assert torch.equal(images, torch.ones_like(images)), "the input is unchanged"
 
 
 def test_augmentation_is_its_steps_in_order(make_info):
@@ -124,7 +124,7 @@ def test_draws_do_not_depend_on_the_device(make_info):
 
 
 def test_draws_come_from_the_given_generator_alone(make_info):
-    """A device's own generator would be moved by, or would move, the result; the meta device has none at all."""
+    """The global generator is neither used nor changed; the meta device has no generator at all."""
     images, info = random_images(), make_info()
     augmentation = Augmentation(padding=2, flip=True, cutout_length=4)
     torch.manual_seed(1)
@@ -136,4 +136,4 @@ def test_draws_come_from_the_given_generator_alone(make_info):
     on_meta, after = generator(2), generator(2)
     assert augmentation(images.to("meta"), info, on_meta).shape == first.shape
     augmentation(images, info, after)
-    assert torch.equal(on_meta.get_state(), after.get_state()), "as many draws on every device"
+    assert torch.equal(on_meta.get_state(), after.get_state()), "the same number of draws on every device"

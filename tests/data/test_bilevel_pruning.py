@@ -43,7 +43,7 @@ def logits_of(probabilities: Tensor, labels: Tensor) -> Tensor:
 
 
 def test_scores_by_hand() -> None:
-    # Learnt and steady, learnt late, never learnt.
+    # Learned and steady, learned late, never learned.
     history = torch.tensor([[0.9, 0.2, 0.05], [0.9, 0.6, 0.05]])
     deviation = torch.tensor([0.0, 0.2, 0.0])
     mean = torch.tensor([0.9, 0.4, 0.05])
@@ -52,7 +52,7 @@ def test_scores_by_hand() -> None:
 
 
 def test_balance_is_the_best_choice_within_the_quotas() -> None:
-    """Against swapping: within the quotas, no image that is out scores above one that could make room for it."""
+    """Within the quotas, no pruned image scores above a kept image that it could replace."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(3, (90,), generator=generator)
     scores = torch.rand(90, generator=generator) + labels  # the last class is by far the best
@@ -60,7 +60,7 @@ def test_balance_is_the_best_choice_within_the_quotas() -> None:
     assert kept.tolist() == sorted(set(kept.tolist()))
     assert len(kept) == 30
     counts = labels[kept].bincount(minlength=3)
-    assert counts.tolist() == [8, 10, 12]  # 0.8 and 1.2 of 10, and what is left
+    assert counts.tolist() == [8, 10, 12]  # 0.8 and 1.2 of 10, and the rest
     for label in range(3):
         own = scores[labels == label]
         assert set(scores[kept][labels[kept] == label].tolist()) == set(own.topk(int(counts[label])).values.tolist())
@@ -90,7 +90,7 @@ def test_the_schedule_at_the_paper_s_budget(data: SearchData) -> None:
     assert sum(left) / (50 * 400) == pytest.approx(0.46, abs=0.005)  # 54 % fewer steps
 
 
-def test_it_prunes_what_its_scores_say(data: SearchData) -> None:
+def test_the_lowest_scores_are_pruned(data: SearchData) -> None:
     pruner = BilevelPruning(data)
     labels = data.train.labels
     wild = torch.arange(400) // NUM_CLASSES % 2 == 0  # every second image of every class swings
@@ -104,8 +104,8 @@ def test_it_prunes_what_its_scores_say(data: SearchData) -> None:
     assert pruner.prune(5, 50)
     kept = pruner.kept("search_train")
     assert len(kept) == round(400 * 0.15 ** (1 / 9))
-    assert set(wild.nonzero()[:, 0].tolist()) <= set(kept.tolist())  # the steady, learnt ones went
-    # Nothing was seen of the other split, so it is left alone.
+    assert set(wild.nonzero()[:, 0].tolist()) <= set(kept.tolist())  # the steady, learned ones are pruned
+    # The other split has no predictions, so it is not pruned.
     assert len(pruner.kept("search_valid")) == 404
 
 
@@ -115,7 +115,7 @@ def test_rows_are_those_of_the_images_in_use(data: SearchData) -> None:
     for epoch in range(11):
         pruner.prune(epoch, 50)
         kept = pruner.kept("search_train")
-        # The higher a row, the more it swings: what stays is the upper end.
+        # The higher a row, the more it swings: the upper end stays.
         probabilities = 0.5 + 0.4 * (-1) ** epoch * kept / 400
         pruner.record("search_train", torch.arange(len(kept)), logits_of(probabilities, labels[kept]), labels[kept])
     assert len(kept) == round(400 * 0.15 ** (2 / 9))

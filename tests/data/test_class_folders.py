@@ -1,4 +1,4 @@
-"""Folders of classes: torchvision's order, hidden entries, links that lead nowhere."""
+"""Folders of classes: torchvision's order, hidden entries, broken links."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def test_hidden_entries_are_neither_classes_nor_images(root: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["ant/x.png", "ant/sub/x.png", "cat", "ant/folder"])
-def test_links_that_lead_nowhere(root: Path, name: str) -> None:
+def test_broken_links(root: Path, name: str) -> None:
     (root / "train" / name).symlink_to("/nowhere.png")
     with pytest.raises(DataError, match=rf"train/{name}: is a link to /nowhere\.png"):
         load_search_data({"name": "imagenet", "root": str(root)})
 
 
-def test_links_that_lead_somewhere(root: Path) -> None:
+def test_links(root: Path) -> None:
     (root / "train" / "cat").symlink_to(root / "train" / "bee")
     (root / "train" / "ant" / "x.png").symlink_to(root / "train" / "ant" / "b.png")
     images, classes = list_classes(root / "train")
@@ -68,7 +68,7 @@ def test_links_that_lead_somewhere(root: Path) -> None:
 def test_a_class_without_images(root: Path) -> None:
     (root / "train" / "cow").mkdir()
     (root / "train" / "cow" / "notes.txt").touch()
-    with pytest.raises(DataError, match=r"train/cow: holds no images"):
+    with pytest.raises(DataError, match=r"train/cow: .*no images"):
         load_search_data({"name": "imagenet", "root": str(root)})
 
 
@@ -80,12 +80,12 @@ def test_the_val_folder_is_checked(root: Path) -> None:
     damaged = root / "val" / "bee" / "b.png"
     content = damaged.read_bytes()
     damaged.write_bytes(content[:100])
-    with pytest.raises(DataError, match=r"val/bee/b\.png: can't be read as an image"):
+    with pytest.raises(DataError, match=r"val/bee/b\.png: can't be read"):
         check_data(data, search)
     damaged.write_bytes(content)
     assert check_data(data, search) == checked
     (root / "val").rename(root / "validation")
-    with pytest.raises(DataError, match=r"val: holds no images in folders of their class"):
+    with pytest.raises(DataError, match=r"val: .*no images"):
         check_data(data, search)
 
 
@@ -99,8 +99,8 @@ def test_images_that_are_not_shown_exactly(root: Path) -> None:
         check_data(data, load_search_data(data))
 
 
-def test_every_header_is_looked_at_before_a_sweep(root: Path) -> None:
-    """Also those of images that are not among the 128 whose pixels are read."""
+def test_every_header_is_checked_before_a_sweep(root: Path) -> None:
+    """This includes images that are not among the 128 whose pixels are read."""
     rng = np.random.default_rng(0)
     folder = root / "train" / "ant"
     for index in range(300):

@@ -23,6 +23,7 @@ from aca_ray.errors import ConfigError
 
 DIGITS = {"name": "digits"}
 NAMES = "cifar10, cifar100, digits, fashion_mnist, imagenet, parquet, svhn"
+KEYS = "crop, flip, max_test_images, max_train_images, name, resize"
 
 
 def rows_of(images):
@@ -79,32 +80,31 @@ def test_statistics_match_numpy():
         ({"name": "digits", "max_train_images": 4, "max_test_images": 2}, []),
         ({"name": "cifar10", "root": "does-not-exist-yet"}, []),
         ({"name": "parquet", "train": "s3://bucket/train.parquet", "test": "gs://bucket/test.parquet"}, []),
-        ("digits", ["d: must be a mapping such as {name: digits}, found 'digits'"]),
+        ("digits", [("d: must be a mapping", "found 'digits'")]),
         (
             {},
-            [f"d.name: is required; known data sets: {NAMES}"],
+            [("d.name: is required", NAMES)],
         ),
         (
             {"name": "digit"},
-            [f"d.name: unknown data set 'digit'. Did you mean digits? Known: {NAMES}"],
+            [("d.name: unknown data set 'digit'", "Did you mean digits?", NAMES)],
         ),
         (
             {"name": [1]},
-            [f"d.name: unknown data set [1]. Known: {NAMES}"],
+            [("d.name: unknown data set [1]", NAMES)],
         ),
-        ({"name": "cifar10", "root": ""}, ["d.root: must be a non-empty text, found ''"]),
-        ({"name": "cifar10", "root": "s3://bucket"}, ["d.root: must be a local folder, found the URI 's3://bucket'"]),
+        ({"name": "cifar10", "root": ""}, [("d.root: ", "found ''")]),
+        ({"name": "cifar10", "root": "s3://bucket"}, [("d.root: ", "folder", "'s3://bucket'")]),
         (
             {"name": "digits", "root": "x", 3: 4},
-            [
-                "d.root: unknown key 'root'. Known: crop, flip, max_test_images, max_train_images, name, resize",
-                "d.3: unknown key 3. Known: crop, flip, max_test_images, max_train_images, name, resize",
-            ],
+            [("d.root: unknown key 'root'", KEYS), ("d.3: unknown key 3", KEYS)],
         ),
     ],
 )
 def test_validate(data, expected):
-    assert validate_data(data, "d") == expected
+    for problem, (start, *texts) in zip(validate_data(data, "d"), expected, strict=True):
+        assert problem.startswith(start)
+        assert all(text in problem for text in texts)
 
 
 def test_validate_reports_every_mistake_at_once(tmp_path):
@@ -121,7 +121,7 @@ def test_validate_reports_every_mistake_at_once(tmp_path):
     for place, text in [
         ("image_colum", "Did you mean image_column?"),
         ("test", "is required by the data set parquet"),
-        ("label_column", "must be a non-empty text, found 3"),
+        ("label_column", "found 3"),
         ("max_train_images", "must be an integer of at least 4, found True"),
         ("max_test_images", "must be an integer of at least 2, found 1"),
         ("train", "missing.parquet"),
@@ -130,19 +130,21 @@ def test_validate_reports_every_mistake_at_once(tmp_path):
         assert text in problem
     with pytest.raises(ConfigError, match="is required") as raised:
         load_search_data(data)
-    assert len(raised.value.problems) == 5, "whether files exist is for the one who opens them"
+    assert len(raised.value.problems) == 5, "only opening the files shows whether they exist"
 
 
-def test_validate_wants_folders_and_files_where_they_belong(tmp_path):
+def test_validate_distinguishes_folders_and_files(tmp_path):
     file = tmp_path / "file"
     file.touch()
     (problem,) = validate_data({"name": "cifar10", "root": str(file)}, "d")
-    assert problem.startswith("d.root: must be a folder, found the file")
+    assert problem.startswith("d.root: must be a folder")
+    assert repr(str(file)) in problem
     (problem,) = validate_data({"name": "parquet", "train": str(file), "test": str(tmp_path)}, "d")
-    assert problem.startswith("d.test: no file")
+    assert problem.startswith("d.test: no ")
+    assert repr(str(tmp_path)) in problem
 
 
-def test_only_data_sets_whose_labels_survive_it_are_mirrored_unless_the_spec_says_so():
+def test_images_are_mirrored_by_default_only_where_labels_stay_valid():
     defaults = {name: source.flip for name, source in SOURCES.items()}
     assert defaults == {
         "cifar10": True,
@@ -172,7 +174,7 @@ def test_the_data_mapping_switches_flip_and_crop(switches, augmentation):
     assert load_evaluation_data({**DIGITS, **switches}).info == info
 
 
-def test_a_switch_that_says_the_default_is_left_out():
+def test_a_switch_of_the_default_value_is_left_out():
     assert without_default_switches({"name": "digits", "flip": False, "crop": True}) == {"name": "digits"}
     assert without_default_switches({"name": "digits", "flip": True}) == {"name": "digits", "flip": True}
     assert without_default_switches({"name": "cifar10", "flip": True, "root": "data"}) == {
@@ -184,7 +186,8 @@ def test_a_switch_that_says_the_default_is_left_out():
 
 def test_switches_are_true_or_false():
     problems = validate_data({"name": "digits", "flip": "no", "crop": 1}, "d")
-    assert problems == ["d.flip: must be true or false, found 'no'", "d.crop: must be true or false, found 1"]
+    assert [problem.partition(": ")[0] for problem in problems] == ["d.flip", "d.crop"]
+    assert [problem.rpartition("found ")[2] for problem in problems] == ["'no'", "1"]
 
 
 def test_a_check_reads_both_splits():

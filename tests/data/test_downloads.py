@@ -23,7 +23,7 @@ CIFAR10_STATISTICS = (0.49139968, 0.48215827, 0.44653124), (0.24703233, 0.243485
 
 @pytest.fixture
 def cifar10_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Files in the format of CIFAR-10 with few images, and the checksums that torchvision should expect of them."""
+    """Few images in the format of CIFAR-10; torchvision is set to expect the checksums of the files."""
     from torchvision.datasets import CIFAR10
 
     folder = tmp_path / CIFAR10.base_folder
@@ -57,7 +57,7 @@ def test_cifar10_files_are_read(cifar10_root):
     assert str(cifar10_root) in info.source
     search = load_search_data({"name": "cifar10", "root": str(cifar10_root)})
     assert search.info == info
-    assert list(cifar10_root.glob("*.lock")) == [], "data that is there needs no lock"
+    assert list(cifar10_root.glob("*.lock")) == [], "existing data needs no lock"
 
 
 def test_cifar10_resized(cifar10_root):
@@ -77,7 +77,7 @@ def test_cifar10_resized(cifar10_root):
 def test_cifar10_search_decodes_no_test_images(cifar10_root, monkeypatch):
     from torchvision.datasets import CIFAR10
 
-    # A test file that has the right checksum and is no pickle: reading its images would fail.
+    # A test file with the right checksum that is not a pickle: reading its images would fail.
     test_file = cifar10_root / "cifar-10-batches-py" / "test_batch"
     test_file.write_bytes(b"not a pickle")
     monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", hashlib.md5(b"not a pickle").hexdigest()]])
@@ -89,7 +89,7 @@ def test_cifar10_search_decodes_no_test_images(cifar10_root, monkeypatch):
 def test_cifar10_is_downloaded_once(cifar10_root, monkeypatch):
     from torchvision.datasets import CIFAR10
 
-    # torchvision unpacks an archive that is already there, so that no network is needed.
+    # torchvision unpacks an existing archive, so no network is needed.
     root = cifar10_root / "new"
     root.mkdir()
     archive = root / CIFAR10.filename
@@ -113,7 +113,7 @@ def test_cifar10_is_downloaded_once(cifar10_root, monkeypatch):
     assert len(downloads) == 1
 
 
-def test_cifar10_that_cannot_be_had(cifar10_root, monkeypatch):
+def test_cifar10_that_cannot_be_downloaded(cifar10_root, monkeypatch):
     from torchvision.datasets import CIFAR10
 
     (cifar10_root / "cifar-10-batches-py" / "data_batch_2").write_bytes(b"damaged")
@@ -217,14 +217,14 @@ def test_fashion_mnist_in_archives_and_half_unpacked(tmp_path, fashion_files, mo
     monkeypatch.setattr(FashionMNIST, "resources", resources)
     mapping = {"name": "fashion_mnist", "root": str(tmp_path)}
     assert np.array_equal(load_search_data(mapping).train.images[:, 0].numpy(), pixels[:3])
-    # It has no checksums of unpacked files: one of the wrong size is told of, with what to do.
+    # Unpacked files have no checksums: one of the wrong size is reported, with the fix.
     (folder / "t10k-labels-idx1-ubyte").write_bytes(files["t10k-labels-idx1-ubyte"][:-1])
-    with pytest.raises(DataError, match="Fashion-MNIST is not there, or damaged, and can't be downloaded"):
+    with pytest.raises(DataError, match=r"Fashion-MNIST .*damaged.* can't be downloaded"):
         load_evaluation_data(mapping)
 
 
 @pytest.mark.parametrize("name", ["cifar100", "svhn", "fashion_mnist"])
-def test_what_cannot_be_had_says_what_to_do(name, tmp_path, monkeypatch):
+def test_failed_downloads_name_the_folder_and_the_fix(name, tmp_path, monkeypatch):
     from torchvision import datasets
 
     nowhere = (tmp_path / "nowhere").as_uri()
@@ -234,13 +234,13 @@ def test_what_cannot_be_had_says_what_to_do(name, tmp_path, monkeypatch):
     files = {split: [nowhere, *rest] for split, (_, *rest) in datasets.SVHN.split_list.items()}
     monkeypatch.setattr(datasets.SVHN, "split_list", files)
     root = tmp_path / "root"
-    with pytest.raises(DataError, match=r"can't be downloaded .* Put .* in this folder") as raised:
+    with pytest.raises(DataError, match=r"can't be downloaded .* Put ") as raised:
         load_search_data({"name": name, "root": str(root)})
     assert str(raised.value).startswith(f"{root}: ")
 
 
-def test_what_messages_advise_is_what_torchvision_looks_for():
-    """No network here: the names in the advice are those of the classes."""
+def test_messages_name_the_files_that_torchvision_looks_for():
+    """Without network: file names and addresses are compared with those in torchvision's classes."""
     from torchvision import datasets
 
     from aca_ray.data.downloads import DOWNLOADS

@@ -31,7 +31,7 @@ def test_box_of_known_draws() -> None:
 
 
 @pytest.mark.parametrize(("size", "expected"), [((300, 30), (130, 0, 40, 30)), ((30, 300), (0, 130, 30, 40))])
-def test_without_a_fitting_attempt_it_is_the_middle(size: tuple[int, int], expected: tuple[int, ...]) -> None:
+def test_without_a_fitting_attempt_the_crop_is_centered(size: tuple[int, int], expected: tuple[int, ...]) -> None:
     never = [[1.0, 0.5, 0.0, 0.0]] * 10
     box = crop_box(*size, never)
     assert box == expected
@@ -68,7 +68,7 @@ def test_draws_come_from_the_generator_alone() -> None:
     assert all(abs(count - 200) < 5 * math.sqrt(200) for count in orders.values())
 
 
-def test_a_view_is_torchvisions_transforms_with_its_draws() -> None:
+def test_training_view_matches_torchvisions_transforms() -> None:
     image = photograph(120, 160)
     (draws,) = draw_views(1, torch.Generator().manual_seed(3))
     functional = transforms.functional
@@ -87,7 +87,7 @@ def test_a_view_is_torchvisions_transforms_with_its_draws() -> None:
     assert one.tobytes() != other.tobytes()
 
 
-def test_without_the_crop_training_sees_what_evaluation_does() -> None:
+def test_without_the_crop_training_views_are_evaluation_views() -> None:
     image = photograph(120, 160)
     (draws,) = draw_views(1, torch.Generator().manual_seed(3))
     unchanged = transforms.functional.adjust_hue(evaluation_view(image), 0.0)  # which rounds to HSV and back
@@ -96,7 +96,7 @@ def test_without_the_crop_training_sees_what_evaluation_does() -> None:
 
 
 @pytest.mark.parametrize("size", [(300, 500), (500, 300), (100, 120)])
-def test_evaluation_sees_the_middle(size: tuple[int, int]) -> None:
+def test_evaluation_views_are_the_center(size: tuple[int, int]) -> None:
     image = photograph(*size)
     expected = transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224)])(image)
     view = evaluation_view(image)

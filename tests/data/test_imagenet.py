@@ -1,4 +1,4 @@
-"""Photographs in folders of their classes, read when they are needed."""
+"""Images in class folders, read on demand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLASSES = ("n01", "n02", "n03")
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """12 training and 6 validation images of differing sizes; one is gray, as some of ImageNet are."""
+    """12 training and 6 validation images of differing sizes; one is gray, as some in ImageNet are."""
     rng = np.random.default_rng(0)
     for folder, count in (("train", 4), ("val", 2)):
         for class_name in CLASSES:
@@ -94,7 +94,7 @@ def test_batches_are_pure(make_batches: Callable[[int], Batches]) -> None:
     assert expected[0][0].shape == (5, 3, 224, 224)
 
 
-def test_training_sees_random_parts_and_nothing_is_cropped_twice(mapping: dict[str, str]) -> None:
+def test_training_views_are_random_crops_and_nothing_is_cropped_twice(mapping: dict[str, str]) -> None:
     data = load_evaluation_data(mapping)
     augmentation = standard_augmentation(data.info)
     assert (augmentation.padding, augmentation.flip) == (0, True)
@@ -109,7 +109,7 @@ def test_training_sees_random_parts_and_nothing_is_cropped_twice(mapping: dict[s
     assert torch.equal(chosen.take(torch.arange(3), torch.Generator().manual_seed(4))[0], pixels)
 
 
-def test_evaluation_sees_the_middle_of_every_image_in_order(mapping: dict[str, str]) -> None:
+def test_evaluation_views_are_the_center_of_every_image_in_order(mapping: dict[str, str]) -> None:
     data = load_evaluation_data(mapping)
     parts = list(batches_in_order(data.test, data.info, 4, "cpu"))
     assert [len(labels) for _, labels in parts] == [4, 2]
@@ -121,7 +121,7 @@ def test_evaluation_sees_the_middle_of_every_image_in_order(mapping: dict[str, s
     assert torch.cat([labels for _, labels in parts]).tolist() == data.test.labels.tolist()
 
 
-def test_images_are_seen_at_the_size_of_the_mapping(mapping: dict[str, str]) -> None:
+def test_views_have_the_size_of_the_mapping(mapping: dict[str, str]) -> None:
     plain, data = load_evaluation_data(mapping), load_evaluation_data({**mapping, "resize": 32})
     info = data.info
     assert (info.channels, info.height, info.width, info.resized) == (3, 32, 32, True)
@@ -136,31 +136,31 @@ def test_images_are_seen_at_the_size_of_the_mapping(mapping: dict[str, str]) -> 
             expected = np.array(training_view(image.convert("RGB"), draws, True, 32))
         assert np.array_equal(found.permute(1, 2, 0).numpy(), expected)
     with Image.open(data.test.root / data.test.paths[0]) as image:
-        scale = 37 / min(image.size)  # 32 * 256 / 224, as 224 pixels are seen of 256
+        scale = 37 / min(image.size)  # 32 * 256 / 224, as a view shows 224 of 256 pixels
         scaled = image.convert("RGB").resize([int(side * scale) for side in image.size], Image.Resampling.BILINEAR)
     left, top = (round((side - 32) / 2) for side in scaled.size)
     expected = np.array(scaled.crop((left, top, left + 32, top + 32)))
     assert np.array_equal(tested[0].permute(1, 2, 0).numpy(), expected)
 
 
-def test_the_digest_tells_sizes_apart(mapping: dict[str, str]) -> None:
+def test_the_digest_depends_on_the_size(mapping: dict[str, str]) -> None:
     digests = [load_search_data({**mapping, **more}).info.digest for more in ({}, {"resize": 32}, {"resize": 64})]
     assert len(set(digests)) == 3
     assert load_search_data({**mapping, "resize": 224}).info.digest == digests[0]
 
 
-def test_what_is_wrong_is_said_with_its_place(root: Path, mapping: dict[str, str]) -> None:
-    with pytest.raises(DataError, match=r"nowhere/train: holds no images in folders of their class"):
+def test_errors_name_their_place(root: Path, mapping: dict[str, str]) -> None:
+    with pytest.raises(DataError, match=r"nowhere/train: .*no images"):
         load_search_data({**mapping, "root": str(root / "nowhere")})
     data = load_evaluation_data(mapping)
     path = root / "train" / data.train.paths[0]
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(DataError, match=rf"{path}: can't be read as an image"):
+    with pytest.raises(DataError, match=rf"{path}: can't be read"):
         data.train.take(torch.tensor([1, 0]), None)
     path.unlink()
-    with pytest.raises(DataError, match=rf"{path}: can't be read as an image"):
+    with pytest.raises(DataError, match=rf"{path}: can't be read"):
         data.train.take(torch.tensor([0]), None)
     (root / "val" / "n03").rename(root / "val" / "n04")
     assert len(load_search_data(mapping).train) == 5
-    with pytest.raises(DataError, match=r"val: must hold the same 3 classes .* only one of them has n03, n04"):
+    with pytest.raises(DataError, match=r"val: .* 3 classes .*n03, n04"):
         load_evaluation_data(mapping)

@@ -55,7 +55,7 @@ def test_round_trip(struct, gray, file_format, random_pixels, encode, write_parq
 
 def test_columns_uri_names_and_limit(random_pixels, encode, write_parquet):
     encoded = [encode(image) for image in random_pixels(8)]
-    # Nothing behind the limit is decoded: the last row's bytes are no image.
+    # Rows beyond the limit are not decoded: the last row is not an image.
     encoded[7] = b"no image"
     path = write_parquet("t.parquet", encoded, LABELS, classes="ant, bee,cow,dog", columns=("picture", "kind"))
     uri = Path(path).as_uri()
@@ -79,10 +79,10 @@ def test_search_never_opens_the_test_file(random_pixels, encode, write_parquet):
     fails(mapping(train), "there/is/no/test.parquet", "no such file", load=load_evaluation_data)
 
 
-def test_files_that_are_no_parquet_files(tmp_path):
+def test_files_that_are_not_parquet_files(tmp_path):
     text = tmp_path / "text.parquet"
     text.write_text("not a parquet file")
-    fails(mapping(str(text)), str(text), "can't be read as a Parquet file")
+    fails(mapping(str(text)), str(text), "can't be read")
     fails(mapping(str(tmp_path)), str(tmp_path))
     fails(mapping(str(tmp_path / "none")), str(tmp_path / "none"), "no such file")
     fails(mapping((tmp_path / "none").as_uri()), "no such file")
@@ -99,10 +99,10 @@ def test_truncated_file(random_pixels, encode, write_parquet):
 def test_columns_that_are_missing_or_of_the_wrong_type(random_pixels, encode, write_parquet):
     encoded = [encode(image) for image in random_pixels(8)]
     path = write_parquet("t.parquet", encoded, LABELS, columns=("img", "label"))
-    fails(mapping(path), path, "no column image;", "the columns img, label")
-    fails(mapping(path, image_column="label"), path, "column label must hold binary", "found int64")
+    fails(mapping(path), path, "no column image", "img, label")
+    fails(mapping(path, image_column="label"), path, "column label ", "found int64")
     path = write_parquet("f.parquet", encoded, [float(label) for label in LABELS], label_type=pa.float64())
-    fails(mapping(path), path, "column label must hold integers 0..K-1", "found double")
+    fails(mapping(path), path, "column label ", "integers", "found double")
     table = pa.table({"image": [{"data": value} for value in encoded], "label": LABELS})
     pq.write_table(table, path)
     fails(mapping(path), path, "field named bytes", "struct<data: binary>")
@@ -115,12 +115,12 @@ def test_rows_that_are_null_or_damaged(struct, random_pixels, encode, write_parq
     fails(mapping(without), f"{without}, row 6: column image is null")
     for damaged in (b"", b"nonsense", encoded[0][:60]):
         path = write_parquet("b.parquet", [*encoded[:6], damaged, encoded[7]], LABELS, struct)
-        fails(mapping(path), f"{path}, row 6: column image: the bytes can't be decoded as an image")
+        fails(mapping(path), f"{path}, row 6: column image: the bytes can't be decoded")
     path = write_parquet("c.parquet", encoded, [0, 1, None, 0, 1, 2, 0, 1], struct)
     fails(mapping(path), f"{path}, row 2: column label is null")
 
 
-def test_images_that_are_not_shown_exactly_are_refused_with_their_row(random_pixels, encode, write_parquet):
+def test_images_that_cannot_be_decoded_exactly_are_refused_with_their_row(random_pixels, encode, write_parquet):
     encoded = [encode(image) for image in random_pixels(8)]
     deep = encode(np.arange(64, dtype=np.uint16).reshape(8, 8))
     path = write_parquet("t.parquet", [*encoded[:7], deep], LABELS)
@@ -128,7 +128,7 @@ def test_images_that_are_not_shown_exactly_are_refused_with_their_row(random_pix
     assert len(load_search_data(mapping(path, max_train_images=7)).train) == 3
 
 
-def test_gray_among_color_is_red_green_and_blue_alike(random_pixels, encode, write_parquet):
+def test_gray_among_color_becomes_rgb(random_pixels, encode, write_parquet):
     color, gray = random_pixels(8), random_pixels(8, gray=True, seed=1)
     is_gray = [True, False, True, True, False, False, True, False]
     pixels = [gray[row] if one else color[row] for row, one in enumerate(is_gray)]
@@ -146,7 +146,7 @@ def test_gray_among_color_is_red_green_and_blue_alike(random_pixels, encode, wri
 def test_images_of_differing_size(random_pixels, encode, write_parquet):
     encoded = [encode(image) for image in random_pixels(8)]
     path = write_parquet("size.parquet", [*encoded[:6], encode(random_pixels(1, size=12)[0]), encoded[7]], LABELS)
-    fails(mapping(path), f"{path}, row 6: the image is 12x12 RGB, the first one is 8x8 RGB")
+    fails(mapping(path), f"{path}, row 6: ", "12x12 RGB", "8x8 RGB")
     train = write_parquet("train.parquet", encoded, LABELS)
     test = write_parquet("test.parquet", [encode(random_pixels(1, size=12)[0])], [0])
     fails(mapping(train, test), test, "12x12 RGB", "8x8 RGB", load=load_evaluation_data)
@@ -161,15 +161,15 @@ def test_sizes_that_cannot_be_halved_twice(size, random_pixels, encode, write_pa
 def test_labels_that_are_not_numbered_without_gaps(random_pixels, encode, write_parquet):
     encoded = [encode(image) for image in random_pixels(8)]
     path = write_parquet("gap.parquet", encoded, [0, 1, 0, 1, 3, 0, 1, 3])
-    fails(mapping(path), f"{path}, row 4: label 3, but no row has label 2")
+    fails(mapping(path), f"{path}, row 4: label 3", "label 2")
     path = write_parquet("one.parquet", encoded, [label + 1 for label in LABELS])
-    fails(mapping(path), path, "row 0: label 1, but no row has label 0")
+    fails(mapping(path), f"{path}, row 0: label 1", "label 0")
     path = write_parquet("negative.parquet", encoded, [0, 1, 0, -1, 0, 1, 0, 1])
     fails(mapping(path), f"{path}, row 3: label -1")
     path = write_parquet("named.parquet", encoded, LABELS, classes="ant,bee")
     fails(mapping(path), f"{path}, row 2: label 2 is not in 0..1")
     path = write_parquet("twice.parquet", encoded, LABELS, classes="ant,bee,ant")
-    fails(mapping(path), path, "different names")
+    fails(mapping(path), path, "distinct names", "['ant', 'bee', 'ant']")
 
 
 def test_test_labels_must_fit(random_pixels, encode, write_parquet):
@@ -186,19 +186,19 @@ def test_test_labels_must_fit(random_pixels, encode, write_parquet):
 def test_too_few_images_or_classes(random_pixels, encode, write_parquet):
     encoded = [encode(image) for image in random_pixels(8)]
     path = write_parquet("few.parquet", encoded[:3], [0, 1, 0])
-    fails(mapping(path), path, "3 training images are too few", "2 for each half")
+    fails(mapping(path), path, "3 training images", "too few")
     path = write_parquet("none.parquet", [], [])
-    fails(mapping(path), path, "0 training images are too few")
+    fails(mapping(path), path, "0 training images", "too few")
     path = write_parquet("one.parquet", encoded, [0] * 8)
-    fails(mapping(path), path, "from row 0, are of class '0'", "at least two classes")
+    fails(mapping(path), path, "class '0'", "two classes")
     path = write_parquet("sorted.parquet", encoded, [0, 0, 0, 0, 1, 1, 1, 1])
-    fails(mapping(path, max_train_images=4), path, "sorted by class, shuffle")
+    fails(mapping(path, max_train_images=4), path, "shuffle")
 
 
 def test_rows_sorted_by_class_are_refused_for_a_search(random_pixels, encode, write_parquet):
     encoded = [encode(image) for image in random_pixels(44)]
     path = write_parquet("sorted.parquet", encoded, [0] * 22 + [1] * 22, classes="ant,bee")
-    fails(mapping(path), path, "all 22 training images of class 'ant'", "begins at row 0", "shuffle the rows")
+    fails(mapping(path), path, "22 training images", "class 'ant'", "row 0", "shuffle")
     assert len(load_evaluation_data(mapping(path, path)).train) == 44
 
 

@@ -1,4 +1,4 @@
-"""Labels of Parquet files mean the same in both splits and in all files of one, or are refused."""
+"""Labels of Parquet files match in both splits and in all files of a split, or are refused."""
 
 from __future__ import annotations
 
@@ -79,20 +79,20 @@ def test_names_of_every_metadata(write: WriteTable, metadata: dict[str, Any], na
 @pytest.mark.parametrize(
     ("metadata", "text"),
     [
-        ({"classes": "cat,cat"}, "different names"),
-        ({"classes": "cat,,dog"}, "different names"),
-        ({"classes": []}, "different names"),
+        ({"classes": "cat,cat"}, "distinct names"),
+        ({"classes": "cat,,dog"}, "distinct names"),
+        ({"classes": []}, "distinct names"),
         ({"huggingface": "{"}, "huggingface must be JSON"),
         ({"huggingface": {"info": {"features": {"label": {"names": {"0": "cat"}}}}}}, "must list the names"),
         ({**hugging_face("cat", "dog"), "classes": "dog,cat"}, "name the classes differently"),
     ],
 )
-def test_metadata_that_names_no_classes(write: WriteTable, metadata: dict[str, Any], text: str) -> None:
+def test_malformed_metadata(write: WriteTable, metadata: dict[str, Any], text: str) -> None:
     path = write("train.parquet", NUMBERS, metadata)
     fails(mapping(path, path), path, text)
 
 
-def test_unlike_orders_and_counts_are_refused(write: WriteTable) -> None:
+def test_different_orders_and_counts_are_refused(write: WriteTable) -> None:
     train = write("train.parquet", NUMBERS, hugging_face("cat", "dog"))
     for names in (("dog", "cat"), ("cat", "dog", "emu"), ("cat",)):
         for metadata in (hugging_face(*names), {"classes": list(names)}):
@@ -102,7 +102,7 @@ def test_unlike_orders_and_counts_are_refused(write: WriteTable) -> None:
     fails(mapping(numbered, write("swapped.parquet", [0, 1], {"classes": "1,0"})), "swapped.parquet", "1, 0")
 
 
-def test_where_one_split_names_no_classes_their_number_must_fit(write: WriteTable) -> None:
+def test_number_of_classes_must_fit_if_one_split_has_no_names(write: WriteTable) -> None:
     named, plain = write("named.parquet", NUMBERS, hugging_face("cat", "dog")), write("plain.parquet", NUMBERS)
     assert load_evaluation_data(mapping(named, plain)).info.class_names == ("cat", "dog")
     assert load_evaluation_data(mapping(plain, named)).info.class_names == ("0", "1")
@@ -113,7 +113,7 @@ def test_where_one_split_names_no_classes_their_number_must_fit(write: WriteTabl
 
 def test_withheld_labels(write: WriteTable) -> None:
     train, test = write("train.parquet", NUMBERS), write("test.parquet", [-1] * 4)
-    fails(mapping(train, test), f"{test}, row 0: label -1 is not in 0..1", "withhold")
+    fails(mapping(train, test), f"{test}, row 0: label -1 is not in 0..1", "withheld")
 
 
 def test_categories_of_pandas_are_matched_by_name(tmp_path: Path, write: WriteTable) -> None:
@@ -129,9 +129,9 @@ def test_categories_of_pandas_are_matched_by_name(tmp_path: Path, write: WriteTa
     without = write("null.parquet", pa.array(pd.Categorical(["cat", None])))
     fails(mapping(train, without), f"{without}, row 1: column label is null")
     plain = write("plain.parquet", NUMBERS)
-    fails(mapping(train, plain), plain, train, "write them alike")
-    fails(mapping(plain, test), plain, test, "write them alike")
-    # A frame of pandas carries the categories through its own writer too.
+    fails(mapping(train, plain), plain, train, "the same kind")
+    fails(mapping(plain, test), plain, test, "the same kind")
+    # Categories also survive pandas' own writer.
     frame = pd.DataFrame({"image": pq.read_table(train)["image"].to_pylist(), "label": pd.Categorical(names)})
     frame.to_parquet(tmp_path / "frame.parquet")
     frame = load_search_data(mapping(str(tmp_path / "frame.parquet"), "x"))
@@ -139,28 +139,28 @@ def test_categories_of_pandas_are_matched_by_name(tmp_path: Path, write: WriteTa
     assert [frame.info.class_names[label] for label in [*frame.train.labels, *frame.valid.labels]] == names
 
 
-def test_named_integers_and_categories_go_together(write: WriteTable) -> None:
+def test_named_integers_match_categories(write: WriteTable) -> None:
     named = write("named.parquet", NUMBERS, {"classes": "cat,dog"})
     categories = write("categories.parquet", pa.array(["dog", "cat"] * 4).dictionary_encode())
     assert load_evaluation_data(mapping(named, categories)).test.labels.tolist() == [1, 0] * 4
     fails(mapping(categories, named), named, "cat, dog", categories, "dog, cat")
 
 
-def test_a_dictionary_of_integers_is_its_integers(write: WriteTable) -> None:
+def test_a_dictionary_of_integers_is_decoded(write: WriteTable) -> None:
     path = write("train.parquet", pa.array([1, 0, 1, 1, 0, 0, 1, 0]).dictionary_encode())
     assert load_evaluation_data(mapping(path, path)).test.labels.tolist() == [1, 0, 1, 1, 0, 0, 1, 0]
 
 
-def test_integers_that_no_tensor_holds(write: WriteTable) -> None:
+def test_integers_beyond_int64_are_refused(write: WriteTable) -> None:
     path = write("train.parquet", pa.array([2**64 - 1, 0] * 4, type=pa.uint64()))
     fails(mapping(path, path), path)
     path = write("train.parquet", pa.array(NUMBERS, type=pa.uint8()))
     assert load_evaluation_data(mapping(path, path)).test.labels.tolist() == NUMBERS
 
 
-def test_texts_are_refused_with_the_fix(write: WriteTable) -> None:
+def test_strings_are_refused_with_the_fix(write: WriteTable) -> None:
     path = write("train.parquet", ["cat", "dog"] * 4)
-    fails(mapping(path, path), f"{path}: column label must hold integers", "dictionary", "found string")
+    fails(mapping(path, path), f"{path}: column label ", "integers", "dictionary", "found string")
 
 
 def test_a_column_that_occurs_twice(tmp_path: Path, write: WriteTable) -> None:
@@ -182,8 +182,8 @@ def test_files_of_a_split_must_agree(write: WriteTable) -> None:
         write("c.parquet", NUMBERS),
         write("d.parquet", pa.array(["cat"] * 8).dictionary_encode()),
     ):
-        fails(mapping([first, second], first), second, first, "alike in all files")
-    # Every file has a dictionary of its own, as where pandas wrote them.
+        fails(mapping([first, second], first), second, first, "all files")
+    # Every file has its own dictionary, as written by pandas.
     third = write("e.parquet", pa.array(["dog", "cat", "dog", "cat"]).dictionary_encode())
     fourth = write("f.parquet", pa.array(["cat", "emu", "dog", "cat"]).dictionary_encode())
     data = load_evaluation_data(mapping([third, fourth], third))

@@ -49,18 +49,18 @@ def test_halving_by_hand() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_halving_is_that_of_both_sides(channels: int) -> None:
+def test_halving_matches_the_weights_along_both_sides(channels: int) -> None:
     images = set_of(drawn(20, channels, 16, 16))
     exact = halving(16) @ images.images.double() @ halving(16).T
     found = images.resize(8)
     assert (found.images.dtype, found.shape) == (torch.uint8, (channels, 8, 8))
     assert torch.equal(found.labels, images.labels)
-    decided = (exact - exact.floor() - 0.5).abs() > 1e-3  # how halves are rounded is left to float32
+    decided = (exact - exact.floor() - 0.5).abs() > 1e-3  # float32 decides how halves are rounded
     assert decided.double().mean() > 0.95
     assert torch.equal(found.images[decided].double(), exact.round()[decided])
 
 
-def test_the_size_that_images_have_changes_nothing() -> None:
+def test_resizing_to_the_original_size_changes_nothing() -> None:
     images = set_of(drawn(3, 3, 8, 8))
     assert images.resize(8) is images
     other = load_search_data({**DIGITS, "resize": 8}).info
@@ -68,7 +68,7 @@ def test_the_size_that_images_have_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("size", [4, 12, 20, 64])
-def test_plain_images_stay_plain(size: int) -> None:
+def test_constant_images_stay_constant(size: int) -> None:
     plain = torch.tensor([0, 1, 127, 254, 255], dtype=torch.uint8).view(5, 1, 1, 1).expand(5, 3, 10, 7).contiguous()
     found = set_of(plain).resize(size)
     assert found.shape == (3, size, size)
@@ -101,7 +101,7 @@ def test_both_splits_are_resized_and_described() -> None:
     assert (described["height"], described["width"], described["augmentation"]) == (4, 4, info.augmentation)
 
 
-def test_what_is_known_without_reading_is_of_the_resized_images(tmp_path: Path) -> None:
+def test_facts_known_without_reading_are_of_the_resized_images(tmp_path: Path) -> None:
     facts, resized = (known_facts({"name": "cifar10", **more}, tmp_path) for more in ({}, {"resize": 16}))
     assert resized == replace(facts, height=16, width=16)
     with pytest.raises(ConfigError, match=r"^data\.resize: must be a multiple of 4"):
@@ -114,19 +114,19 @@ def test_what_is_known_without_reading_is_of_the_resized_images(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("size", [0, 2, 6, -4, 4100, 8.0, "8", True, None, [8]])
-def test_sizes_that_cannot_be(size: object) -> None:
+def test_invalid_sizes(size: object) -> None:
     (problem,) = validate_data({"name": "digits", "resize": size}, "d")
-    assert problem.startswith("d.resize: must be a multiple of 4 from 4 to 4096 ")
-    assert f"found {size!r}; leave the key out" in problem
+    assert problem.startswith("d.resize: must be a multiple of 4 from 4 to 4096")
+    assert f"found {size!r}" in problem
 
 
-def test_files_of_sizes_that_no_network_takes(encode, random_pixels, write_parquet) -> None:
+def test_files_of_unsupported_sizes(encode, random_pixels, write_parquet) -> None:
     pixels = random_pixels(8, size=10)
     paths = {
         name: write_parquet(f"{name}.parquet", [encode(one) for one in pixels], [0, 1] * 4)
         for name in ("train", "test")
     }
-    with pytest.raises(DataError, match=r"images of 10x10.*set resize"):
+    with pytest.raises(DataError, match=r"10x10.*resize"):
         load_search_data({"name": "parquet", **paths})
     data = load_evaluation_data({"name": "parquet", **paths, "resize": 8})
     expected = set_of(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()).resize(8)

@@ -20,7 +20,7 @@ NAMES = [f"train-0000{index}-of-00003.parquet" for index in range(3)]
 
 @pytest.fixture
 def folder(tmp_path: Path, random_pixels: Callable[..., np.ndarray], encode: Callable[..., bytes]) -> Path:
-    """Three files of 5, 3 and 4 of twelve images, beside files that are no part of them."""
+    """Three files of 5, 3 and 4 images, beside files that do not belong to the split."""
     folder = tmp_path / "shards"
     folder.mkdir()
     images = [encode(image) for image in random_pixels(12)]
@@ -91,10 +91,11 @@ def test_messages_name_file_and_row_in_it(folder: Path) -> None:
         load_search_data(mapping(str(folder)))
 
 
-def test_locations_that_hold_nothing(folder: Path, tmp_path: Path) -> None:
+def test_locations_without_files(folder: Path, tmp_path: Path) -> None:
     for location in (tmp_path, folder / "valid-*.parquet", folder / "deeper.parquet", folder / "none.parquet"):
         (problem,) = validate_data(mapping(str(location), str(folder)), "d")
-        assert problem.startswith("d.train: no file")
+        assert problem.startswith("d.train: no ")
+        assert repr(str(location)) in problem
         with pytest.raises(DataError, match=str(location).replace("*", r"\*")):
             load_search_data(mapping(str(location)))
         with pytest.raises(DataError, match=location.as_uri().replace("*", r"\*").replace("%2A", r"\*")):
@@ -111,7 +112,8 @@ def test_validation_of_lists(folder: Path) -> None:
     problems = validate_data(mapping([str(folder), "none.parquet"], str(folder)), "d")
     assert [problem.partition(":")[0] for problem in problems] == ["d.train[1]"]
     problems = validate_data({"name": "imagenet", "root": ["a", "b"]}, "d")
-    assert problems == ["d.root: must be a non-empty text, found ['a', 'b']"]
+    assert [problem.partition(":")[0] for problem in problems] == ["d.root"]
+    assert "found ['a', 'b']" in problems[0]
 
 
 def test_locations_become_absolute(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Training images that show nothing are refused; those that show little are not."""
+"""Constant training images are refused; those with little variation are not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def halves(pixels: np.ndarray) -> list[ImageSet]:
 def test_one_constant_is_refused() -> None:
     for levels in ((0, 0, 0), (255, 255, 255), (10, 200, 90)):
         pixels = np.tile(np.array(levels, np.uint8)[:, None, None], (40, 1, 8, 8))
-        with pytest.raises(DataError, match=r"x: .*one constant.*40 images read"):
+        with pytest.raises(DataError, match=r"^x: .*one constant.* 40 images"):
             check_variation("x", halves(pixels))
 
 
@@ -39,14 +39,14 @@ def test_one_channel_that_varies_is_enough() -> None:
     check_variation("x", halves(pixels))
 
 
-def test_constant_images_of_differing_levels_are_fine() -> None:
+def test_constant_images_of_differing_levels_are_accepted() -> None:
     check_variation("x", halves(np.tile(np.arange(40, dtype=np.uint8)[:, None, None, None], (1, 1, 8, 8))))
 
 
 def test_copies_of_one_image_are_refused() -> None:
     image = np.random.default_rng(0).integers(0, 256, (1, 3, 8, 8), dtype=np.uint8)
     pixels = np.repeat(image, 40, axis=0)
-    with pytest.raises(DataError, match=r"x: .*all the same image \(40 read\)"):
+    with pytest.raises(DataError, match=r"^x: .*same image.*40"):
         check_variation("x", halves(pixels))
     pixels[39, 0, 0, 0] ^= 1
     check_variation("x", halves(pixels))

@@ -1,4 +1,4 @@
-"""Small networks of every kind, with weights that make their logits depend on the images."""
+"""Small networks of every kind, with weights that make the logits depend on the images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aca_ray.space.topology import stage_cell_type
 
 torch.set_num_threads(1)
 
-# With a node that nothing enters, and one that nothing reads.
+# One has a node without incoming edges, the other a node without outgoing edges.
 ARCHITECTURES = (
     "|nor_conv_3x3~0|+|none~0|none~1|+|avg_pool_3x3~0|nor_conv_1x1~1|skip_connect~2|",
     "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|nor_conv_1x1~0|none~1|none~2|",
@@ -25,7 +25,7 @@ ARCHITECTURES = (
 
 
 def mixed_plan(genotype: Genotype, channels: int = 8) -> ChannelPlan:
-    """Return a plan in which every edge of every stage keeps another share: nothing, everything, and between."""
+    """Return a plan in which every edge of every stage keeps another share: nothing, everything, and in between."""
     draw = random.Random(0)
     shares = (0.0, 0.3, 0.5, 0.7, 1.0)
     return ChannelPlan(
@@ -42,8 +42,9 @@ def mixed_plan(genotype: Genotype, channels: int = 8) -> ChannelPlan:
 
 
 def of_space(name: str, wanted: str) -> Genotype:
-    """Return a genotype of a space of the DARTS cell, on the edges from both inputs: one operation where it is offered,
-    else the last candidate.
+    """Return a genotype of a space of DARTS cells, on the edges from both inputs.
+
+    Edges have the wanted operation if the space offers it, else the last candidate.
     """
     space = find_space(name)
     cells = []
@@ -71,7 +72,7 @@ def network(
     image_channels: int = 3,
     side: int = 16,
 ) -> ExportedNetwork:
-    """Return a network as if it was trained: its batch norms have seen images."""
+    """Return a network as if it were trained: its batch norms have seen images."""
     facts = ImageFacts("made", 10, (), image_channels, side, side, (0.4,) * image_channels, (0.2,) * image_channels)
     size = replace(find_protocol(protocol), channels=channels, num_cells=num_cells)
     untrained = ExportedNetwork("made", "Made for a test", genotype, plan, size, facts)

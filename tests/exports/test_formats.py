@@ -1,4 +1,4 @@
-"""Round trips: what is written gives the logits of the network in memory, without this package."""
+"""Round trips: exports return the logits of the network in memory, without this package."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMES = (
     "imagenet",
 )
 TRACED = ("plain", "plan", "nasbench201")
-NUM_IMAGES = 5  # neither what is traced nor what is checked after writing
+NUM_IMAGES = 5  # differs from the batch sizes that are traced and checked
 
 # Runs every Python file of a folder where aca_ray cannot be imported.
 ALONE = """
@@ -58,7 +58,7 @@ assert not [name for name in sys.modules if name.startswith("aca_ray.")]
 
 @pytest.fixture(scope="module")
 def python_files(networks: dict[str, ExportedNetwork], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of all networks as Python files, with what they answer in a process of its own."""
+    """Return the folder of all networks as Python files, with their logits, computed in a separate process."""
     folder = tmp_path_factory.mktemp("python")
     for name, network in networks.items():
         write_export(network, "python", folder / f"{name}.py")
@@ -72,7 +72,7 @@ def assert_equal_logits(found: Tensor, network: ExportedNetwork) -> None:
     images = network.random_images(NUM_IMAGES, seed=7)
     expected = logits_of(network.build(), images)
     assert found.shape == (NUM_IMAGES, network.images.num_classes)
-    assert float((expected[0] - expected[1]).abs().max()) > 0.01, "the logits say nothing about the images"
+    assert float((expected[0] - expected[1]).abs().max()) > 0.01, "the logits do not depend on the images"
     assert float((found - expected).abs().max()) < 1e-4
 
 
@@ -96,7 +96,7 @@ def test_python_files_are_clean(python_files: Path) -> None:
             assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_python_holds_only_what_occurs(python_files: Path) -> None:
+def test_python_contains_only_modules_in_use(python_files: Path) -> None:
     plain, residual = (python_files / f"{name}.py" for name in ("plain", "nasbench201"))
     text = plain.read_text()
     assert "def sep_conv" in text
@@ -117,7 +117,7 @@ def test_python_of_an_untrained_network(networks: dict[str, ExportedNetwork], tm
     assert [path.name for path in tmp_path.iterdir()] == ["network.py"]
 
 
-def test_untrained_networks_are_checked_on_logits_that_tell_images_apart(networks: dict[str, ExportedNetwork]) -> None:
+def test_logits_of_the_check_depend_on_the_images(networks: dict[str, ExportedNetwork]) -> None:
     network = replace(networks["pc_darts"], weights=None)
     assert float(logits_of(network.build(), network.random_images(3)).std(dim=0).max()) < 1e-3
     assert float(stand_alone(network).logits.std(dim=0).max()) > 0.05
@@ -192,8 +192,8 @@ def test_python_carries_the_same_metadata(networks: dict[str, ExportedNetwork], 
     assert {key: constants[key.upper()] for key in metadata} == {
         key: tuple(value) if isinstance(value, list) else value for key, value in metadata.items()
     }
-    assert "Made for a test." in constants["__doc__"]
-    assert "Its test accuracy is 50.00 %." in constants["__doc__"]
+    assert "Made for a test" in constants["__doc__"]
+    assert "test accuracy is 50.00 %" in constants["__doc__"]
 
 
 def test_metadata_of_any_text(networks: dict[str, ExportedNetwork], tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_metadata_of_any_text(networks: dict[str, ExportedNetwork], tmp_path: Pa
 
 
 def test_noise_is_not_exported_to_onnx(networks: dict[str, ExportedNetwork], tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="onnx: made has the operation noise, which onnxruntime can't repeat"):
+    with pytest.raises(ExportError, match=r"^onnx: made has the operation noise.*another format"):
         write_export(networks["s4"], "onnx", tmp_path / "network.onnx")
     assert list(tmp_path.iterdir()) == []
 
@@ -221,14 +221,14 @@ def test_wrong_logits_are_refused(networks: dict[str, ExportedNetwork]) -> None:
 
 def test_weights_of_another_network(networks: dict[str, ExportedNetwork], tmp_path: Path) -> None:
     network = replace(networks["plain"], weights=networks["s1"].weights)
-    with pytest.raises(ExportError, match="made: its weights are of another network"):
+    with pytest.raises(ExportError, match=r"^made: its weights "):
         write_export(network, "python", tmp_path / "network.py")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_file_of_another_suffix(networks: dict[str, ExportedNetwork], tmp_path: Path, form: str) -> None:
-    with pytest.raises(ConfigError, match=rf"out: must end in \{FORMATS[form].suffix} for the format {form}, found"):
+    with pytest.raises(ConfigError, match=rf"^out: .* \{FORMATS[form].suffix} .*{form}, found .*network\.pt"):
         write_export(networks["plain"], form, tmp_path / "network.pt")
 
 

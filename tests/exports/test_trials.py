@@ -1,4 +1,4 @@
-"""From names of trials and genotypes to exports: a real small sweep, its search, its allocation, its retrainings."""
+"""Exports by the names of trials and genotypes, from a real small sweep: search, allocation, retrainings."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ experiment:
 
 
 class Done(NamedTuple):
-    """A sweep that is done but for its last retraining."""
+    """A sweep that is complete except for its last retraining."""
 
     storage: Path
     sweep: Sweep
@@ -140,16 +140,18 @@ def test_metadata_of_a_trained_network(done: Done, tmp_path: Path) -> None:
     )
     assert (value["input_shape"], value["num_classes"], value["class_names"]) == ([1, 8, 8], 10, digits)
     assert value["trial"] == {"kind": "evaluation", "fingerprint": done.retraining.fingerprint, **done.retraining.trial}
-    assert value["origin"].startswith("Trained for 4 epochs by the retraining of pc_darts, skips allocated, seed 0")
+    assert value["origin"].startswith("Trained for 4 epochs ")
+    assert all(text in value["origin"] for text in ("pc_darts", "allocated", "seed 0"))
 
 
-def test_what_a_search_found_is_untrained(done: Done, tmp_path: Path) -> None:
+def test_the_result_of_a_search_is_untrained(done: Done, tmp_path: Path) -> None:
     written = api.export(done.search.fingerprint, format="json", out=tmp_path / "network.json", storage=done.storage)
     retrained = read_network(done.sweep.folder.path / "evaluations" / done.retraining.fingerprint[:12] / "network.json")
     assert (written.network.genotype, written.network.plan) == retrained
     value = read_json(tmp_path / "network.json")
     assert (value["trained"], value["test_accuracy"], value["protocol"]) == (False, None, "small")
-    assert value["origin"].startswith("Untrained: found by the search pc_darts")
+    assert value["origin"].startswith("Untrained: ")
+    assert "pc_darts" in value["origin"]
     other = read_named(done.search.fingerprint[:6], done.storage, "nasbench201", {"name": "cifar100"}).exported
     assert (other.protocol.name, other.images.num_classes) == ("nasbench201", 100)
     value = {"base": "small", "cells": 3, "channels": 4.0}
@@ -177,15 +179,16 @@ def test_every_way_to_name_a_trial(done: Done, monkeypatch: pytest.MonkeyPatch) 
         assert (found.name, found.trial["fingerprint"]) == (f"small/{short}", done.retraining.fingerprint)
 
 
-def test_names_that_nothing_or_too_much_has(done: Done) -> None:
+def test_unknown_and_ambiguous_names(done: Done) -> None:
     with pytest.raises(ConfigError) as caught:
         read_named("small/", done.storage)
     lines = str(caught.value).splitlines()
-    assert lines[0] == "trial: 3 trials begin with 'small/'; give more digits. They are:"
-    assert lines[3] == f"  small/{done.search.fingerprint[:12]}: search pc_darts, skips allocated, seed 0, 1 epochs"
+    assert lines[0].startswith("trial: 3 trials begin with 'small/'")
+    assert lines[3].startswith(f"  small/{done.search.fingerprint[:12]}: ")
+    assert "pc_darts" in lines[3]
     with pytest.raises(ConfigError, match=r"network: unknown genotype 'DARTS_V3'\. Did you mean DARTS_V2") as caught:
         read_named("DARTS_V3", done.storage)
-    assert f"  small/{done.retraining.fingerprint[:12]}: retraining of pc_darts" in str(caught.value)
+    assert f"  small/{done.retraining.fingerprint[:12]}: " in str(caught.value)
     with pytest.raises(ConfigError, match="unknown genotype 'small/ffff'"):
         read_named("small/ffff", done.storage)
     with pytest.raises(ConfigError, match=r"no sweep 'smal' in .*Known: small"):
@@ -193,20 +196,20 @@ def test_names_that_nothing_or_too_much_has(done: Done) -> None:
 
 
 def test_trial_that_has_not_finished(done: Done) -> None:
-    with pytest.raises(ConfigError, match=r"is at epoch 1 of 4 \(running\); resume the sweep, and export it when"):
+    with pytest.raises(ConfigError, match=r"epoch 1 of 4 .*resume"):
         read_named(done.unfinished.fingerprint, done.storage)
 
 
-def test_the_weights_of_a_retraining_leave_no_choice(done: Done) -> None:
-    with pytest.raises(ConfigError, match="whose weights fix protocol and data; leave --protocol and --data out"):
+def test_the_weights_of_a_retraining_fix_protocol_and_data(done: Done) -> None:
+    with pytest.raises(ConfigError, match=r"weights .*--protocol.*--data"):
         read_named(done.retraining.fingerprint, done.storage, "cifar")
 
 
-def test_search_whose_channels_are_not_allocated(done: Done, tmp_path: Path) -> None:
+def test_search_without_allocation(done: Done, tmp_path: Path) -> None:
     copy = shutil.copytree(done.sweep.folder.path, tmp_path / "small")
     search = copy / "searches" / done.search.fingerprint[:12]
     shutil.rmtree(search / "allocations")
-    with pytest.raises(ConfigError, match="its channels are not allocated yet; resume the sweep"):
+    with pytest.raises(ConfigError, match=r"not allocated.*resume"):
         read_named(str(search), tmp_path)
 
 
@@ -231,7 +234,7 @@ def test_damaged_weights(done: Done, tmp_path: Path, damage: str) -> None:
     assert not (tmp_path / "network.pt").exists()
 
 
-def test_the_auxiliary_tower_stays_behind(done: Done, tmp_path: Path) -> None:
+def test_the_auxiliary_tower_is_not_exported(done: Done, tmp_path: Path) -> None:
     source = done.sweep.folder.path / "evaluations" / done.retraining.fingerprint[:12]
     path = TrialFolder(shutil.copytree(source, tmp_path / "trial")).milestone(4)
     header, state = read_checkpoint(path)
@@ -243,8 +246,8 @@ def test_the_auxiliary_tower_stays_behind(done: Done, tmp_path: Path) -> None:
     assert list(weights) == list(before)
 
 
-def test_a_record_says_what_the_images_are(done: Done, tmp_path: Path) -> None:
-    """So that a retraining is exported where the data are not."""
+def test_a_record_describes_the_images(done: Done, tmp_path: Path) -> None:
+    """A retraining can be exported on a machine without the data."""
     source = done.sweep.folder.path / "evaluations" / done.retraining.fingerprint[:12]
     record = shutil.copytree(source, tmp_path / "trial") / "record.json"
     value = read_json(record)
@@ -265,7 +268,8 @@ def test_an_accuracy_that_was_looked_up_has_no_weights(done: Done, tmp_path: Pat
     write_json(record, value)
     found = read_named(str(record.parent), tmp_path).exported
     assert (found.weights, found.test_accuracy) == (None, None)
-    assert found.origin.startswith("Untrained: its accuracy was looked up in a table")
+    assert found.origin.startswith("Untrained: ")
+    assert "table" in found.origin
 
 
 def test_genotype_without_data_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -275,8 +279,9 @@ def test_genotype_without_data_on_the_disk(tmp_path: Path, monkeypatch: pytest.M
     metadata = exported.metadata()
     assert (metadata["parameters"], metadata["protocol"], metadata["input_shape"]) == (3_349_342, "cifar", [3, 32, 32])
     assert metadata["class_names"][0] == "airplane"
-    assert metadata["origin"] == "Untrained: the genotype DARTS_V2"
-    with pytest.raises(ConfigError, match="protocol imagenet_mobile: the auxiliary tower needs 224x224 images"):
+    assert metadata["origin"].startswith("Untrained: ")
+    assert "DARTS_V2" in metadata["origin"]
+    with pytest.raises(ConfigError, match=r"^protocol imagenet_mobile: .*224x224"):
         read_named("DARTS_V2", tmp_path, "imagenet_mobile")
     assert read_named("DARTS_V2", tmp_path, "imagenet_mobile", {"name": "imagenet"}).exported.images.num_classes == 1000
     value = {"base": "cifar", "auxiliary_weight": 0, "channels": 4, "cells": 3}
@@ -296,7 +301,7 @@ def test_a_python_file_names_the_protocol_by_value(run: Callable[..., Any], tmp_
     assert module.build()(torch.zeros(1, 1, 8, 8)).shape == (1, 10)
 
 
-def test_facts_known_in_advance() -> None:
+def test_facts_known_without_reading_data() -> None:
     for name, source in SOURCES.items():
         if source.facts is not None:
             assert (source.facts.name, source.normalization) == (name, (source.facts.mean, source.facts.std))
@@ -337,13 +342,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return carry_out
 
 
-def test_export_says_what_it_wrote(done: Done, run: Callable[..., Any], tmp_path: Path) -> None:
+def test_export_prints_what_it_wrote(done: Done, run: Callable[..., Any], tmp_path: Path) -> None:
     short = done.retraining.fingerprint[:12]
     code, out, errors = run("export", short, "--storage", str(done.storage))
     assert (code, errors) == (0, [])
     lines = out.splitlines()
     assert lines[0] == f"small/{short} (small, 10 classes of 1x8x8)"
-    assert lines[1].startswith("Trained for 4 epochs by the retraining of pc_darts")
+    assert lines[1].startswith("Trained for 4 epochs ")
     assert lines[-1] == f"files: network_{short}.py, network_{short}.pt"
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"network_{short}.pt", f"network_{short}.py"]
 
@@ -355,7 +360,7 @@ def test_architecture_string(run: Callable[..., Any], tmp_path: Path) -> None:
     assert (code, out.splitlines()[-1]) == (0, f"files: {path.name}")
     assert path.name.startswith("nor_conv_3x3_0_none_0_none_1")
     code, out, _ = run("show", text, "--protocol", "nasbench201")
-    assert (code, out.splitlines()[1]) == (0, f"Untrained: the genotype {text}")
+    assert (code, out.splitlines()[1].endswith(text)) == (0, True)
     code, out, _ = run("show", str(path), "--protocol", "small", "--data", '{"name": "digits"}')
     assert (code, out.splitlines()[0]) == (0, f"{path} (small, 10 classes of 1x8x8)")
 
@@ -373,9 +378,9 @@ def test_show(done: Done, run: Callable[..., Any], tmp_path: Path) -> None:
 
 def test_bad_command_lines(done: Done, run: Callable[..., Any], tmp_path: Path) -> None:
     code, _, errors = run("export", "DARTS_V2", "--mlflow", "--format", "onnx", "--protocol", "small")
-    assert (code, errors[0].startswith("--format, --protocol: is not for MLflow models")) == (2, True)
+    assert (code, errors[0].startswith("--format, --protocol: "), "MLflow" in errors[0]) == (2, True, True)
     code, _, errors = run("export", "DARTS_V2", "--register", "name")
-    assert (code, errors[0].startswith("DARTS_V2: is untrained or of no sweep")) == (2, True)
+    assert (code, errors[0].startswith("DARTS_V2: "), "untrained" in errors[0]) == (2, True, True)
     code, _, errors = run("export", "DARTS_V2", "--data", "cifar")
     assert (code, errors[0].startswith("data.name: unknown data set 'cifar'")) == (2, True)
     code, _, errors = run("export", "DARTS_V2", "--protocol", "cifa")
@@ -397,14 +402,14 @@ def test_packages_that_onnx_needs(done: Done, tmp_path: Path, package: str) -> N
 
 
 def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Return when each file and folder below a folder was changed, and what the files hold."""
+    """Return modification time and content of every file and folder below a folder."""
     return {
         str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
         for path in [folder, *folder.rglob("*")]
     }
 
 
-def test_verbs_that_read_write_nothing(done: Done, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reading_commands_write_nothing(done: Done, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = tree(done.storage)
     storage, trial = ["--storage", str(done.storage)], f"small/{done.retraining.fingerprint[:12]}"
     assert main(["status", *storage]) == 0
@@ -417,7 +422,7 @@ def test_verbs_that_read_write_nothing(done: Done, tmp_path: Path, capsys: pytes
     assert str(tmp_path / "comparison") in capsys.readouterr().out
 
 
-def test_a_moved_sweep_is_read_where_it_lies(done: Done, tmp_path: Path) -> None:
+def test_a_moved_sweep_is_read_at_its_new_place(done: Done, tmp_path: Path) -> None:
     before = tree(done.storage)
     moved = shutil.copytree(done.storage, tmp_path / "moved%20here")
     storage, trial = ["--storage", str(moved)], f"small/{done.retraining.fingerprint[:12]}"

@@ -16,7 +16,7 @@ from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, network_from_json, n
 
 
 def kept_on_a_grid(plan: EdgePlan, width: int) -> tuple[int, ...]:
-    """The same rule, by cutting both channel axes into lcm(C, width) equal pieces and adding up ranks."""
+    """Return the same channels by cutting both channel axes into lcm(C, width) equal pieces and adding up ranks."""
     num_ranked = len(plan.order)
     pieces = math.lcm(num_ranked, width)
     total_rank = [0] * width
@@ -81,7 +81,7 @@ def test_fractions_outside_the_unit_interval_are_refused(fraction: float) -> Non
 
 
 @pytest.mark.parametrize("order", [(), (1,), (0, 0), (0, 2), (-1, 0), (0, 1, 1)])
-def test_orders_that_are_no_permutation_are_refused(order: tuple[int, ...]) -> None:
+def test_orders_that_are_not_permutations_are_refused(order: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError, match="permutation"):
         EdgePlan(0.5, order)
 
@@ -114,7 +114,7 @@ def test_refilled_share_is_the_mean_over_edges() -> None:
     assert plan.refilled_share == pytest.approx((0.75 + 0.5 * 3 + 0.75 + 0.5) / 6)
 
 
-def test_nothing_is_refilled_of_no_edges() -> None:
+def test_refilled_share_without_edges_is_zero() -> None:
     assert ChannelPlan("taylor", "sign", ((),) * 5).refilled_share == 0.0
 
 
@@ -124,12 +124,12 @@ def test_other_numbers_of_stages_are_refused(num_stages: int) -> None:
         ChannelPlan("taylor", "sign", ((EdgePlan(0.5, (0,)),),) * num_stages)
 
 
-def test_plans_fit_genotypes_with_as_many_edges(plan: ChannelPlan) -> None:
+def test_plans_fit_genotypes_with_the_same_number_of_edges(plan: ChannelPlan) -> None:
     plan.check_fits(PUBLISHED["DARTS_V1"])
-    with pytest.raises(ConfigError, match="stage 0 plans 8 edges, the genotype keeps 4"):
+    with pytest.raises(ConfigError, match=r"stage 0 .*8 edges.* 4"):
         plan.check_fits(PUBLISHED["FAIR_DARTS_A"])
     short = ChannelPlan("taylor", "sign", (*plan.stages[:3], plan.stages[3][:7], plan.stages[4]))
-    with pytest.raises(ConfigError, match="stage 3 plans 7 edges, the genotype keeps 8"):
+    with pytest.raises(ConfigError, match=r"stage 3 .*7 edges.* 8"):
         short.check_fits(PUBLISHED["DARTS_V1"])
 
 
@@ -165,14 +165,14 @@ def test_malformed_json_is_refused(plan: ChannelPlan, change: Callable[[dict[str
         (lambda v: v["stages"][2][1].update(kept_fraction=True), r"stages\[2\]\[1\]\.kept_fraction"),
         (lambda v: v["stages"][2][1].update(order=[0, 1, 2.0, 3]), r"stages\[2\]\[1\]\.order"),
         (lambda v: v["stages"][2][1].update(order=list(range(10**5))), r"stages\[2\]\[1\]\.order"),
-        (lambda v: v["stages"][2][1].update(order=[1, 0]), r"stage 2 must rank equally many channels, found \[2, 4\]"),
+        (lambda v: v["stages"][2][1].update(order=[1, 0]), r"stage 2 .*\[2, 4\]"),
         (lambda v: v.update(stages=[[]] * 10**5), "needs 5 stages"),
         (lambda v: v["stages"].__setitem__(1, v["stages"][1] * 1000), "stages must be"),
         (lambda v: v.update(ranking="x" * 1000), "ranking must be"),
         (lambda v: v.update(allocation=None), "allocation must be"),
     ],
 )
-def test_absurd_values_are_refused_in_few_words(
+def test_absurd_values_are_refused_with_a_short_message(
     plan: ChannelPlan, change: Callable[[dict[str, Any]], None], place: str
 ) -> None:
     change(value := copy.deepcopy(plan.to_json()))
@@ -185,7 +185,7 @@ def test_a_network_needs_a_plan_that_fits(plan: ChannelPlan) -> None:
     value = network_json(PUBLISHED["DARTS_V1"], plan)
     assert network_from_json(value) == (PUBLISHED["DARTS_V1"], plan)
     assert network_from_json(PUBLISHED["DARTS_V1"].to_json()) == (PUBLISHED["DARTS_V1"], None)
-    with pytest.raises(ConfigError, match="stage 0 plans 8 edges, the genotype keeps 4"):
+    with pytest.raises(ConfigError, match=r"stage 0 .*8 edges.* 4"):
         network_from_json({**value, "genotype": PUBLISHED["FAIR_DARTS_A"].to_json()})
     with pytest.raises(ConfigError, match=r"^network: .*version 2"):
         network_from_json({**value, "version": 2})

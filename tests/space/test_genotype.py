@@ -1,4 +1,4 @@
-"""Genotypes survive JSON, and malformed ones are refused."""
+"""Genotypes round-trip JSON, and malformed ones are refused."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ def test_short_text() -> None:
     [
         ((("sep_conv_9", 0, 2),), (2,), "unknown operation 'sep_conv_9'. Did you mean"),
         ((("none", 0, 2),), (2,), "unknown operation 'none'"),
-        ((("noise", 3, 4),), (4,), r"edge \('noise', 3, 4\) reads node 3, which no earlier edge computes"),
+        ((("noise", 3, 4),), (4,), r"edge \('noise', 3, 4\) reads node 3"),
         ((("noise", -1, 2),), (2,), "reads node -1"),
         ((("noise", 0, 2), ("noise", 2, 2)), (2,), r"\('noise', 2, 2\)"),
         ((("noise", 0, 3), ("noise", 3, 2)), (3,), r"\('noise', 3, 2\)"),
-        ((("noise", 0, 2),), (), "be non-empty"),
-        ((), (), "be non-empty"),
-        ((("noise", 0, 2),), (2, 3), r"bad: \[3\]"),
-        ((("noise", 0, 2),), (1, 2), r"bad: \[1\]"),
+        ((("noise", 0, 2),), (), r"concat \(\) must"),
+        ((), (), r"concat \(\) must"),
+        ((("noise", 0, 2),), (2, 3), r"concat \(2, 3\) .*\[3\]"),
+        ((("noise", 0, 2),), (1, 2), r"concat \(1, 2\) .*\[1\]"),
     ],
 )
 def test_malformed_cells_are_refused(
@@ -95,7 +95,7 @@ def test_edges_must_be_listed_node_by_node(edges: tuple[tuple[str, int, int], ..
 
 
 def test_a_node_is_concatenated_once() -> None:
-    with pytest.raises(ConfigError, match=r"bad: \[2, 2\]"):
+    with pytest.raises(ConfigError, match=r"concat \(2, 2\) .*\[2, 2\]"):
         cell(("noise", 0, 2), concat=(2, 2))
 
 
@@ -118,13 +118,13 @@ def test_a_cell_of_one_input_has_all_its_nodes() -> None:
     ("edges", "concat", "message"),
     [
         ((("none", 0, 1),), (3,), "unknown operation 'none'"),
-        ((("noise", 1, 1),), (3,), r"edge \('noise', 1, 1\) must run from a node to a later one"),
-        ((("noise", -1, 1),), (3,), "must run from a node to a later one"),
-        ((("noise", 0, 4),), (3,), r"must run .* of nodes 0 and \(1, 2, 3\)"),
-        ((("noise", 0, 1),), (), "must run"),
-        ((("noise", 0, 2), ("noise", 0, 1)), (3,), r"list edges node by node, found targets in the order \[2, 1\]"),
-        ((("noise", 0, 1),), (2, 3), r"has one output, a node from 1 on, found \(2, 3\)"),
-        ((), (0,), r"has one output, a node from 1 on, found \(0,\)"),
+        ((("noise", 1, 1),), (3,), r"edge \('noise', 1, 1\) "),
+        ((("noise", -1, 1),), (3,), r"edge \('noise', -1, 1\) "),
+        ((("noise", 0, 4),), (3,), r"edge \('noise', 0, 4\) .*\(0, 1, 2, 3\)"),
+        ((("noise", 0, 1),), (), r"edge \('noise', 0, 1\) .*\(0,\)"),
+        ((("noise", 0, 2), ("noise", 0, 1)), (3,), r"node by node, .*\[2, 1\]"),
+        ((("noise", 0, 1),), (2, 3), r"one output.*found \(2, 3\)"),
+        ((), (0,), r"one output.*found \(0,\)"),
     ],
 )
 def test_malformed_cells_of_one_input_are_refused(
@@ -149,7 +149,7 @@ def test_cells_have_one_input_or_two() -> None:
     ],
 )
 def test_both_cells_are_of_one_skeleton(normal: CellGenotype, reduce: CellGenotype) -> None:
-    with pytest.raises(ConfigError, match=r"^genotype: a normal cell of two inputs needs"):
+    with pytest.raises(ConfigError, match=r"^genotype: .*found normal .* and reduce "):
         Genotype(normal, reduce)
 
 
@@ -189,11 +189,11 @@ def test_malformed_json_is_refused(change: Callable[[dict[str, Any]], None], mes
 @pytest.mark.parametrize(
     ("change", "place"),
     [
-        (lambda cell: cell.update(concat=[10**9]), "nodes must be numbered from 0 to 31, found 1000000000"),
-        (lambda cell: cell.update(num_inputs=1, edges=[], concat=[2 * 10**9]), "nodes must be numbered"),
-        (lambda cell: cell["edges"].append(["noise", 0, 10**30]), "nodes must be numbered"),
-        (lambda cell: cell.update(edges=[["noise", 0, 2]] * 3000), r"normal\.edges must be a list of at most 496"),
-        (lambda cell: cell.update(concat=[2] * 10**6), r"normal\.concat must be a list of at most 32"),
+        (lambda cell: cell.update(concat=[10**9]), "nodes .* 31, found 1000000000"),
+        (lambda cell: cell.update(num_inputs=1, edges=[], concat=[2 * 10**9]), "nodes .* found 2000000000"),
+        (lambda cell: cell["edges"].append(["noise", 0, 10**30]), "nodes .* found 1000000"),
+        (lambda cell: cell.update(edges=[["noise", 0, 2]] * 3000), r"normal\.edges .* 496 "),
+        (lambda cell: cell.update(concat=[2] * 10**6), r"normal\.concat .* 32 "),
         (lambda cell: cell.update(concat=[True]), r"normal\.concat"),
         (lambda cell: cell.update(concat=["2"]), r"normal\.concat"),
         (lambda cell: cell.update(num_inputs=2.0), r"normal\.num_inputs"),
@@ -203,7 +203,7 @@ def test_malformed_json_is_refused(change: Callable[[dict[str, Any]], None], mes
         (lambda cell: cell["edges"].append(["x" * 10**6, 0, 5]), "unknown operation"),
     ],
 )
-def test_absurd_values_are_refused_in_few_words(change: Callable[[dict[str, Any]], None], place: str) -> None:
+def test_absurd_values_are_refused_with_a_short_message(change: Callable[[dict[str, Any]], None], place: str) -> None:
     value = copy.deepcopy(PUBLISHED["DARTS_V1"].to_json())
     change(value["normal"])
     with pytest.raises(ConfigError, match=f"^genotype: .*{place}") as caught:
@@ -212,7 +212,7 @@ def test_absurd_values_are_refused_in_few_words(change: Callable[[dict[str, Any]
 
 
 @pytest.mark.parametrize("value", [None, [], "DARTS_V1", 7])
-def test_no_object_is_no_genotype(value: object) -> None:
+def test_values_other_than_objects_are_refused(value: object) -> None:
     with pytest.raises(ConfigError, match=r"^genotype: .*must be an object"):
         Genotype.from_json(value)
 

@@ -95,5 +95,5 @@ def test_malformed_strings_are_refused(text: str, message: str) -> None:
     ],
 )
 def test_genotypes_of_other_spaces_have_no_string(other: Genotype) -> None:
-    with pytest.raises(ConfigError, match=r"^architecture string: needs a cell of one input"):
+    with pytest.raises(ConfigError, match=r"^architecture string: .*found CellGenotype"):
         architecture_string(other)

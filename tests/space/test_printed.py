@@ -1,4 +1,4 @@
-"""Genotypes are understood as other codes print them, whatever stands around them, and never evaluated."""
+"""Genotypes are read as other codebases print them, whatever surrounds them, and never evaluated."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_architecture_strings(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["DARTS_V2", "results/small", "Genotype", "a|b", "file.txt", "", "genotype.json", "x" * 900_000]
 )
-def test_names_and_paths_are_not_printed(text: str) -> None:
+def test_names_and_paths_are_not_printed_genotypes(text: str) -> None:
     assert not is_printed(text)
 
 
@@ -70,23 +70,23 @@ def test_names_and_paths_are_not_printed(text: str) -> None:
         (DARTS_V2[:-1], "is not closed"),
         (DARTS_V2.replace("reduce_concat=", "reduced="), "needs normal, normal_concat, reduce, reduce_concat"),
         (DARTS_V2.replace("sep_conv_3x3", "sepconv"), "unknown operation 'sepconv'"),
-        (DARTS_V2.replace("('sep_conv_3x3', 0), ", "", 1), "two entries for every node, found 7"),
+        (DARTS_V2.replace("('sep_conv_3x3', 0), ", "", 1), "normal .*found 7"),
         (DARTS_V2.replace("('sep_conv_3x3', 0)", "('sep_conv_3x3', 0, 2)", 1), r"normal\[0\] must be a pair"),
         (DARTS_V2.replace("('sep_conv_3x3', 0)", "('sep_conv_3x3', 9)", 1), "reads node 9"),
-        (DARTS_V2.replace("('sep_conv_3x3', 0)", "('sep_conv_3x3', True)", 1), "whole numbers, found True"),
-        (DARTS_V2.replace("[2, 3, 4, 5]", "range(2, 10**9)"), "whole numbers"),
+        (DARTS_V2.replace("('sep_conv_3x3', 0)", "('sep_conv_3x3', True)", 1), "found True"),
+        (DARTS_V2.replace("[2, 3, 4, 5]", "range(2, 10**9)"), r"found 10 ?\*\* ?9"),
         (DARTS_V2.replace("[2, 3, 4, 5]", "range(2, 1000000)"), "concat must be"),
         (DARTS_V2.replace("[2, 3, 4, 5]", "open('x')"), "concat must be"),
         ("Genotype(" + "(" * 5000 + ")" * 5001, "cannot be read|needs normal"),
         ("Genotype(normal=1 2)", "cannot be read"),
         ("Genotype()", "needs normal"),
-        (f"ONE = {DARTS_V2}\nTWO = {DARTS_V2.replace('skip_connect', 'sep_conv_5x5')}", r"2 that differ \(ONE, TWO\)"),
+        (f"ONE = {DARTS_V2}\nTWO = {DARTS_V2.replace('skip_connect', 'sep_conv_5x5')}", r" 2 .*\(ONE, TWO\)"),
         ("x" * 2_000_000, "at most 1,000,000"),
-        ("nothing", "the text holds none"),
+        ("nothing", "contains none"),
         (ARCHITECTURE.replace("none~0", "nothing~0"), "unknown operation 'nothing'"),
     ],
 )
-def test_texts_that_hold_no_one_genotype(text: str, problem: str) -> None:
+def test_texts_without_exactly_one_genotype(text: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         parse_printed(text)
 
@@ -111,7 +111,7 @@ def test_files(tmp_path: Path) -> None:
     (tmp_path / "log.txt").write_text(f"03/14 genotype = {DARTS_V2}\n")
     assert named_network(str(tmp_path / "log.txt")) == (PUBLISHED["DARTS_V2"], None)
     (tmp_path / "other.txt").write_text("nothing")
-    with pytest.raises(ConfigError, match=r"other\.txt: genotype: the text holds none"):
+    with pytest.raises(ConfigError, match=r"other\.txt: genotype: .*contains none"):
         named_network(str(tmp_path / "other.txt"))
     with pytest.raises(ConfigError, match="nor is there a file"):
         named_network("x" * 5000)

@@ -1,4 +1,4 @@
-"""The registered spaces, and what is left of them without skip connections."""
+"""The registered spaces, with and without skip connections."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_without_skip_removes_every_skip_and_nothing_else(name: str) -> None:
         del before["skip_connect"], after["skip_connect"]
         assert after == before
         for names, left in zip(space.candidates(cell_type), stripped.candidates(cell_type), strict=True):
-            assert [candidate for candidate in names if candidate in left] == list(left)  # the order stays
+            assert [candidate for candidate in names if candidate in left] == list(left)  # same order
     assert without_skip(stripped) is stripped
 
 

@@ -1,4 +1,4 @@
-"""Edges and cells stand where DARTS puts them."""
+"""Edges and stages are those of DARTS."""
 
 from __future__ import annotations
 

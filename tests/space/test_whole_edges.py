@@ -39,13 +39,13 @@ def test_both_cells_are_refilled() -> None:
     assert [edge.edge for edge in refilled.reduce.edges] == [edge.edge for edge in genotype.reduce.edges]
 
 
-def test_what_is_no_genotype_is_refused() -> None:
+def test_plans_that_are_not_genotypes_are_refused() -> None:
     genotype = parse_architecture_string(FOUND)
     with pytest.raises(ConfigError, match=r"rounded: edge 1 of the normal cell .*0\.5"):
         whole_edge_genotype(genotype, plan_of(genotype, [1.0, 0.5, 1.0, 0.0], []))
     whole = plan_of(genotype, [1.0, 0.0, 1.0, 0.0], [])
-    unlike = ChannelPlan(whole.ranking, whole.allocation, (whole.stages[2][::-1], *whole.stages[1:]))
+    different = ChannelPlan(whole.ranking, whole.allocation, (whole.stages[2][::-1], *whole.stages[1:]))
     with pytest.raises(ConfigError, match="edge 0 of the normal cell"):
-        whole_edge_genotype(genotype, unlike)
+        whole_edge_genotype(genotype, different)
     with pytest.raises(ConfigError, match="plans 3 edges"):
         whole_edge_genotype(genotype, plan_of(genotype, [1.0] * 3, []))
