@@ -70,7 +70,7 @@ def decide_inputs(view: StageView, mixing: Mixing, cell_type: CellType) -> dict[
 def num_correct(view: StageView, mixing: Mixing) -> int:
     """Return the number of search_valid images that the supernet, in training mode, classifies correctly.
 
-    Images are augmented and shuffled anew for every candidate, as for training.
+    Images are augmented and shuffled again for every candidate, as for training.
 
     Source: Wang et al. 2021 (DARTS-PT), official code.
     """
