@@ -1,4 +1,4 @@
-"""How the scores of one edge build up over batches of images."""
+"""Accumulation of the scores of one edge over batches of images."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch.nn import functional
 
 
 class EdgeBatch(NamedTuple):
-    """What one batch of images shows of one kept edge; nothing here carries a gradient.
+    """One batch of images at one kept edge; no tensor here carries a gradient.
 
     Attributes:
-        input: (B, C, H, W) what the edge reads.
-        output: (B, C, H', W') what the kept operation makes of it.
+        input: (B, C, H, W) input of the edge.
+        output: (B, C, H', W') output of the kept operation.
         weight: () mixing weight of the operation.
         labels: (B,) classes of the images.
         gradient: (B, C, H', W') derivative of each image's own loss with respect to the edge's weighted sum, None for
-            a ranker that does not ask for it.
+            a ranker that does not need it.
     """
 
     input: Tensor
@@ -30,11 +30,11 @@ class EdgeBatch(NamedTuple):
 
     @property
     def skip(self) -> Tensor:
-        """What a skip connection would give in the operation's place, (B, C, H', W').
+        """(B, C, H', W') output of a skip connection in the operation's place.
 
-        The input itself, or where the operation halves the resolution, its 2x2 average pool.
+        The input itself or, if the operation halves the resolution, its 2x2 average pool.
 
-        Source: ours: the supernet has no trained factorized reduction to use.
+        Source: ours: the supernet has no trained factorized reduction.
         """
         stride = self.input.shape[-1] // self.output.shape[-1]
         return self.input if stride == 1 else functional.avg_pool2d(self.input, stride)
@@ -46,11 +46,11 @@ class EdgeBatch(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """Scores with what is known of their error.
+    """Scores and their standard errors.
 
     Attributes:
         scores: (C,) float64.
-        standard_errors: (C,) float64 over images, or None where there is none.
+        standard_errors: (C,) float64 over images, or None if unknown.
     """
 
     scores: Tensor
@@ -66,7 +66,7 @@ class ScoreAccumulator(Protocol):
         ...
 
     def add(self, batch: EdgeBatch) -> None:
-        """Take in one batch, keeping nothing of its size."""
+        """Add one batch, without keeping anything of its size."""
         ...
 
     def estimate(self) -> Estimate:
@@ -75,7 +75,7 @@ class ScoreAccumulator(Protocol):
 
 
 class MeanOverImages:
-    """The mean over images of a score that each image gives by itself.
+    """Mean over images of a score of each image.
 
     Args:
         score: maps a batch to its (B, C) scores.
@@ -116,8 +116,6 @@ class FixedScores:
 
     Attributes:
         values: (C,) the scores.
-
-    Source: ours.
     """
 
     values: Tensor

@@ -1,4 +1,4 @@
-"""How far two rankings of one search agree, for example those of two of its epochs."""
+"""Agreement of two rankings of one search, for example of two of its epochs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from aca_ray.space.channel_plan import ChannelPlan
 
 @dataclass(frozen=True)
 class Agreement:
-    """What two rankings have in common.
+    """Agreement of two rankings on their common edges.
 
     Attributes:
-        kendall_tau: mean Kendall tau-b of the channel scores, in [-1, 1]; 0 is chance. None when no common edge has
-            one.
-        jaccard: mean overlap of the kept channels, common over either's, in [0, 1]. None when no edge is common.
+        kendall_tau: mean Kendall tau-b of the channel scores, in [-1, 1]; 0 is chance. None if it is undefined on every
+            common edge.
+        jaccard: mean Jaccard index of the kept channels, in [0, 1]. None if no edge is common.
 
     Source: ours.
     """
@@ -30,10 +30,10 @@ class Agreement:
 def agreement(
     previous: ChannelScores, current: ChannelScores, previous_plan: ChannelPlan, current_plan: ChannelPlan
 ) -> Agreement:
-    """Return how far two rankings and their plans agree on the edges that both keep with the same operation.
+    """Return the agreement of two rankings and their plans on the edges that both keep with the same operation.
 
-    Tau is the mean over cells and edges; edges where it is undefined (all scores equal) are left out. The overlap is
-    that of the kept channels at the plans' own width, the mean over the stages' edges; two empty sets overlap fully.
+    Tau is the mean over cells and edges, except edges where it is undefined (all scores equal). The Jaccard index is
+    that of the kept channels at the plans' own width, the mean over the stages' edges; two empty sets have index 1.
 
     Args:
         previous: scores of the earlier supernet.
@@ -54,7 +54,7 @@ def agreement(
     for before, after in common:
         if len(before.scores) != len(after.scores):
             raise ConfigError(
-                f"agreement: {after.place}: needs scores of equally wide supernets, "
+                f"agreement: {after.place}: needs supernets of the same width, "
                 f"found {len(before.scores)} and {len(after.scores)} channels"
             )
         tau = float(kendalltau(before.scores, after.scores).statistic)  # scipy's default variant is tau-b

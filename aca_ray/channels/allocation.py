@@ -1,4 +1,4 @@
-"""From channel scores to a channel plan: the rules, and the controls they have to beat."""
+"""Channel plans from channel scores: the rules, and the controls that they have to beat."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from aca_ray.space.channel_plan import ChannelPlan, EdgePlan
 from aca_ray.space.genotype import Genotype
 from aca_ray.space.topology import NUM_STAGES, stage_cell_type
 
-# Provisional: which rule serves best is for recorded experiments to decide.
+# Provisional, until recorded experiments show the best rule.
 DEFAULT_ALLOCATION = "sign"
-DEFAULT_WHOLE_EDGES = "rounded"  # where a table is all that is asked
+DEFAULT_WHOLE_EDGES = "rounded"  # if a benchmark's table is the only evaluation
 
 Stages = tuple[tuple[EdgePlan, ...], ...]
 Count = Callable[[Sequence[float], float], int]
@@ -23,12 +23,12 @@ Count = Callable[[Sequence[float], float], int]
 
 @dataclass(frozen=True)
 class Rule:
-    """One way to turn scores into a plan.
+    """An allocation rule, which turns scores into a plan.
 
     Attributes:
-        name: the registry name.
-        summary: which channels the operation keeps, one phrase.
-        source: where the rule comes from.
+        name: registry name.
+        summary: channels that the operation keeps, one phrase.
+        source: origin of the rule.
         stages: returns the plan's stages for scores and genotype.
         whole_edges: whether an edge's operation keeps all channels or none, as in the networks of a benchmark's table.
     """
@@ -42,14 +42,14 @@ class Rule:
 
 @dataclass(frozen=True)
 class Control:
-    """One way to change a rule's plan, which shows what the rule has to beat.
+    """A control, which changes a rule's plan into one that the rule has to beat.
 
     Attributes:
-        name: the registry name.
-        summary: what it changes in a rule's plan, one phrase.
-        source: where the control comes from.
-        change: returns the changed stages for the rule's, the scores and a seed.
-        whole_edges: whether a plan of whole edges stays one.
+        name: registry name.
+        summary: the changed plan, one phrase.
+        source: origin of the control.
+        change: returns the changed stages, given the rule's stages, the scores and a seed.
+        whole_edges: whether it leaves a plan of whole edges one of whole edges.
     """
 
     name: str
@@ -62,14 +62,14 @@ class Control:
 def allocate(
     scores: ChannelScores, genotype: Genotype, rule: str, seed: int, control: str | None = None
 ) -> ChannelPlan:
-    """Return the plan that a rule makes of the scores.
+    """Return the plan of a rule for the scores.
 
     Args:
-        scores: of the genotype's edges in a supernet.
+        scores: scores of the genotype's edges in a supernet.
         genotype: the cells to plan for.
         rule: a name in RULES.
-        seed: for the controls that draw.
-        control: a name in CONTROLS, which changes the rule's plan; None leaves it.
+        seed: seed of the controls that draw.
+        control: a name in CONTROLS; None for the rule's own plan.
 
     Raises:
         ConfigError: an unknown rule or control, or scores of another genotype.
@@ -90,14 +90,14 @@ def allocate(
 
 @dataclass(frozen=True)
 class PlanKind:
-    """How a plan is made of channel scores: by a rule, whose plan a control may change."""
+    """A rule, and the control that changes its plan, if any."""
 
     rule: str
     control: str | None = None
 
     @property
     def name(self) -> str:
-        """What such a plan is called in files: `sign`, or `sign_random`."""
+        """Name of these plans in files: `sign`, or `sign_random`."""
         return self.rule if self.control is None else f"{self.rule}_{self.control}"
 
     @property
@@ -109,8 +109,8 @@ class PlanKind:
 def merge_cells(cells: Sequence[EdgeScores], count: Count) -> EdgePlan:
     """Return the plan of one edge in one stage from its scores in the stage's cells.
 
-    The fraction is the mean over cells of the kept counts over C, the order that of the mean rank, ties to the lower
-    channel.
+    The fraction is the mean over cells of the kept count divided by C. The order is that of the mean rank; ties go to
+    the lower channel.
 
     Source: ours.
     """
@@ -132,7 +132,7 @@ def _best_first(scores: Sequence[float]) -> list[int]:
 
 
 def _edges_of_stages(scores: ChannelScores, genotype: Genotype) -> list[list[list[EdgeScores]]]:
-    """Return, for every stage and kept edge, the scores of the cells that stand there, or raise ConfigError."""
+    """Return the scores of the stage's cells, by stage and kept edge; raise ConfigError for another genotype."""
     stages: list[list[list[EdgeScores]]] = [
         [[] for _ in genotype.cell(stage_cell_type(stage)).edges] for stage in range(NUM_STAGES)
     ]
@@ -149,7 +149,7 @@ def _edges_of_stages(scores: ChannelScores, genotype: Genotype) -> list[list[lis
 
 
 def _nearest_stage(stage: int, present: Sequence[int]) -> int:
-    """Return the nearest present stage of the same cell type, the earlier of two equally near; itself if present."""
+    """Return the nearest present stage of the same cell type, itself if present; ties go to the earlier stage."""
     same_type = [other for other in present if other % 2 == stage % 2]
     if not same_type:
         raise ConfigError(
@@ -160,9 +160,9 @@ def _nearest_stage(stage: int, present: Sequence[int]) -> int:
 
 
 def edge_rule(count: Count) -> Callable[[ChannelScores, Genotype], Stages]:
-    """Return the rule that decides every edge of every stage by itself.
+    """Return the rule that plans every edge of every stage independently.
 
-    A stage that has no cell in the supernet, as in very short ones, takes over the nearest stage of its cell type.
+    A stage without a cell in the supernet, as in very short ones, copies the nearest stage of its cell type.
 
     Source: ours.
     """
@@ -177,12 +177,12 @@ def edge_rule(count: Count) -> Callable[[ChannelScores, Genotype], Stages]:
 
 
 def rounded(scores: ChannelScores, genotype: Genotype) -> Stages:
-    """Return the plan of `sign` rounded to whole edges: the operation keeps all channels, or the skip takes them all.
+    """Return the plan of `sign` rounded to whole edges: the operation keeps all channels or none.
 
-    An edge goes to the skip in all stages of its cell type when the skip takes the majority of its channels, over all
-    ranked cells together.
+    A skip connection replaces an edge in all stages of its cell type if it takes the majority of the edge's channels,
+    over all ranked cells together.
 
-    Source: ours; the coarse case of refilling, which a table of whole cells can answer.
+    Source: ours; the coarse case of refilling, which a table of whole cells covers.
     """
     kept: dict[tuple[int, int], int] = {}
     ranked: dict[tuple[int, int], int] = {}
@@ -200,10 +200,10 @@ def rounded(scores: ChannelScores, genotype: Genotype) -> Stages:
 
 
 def same_share_everywhere(stages: Stages, scores: ChannelScores, seed: int) -> Stages:
-    """Return a plan with one and the same fraction on every edge of every stage.
+    """Return a plan with the same fraction on every edge of every stage.
 
-    The fraction is the mean over all ranked channels of all cells, so that the supernet's total of kept channels is
-    that of the rule's plan. Parameter counts then agree nearly, not exactly: convolutions grow faster than linearly.
+    The fraction is the mean over all ranked channels of all cells, so the supernet keeps as many channels as under the
+    rule's plan. Parameter counts agree only approximately, since convolutions grow faster than linearly.
 
     Source: ours, the control at equal size.
     """
@@ -217,9 +217,9 @@ def same_share_everywhere(stages: Stages, scores: ChannelScores, seed: int) -> S
 
 
 def random_order(stages: Stages, scores: ChannelScores, seed: int) -> Stages:
-    """Return a plan with the channels of every edge in a drawn order.
+    """Return a plan with the channels of every edge in a random order.
 
-    Source: ours, the control that keeps as many channels of every edge, but not the ranked ones.
+    Source: ours, the control that keeps as many channels of every edge, but random ones.
     """
     generator = random.Random(seed)
     return tuple(
@@ -228,9 +228,9 @@ def random_order(stages: Stages, scores: ChannelScores, seed: int) -> Stages:
 
 
 def shuffled_edges(stages: Stages, scores: ChannelScores, seed: int) -> Stages:
-    """Return a plan whose fractions are dealt out anew among the edges of a cell, alike in all stages of a cell type.
+    """Return a plan whose fractions are shuffled among the edges of a cell, the same way in all stages of a cell type.
 
-    Source: ours, the control that refills as much, but on drawn edges.
+    Source: ours, the control that refills as much, but on random edges.
     """
     generator = random.Random(seed)
     dealt = [_shuffled(len(stages[kind]), generator) for kind in range(2)]
@@ -244,7 +244,7 @@ def shuffled_edges(stages: Stages, scores: ChannelScores, seed: int) -> Stages:
 
 
 def _shuffled(count: int, generator: random.Random) -> tuple[int, ...]:
-    # Sorting by draws, since Python promises the same stream of random() across versions, but not of shuffle().
+    # Sort by draws: Python guarantees the same stream of random() across versions, but not of shuffle().
     keys = [generator.random() for _ in range(count)]
     return tuple(sorted(range(count), key=keys.__getitem__))
 
@@ -261,7 +261,7 @@ RULES: dict[str, Rule] = {
         ),
         Rule(
             "strength",
-            "the operation's share of the edge's mixing weights, in channels",
+            "channels in proportion to the operation's share of the edge's mixing weights",
             "ours",
             edge_rule(counts.proportional_to_strength),
         ),
@@ -275,15 +275,15 @@ RULES: dict[str, Rule] = {
             rounded,
             whole_edges=True,
         ),
-        Rule("all", "all channels: nothing is refilled", "ours", edge_rule(counts.keep_all), whole_edges=True),
+        Rule("all", "all channels; nothing is refilled", "ours", edge_rule(counts.keep_all), whole_edges=True),
     )
 }
 CONTROLS: dict[str, Control] = {
     control.name: control
     for control in (
         Control("uniform", "as many channels in total, the same share on every edge", "ours", same_share_everywhere),
-        Control("random", "as many channels on every edge, drawn at random", "ours", random_order, whole_edges=True),
-        Control("shuffled", "the shares of a cell's edges in a drawn order", "ours", shuffled_edges, whole_edges=True),
+        Control("random", "as many channels on every edge, chosen at random", "ours", random_order, whole_edges=True),
+        Control("shuffled", "the same shares, shuffled among a cell's edges", "ours", shuffled_edges, whole_edges=True),
     )
 }
 SKIP_FREE = "all"

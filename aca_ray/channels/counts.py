@@ -1,4 +1,4 @@
-"""How many channels of one edge the operation keeps, from their scores; it always keeps the best."""
+"""Number of channels that an edge's operation keeps, from their scores; it keeps the best."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 def sign(scores: Sequence[float], strength: float) -> int:
     """Return the number of positive scores, in [0, C].
 
-    With `taylor_identity` a channel goes to the skip exactly when the skip would serve the loss at least as well.
-    Scores that cannot be negative keep everything.
+    With `taylor_identity`, a channel goes to the skip if the skip would not raise the loss, to first order. Scores that
+    are always positive keep everything.
 
     Source: ours.
     """
@@ -34,7 +34,7 @@ def participation(scores: Sequence[float], strength: float = 1.0) -> int:
 
 
 def proportional_to_strength(scores: Sequence[float], strength: float) -> int:
-    """Return C times the share of the edge's mixing weight that the operation holds, rounded half to even.
+    """Return C times the operation's share of the edge's mixing weights, rounded half to even.
 
     Source: ours.
     """
@@ -44,7 +44,7 @@ def proportional_to_strength(scores: Sequence[float], strength: float) -> int:
 def otsu(scores: Sequence[float], strength: float) -> int:
     """Return the number of scores above the split with the largest variance between the two sides.
 
-    Of equally good splits the one that keeps more is taken. Equal scores have no split, and all are kept.
+    Of equally good splits, the one that keeps more wins. If all scores are equal, all are kept.
 
     Source: Otsu 1979, equation 18, on the scores themselves instead of a histogram.
     """
@@ -54,7 +54,7 @@ def otsu(scores: Sequence[float], strength: float) -> int:
     for count in range(1, num_scores):
         above += ordered[count - 1]
         if ordered[count - 1] == ordered[count]:
-            continue  # a threshold cannot part equal scores
+            continue  # a threshold cannot separate equal scores
         below = num_scores - count
         variance = count * below * (above / count - (total - above) / below) ** 2
         if variance >= best_variance:

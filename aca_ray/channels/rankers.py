@@ -1,4 +1,4 @@
-"""The rankers: what makes a channel important, one small record each."""
+"""The rankers: measures of a channel's importance, one small record each."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from aca_ray.channels.counts import participation
 from aca_ray.nn.operations import last_full_convolution
 from aca_ray.nn.trace_ratio import ClassStatistics, trace_ratio_scores
 
-# Provisional: which ranking serves best is for recorded experiments to decide.
+# Provisional, until recorded experiments show the best ranking.
 DEFAULT_RANKING = "taylor_identity"
 
 
 @dataclass(frozen=True)
 class RankedEdge:
-    """One kept edge of one cell, before any image is seen.
+    """One kept edge of one cell, before any image is read.
 
     Attributes:
         operation: the kept operation's module.
@@ -42,13 +42,13 @@ class RankedEdge:
 
 @dataclass(frozen=True)
 class Ranker:
-    """One way to score channels.
+    """A ranker, which scores channels.
 
     Attributes:
-        name: the registry name.
-        summary: what the score of a channel is, one phrase.
-        source: where the score comes from.
-        needs_data: whether the scores come from images; `l1`, which says no, still reads them on edges without filters.
+        name: registry name.
+        summary: the score of a channel, one phrase.
+        source: origin of the score.
+        needs_data: whether the scores come from images; `l1` reads images only on edges without filters, and is False.
         needs_gradient: whether a backward pass is needed too.
         start: returns the accumulator of one edge.
     """
@@ -62,10 +62,10 @@ class Ranker:
 
 
 def replacement_loss(batch: EdgeBatch) -> Tensor:
-    """Return the (B, C) first-order change of each image's loss if a channel of the operation became the skip's.
+    """Return the (B, C) first-order change of each image's loss if a skip connection replaced a channel.
 
     Equals, channel by channel, the gradient that an architecture weight of the removed skip connection would have had.
-    Positive: replacing hurts.
+    Positive: replacing raises the loss.
 
     Source: ours.
     """
@@ -98,7 +98,7 @@ def mean_activation(batch: EdgeBatch) -> Tensor:
 
 def _filter_norms(edge: RankedEdge) -> ScoreAccumulator:
     convolution = last_full_convolution(edge.operation)
-    # A factorized reduction spreads its output over two convolutions, of which neither has a filter for every channel.
+    # A factorized reduction splits its output between two convolutions; neither has a filter for every channel.
     if convolution is None or convolution.out_channels != edge.channels:
         return MeanOverImages(mean_activation)
     return FixedScores(convolution.weight.detach().abs().double().sum(dim=(1, 2, 3)))
@@ -107,8 +107,8 @@ def _filter_norms(edge: RankedEdge) -> ScoreAccumulator:
 class ClassSeparation:
     """Scores b - rho * w of the trace-ratio iteration on features pooled over the image.
 
-    The set whose ratio decides rho has d = max(1, participation(b)) channels, the effective number of those that tell
-    classes apart, so that nothing has to be chosen.
+    The set whose ratio determines rho has d = max(1, participation(b)) channels, the effective number of channels that
+    separate classes, so d is not a setting.
 
     Source: arXiv 2110.10921 in our reading; the size d is ours.
     """
@@ -137,7 +137,7 @@ RANKERS: dict[str, Ranker] = {
     for ranker in (
         Ranker(
             "taylor_identity",
-            "first-order change of the loss if a skip connection took the channel's place; positive: the loss rises",
+            "first-order change of the loss if a skip connection replaced the channel; positive: the loss rises",
             "ours",
             needs_data=True,
             needs_gradient=True,
@@ -185,7 +185,7 @@ RANKERS: dict[str, Ranker] = {
         ),
         Ranker(
             "random",
-            "uniform in [-1, 1), drawn from the search's seed: a control",
+            "uniform in [-1, 1), drawn with the search's seed; a control",
             "ours; both signs, so that every rule has something to decide",
             needs_data=False,
             needs_gradient=False,

@@ -1,4 +1,4 @@
-"""Ranks the channels of a trained supernet; nothing about the supernet is different afterwards."""
+"""Ranking of the channels of a trained supernet, which it does not change."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ def rank_channels(
 ) -> ChannelScores:
     """Return the scores of every channel of every kept edge in every cell of a supernet.
 
-    One forward pass per batch, and one backward pass where the ranker asks for gradients, serve all cells and edges.
-    The supernet is in evaluation mode meanwhile, so that images do not see one another: the scores do not depend on
-    how images are batched, but for rounding. Parameters, buffers, training flags and the state of torch's random
-    numbers are as before afterwards. Bit-for-bit repeatable for equal arguments on one device.
+    One forward pass per batch, and one backward pass if the ranker needs gradients, covers all cells and edges. The
+    supernet is in evaluation mode meanwhile, so the scores do not depend on how images are batched, except for
+    rounding. Parameters, buffers, training flags and the state of torch's random numbers are restored. Bit-for-bit
+    repeatable for equal arguments on one device.
 
     Args:
         supernet: the trained supernet.
         mixing: the mixing weights with which the genotype was derived.
         space: the space that the supernet was built from.
-        genotype: which edges and operations to rank.
-        batches: (B, C, H, W) normalized images and (B,) labels, moved to the supernet's device; read once, and not at
-            all where no edge's scores come from images.
+        genotype: the edges and operations to rank.
+        batches: (B, C, H, W) normalized images and (B,) labels, moved to the supernet's device; read once, or not at
+            all if no edge's scores come from images.
         ranker: a name in RANKERS.
-        seed: for random scores, and for the noise of operations that draw it.
+        seed: seed of random scores and of operations that draw noise.
 
     Raises:
-        ConfigError: an unknown ranker, or a genotype that the space does not hold.
-        DataError: no images where some are needed.
+        ConfigError: an unknown ranker, or a genotype that the space does not contain.
+        DataError: no images although the ranker needs some.
         TrialError: a score is not finite.
 
     Source: arXiv 2204.04681, abstract (channels are ranked by importance); everything else ours.
@@ -77,7 +77,7 @@ def rank_channels(
         with _undisturbed(supernet, seed):
             num_images = _pass_batches(supernet, mixing, kept, batches, needs_gradient=record.needs_gradient)
         if num_images == 0:
-            raise DataError(f"ranking: {ranker} needs images, found none; give at least one batch of the search's data")
+            raise DataError(f"ranking: {ranker} needs images, found none; pass at least one batch of the search's data")
     return ChannelScores(ranker, tuple(edge.finish() for edge in kept))
 
 
@@ -99,7 +99,7 @@ class _Kept:
         if not bool(torch.isfinite(scores).all()):
             raise TrialError(
                 f"ranking: cell {self.cell}, edge {self.edge.source}-{self.edge.target} ({self.edge.operation}): "
-                "scores are not finite; the supernet's activations or its loss diverged, rank an earlier checkpoint"
+                "scores are not finite: the supernet's activations or its loss diverged; rank an earlier checkpoint"
             )
         return EdgeScores(
             cell=self.cell,
@@ -170,7 +170,7 @@ def _find_candidate(space: Space, cell_type: CellType, genotype_edge: int, edge:
 
 
 def _strength(weights: list[float], names: tuple[str, ...], column: int) -> float:
-    """Return the operation's share of the edge's mixing weight, none left out; 0 where all weights are 0."""
+    """Return the operation's share of the edge's mixing weights without `none`; 0 if all weights are 0."""
     total = sum(weight for name, weight in zip(names, weights, strict=False) if name != NONE)
     return min(1.0, max(0.0, weights[column] / total)) if total > 0.0 else 0.0
 
@@ -183,7 +183,7 @@ def _pass_batches(
     *,
     needs_gradient: bool,
 ) -> int:
-    """Feed every accumulator with every batch and return the number of images."""
+    """Add every batch to every accumulator and return the number of images."""
     watched: dict[tuple[int, int], list[_Kept]] = {}
     for edge in kept:
         watched.setdefault((edge.cell, edge.space_edge), []).append(edge)
@@ -200,7 +200,7 @@ def _pass_batches(
                 if not needs_gradient:
                     edge.accumulator.add(batch)
                     continue
-                # Nothing else requires a gradient, so the graph begins at the first kept edges and no earlier.
+                # Nothing else requires a gradient, so the graph begins at the first kept edges.
                 if not seen.mixed.requires_grad:
                     seen.mixed.requires_grad_()
                 seen.mixed.register_hook(_GradientHook(edge.accumulator, batch))
@@ -215,7 +215,7 @@ def _pass_batches(
 
 @dataclass(frozen=True)
 class _GradientHook:
-    """Adds a batch as soon as the backward pass has its gradient; the gradient itself passes on unchanged."""
+    """Adds a batch once the backward pass has computed its gradient, without changing the gradient."""
 
     accumulator: ScoreAccumulator
     batch: EdgeBatch
@@ -226,7 +226,7 @@ class _GradientHook:
 
 @contextlib.contextmanager
 def _undisturbed(supernet: Supernet, seed: int) -> Iterator[None]:
-    """Evaluation mode, frozen parameters, repeatable kernels, seeded random numbers inside; all as before outside."""
+    """Use evaluation mode, frozen parameters, deterministic kernels and seeded random numbers; restore all of them."""
     training = [(module, module.training) for module in supernet.modules()]
     trainable = [(parameter, parameter.requires_grad) for parameter in supernet.parameters()]
     cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark

@@ -1,4 +1,4 @@
-"""How important every channel of every kept edge is, as a value and as a file."""
+"""Scores of every channel of every kept edge, as a value and as a file."""
 
 from __future__ import annotations
 
@@ -30,12 +30,10 @@ class EdgeScores:
         operation: the kept operation, whose channels are scored.
         source: node that the edge reads.
         target: node that the edge is summed into.
-        strength: the operation's mixing weight over the sum of those of all the edge's candidates but none, in [0, 1].
+        strength: the operation's share of the mixing weights of all the edge's candidates except `none`, in [0, 1].
         scores: (C,) one per channel that passes through the operation, larger = more important to the operation.
-        standard_errors: (C,) standard error of every score over images; None where the score is not a mean over images,
-            and where only one image was seen.
-
-    Source: ours.
+        standard_errors: (C,) standard error of every score over images; None if the score is not a mean over images, or
+            over a single image.
     """
 
     cell: int
@@ -61,7 +59,7 @@ class EdgeScores:
 
     @property
     def place(self) -> str:
-        """Where in the supernet this is, for messages."""
+        """Place in the supernet, for messages."""
         return f"channel scores, cell {self.cell}, edge {self.source}-{self.target} ({self.operation})"
 
 
@@ -72,8 +70,6 @@ class ChannelScores:
     Attributes:
         ranking: name of the ranker.
         edges: one entry per cell and kept edge, cells ascending, within a cell in genotype order.
-
-    Source: ours.
     """
 
     ranking: str
@@ -81,9 +77,9 @@ class ChannelScores:
 
     @property
     def decided_share(self) -> float | None:
-        """Share of the channels whose score lies more than 1.96 standard errors from zero, in [0, 1].
+        """Share of the channels whose score is more than 1.96 standard errors from zero, in [0, 1].
 
-        Channels without a standard error are not counted; None where no channel has one. Says something only for signed
+        Channels without a standard error are not counted; None if no channel has one. Meaningful only for signed
         scores: a score that cannot be negative is nearly always decided.
         """
         decided = [
@@ -95,7 +91,7 @@ class ChannelScores:
         return sum(decided) / len(decided) if decided else None
 
     def write_parquet(self, path: StoragePath) -> None:
-        """Write one row per channel; a reader sees the old file or the new one, never a part. The folder is made.
+        """Write one row per channel, atomically, and create the folder.
 
         Raises:
             StorageError: the file can't be written.
@@ -120,7 +116,7 @@ class ChannelScores:
 
         Raises:
             StorageError: the file can't be opened.
-            DataError: it is no file of channel scores, or of another version.
+            DataError: it is not a file of channel scores, or of another version.
         """
         import pyarrow
         from pyarrow import parquet

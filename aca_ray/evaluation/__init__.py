@@ -1,4 +1,4 @@
-"""Evaluating derived networks: retraining from scratch (the protocols and the loop), and tables of benchmarks."""
+"""Test accuracies of derived networks: retraining from scratch (protocols and loop), and tables of benchmarks."""
 
 from aca_ray.evaluation.protocol_values import find_protocol, read_protocol
 from aca_ray.evaluation.protocols import DEFAULT_PROTOCOL, PROTOCOLS, Protocol, check_fits

@@ -1,4 +1,4 @@
-"""Protocols by value: a registered protocol whose fields a spec changes, `{base: cifar, epochs: 100, channels: 16}`."""
+"""Protocols by value: a registered protocol with changed fields, `{base: cifar, epochs: 100, channels: 16}`."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class ProtocolField:
     """A field of a protocol that a spec may change.
 
     Attributes:
-        attribute: its name in Protocol.
-        rule: what a value must be, for messages.
-        read: returns a value in its one spelling, or raises ValueError if it breaks the rule.
-        built: what some spellings stand for in Protocol; all others stand for themselves.
+        attribute: name of the attribute of Protocol.
+        rule: requirement on a value, for messages.
+        read: returns a value in its canonical spelling, or raises ValueError if it violates the rule.
+        built: values in Protocol by spelling; other spellings are the values themselves.
     """
 
     attribute: str
@@ -34,11 +34,11 @@ class ProtocolField:
     built: Mapping[Any, Any] = field(default_factory=dict)
 
     def build(self, spelled: Any) -> Any:
-        """Return what Protocol holds for a value that `read` has returned."""
+        """Return the value in Protocol of a spelling that `read` returned."""
         return self.built.get(spelled, spelled)
 
     def spell(self, protocol: Protocol) -> Any:
-        """Return a protocol's own value as a spec would give it."""
+        """Return a protocol's value as it is spelled in a spec."""
         own = getattr(protocol, self.attribute)
         return next((spelled for spelled, built in self.built.items() if built == own), own)
 
@@ -60,7 +60,7 @@ def _number(attribute: str, rule: str, holds: Callable[[float], bool]) -> Protoc
 def _read_number(value: Any, holds: Callable[[float], bool]) -> float:
     if type(value) not in (int, float) or not holds(value):
         raise ValueError
-    return float(value) + 0.0  # makes -0.0 the one zero
+    return float(value) + 0.0  # turns -0.0 into 0.0
 
 
 def _share(attribute: str) -> ProtocolField:
@@ -111,13 +111,13 @@ FIELDS: dict[str, ProtocolField] = {
 
 
 def read_protocol(value: Any, place: str) -> tuple[str | Mapping[str, Any], list[str]]:
-    """Return the one spelling that identifies a protocol, and all problems of it.
+    """Return the canonical spelling of a protocol, and all its problems.
 
-    The spelling is the base's name where no field differs from it, else a mapping of `base` and the fields that differ.
+    The spelling is the base's name if no field differs from it, else a mapping of `base` and the fields that differ.
 
     Args:
         value: a registered name, or a mapping with the name as `base` and values for some FIELDS.
-        place: where it was read.
+        place: place of the value, for messages.
     """
     if isinstance(value, str):
         return value, [] if value in PROTOCOLS else [unknown_name(place, "protocol", value, PROTOCOLS)]
@@ -151,7 +151,9 @@ def read_protocol(value: Any, place: str) -> tuple[str | Mapping[str, Any], list
 def _read_base(value: Mapping[str, Any], place: str) -> tuple[Protocol | None, list[str]]:
     if "base" not in value:
         known = ", ".join(sorted(PROTOCOLS))
-        return None, [f"{place}.base: is required, the protocol that the other keys change; known protocols: {known}"]
+        return None, [
+            f"{place}.base: is required: name the protocol that the other keys change; known protocols: {known}"
+        ]
     base = value["base"]
     if isinstance(base, str) and base in PROTOCOLS:
         return PROTOCOLS[base], []
@@ -159,7 +161,7 @@ def _read_base(value: Mapping[str, Any], place: str) -> tuple[Protocol | None, l
 
 
 def _joint_problems(protocol: Protocol, place: str) -> list[str]:
-    """Return the problems of fields that are fine by themselves."""
+    """Return the problems of combinations of valid fields."""
     problems = []
     size = protocol.channels**2 * protocol.num_cells
     if size > MAX_NETWORK:
@@ -168,9 +170,11 @@ def _joint_problems(protocol: Protocol, place: str) -> list[str]:
             f"{protocol.channels} * {protocol.num_cells} = {size:,}; published networks have less than 50,000"
         )
     if protocol.scale == IMAGENET_SCALE and protocol.channels < 2:
-        problems.append(f"{place}.channels: must be at least 2, as the stem begins with half of them, found 1")
+        problems.append(f"{place}.channels: must be at least 2, since the stem begins with half of them, found 1")
     if protocol.nesterov and not protocol.momentum:
-        problems.append(f"{place}.momentum: must be above 0 for Nesterov's, found 0; set nesterov: false as well")
+        problems.append(
+            f"{place}.momentum: must be above 0 for Nesterov momentum, found 0; set nesterov: false as well"
+        )
     least = NUM_WARMUP_EPOCHS + NUM_LAST_EPOCHS + 1
     if protocol.schedule in WARMED_UP and protocol.epochs < least:
         problems.append(
@@ -182,7 +186,7 @@ def _joint_problems(protocol: Protocol, place: str) -> list[str]:
 
 
 def find_protocol(value: str | Mapping[str, Any], place: str = "protocol") -> Protocol:
-    """Return a registered protocol, or one given by value; raise ConfigError with all problems of it."""
+    """Return a registered protocol, or one given by value; raise ConfigError with all its problems."""
     spelling, problems = read_protocol(value, place)
     if problems:
         raise ConfigError(problems)

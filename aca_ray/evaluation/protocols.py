@@ -1,4 +1,4 @@
-"""How derived networks are retrained, as named values; accuracies of different protocols never compare."""
+"""Retraining protocols as named values; accuracies of different protocols are not comparable."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ class Protocol:
     """A retraining protocol.
 
     Attributes:
-        name: registry name; of a protocol by value, the label that identifies it.
-        source: where the numbers come from.
+        name: registry name, or the label of a protocol by value.
+        source: origin of the numbers.
         channels: channels C of the first cells.
         num_cells: number of cells.
         epochs: length of the retraining.
         batch_size: images per step.
         lr: learning rate of SGD in the first epoch, before any warm-up.
-        schedule: gives the learning rate of every epoch.
-        momentum: of SGD.
+        schedule: returns the learning rate of every epoch.
+        momentum: momentum of SGD.
         nesterov: whether the momentum is Nesterov's.
         weight_decay: L2 coefficient.
         clip_norm: bound on the gradient's global norm, infinite for none.
         label_smoothing: share of every training label that is spread over all classes.
         auxiliary_weight: weight of the auxiliary tower's loss, 0 for no tower.
         drop_path: drop-path probability that the linear ramp from 0 would reach after the last epoch.
-        dropped: whether drop path acts on every operation but identities, or on the sum of every node's inputs.
+        dropped: whether drop path acts on every operation except identities, or on the sum of every node's inputs.
         cutout: whether training images are augmented with cutout of half their side.
         scale: stem and auxiliary tower.
     """
@@ -63,7 +63,7 @@ class Protocol:
         return self.auxiliary_weight > 0.0
 
     def network_settings(self, images: ImageFacts) -> dict[str, Any]:
-        """Return what makes a DerivedNetwork for images besides cells, channel plan and auxiliary tower."""
+        """Return the arguments of DerivedNetwork for images, except cells, channel plan and auxiliary tower."""
         return {
             "channels": self.channels,
             "num_cells": self.num_cells,
@@ -125,7 +125,7 @@ PROTOCOLS: dict[str, Protocol] = {
             name="cifar_gdas",
             source=(
                 "Dong & Yang 2019 (GDAS), official code (AutoDL-Projects): 300 epochs, the first 5 a linear warm-up "
-                "(there step by step, here epoch by epoch), Nesterov momentum, no bound on the gradient"
+                "(per step in the official code, per epoch here), Nesterov momentum, no gradient clipping"
             ),
             epochs=300,
             batch_size=256,
@@ -184,7 +184,7 @@ PROTOCOLS: dict[str, Protocol] = {
         ),
         Protocol(
             name="small",
-            source="ours: a proxy for tiny images and CPUs; says something only about differences within a sweep",
+            source="ours: a proxy for tiny images and CPUs; meaningful only for differences within a sweep",
             channels=8,
             num_cells=5,
             epochs=4,
@@ -199,7 +199,7 @@ DEFAULT_PROTOCOL = "cifar"
 
 
 def check_fits(protocol: Protocol, info: ImageFacts) -> None:
-    """Raise ConfigError unless the data's images have the size that a protocol is for."""
+    """Raise ConfigError unless the images have the size that a protocol requires."""
     size = protocol.scale.auxiliary_size
     if protocol.has_tower and (info.height, info.width) != (size, size):
         raise ConfigError(

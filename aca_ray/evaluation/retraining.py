@@ -21,15 +21,15 @@ from aca_ray.training.schedule import set_learning_rate
 class Retraining:
     """Trains a derived network under a protocol and tests it after every epoch.
 
-    The accuracy that counts is that of the last epoch; the best one is kept for comparison with papers that report it.
+    The result is the accuracy of the last epoch; the best one is kept for comparison with papers that report it.
 
     Args:
         genotype: the cells.
         plan: channel allocation, or None for the plain network.
         data: training and test images.
-        protocol: how to train.
-        seed: decides initial weights, data order, augmentation and drop path.
-        device: where everything lives.
+        protocol: retraining protocol.
+        seed: seed of initial weights, data order, augmentation and drop path.
+        device: device of the retraining.
 
     Source: Liu et al. 2019 (DARTS), section 3.2.
     """
@@ -68,7 +68,7 @@ class Retraining:
         self.train_meter = Meter(device)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Set learning rate and drop path of a 0-based epoch and start to measure."""
+        """Set learning rate and drop path of a 0-based epoch and reset the meter."""
         protocol = self.protocol
         set_learning_rate(self.optimizer, protocol.schedule(protocol.lr, epoch, protocol.epochs))
         self.network.set_drop_path(protocol.drop_path * epoch / protocol.epochs, protocol.dropped)
@@ -76,7 +76,7 @@ class Retraining:
         self.network.train()
 
     def is_over(self, epoch: int, step: int) -> bool:
-        """Return whether all training images were passed over."""
+        """Return whether the pass over the training images is complete."""
         return step >= self.steps_per_epoch
 
     def step(self, epoch: int, index: int) -> None:
@@ -113,7 +113,7 @@ class Retraining:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Return weights, optimizer and the epoch's measurements so far."""
+        """Return weights, optimizer state and the epoch's metrics so far."""
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -121,7 +121,7 @@ class Retraining:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to a state that `state_dict` returned."""
+        """Restore a state that `state_dict` returned."""
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.train_meter.sums = state["train_meter"].to(self.device)

@@ -1,4 +1,4 @@
-"""Looking test accuracies up in the table of a benchmark instead of training."""
+"""Test accuracies from the table of a benchmark, instead of training."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from aca_ray.space.nasbench201 import (
 PERCENT = 100.0
 
 COVERED_SPACE = "nasbench201"
-# The tables that the program carries: their files hold whole numbers of 1/60,000 in the order of the space's strings.
+# Tables shipped with the package: integers in units of 1/60,000, in the order of the space's architecture strings.
 TABLES = {"nasbench201": "nasbench201_cifar10.npy"}
 _FOLDER = Path(__file__).parent / "tables"
 _UNIT = 60_000
 
 
 class Standing(NamedTuple):
-    """Where an architecture stands in a table.
+    """Accuracy and rank of an architecture in a table.
 
     Attributes:
         accuracy: test accuracy, in [0, 1].
@@ -49,7 +49,7 @@ class Benchmark:
     """The table of a benchmark.
 
     Attributes:
-        name: of the table or its file, for messages.
+        name: name of the table or its file, for messages.
         accuracies: test accuracies, in [0, 1], by architecture string; at least one.
     """
 
@@ -62,21 +62,21 @@ class Benchmark:
 
     @property
     def best(self) -> float:
-        """The highest accuracy of the table."""
+        """Highest accuracy of the table."""
         return -self._descending[0]
 
     @property
     def all_skips(self) -> float | None:
-        """The accuracy of the cell of six skip connections, the end of a collapse; None where the table lacks it."""
+        """Accuracy of the cell of six skip connections, the result of a collapse; None if the table lacks it."""
         return self.accuracies.get(uniform_architecture_string(SKIP))
 
     def find(self, genotype: Genotype) -> Standing | None:
-        """Return where a genotype stands, or None where the table lacks it.
+        """Return the standing of a genotype, or None if the table lacks it.
 
         Raises:
-            ConfigError: the genotype is none of the benchmark's space.
+            ConfigError: the genotype is not of the benchmark's space.
 
-        Source: Dong & Yang 2020 (NAS-Bench-201): what a search finds is looked up.
+        Source: Dong & Yang 2020 (NAS-Bench-201).
         """
         accuracy = self.accuracies.get(architecture_string(genotype))
         if accuracy is None:
@@ -85,7 +85,7 @@ class Benchmark:
 
 
 def load_table(name: str) -> Benchmark:
-    """Return a table that the program carries, or raise ConfigError if it carries none of this name."""
+    """Return a table shipped with the package; raise ConfigError for an unknown name."""
     if name not in TABLES:
         raise ConfigError(unknown_name("table", "table", name, TABLES))
     accuracies = np.load(_FOLDER / TABLES[name], allow_pickle=False) / _UNIT
@@ -101,8 +101,8 @@ def read_table(path: Path, architecture: str, accuracy: str) -> dict[str, float]
         accuracy: name of the column with accuracies; percent if any is above 1, else fractions.
 
     Raises:
-        DataError: the file can't be read, lacks a column, repeats an architecture, or holds anything but architecture
-            strings and accuracies.
+        DataError: the file can't be read, lacks a column, repeats an architecture, or contains a value that is not an
+            architecture string or an accuracy.
     """
     import pyarrow
     from pyarrow import csv, parquet
@@ -111,13 +111,13 @@ def read_table(path: Path, architecture: str, accuracy: str) -> dict[str, float]
     try:
         table = parquet.read_table(path) if path.suffix == ".parquet" else csv.read_csv(path)
     except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}: needs a CSV or Parquet file with the table of a benchmark ({error})") from error
+        raise DataError(f"{path}: needs a CSV or Parquet file with a benchmark's table ({error})") from error
     missing = [name for name in columns if name not in table.column_names]
     if missing:
         raise DataError(f"{path}: has no column {', '.join(missing)}; its columns are {', '.join(table.column_names)}")
     names, values = (table.column(name).to_pylist() for name in columns)
     if not names:
-        raise DataError(f"{path}: holds no rows; at least one architecture is needed")
+        raise DataError(f"{path}: needs at least one row, found none")
     for row, (name, value) in enumerate(zip(names, values, strict=True), start=1):
         if not isinstance(value, int | float) or not 0.0 <= value <= PERCENT:
             raise DataError(f"{path}: row {row}: {accuracy} must be an accuracy from 0 to 100, found {value!r}")
@@ -127,6 +127,6 @@ def read_table(path: Path, architecture: str, accuracy: str) -> dict[str, float]
             raise DataError(f"{path}: row {row}: {error}") from error
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"{path}: lists {twice} more than once; keep one row for every architecture")
+        raise DataError(f"{path}: lists {twice} more than once; keep one row per architecture")
     unit = PERCENT if max(values) > 1.0 else 1.0
     return {name: value / unit for name, value in zip(names, values, strict=True)}

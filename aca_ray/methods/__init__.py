@@ -1,1 +1,1 @@
-"""What the papers say, as data over one loop: one small file a method."""
+"""Search methods from papers, one small file each, run by one search loop."""

@@ -1,4 +1,4 @@
-"""ADARTS: PC-DARTS whose channels pass through the candidates by their attention."""
+"""ADARTS: PC-DARTS that selects the channels to search by attention."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ METHOD = replace(
     title="ADARTS",
     source="Xue & Qin 2022, arXiv 2208.00791, and its official code",
     differs=(
-        "in evaluation the channels are chosen by a running mean of the attention, not by the batch; the cosine "
-        "of the learning rate begins at epoch 0 (there one epoch ahead with PyTorch 1.1 and later)"
+        "evaluation selects the channels by a running mean of the attention instead of the batch's own; the cosine "
+        "learning rate starts at epoch 0 (one epoch ahead in the official code with PyTorch 1.1 and later)"
     ),
-    changes="as PC-DARTS, but the 1/4 of the channels with most attention is searched, and none is shuffled",
+    changes="PC-DARTS, but searches the 1/4 of the channels with the most attention, without channel shuffle",
     build_edge=attended_channels(pc_darts.CHANNEL_SHARE),
     recipe=Recipe(weight_lr_min=0.0, arch_lr=6e-4, arch_start=15 / 80),
 )

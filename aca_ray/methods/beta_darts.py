@@ -1,4 +1,4 @@
-"""beta-DARTS: a regularizer keeps the mixing weights of an edge near one another."""
+"""beta-DARTS: a regularizer keeps the mixing weights of an edge close to each other."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from aca_ray.methods.views import ArchState
 from aca_ray.nn.mixing import candidate_mask
 from aca_ray.transfer import to_device
 
-SCHEDULE_EPOCHS = 100  # official code: whatever the search's length
+SCHEDULE_EPOCHS = 100  # official code: regardless of the search's length
 
 
 def beta_decay(scale: float) -> Penalty:
-    """Return the penalty scale * epoch/100 * R, R being the mean logsumexp of a cell's rows, summed over the cells.
+    """Return the penalty scale * epoch/100 * R, where R sums the mean logsumexp of a cell's rows over the cells.
 
     Only real candidates count. The gradient of R is the softmax of a row divided by the number of rows.
 
@@ -38,17 +38,17 @@ def beta_decay(scale: float) -> Penalty:
 
 
 def build(*, scale: Annotated[float, Bounds(0.0, 1000.0)] = 50.0) -> SearchMethod:
-    """Return beta-DARTS whose regularizer reaches a weight in epoch 100. Source: Ye et al. 2022."""
+    """Return beta-DARTS with a regularizer whose weight reaches `scale` in epoch 100. Source: Ye et al. 2022."""
     return replace(
         darts.METHOD,
         name="beta_darts",
         title="beta-DARTS",
-        source="Ye et al. 2022, arXiv 2203.01665, and its official code (0.5 more weight an epoch at any budget)",
+        source="Ye et al. 2022, arXiv 2203.01665, and its official code (weight grows by 0.5 per epoch at any budget)",
         differs=(
-            "with two cell types, the cells' terms are added (our reading); the cosine of the learning rate "
-            "begins at epoch 0 (there one epoch ahead with PyTorch 1.1 and later)"
+            "sums the terms of two cell types (our reading); the cosine learning rate starts at epoch 0 "
+            "(one epoch ahead in the official code with PyTorch 1.1 and later)"
         ),
-        changes="a regularizer on the logits, growing with the epochs",
+        changes="a regularizer on the logits whose weight grows every epoch",
         penalties=(beta_decay(scale),),
         one_input=lambda method: replace(method, weight_mixing=attached_mixing),
     )

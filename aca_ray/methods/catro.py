@@ -1,4 +1,4 @@
-"""CATRO: PC-DARTS whose passing channels are those that together separate the classes best."""
+"""CATRO: PC-DARTS that searches the channels that together separate the classes best."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from aca_ray.nn.transfer import same_names
 
 
 def best_channels(view: StageView) -> dict[str, Tensor]:
-    """Return which channels of the state that an edge reads have the largest trace ratio, by the name of its buffer.
+    """Return the input channels of every edge with the largest trace ratio, by the name of the edge's buffer.
 
-    The features are the states' means over positions, for every image of search_train, in evaluation mode.
+    The features are the input's means over positions, for every image of search_train, in evaluation mode.
 
     Source: arXiv 2110.10921 in our reading.
     """
@@ -48,7 +48,7 @@ def best_channels(view: StageView) -> dict[str, Tensor]:
 
 
 def rank(view: StageView) -> StageStart:
-    """Return the search as it is, but with the best channels of every edge passing through its candidates.
+    """Return the unchanged search, except that the best channels of every edge now pass through its candidates.
 
     Source: ours.
     """
@@ -66,10 +66,10 @@ METHOD = replace(
     title="PC-DARTS with CATRO",
     source="Hu et al. 2021, arXiv 2110.10921, and Xu et al. 2020 (PC-DARTS)",
     differs=(
-        "our reading (no code, and only its abstract was at hand): when the architecture of PC-DARTS begins to "
-        "move, after 15 of 50 epochs, the channels of every edge are ranked once by trace ratio"
+        "our reading (no code, and only the abstract was available): ranks the channels of every edge by trace ratio "
+        "once, after 15 of 50 epochs, when PC-DARTS starts to update the architecture"
     ),
-    changes="as PC-DARTS, but the 1/4 of the channels that separates the classes best is searched",
+    changes="PC-DARTS, but searches the 1/4 of the channels that separates the classes best",
     build_edge=ranked_partial_channels(pc_darts.CHANNEL_SHARE),
     stages=lambda space: (Stage(epochs=15), Stage(epochs=35, begin=rank)),
     architecture_moves=after_share_of_search,

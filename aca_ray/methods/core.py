@@ -1,26 +1,26 @@
-"""What a search method is: a frozen record of parts, each of which answers one question.
+"""A search method as a frozen record of parts, each of which answers one question.
 
-The search loop asks the parts and never reads the method's name.
+The search loop calls the parts and never reads the method's name.
 
-| part | question |
+| part | answer |
 |---|---|
-| relax_operations | which mixing weights do the logits of an edge's candidates give in a step? |
-| settle_operations | which without a draw: for measuring, deriving and ranking? |
-| relax_edges | how are the edges into a node weighted? (None: a plain sum) |
-| build_edge | what does one edge compute from its candidates? |
-| build_head | what follows the last cell? (None: what the skeleton has there) |
-| edge_strength | how strong is now what is scheduled inside the edges? |
-| cutout | which share of the training images is now cut out? |
-| draw_train, draw_valid | which images of search_train and search_valid does a step see? (None: the next of a pass) |
-| arch_gradient | what is the gradient of the architecture parameters? |
-| weight_mixing | which mixing weights does the weight step see? |
-| penalties | what is added to the architecture loss? |
-| learning_rate | which learning rate do the weights have now? |
-| architecture_moves | is the architecture now updated? |
-| stages | of which stages does the search consist, and with what does each begin? |
-| monitor | does the search go on after an epoch? |
-| derive | which genotype do the settled mixing weights stand for? |
-| one_input | what does the official code change on cells of one input (NAS-Bench-201)? |
+| relax_operations | mixing weights of the candidates in a step, from their logits |
+| settle_operations | the same without a draw, for measuring, deriving and ranking |
+| relax_edges | weights of the edges into a node (None: a plain sum) |
+| build_edge | module of an edge and its candidates |
+| build_head | module after the last cell (None: the skeleton's) |
+| edge_strength | strength of scheduled edge modules (drop path, auxiliary skip) in this epoch |
+| cutout | share of the training images that are cut out in this epoch |
+| draw_train, draw_valid | images of search_train and search_valid in a step (None: the next batch of a pass) |
+| arch_gradient | gradient of the architecture parameters |
+| weight_mixing | mixing weights of the weight step |
+| penalties | terms added to the architecture loss |
+| learning_rate | learning rate of the weights in this epoch |
+| architecture_moves | whether the architecture is updated in this epoch |
+| stages | stages of the search, and the start of each |
+| monitor | whether the search continues after an epoch |
+| derive | genotype of the settled mixing weights |
+| one_input | changes of the official code for cells of one input (NAS-Bench-201) |
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Monitor(Protocol):
     """Watches a search epoch by epoch; keeps its history itself."""
 
     def after_epoch(self, view: EpochView) -> Verdict:
-        """Return what becomes of the search after an epoch; None lets it go on."""
+        """Return the verdict on the search after an epoch; None to continue."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -82,19 +82,19 @@ class Monitor(Protocol):
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go to a history that `state_dict` returned."""
+        """Restore a history that `state_dict` returned."""
         ...
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a search with a supernet of its own.
+    """A part of a search with its own supernet.
 
     Attributes:
         epochs: length at the paper's budget; scales with the budget.
-        begin: returns with what the stage begins; None goes on as it is, for which the stage must build what the one
-            before it builds.
-        build_edge: what an edge computes; None for the method's.
+        begin: returns the start of the stage; None continues unchanged, which requires the edges and the depth of the
+            stage before.
+        build_edge: builder of an edge; None for the method's.
         depth: number of cells as a multiple of the network's.
     """
 
@@ -105,20 +105,20 @@ class Stage:
 
 
 def one_stage(space: Space) -> tuple[Stage, ...]:
-    """Return the stages of a search that is the same from beginning to end."""
+    """Return a single stage that spans the whole search."""
     return (Stage(epochs=1),)
 
 
 def drawn_mixing(step: WeightStep) -> Mixing:
-    """Return the mixing weights as the architecture step sees them, drawn anew where they are drawn."""
+    """Return the mixing weights of the architecture, detached; methods that draw them draw again."""
     return step.mixing().detach()
 
 
 def attached_mixing(step: WeightStep) -> Mixing:
-    """Return the same as `drawn_mixing` inside the autograd graph.
+    """Return the same as `drawn_mixing`, inside the autograd graph.
 
-    The bound on the gradient's norm then counts the gradient of the architecture parameters too, and where the weights
-    are updated first, on top of what the last architecture step left there.
+    Gradient clipping then includes the gradient of the architecture parameters. If the weights are updated first, that
+    gradient is added to the one that the last architecture step left.
 
     Source: Dong & Yang 2019 (GDAS), Zhou et al. 2020 (PR-DARTS), and on NAS-Bench-201 Ye et al. 2022 (beta-DARTS) and
     Chen et al. 2021 (DrNAS); official codes, where the network's parameters include the architecture's.
@@ -127,7 +127,7 @@ def attached_mixing(step: WeightStep) -> Mixing:
 
 
 def unchanged(method: SearchMethod) -> SearchMethod:
-    """Return the method as it is."""
+    """Return the method unchanged."""
     return method
 
 
@@ -145,32 +145,32 @@ class SearchMethod:
         title: the name as printed.
         source: the paper, and the official code where there is one.
         differs: how this implementation differs from the source, beyond schedules that scale with the budget; empty
-            where it does not.
-        changes: what it changes against first-order DARTS, one phrase.
-        relax_operations: ((E, O) logits, (E, O) mask of real candidates, moment) to (E, O) mixing weights.
-        derive: settled mixing weights and space to the genotype, in spaces whose nodes keep some of their edges.
+            if it does not.
+        changes: difference from first-order DARTS, one phrase.
+        relax_operations: maps ((E, O) logits, (E, O) mask of real candidates, moment) to (E, O) mixing weights.
+        derive: maps settled mixing weights and space to the genotype, in spaces whose nodes keep some of their edges.
         arch_gradient: one gradient per architecture parameter, in their order.
-        settle_operations: like `relax_operations`, and draws nothing; None where that draws nothing either.
-        relax_edges: ((E,) logits, topology) to (E,) edge weights, or None for a plain sum without edge parameters.
-        build_edge: what an edge computes.
-        build_head: what comes between the last cell and the global average pooling; None takes the skeleton's.
-        edge_strength: strength of the edges' scheduled modules in an epoch.
+        settle_operations: like `relax_operations`, without draws; None if that does not draw either.
+        relax_edges: maps ((E,) logits, topology) to (E,) edge weights; None for a plain sum without edge parameters.
+        build_edge: builder of an edge.
+        build_head: builder of the module between the last cell and the global average pooling; None for the skeleton's.
+        edge_strength: strength of scheduled edge modules in an epoch.
         cutout: probability, in [0, 1], that a training image has a square of half its side cut out in an epoch.
-        draw_train: draws the batch of search_train of a step; None passes over the images.
-        draw_valid: draws the batch of search_valid of a step; None passes over the images.
-        weight_mixing: the mixing weights of the weight step; inside the autograd graph, their gradient counts in the
-            bound on the gradient's norm.
-        penalties: each maps the architecture in a forward pass to a scalar.
-        learning_rate: of the weights in an epoch.
+        draw_train: draws the search_train batch of a step; None for passes over the images.
+        draw_valid: draws the search_valid batch of a step; None for passes over the images.
+        weight_mixing: mixing weights of the weight step; inside the autograd graph, gradient clipping includes the
+            gradient of the architecture parameters.
+        penalties: functions that map the architecture in a forward pass to a scalar.
+        learning_rate: learning rate of the weights in an epoch.
         architecture_moves: whether the architecture parameters are updated in an epoch.
-        stages: the stages in a space.
-        monitor: returns a fresh monitor; None lets every search go to its end.
+        stages: stages of a search in a space.
+        monitor: returns a fresh monitor; None runs every search to its end.
         updates: the updates of a step, in order.
         initial_std: standard deviation of the initial architecture parameters.
-        channel_divisor: the supernet's channels must be divisible by it.
-        only_spaces: names of the spaces that it is defined on; None for all.
+        channel_divisor: required divisor of the supernet's channels.
+        only_spaces: names of the spaces that the method is defined on; None for all.
         recipe: the paper's optimizer settings.
-        one_input: returns the method as its official code searches cells of one input; see `on`.
+        one_input: returns the method's variant for cells of one input, as in the official code; see `on`.
     """
 
     name: str
@@ -203,7 +203,7 @@ class SearchMethod:
     one_input: Callable[[SearchMethod], SearchMethod] = unchanged
 
     def on(self, space: Space) -> SearchMethod:
-        """Return the method as its official code searches a space."""
+        """Return the method's variant for a space, as in the official code."""
         return replace(self.one_input(self), one_input=unchanged) if space.topology.num_inputs == 1 else self
 
     def initial_parameters(self, space: Space, generator: torch.Generator) -> ArchitectureParameters:
@@ -218,11 +218,11 @@ class SearchMethod:
         return parameters
 
     def mixing(self, space: Space, parameters: Mapping[str, Tensor], moment: Moment) -> Mixing:
-        """Return the mixing weights of a forward pass, differentiably; where the method draws, each call draws."""
+        """Return the differentiable mixing weights of a forward pass; if the method draws, every call draws."""
         return self._mixing(self.relax_operations, space, parameters, moment)
 
     def settled_mixing(self, space: Space, parameters: Mapping[str, Tensor], moment: Moment) -> Mixing:
-        """Return the mixing weights that the parameters stand for, differentiably and without a draw."""
+        """Return the differentiable mixing weights of the parameters, without a draw."""
         return self._mixing(self.settle_operations or self.relax_operations, space, parameters, moment)
 
     def _mixing(
@@ -240,7 +240,7 @@ class SearchMethod:
         return Mixing(normal=cell("normal"), reduce=cell("reduce"))
 
     def genotype(self, mixing: Mixing, space: Space) -> Genotype:
-        """Return the genotype of settled mixing weights; spaces of one-input cells keep every edge, whatever method."""
+        """Return the genotype of settled mixing weights; in all methods, cells of one input keep every edge."""
         return (every_edge if space.topology.num_inputs == 1 else self.derive)(mixing, space)
 
     def penalty(self, state: ArchState) -> Tensor:
@@ -251,9 +251,9 @@ class SearchMethod:
         return total
 
     def edge_builder(self, space: Space, stage: int) -> EdgeBuilder:
-        """Return what builds the edges of a stage's supernet."""
+        """Return the edge builder of a stage's supernet."""
         return self.stages(space)[stage].build_edge or self.build_edge
 
     def num_cells(self, space: Space, stage: int, num_cells: int) -> int:
-        """Return the number of cells of a stage's supernet, for the number that the network is to have."""
+        """Return the number of cells of a stage's supernet, given the network's."""
         return max(FEWEST_CELLS, round(num_cells * self.stages(space)[stage].depth))

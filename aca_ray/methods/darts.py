@@ -1,4 +1,4 @@
-"""DARTS with the first-order gradient: the baseline that the other methods are stated against."""
+"""DARTS with the first-order gradient: the baseline of all other methods."""
 
 from __future__ import annotations
 

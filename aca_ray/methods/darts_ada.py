@@ -1,4 +1,4 @@
-"""DARTS-ADA: second-order DARTS that goes back and raises its weight decay when the validation loss gets sharp."""
+"""DARTS-ADA: second-order DARTS that rolls back and raises the weight decay when the validation loss gets sharp."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from aca_ray.methods.core import SearchMethod
 from aca_ray.methods.parts.curvature_monitors import RISE, GoBackBeforeRise
 from aca_ray.methods.settings import Bounds
 
-WEIGHT_DECAYS = (3e-3, 3e-2)  # official code: 10 times the last one each, at most 0.03
+WEIGHT_DECAYS = (3e-3, 3e-2)  # official code: 10 times the previous one, at most 0.03
 
 
 def build(*, factor: Annotated[float, Bounds(1.0, 10.0)] = RISE) -> SearchMethod:
-    """Return DARTS-ADA with the factor by which the mean curvature must grow within 4 measurements to go back.
+    """Return DARTS-ADA with the factor by which the mean curvature must grow within 4 measurements to roll back.
 
     Source: Zela et al. 2020 (RobustDARTS), and its official code.
     """
@@ -24,7 +24,7 @@ def build(*, factor: Annotated[float, Bounds(1.0, 10.0)] = RISE) -> SearchMethod
         title="DARTS-ADA",
         source="Zela et al. 2020, arXiv 1909.09656, and its official code",
         differs="",
-        changes="second-order gradient, goes back and raises the weight decay when the validation loss gets sharp",
+        changes="second-order gradient; rolls back and raises the weight decay when the validation loss gets sharp",
         monitor=lambda: GoBackBeforeRise(WEIGHT_DECAYS, factor),
     )
 

@@ -1,4 +1,4 @@
-"""DARTS-ES: second-order DARTS that ends before the validation loss gets sharp."""
+"""DARTS-ES: second-order DARTS that stops before the validation loss gets sharp."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def build(*, factor: Annotated[float, Bounds(1.0, 10.0)] = RISE) -> SearchMethod
         title="DARTS-ES",
         source="Zela et al. 2020, arXiv 1909.09656, and its official code",
         differs="",
-        changes="second-order gradient, stops before the validation loss gets sharp in the architecture",
+        changes="second-order gradient; stops before the validation loss gets sharp in the architecture",
         monitor=lambda: StopBeforeRise(factor),
     )
 

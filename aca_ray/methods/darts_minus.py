@@ -1,4 +1,4 @@
-"""DARTS-: an auxiliary skip that fades takes the skips' advantage off the candidates."""
+"""DARTS-: a fading auxiliary skip on every edge removes the advantage of the candidate skip."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aca_ray.nn.auxiliary import AuxiliarySkipEdge
 
 
 def build(*, strength: Annotated[float, Bounds(0.0, 10.0)] = 1.0) -> SearchMethod:
-    """Return DARTS- whose auxiliary skips begin with a strength. Source: Chu et al. 2021."""
+    """Return DARTS- with the initial strength of the auxiliary skips. Source: Chu et al. 2021."""
 
     def fading(moment: Moment) -> float:
         return strength * (1.0 - moment.progress)
@@ -24,7 +24,7 @@ def build(*, strength: Annotated[float, Bounds(0.0, 10.0)] = 1.0) -> SearchMetho
         title="DARTS-",
         source="Chu et al. 2021, arXiv 2009.01027, and its official code",
         differs="",
-        changes="an auxiliary skip on every edge, fading linearly",
+        changes="an auxiliary skip on every edge that fades linearly",
         build_edge=AuxiliarySkipEdge,
         edge_strength=fading,
         draw_valid=None,

@@ -1,4 +1,4 @@
-"""DARTS+: DARTS that ends before the normal cell has two skip connections."""
+"""DARTS+: DARTS that stops before the normal cell has two skip connections."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def build(*, skip_limit: Annotated[int, Bounds(1, 8)] = 2) -> SearchMethod:
         title="DARTS+",
         source="Liang et al. 2019, arXiv 1909.06035, no official code",
         differs=(
-            "our reading of its first criterion; from 10 of 50 epochs on, the architecture of the last epoch "
-            "within the limit"
+            "our reading of its first criterion: stops from epoch 10 of 50 on; the result is the architecture of the "
+            "last epoch below the limit"
         ),
         changes="stops as soon as the normal cell has 2 skip connections",
         monitor=lambda: StopAtSkips(skip_limit, START),

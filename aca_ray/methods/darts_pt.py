@@ -1,4 +1,4 @@
-"""DARTS-PT: after a DARTS search the supernet's accuracy, not the architecture parameters, decides edge by edge."""
+"""DARTS-PT: after a DARTS search, the supernet's accuracy decides edge by edge, not the architecture parameters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TUNING_EPOCHS = 5
 
 
 def after(decide: Decision, *, keep_momentum: bool) -> Callable[[StageView], StageStart]:
-    """Return what begins a stage with a decision for every cell type, one after the other; nothing else changes.
+    """Return a function that begins a stage with one decision per cell type, in turn, and changes nothing else.
 
     Source: Wang et al. 2021 (DARTS-PT), official code.
     """
@@ -51,7 +51,7 @@ def after(decide: Decision, *, keep_momentum: bool) -> Callable[[StageView], Sta
 
 
 def stages(space: Space) -> tuple[Stage, ...]:
-    """Return the search and then, between decisions, the tunings of what is undecided.
+    """Return the stage of the search, then one stage per decision, which tunes the supernet after it.
 
     Source: Wang et al. 2021 (DARTS-PT), official code.
     """
@@ -77,8 +77,8 @@ METHOD = replace(
     name="darts_pt",
     title="DARTS-PT",
     source="Wang et al. 2021, arXiv 2108.04392, and its official code",
-    differs="`none` is never decided on in cells of two inputs",
-    changes="after the search edges are decided one by one, by the supernet's accuracy without a candidate",
+    differs="never selects `none` in cells of two inputs",
+    changes="decides the edges one by one after the search, by the supernet's accuracy without each candidate",
     draw_train=fresh_batch,
     learning_rate=tenth_after_first_stage,
     stages=stages,

@@ -1,4 +1,4 @@
-"""DrNAS: mixing weights are drawn, and a second stage searches more channels of fewer candidates."""
+"""DrNAS: draws the mixing weights; a second stage searches more channels of fewer candidates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NUM_KEPT = 4
 
 
 def prune_and_widen(view: StageView) -> StageStart:
-    """Return the four strongest candidates of every edge, widened, with all that was learned of them.
+    """Return the four strongest candidates of every edge, widened, with their trained state.
 
     Source: Chen et al. 2021 (DrNAS), section 3.2, and its official code.
     """
@@ -48,7 +48,7 @@ def stages(space: Space) -> tuple[Stage, ...]:
 
 
 def on_one_input(method: SearchMethod) -> SearchMethod:
-    """Return DrNAS as it searches NAS-Bench-201: one stage of all channels, with the optimizers' settings of DARTS.
+    """Return DrNAS for NAS-Bench-201: one stage of all channels, with the optimizer settings of DARTS.
 
     Source: Chen et al. 2021 (DrNAS), section 4.3 (there without progressive learning), and its official code.
     """
@@ -68,10 +68,10 @@ METHOD = SearchMethod(
     title="DrNAS",
     source="Chen et al. 2021, arXiv 2006.10355, and its official code, with its default regularizer",
     differs=(
-        "measured with softmax(alpha) instead of a draw; widening copies the same channels in all layers of an "
-        "edge (there each layer draws its own)"
+        "measures with softmax(alpha) instead of a draw; widening copies the same channels in all layers of an edge "
+        "(the official code draws them layer by layer)"
     ),
-    changes="drawn mixing weights (Dirichlet); 1/6, then 1/4 of the channels, of the 4 best candidates",
+    changes="draws mixing weights (Dirichlet); searches 1/6 of the channels, then 1/4 with the 4 best candidates",
     relax_operations=dirichlet_operations,
     settle_operations=softmax_operations,
     build_edge=partial_channels(FIRST_SHARE),

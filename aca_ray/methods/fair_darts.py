@@ -1,4 +1,4 @@
-"""FairDARTS: candidates do not compete, and only those that are all but switched on are kept."""
+"""FairDARTS: candidates do not compete, and the genotype keeps those with a mixing weight close to 1."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def sigmoid_operations(alpha: Tensor, mask: Tensor, moment: Moment) -> Tensor:
 
 
 def _of_candidates(weights: Tensor, space: Space, kind: CellType) -> Tensor:
-    """Return the entries of (E, O) weights that stand for a candidate, one after the other."""
+    """Return the entries of (E, O) weights that belong to a candidate, as a vector."""
     places = candidate_mask(space, kind).flatten().nonzero().squeeze(1)
     return weights.flatten().index_select(0, to_device(places, weights.device))
 
@@ -53,10 +53,10 @@ def zero_one_loss(weight: float) -> Penalty:
 def above(threshold: float) -> Derivation:
     """Return the derivation that keeps, of the two strongest edges into every node, those that reach a threshold.
 
-    Nodes without an input vanish, and with them the edges that read them.
+    Nodes without an input are removed, together with the edges that read them.
 
-    Source: Chu et al. 2020 (FairDARTS), official code (`threshold_sparse`). Ours: a cell of which nothing reaches the
-    threshold keeps both edges of every node, since no network would be left.
+    Source: Chu et al. 2020 (FairDARTS), official code (`threshold_sparse`). Ours: a cell in which no edge reaches the
+    threshold keeps both edges of every node, since no network would remain.
     """
 
     def derive(mixing: Mixing, space: Space) -> Genotype:
@@ -64,7 +64,7 @@ def above(threshold: float) -> Derivation:
             strongest = two_per_node(mixing, space, cell_type)
             alive = set(range(space.topology.num_inputs))
             reached = []
-            for option in strongest:  # node-major: what happens to a source is known before its readers come
+            for option in strongest:  # node-major: a source is decided before the edges that read it
                 if option.strength >= threshold and option.kept.source in alive:
                     reached.append(option)
                     alive.add(option.kept.target)
@@ -87,14 +87,14 @@ def build(
         title="FairDARTS",
         source="Chu et al. 2020, arXiv 1911.12126, and its official code",
         differs=(
-            "a cell in which nothing reaches the threshold keeps two edges per node, since no network would be left"
+            "a cell in which no edge reaches the threshold keeps two edges per node, since no network would remain"
         ),
         changes="sigmoids instead of the softmax, a zero-one loss, edges kept above a threshold",
         relax_operations=sigmoid_operations,
         penalties=(zero_one_loss(zero_one_weight),),
         derive=above(threshold),
         initial_std=0.0,
-        # Nothing would ever move the sigmoid of `none`.
+        # No space with `none`: its sigmoid would never be updated.
         only_spaces=frozenset({"darts_without_none", "s1", "s2", "s4"}),
         recipe=Recipe(batch_size=128, weight_lr=0.005, arch_lr=3e-3, arch_betas=(0.9, 0.999)),
     )

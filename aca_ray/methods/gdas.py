@@ -32,23 +32,23 @@ def temperature(moment: Moment) -> float:
 def hard_gumbel_softmax(alpha: Tensor, mask: Tensor, moment: Moment) -> Tensor:
     """Return one drawn candidate per edge: exactly one-hot rows with the gradient of the relaxed draw.
 
-    An exponential variate of 0 counts as the smallest normal number; the official code repeats the whole draw.
+    An exponential variate of 0 is replaced by the smallest normal number; the official code repeats the whole draw.
 
     Args:
         alpha: (E, O) logits.
-        mask: (E, O) which entries stand for a candidate; the others are 0.
-        moment: decides the temperature.
+        mask: (E, O) True for real candidates; the other entries of the result are 0.
+        moment: determines the temperature.
 
     Source: Dong & Yang 2019 (GDAS), and its official code.
     """
     gumbel = -torch.empty_like(alpha).exponential_().clamp_min(torch.finfo(alpha.dtype).tiny).log()
     relaxed = masked_softmax((alpha + gumbel) / temperature(moment), mask)
     drawn = torch.zeros_like(relaxed).scatter(1, relaxed.argmax(dim=1, keepdim=True), 1.0)
-    return drawn + (relaxed - relaxed.detach())  # the difference is exactly 0, so that the rows stay one-hot
+    return drawn + (relaxed - relaxed.detach())  # the difference is exactly 0, so the rows stay one-hot
 
 
 def on_one_input(method: SearchMethod) -> SearchMethod:
-    """Return GDAS as it searches NAS-Bench-201: batches of 64, and a gradient for candidates that were not drawn.
+    """Return GDAS for NAS-Bench-201: batches of 64, and a gradient for candidates that were not drawn.
 
     Source: Dong & Yang 2020 (NAS-Bench-201), official code.
     """
@@ -59,8 +59,11 @@ METHOD = SearchMethod(
     name="gdas",
     title="GDAS",
     source="Dong & Yang 2019, arXiv 1910.04465, and its official code (AutoDL-Projects; its N = 2 is 6 cells)",
-    differs="batches of search_valid are always full; on nasbench201 batch norms keep running statistics (there none)",
-    changes="one operation per edge drawn by a hard Gumbel softmax, weights updated before the architecture",
+    differs=(
+        "batches of search_valid are always full; on nasbench201, batch norms keep running statistics (none in the "
+        "official code)"
+    ),
+    changes="draws one operation per edge by a hard Gumbel softmax; updates the weights before the architecture",
     relax_operations=hard_gumbel_softmax,
     settle_operations=softmax_operations,
     build_edge=SampledEdge,

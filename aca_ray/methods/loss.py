@@ -1,4 +1,4 @@
-"""The loss that everything is searched by."""
+"""The loss of weights and architecture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a search stands."""
+"""The point that a search has reached in its schedules."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def moment_at(epoch: int, num_epochs: int, lengths: Sequence[int], step_seed: in
     """Return the moment of an epoch in a search whose stages have the given lengths at the paper's budget.
 
     Stages scale with the budget: one that the paper begins at epoch p of P begins at epoch floor(p * num_epochs / P).
-    Short budgets may leave no epoch to some stages.
+    With short budgets, some stages may have no epoch.
     """
     total = sum(lengths)
     bounds = [sum(lengths[:stage]) * num_epochs // total for stage in range(len(lengths) + 1)]

@@ -1,4 +1,4 @@
-"""OPP-DARTS: all edges get the same candidates one after the other, always the one with the largest loss."""
+"""OPP-DARTS: candidates join one by one, the same on all edges, each time the one with the largest loss."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from aca_ray.space.candidates import PARAMETRIC, SKIP
 from aca_ray.space.spaces import EdgeCandidates, Space
 from aca_ray.space.topology import CellType
 
-STAGE_EPOCHS = (2, 2, 2, 2, 2, 2, 2, 36)  # of 8 candidates the first one joins at epoch 0, the skip at 14
+STAGE_EPOCHS = (2, 2, 2, 2, 2, 2, 2, 36)  # with 8 candidates, the first joins at epoch 0, the skip at 14
 
 
 def uniform(space: Space, names: EdgeCandidates) -> Space:
-    """Return the space with the same candidates on every edge. Source: ours."""
+    """Return the space with the same candidates on every edge."""
     return with_candidates(space, lambda cell_type, edge: names)
 
 
 def extended_mixing(view: StageView, space: Space) -> Mixing:
-    """Return the mixing weights over other candidates; those that join have the logit 0, the mean of their draw.
+    """Return the mixing weights over a space's candidates; new ones have the logit 0, the mean of their draw.
 
     Source: Zhu et al. 2023 (OPP-DARTS), official code, where the logits are drawn.
     """
@@ -45,14 +45,14 @@ def extended_mixing(view: StageView, space: Space) -> Mixing:
 def hardest(
     view: StageView, choices: Iterable[EdgeCandidates], trained: Mapping[str, Tensor]
 ) -> tuple[EdgeCandidates, dict[str, Tensor]]:
-    """Return the choice with which the loss on search_train is largest, the first of equals, and its network's state.
+    """Return the choice with the largest loss on search_train, the first of equals, and its network's state.
 
-    The loss is the mean over batches; every choice is measured on a pass of its own, augmented and shuffled.
+    The loss is the mean over batches; every choice is measured on a separate pass, augmented and shuffled.
 
     Args:
         view: the search at the start of the stage.
         choices: candidates of all edges.
-        trained: state that the network of each choice takes over; the rest is fresh.
+        trained: initial state of the network of each choice; everything else is fresh.
 
     Source: Zhu et al. 2023 (OPP-DARTS), official code.
     """
@@ -70,9 +70,9 @@ def hardest(
 
 
 def stages(space: Space) -> tuple[Stage, ...]:
-    """Return a stage per operation that joins; the skip joins a stage after the last other one.
+    """Return a stage per operation that joins; the skip joins one stage after the last other operation.
 
-    In the official code it joins then, and not together with the last one, because it waits for an epoch beyond
+    In the official code it does not join together with the last one, because it waits for an epoch beyond
     `add_op_epoch * candidate_op`.
 
     Source: Zhu et al. 2023 (OPP-DARTS), official code.
@@ -108,10 +108,10 @@ METHOD = replace(
     title="OPP-DARTS",
     source="Zhu et al. 2023, arXiv 2302.05632, and its official code",
     differs=(
-        "candidates are compared with the whole network in training mode (there the old cells are left in "
-        "evaluation mode); the learning rate restarts whether a candidate is left to join or not"
+        "compares candidates with the whole network in training mode (the official code leaves the old cells in "
+        "evaluation mode); the learning rate restarts even if no candidate is left to join"
     ),
-    changes="candidates join one by one, the one with the largest training loss next",
+    changes="candidates join one by one, each time the one with the largest training loss",
     learning_rate=restarted_cosine(STAGE_EPOCHS),
     stages=stages,
     only_spaces=frozenset({"darts", "darts_without_none"}),

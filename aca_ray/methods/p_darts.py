@@ -1,4 +1,4 @@
-"""P-DARTS: three searches, each of a deeper network with fewer candidates, and a limit on skip connections."""
+"""P-DARTS: three stages with deeper networks and fewer candidates, and a limit on skip connections."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from aca_ray.nn.skip_dropout import skip_dropout
 from aca_ray.space.spaces import Space
 
 STAGE_EPOCHS = 25
-INITIAL_DROPOUT = (0.1, 0.4, 0.7)  # by stage; the command in the official README
+INITIAL_DROPOUT = (0.1, 0.4, 0.7)  # per stage; from the command in the official README
 PLATEAU_EPOCHS, DECAY = 10, 0.2
 
 
 def dropout(moment: Moment) -> float:
-    """Return the probability with which an identity's elements are dropped.
+    """Return the probability that an element of an identity's output is dropped.
 
-    In epoch e of 25 of a stage it is (25 - e - 1) / 25 of the initial one while e < 10, then exp(-0.2 (e - 10)) of it.
+    In epoch e of 25 of a stage, it is the initial one times (25 - e - 1) / 25 if e < 10, else exp(-0.2 (e - 10)).
 
     Source: Chen et al. 2019 (P-DARTS), official code.
     """
@@ -43,13 +43,13 @@ def dropout(moment: Moment) -> float:
 def stages(space: Space) -> tuple[Stage, ...]:
     """Return stages of 5, 11 and 17 cells for a network of 8, with 8, 5 and 3 of 8 candidates on every edge.
 
-    Everything but the candidates begins anew in each.
+    Each stage starts from scratch, except for the candidates.
 
-    Source: Chen et al. 2019 (P-DARTS), section 4.2.1; the shares of other numbers of candidates are ours, rounded up.
+    Source: Chen et al. 2019 (P-DARTS), section 4.2.1; the shares of other numbers of candidates, rounded up, are ours.
     """
 
     def left(eighths: int) -> Callable[[StageView], StageStart]:
-        """Return what begins a stage with so many eighths of the candidates that an edge had at first."""
+        """Return a function that begins a stage with this many eighths of an edge's initial candidates."""
         return lambda view: StageStart(
             keep_strongest(
                 view.mixing,
@@ -71,7 +71,7 @@ def build(*, max_skips: Annotated[int, Bounds(0, 8)] = 2) -> SearchMethod:
         name="p_darts",
         title="P-DARTS",
         source="Chen et al. 2019, arXiv 1904.12760, and its official code, with the dropout of its README",
-        differs="numbers of cells and candidates scale with the network's and the space's",
+        differs="the numbers of cells and candidates scale with those of the network and the space",
         changes="three stages: deeper networks, fewer candidates; dropout after skips; at most 2 skips",
         relax_operations=softmax_operations,
         build_edge=skip_dropout,

@@ -1,4 +1,4 @@
-"""PC-DARTS: a quarter of the channels passes through the candidates, and edges are weighted."""
+"""PC-DARTS: searches a quarter of the channels, with edge weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ METHOD = SearchMethod(
     title="PC-DARTS",
     source="Xu et al. 2020, arXiv 1907.05737, and its official code",
     differs="",
-    changes="1/4 of the channels searched, edge weights, architecture frozen for the first 30 % of the epochs",
+    changes="searches 1/4 of the channels, with edge weights; architecture frozen for the first 30 % of the epochs",
     relax_operations=softmax_operations,
     relax_edges=softmax_incoming_edges,
     build_edge=partial_channels(CHANNEL_SHARE),

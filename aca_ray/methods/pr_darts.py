@@ -47,7 +47,7 @@ def temperature(moment: Moment) -> float:
 
 
 def two_gates(alpha: Tensor, mask: Tensor, moment: Moment) -> Tensor:
-    """Return the drawn gates of a step, two of them open on every edge; see `open_strongest`.
+    """Return the gates drawn in a step, two of them open on every edge; see `open_strongest`.
 
     Source: Zhou et al. 2020 (PR-DARTS), and its official code.
     """
@@ -55,12 +55,12 @@ def two_gates(alpha: Tensor, mask: Tensor, moment: Moment) -> Tensor:
 
 
 def group_penalty(state: ArchState) -> Tensor:
-    """Return what the open gates of a group cost where they are open with more than THRESHOLD on average.
+    """Return the cost of groups whose open gates exceed THRESHOLD in their mean probability.
 
     The sum over groups of scale * [S - 0.2]+, S the mean over cell types of the mean of P(gate > 0) over the group's
     gates that the forward pass opened; 0 without any. The group of the convolutions includes `none`.
 
-    Source: Zhou et al. 2020 (PR-DARTS), official code; that `noise` is in no group is ours.
+    Source: Zhou et al. 2020 (PR-DARTS), official code; leaving `noise` out of all groups is ours.
     """
     costs = []
     for group, scale in GROUP_SCALES.items():
@@ -70,10 +70,11 @@ def group_penalty(state: ArchState) -> Tensor:
 
 
 def path_penalty(state: ArchState) -> Tensor:
-    """Return minus the reward of a deep path of convolutions.
+    """Return the negative reward of a deep path of convolutions.
 
-    The mean over cell types of the product, over the edges from each node to the next one that have an open
-    convolution, of the mean of P(gate > 0) over the edge's open convolutions; 0 where no such edge has one.
+    The reward is the mean over cell types of a product over the edges from each node to the next one. An edge's factor
+    is the mean of P(gate > 0) over its open convolutions; edges without one are left out, and without any edge the
+    product is 0.
 
     Source: Zhou et al. 2020 (PR-DARTS), official code.
     """
@@ -86,7 +87,7 @@ def path_penalty(state: ArchState) -> Tensor:
 
 
 def _open_mean(state: ArchState, cell_type: CellType, group: frozenset[str], dim: int | None) -> tuple[Tensor, Tensor]:
-    """Return the mean of P(gate > 0) over the open gates of a group's operations, 0 without any, and their number."""
+    """Return the mean of P(gate > 0) over the open gates of a group (0 without any), and their number."""
     probabilities = open_probability(state.parameters[f"alpha_{cell_type}"], temperature(state.moment))
     is_open = state.mixing.cell(cell_type).operations.detach() != 0.0
     counted = is_open & to_device(_members(state.space, cell_type, group), is_open.device)
@@ -96,7 +97,7 @@ def _open_mean(state: ArchState, cell_type: CellType, group: frozenset[str], dim
 
 @cache
 def _members(space: Space, cell_type: CellType, group: frozenset[str]) -> Tensor:
-    """Return the (E, O) table of which candidates belong to a group."""
+    """Return the (E, O) mask of the candidates that belong to a group."""
     edges = space.candidates(cell_type)
     width = max(map(len, edges))
     return torch.tensor([[name in group for name in names] + [False] * (width - len(names)) for names in edges])
@@ -107,10 +108,13 @@ METHOD = SearchMethod(
     title="PR-DARTS",
     source="Zhou et al. 2020, arXiv 2006.16537, and its official code (its N = 2 is 6 cells)",
     differs=(
-        "batches of search_valid are always full; batch norms keep running statistics (there none); `noise` is in no "
-        "group"
+        "batches of search_valid are always full; batch norms keep running statistics (none in the official code); "
+        "`noise` is in no group"
     ),
-    changes="two operations per edge drawn by hard-concrete gates, penalties on skips and shallow paths, weights first",
+    changes=(
+        "draws two operations per edge by hard-concrete gates; penalties on skips and shallow paths; updates the "
+        "weights before the architecture"
+    ),
     relax_operations=two_gates,
     settle_operations=softmax_operations,
     build_edge=SampledEdge,

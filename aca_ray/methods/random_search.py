@@ -1,4 +1,4 @@
-"""Random search: an architecture drawn uniformly, and never changed."""
+"""Random search: an architecture drawn uniformly and never updated."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def uniform_operations(alpha: Tensor, mask: Tensor, moment: Moment) -> Tensor:
 def equal_chances(alpha: Tensor, mask: Tensor, moment: Moment) -> Tensor:
     """Return (E, O) weights whose maximum is uniform in [0, 1] on every edge, for standard normal logits.
 
-    The weights of an edge with k candidates are the k-th powers of the normal distribution function; so edges with few
-    candidates and with many win equally often. A softmax would favor those with few, and tie where all have one.
+    The weights of an edge with k candidates are the k-th powers of the normal distribution function, so edges with few
+    and with many candidates win equally often. A softmax would favor those with few, and tie if all have one.
 
     Source: ours.
     """
@@ -37,10 +37,10 @@ METHOD = replace(
     title="Random search",
     source="Li & Talwalkar 2019, arXiv 1902.07638",
     differs=(
-        "our reading: one architecture per seed, uniform over pairs of edges and their operations; the supernet "
-        "is trained, on the even mixture of all candidates, to rank channels in"
+        "our reading: one architecture per seed, uniform over pairs of edges and their operations; the supernet is "
+        "trained with equal mixing weights, for ranking channels"
     ),
-    changes="an architecture drawn uniformly, never updated; the weights see all candidates evenly",
+    changes="an architecture drawn uniformly and never updated; weights trained with equal mixing weights",
     relax_operations=uniform_operations,
     settle_operations=equal_chances,
     initial_std=1.0,

@@ -1,4 +1,4 @@
-"""The optimizers' settings of a paper."""
+"""The optimizer settings of a paper."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Recipe:
-    """The optimizers' settings of a paper; no sweep has to state them.
+    """The optimizer settings of a paper; a sweep need not state them.
 
     Attributes:
         batch_size: images per step of either split.
         weight_lr: learning rate of SGD in the first epoch.
         weight_lr_min: learning rate that the schedule would reach after the last epoch.
-        momentum: of SGD.
+        momentum: momentum of SGD.
         nesterov: whether SGD's momentum is Nesterov's.
         weight_decay: L2 coefficient of SGD.
         clip_norm: bound on the global norm of the weights' gradient.
         arch_lr: learning rate of Adam on the architecture parameters.
-        arch_betas: of Adam.
+        arch_betas: betas of Adam.
         arch_weight_decay: L2 coefficient of Adam.
         arch_clip_norm: bound on the global norm of the architecture parameters' gradient.
-        arch_start: share of the epochs, in [0, 1], during which the architecture parameters stay as they are; of every
-            stage's own epochs, unless a method says otherwise.
+        arch_start: share of the epochs, in [0, 1], during which the architecture parameters are frozen; of the epochs
+            of every stage, unless a method says otherwise.
     """
 
     batch_size: int = 64

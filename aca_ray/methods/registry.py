@@ -1,4 +1,4 @@
-"""All search methods by name: every module beside this one that defines METHOD."""
+"""All search methods by name: every module of this package that defines METHOD."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from aca_ray.methods.settings import Setting, parse_label, setting_problems, set
 
 @cache
 def methods() -> dict[str, SearchMethod]:
-    """Return every method, with the paper's settings, by name, in the order of their names."""
+    """Return every method with the paper's settings, by name, sorted."""
     found: dict[str, SearchMethod] = {}
     for module_info in pkgutil.iter_modules(package.__path__):
         method = getattr(_module(module_info.name), "METHOD", None)
         if isinstance(method, SearchMethod):
             if method.name != module_info.name:
                 raise ConfigError(
-                    f"methods/{module_info.name}.py: METHOD.name must be the file's, found {method.name!r}"
+                    f"methods/{module_info.name}.py: METHOD.name must be the file's name, found {method.name!r}"
                 )
             found[method.name] = method
     return found
 
 
 def method_settings(name: str) -> dict[str, Setting]:
-    """Return the settings of a registered method, by name; {} where it has none."""
+    """Return the settings of a registered method, by name; {} if it has none."""
     build = _builder(name)
     return {} if build is None else settings_of(build)
 
@@ -43,10 +43,10 @@ def method_problems(name: str, chosen: Mapping[str, Any], place: str) -> list[st
 
 
 def find_method(text: str, place: str = "method") -> SearchMethod:
-    """Return the method that a name or a label stands for.
+    """Return the method of a name or a label.
 
     Raises:
-        ConfigError: the name is unknown or a setting is wrong; holds all problems.
+        ConfigError: the name is unknown or a setting is wrong; contains all problems.
     """
     name, chosen = parse_label(text) or (text, {})
     problems = method_problems(name, chosen, place)

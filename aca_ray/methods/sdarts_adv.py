@@ -12,14 +12,15 @@ from aca_ray.methods.settings import Bounds
 
 
 def build(*, noise_max: Annotated[float, Bounds(0.03, 1.0)] = 0.3) -> SearchMethod:
-    """Return SDARTS-ADV whose perturbations grow to a radius. Source: Chen & Hsieh 2020."""
+    """Return SDARTS-ADV with the radius that the perturbations grow to. Source: Chen & Hsieh 2020."""
     return replace(
         darts.METHOD,
         name="sdarts_adv",
         title="SDARTS-ADV",
         source="Chen & Hsieh 2020, arXiv 2002.05283, and its official code",
         differs=(
-            "the cosine of the learning rate begins at epoch 0 (there one epoch ahead with PyTorch 1.1 and later)"
+            "the cosine learning rate starts at epoch 0 (one epoch ahead in the official code with PyTorch 1.1 and "
+            "later)"
         ),
         changes="weight steps see adversarially perturbed mixing weights",
         weight_mixing=worst_neighbor(growing_radius(noise_max)),

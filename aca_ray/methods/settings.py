@@ -1,8 +1,8 @@
-"""A method's settings: for research on the method; sweeps do without.
+"""Optional settings of a method, for research on the method.
 
-A method with settings has, beside METHOD, a function `build` whose keyword-only parameters are the settings; their
-defaults are the paper's values, and their annotations carry the bounds. A method with chosen settings is named by a
-label, such as `beta_darts(scale=0.25)`, which stands wherever a method's name does.
+The module of a method with settings defines, besides METHOD, a function `build`. Its keyword-only parameters are the
+settings, their defaults the paper's values, and their annotations carry the bounds. A label such as
+`beta_darts(scale=0.25)` names a method with chosen settings, wherever a method's name is accepted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LABEL = re.compile(r"(?P<name>\w+)(?:\((?P<settings>.*)\))?")
 
 @dataclass(frozen=True)
 class Bounds:
-    """The closed interval that a setting lies in."""
+    """The closed interval of a setting's values."""
 
     low: float
     high: float
@@ -68,14 +68,14 @@ def setting_problems(known: Mapping[str, Setting], chosen: Mapping[str, Any], pl
 
 
 def label(name: str, chosen: Mapping[str, float]) -> str:
-    """Return the one text that names a method with chosen settings; the bare name where there are none."""
+    """Return the canonical name of a method with chosen settings; the bare name without any."""
     if not chosen:
         return name
     return f"{name}({','.join(f'{key}={json.dumps(value)}' for key, value in sorted(chosen.items()))})"
 
 
 def parse_label(text: str) -> tuple[str, dict[str, Any]] | None:
-    """Return the name and the settings of a label, or None where the text is none."""
+    """Return the name and the settings of a label, or None if the text is not a label."""
     match = _LABEL.fullmatch(text)
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""SP-DARTS: a softmax so cold that mixing weights are sparse, in ever more of the steps."""
+"""SP-DARTS: a softmax of low temperature makes mixing weights sparse, in a growing share of the steps."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def sparse(temperature: float) -> OperationRelaxation:
 
 
 def top_two_rounded(mixing: Mixing, space: Space) -> Genotype:
-    """Return the genotype that keeps, for every node, the two edges with the strongest operation at four decimals.
+    """Return the genotype that keeps, for every node, the two edges with the strongest operation, to four decimals.
 
     Ties go to the larger source node and to the earlier candidate.
 
@@ -74,16 +74,14 @@ def top_two_rounded(mixing: Mixing, space: Space) -> Genotype:
 
 
 def build(*, temperature: Annotated[float, Bounds(1e-5, 1.0)] = 1e-3) -> SearchMethod:
-    """Return SP-DARTS with a temperature, with which the initial logits scale. Source: Zhang & Ding 2023."""
+    """Return SP-DARTS with a temperature, which also scales the initial logits. Source: Zhang & Ding 2023."""
     return replace(
         darts.METHOD,
         name="sp_darts",
         title="SP-DARTS",
         source="Zhang & Ding 2023, arXiv 2306.06858, and its official code for the DARTS space",
-        differs=(
-            "the same in every space; losses are measured at the temperature of the derivation, not at a tenth of it"
-        ),
-        changes="a softmax of low temperature, ten times as high in ever fewer of the steps",
+        differs="the same in every space; measures losses at the temperature of the derivation, not a tenth of it",
+        changes="a softmax of low temperature; ten times that temperature in a shrinking share of the steps",
         relax_operations=mixed_sparsity(temperature),
         settle_operations=sparse(temperature),
         derive=top_two_rounded,

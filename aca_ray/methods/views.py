@@ -1,4 +1,4 @@
-"""What the parts of a method may look at when they are asked."""
+"""The views of a search that the parts of a method receive, and their answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aca_ray.nn.transfer import Transfer
 from aca_ray.space.genotype import Genotype
 from aca_ray.space.spaces import Space
 
-# Key of SGD's parameter group: the weight decay of the look-ahead, where it is another than that of the steps.
+# Key of SGD's parameter group: the weight decay of the look-ahead, if it differs from that of the steps.
 LOOK_AHEAD_WEIGHT_DECAY = "look_ahead_weight_decay"
 
 Batch = tuple[Tensor, Tensor]  # (B, C, H, W) normalized images, (B,) labels
@@ -31,8 +31,8 @@ class ArchStep:
     Attributes:
         network: the supernet, in training mode.
         parameters: the architecture parameters by name.
-        mixing: returns the mixing weights, differentiable in the parameters; where they are drawn, every call draws.
-        penalty: returns what is added to the architecture loss for the mixing weights of the forward pass, a scalar.
+        mixing: returns the mixing weights, differentiable in the parameters; if the method draws, every call draws.
+        penalty: maps the mixing weights of the forward pass to a scalar that is added to the architecture loss.
         train: the batch of search_train of this step.
         valid: the batch of search_valid.
         optimizer: the weights' optimizer, for its learning rate and momentum.
@@ -51,13 +51,13 @@ class ArchStep:
 
 @dataclass(frozen=True)
 class WeightStep:
-    """A weight update that is about to begin.
+    """A weight update.
 
     Attributes:
         network: the supernet, in training mode.
-        mixing: returns the mixing weights, differentiable; where they are drawn, every call draws.
+        mixing: returns the mixing weights, differentiable; if the method draws, every call draws.
         train: the batch of search_train.
-        moment: of the step.
+        moment: moment of the step.
     """
 
     network: Supernet
@@ -74,7 +74,7 @@ class ArchState:
         parameters: the architecture parameters by name.
         mixing: the mixing weights of the forward pass.
         space: the space being searched.
-        moment: of the step.
+        moment: moment of the step.
     """
 
     parameters: Mapping[str, Tensor]
@@ -85,7 +85,7 @@ class ArchState:
 
 @dataclass(frozen=True)
 class StageView:
-    """A search at the start of a stage, before anything of it is done.
+    """A search at the start of a stage, before the stage changes anything.
 
     Attributes:
         network: the supernet as trained so far.
@@ -93,11 +93,11 @@ class StageView:
         parameters: its architecture parameters by name.
         mixing: its settled mixing weights, outside the autograd graph.
         moment: first epoch of the new stage.
-        generator: for the stage's draws.
+        generator: generator of the stage's draws.
         build: returns a fresh supernet of the new stage over a space, in training mode.
         train_batches: returns every image of search_train once, in order and without augmentation.
-        augmented_train_batches, augmented_valid_batches: return every image of a split once, augmented, and shuffled
-            anew by every call.
+        augmented_train_batches, augmented_valid_batches: return every image of a split once, augmented, in a new order
+            in every call.
     """
 
     network: Supernet
@@ -114,14 +114,14 @@ class StageView:
 
 @dataclass(frozen=True)
 class StageStart:
-    """With what a stage begins.
+    """The start of a stage.
 
     Attributes:
-        space: the space searched from now on; of the same topology.
-        weights: how weights, batch-norm statistics and momentum are taken over into the new supernet; None begins anew.
-        keep_momentum: whether SGD's momentum is taken over like the weights.
-        keep_architecture: whether architecture parameters of candidates that stay are taken over.
-        keep_moments: whether Adam's moments are taken over like the architecture parameters.
+        space: the space searched from now on, of the same topology.
+        weights: transfer of weights, batch-norm statistics and momentum to the new supernet; None for a fresh one.
+        keep_momentum: whether SGD's momentum is transferred like the weights.
+        keep_architecture: whether the architecture parameters of remaining candidates are kept.
+        keep_moments: whether Adam's moments are kept like the architecture parameters.
     """
 
     space: Space
@@ -136,12 +136,12 @@ class EpochView:
     """A search at the end of an epoch.
 
     Attributes:
-        moment: of the epoch that ended.
+        moment: moment of the epoch that ended.
         parameters: the architecture parameters by name.
-        genotype: what they stand for.
+        genotype: the genotype of the parameters.
         valid_loss: returns the loss on the last step's batch of search_valid, differentiable in the parameters.
-        recipe: the optimizers' settings.
-        snapshot: returns a copy of the search's whole state.
+        recipe: the optimizer settings.
+        snapshot: returns a copy of the search's complete state.
     """
 
     moment: Moment
@@ -154,16 +154,16 @@ class EpochView:
 
 @dataclass(frozen=True)
 class Stop:
-    """The search is over; its result is that of these architecture parameters."""
+    """Ends the search; these architecture parameters give its result."""
 
     parameters: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
 class GoBack:
-    """The search goes on from a snapshot, with another weight decay of SGD.
+    """Continues the search from a snapshot, with a different weight decay of SGD.
 
-    The look-ahead of `unrolled` goes on with the weight decay before it, as in the official code of RobustDARTS.
+    The look-ahead of `unrolled` keeps the previous weight decay, as in the official code of RobustDARTS.
     """
 
     snapshot: Mapping[str, Any]

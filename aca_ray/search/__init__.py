@@ -1,1 +1,1 @@
-"""Searching: the only search loop, and what it observes."""
+"""The search loop, and its metrics of the architecture."""

@@ -1,4 +1,4 @@
-"""What a search takes over into the supernet of its next stage, besides the weights."""
+"""Transfer of architecture parameters and optimizer states to the next stage of a search."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aca_ray.space.spaces import Space
 def carry_parameters(
     old_space: Space, new_space: Space, old: Mapping[str, Tensor], fresh: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Return the fresh architecture parameters, with the old values of edges and of candidates that are in both."""
+    """Return the fresh architecture parameters, with the old values of edges and candidates that are in both spaces."""
     carried = {}
     for name, values in fresh.items():
         kind = next((kind for kind in new_space.cell_types if name == f"alpha_{kind}"), None)
@@ -29,7 +29,7 @@ def carry_parameters(
 def carry_momentum(
     old: Supernet, old_optimizer: torch.optim.SGD, new: Supernet, new_optimizer: torch.optim.SGD, transfer: Transfer
 ) -> None:
-    """Give SGD the momentum that the old weights had, transferred as the weights were."""
+    """Transfer SGD's momentum of the old weights, like the weights."""
     old_buffers = {
         name: state["momentum_buffer"]
         for name, weight in old.named_parameters()
@@ -50,7 +50,7 @@ def carry_moments(
     new: ArchitectureParameters,
     new_optimizer: torch.optim.Adam,
 ) -> None:
-    """Give Adam the moments that the old architecture parameters had; those of new candidates are 0."""
+    """Transfer Adam's moments of the old architecture parameters; those of new candidates are 0."""
     for name, parameter in new.items():
         state = old_optimizer.state[old[name]]
         if not state:

@@ -1,4 +1,4 @@
-"""Several tasks in one process, of which one works at a time, and what all of them ask for is answered together."""
+"""Several tasks in one process that run one at a time, and whose questions are answered together."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _member: ContextVar[_Member] = ContextVar("member of the lockstep")
 
 
 class Lockstep:
-    """Runs tasks, each in a thread of its own, from one question to the next.
+    """Runs tasks, each in its own thread, from one question to the next.
 
-    A task works until it asks or ends; then the next one does. When all that have not ended have asked, their questions
-    are answered, and so on: which task works when does not depend on time. Where nothing is gained by waiting for the
-    others, a question is answered at once.
+    A task runs until it asks or ends; then the next task runs. Once all running tasks have asked, their questions are
+    answered together. The order of the tasks does not depend on time. A question that would gain nothing from waiting
+    for the others is answered at once.
 
     Args:
-        answer: returns the answers to questions, in their order; what it raises, every task that asked raises.
-        waits: whether a question waits for those of others.
-        resume: called in a task's thread before it works, with its number.
-        pause: called there when it asks or ends.
+        answer: returns the answers to questions, in their order; its exceptions are raised in every task that asked.
+        waits: returns whether a question waits for those of the other tasks.
+        resume: called with a task's number, in its thread, before it runs.
+        pause: called with a task's number, in its thread, when it asks or ends.
     """
 
     def __init__(
@@ -35,10 +35,10 @@ class Lockstep:
         self._answer, self._waits, self._resume, self._pause = answer, waits, resume, pause
 
     def run(self, tasks: Sequence[Callable[[], None]]) -> None:
-        """Run the tasks to their ends.
+        """Run all tasks to their ends.
 
         Raises:
-            Exception: the first that a task raised, once all have ended.
+            Exception: the first exception of a task, once all tasks have ended.
         """
         members = [_Member(number, task, self._resume, self._pause) for number, task in enumerate(tasks)]
         waiting = members
@@ -56,7 +56,7 @@ class Lockstep:
                 raise member.error
 
     def _works(self, member: _Member) -> bool:
-        """Have a task work until its question waits or it ends; return whether it asks."""
+        """Run a task until its question waits or it ends; return whether it asks."""
         while member.goes_on():
             if self._waits(member.question):
                 return True
@@ -64,7 +64,7 @@ class Lockstep:
         return False
 
     def _tell(self, members: Sequence[_Member]) -> None:
-        """Answer the questions of tasks."""
+        """Answer the current questions of tasks."""
         try:
             answers = self._answer([member.question for member in members])
         except Exception as error:
@@ -76,18 +76,18 @@ class Lockstep:
 
 
 def ask(question: Any) -> Any:
-    """Return the answer to a question, from within a task; other tasks work meanwhile."""
+    """Return the answer to a question, from within a task; other tasks run meanwhile."""
     return _member.get().ask(question)
 
 
 class _Member:
-    """A task and its thread; either it works, or the thread that runs the lockstep does.
+    """A task and its thread, which never runs at the same time as the thread of the lockstep.
 
     Attributes:
-        question: what it asks.
-        answer: to that.
-        error: raised in its thread when it goes on, in the place of an answer; once it has ended, what it raised.
-        ended: whether it has.
+        question: current question of the task.
+        answer: answer to the question.
+        error: exception that the task gets instead of an answer; once it has ended, the exception that it raised.
+        ended: whether the task has ended.
     """
 
     question: Any = None
@@ -105,7 +105,7 @@ class _Member:
         self._thread.start()
 
     def goes_on(self) -> bool:
-        """Have the task work until it asks or ends; return whether it asks."""
+        """Run the task until it asks or ends; return whether it asks."""
         self._turns.put(None)
         asks = self._asks.get()
         if not asks:

@@ -1,4 +1,4 @@
-"""What the architecture looks like while it is searched; observations only, nothing acts on them."""
+"""Metrics of the architecture during a search, for observation only."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from aca_ray.space.spaces import Space
 
 
 def architecture_probes(mixing: Mixing, space: Space, genotype: Genotype) -> dict[str, float]:
-    """Return the mean entropy of the edges' mixing weights, and the genotype's skips and parametric operations.
+    """Return the mean entropy of the mixing weights, and the genotype's numbers of skips and parametric operations.
 
     The entropy of an edge is divided by the logarithm of its number of candidates, so that 1 is undecided and 0
-    decided; edges with one candidate are left out, and with none left the entropy is 0.
+    decided. Edges with one candidate are left out; if no edge is left, the entropy is 0.
     """
     entropies = []
     for cell_type in space.cell_types:

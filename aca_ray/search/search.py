@@ -1,4 +1,4 @@
-"""The only search loop: it asks a method's parts and never reads its name."""
+"""The search loop, which calls a method's parts and never reads its name."""
 
 from __future__ import annotations
 
@@ -55,31 +55,31 @@ from aca_ray.training.schedule import set_learning_rate
 class Search:
     """A bilevel search: every step updates the architecture on search_valid and the weights on search_train.
 
-    An epoch has as many steps as one pass over search_train takes; the method says which images of either split a step
-    sees.
+    An epoch has as many steps as one pass over search_train; the method determines the images of either split in a
+    step.
 
-    The search has a clock of its own, since a method may take it back or end it early: an epoch of the trial lasts
-    until the clock shows its end, and is empty when the search is over before the trial's budget is.
+    The search has its own clock, since a method may take it back or end it early. An epoch of the trial lasts until the
+    clock has passed it, and is empty if the search has ended.
 
     Args:
-        method: the parts; what its official code changes for the space is applied here.
+        method: the method; the search applies its variant for the space.
         space: candidates of every edge at the beginning.
-        data: the two splits; the test split is not in it.
+        data: the two splits, without the test split.
         channels: channels of the supernet's first cells.
         num_cells: cells of the supernet, which a method's stages may scale.
         num_epochs: length of the search; schedules span it.
-        seed: decides initial weights, architecture parameters, data order and augmentation.
-        device: where everything lives.
+        seed: seed of initial weights, architecture parameters, data order and augmentation.
+        device: device of the search.
         batch_size: images per step, or None for the method's own.
-        precision: of the supernet's passes, whoever asks for them; all else is float32.
-        pruner: decides which images are still used; None uses all.
+        precision: precision of all passes of the supernet; everything else is float32.
+        pruner: selects the images in use; None for all images.
 
     Attributes:
-        space: candidates of every edge now.
-        network: the supernet now.
-        parameters: the architecture parameters now.
+        space: current candidates of every edge.
+        network: current supernet.
+        parameters: current architecture parameters.
         batches: endless batches of the images in use, by split.
-        clock: number of epochs that the search has behind it.
+        clock: number of finished epochs of the search.
 
     Source: Liu et al. 2019 (DARTS), algorithm 1.
     """
@@ -116,7 +116,7 @@ class Search:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Number of steps of an epoch: those that pass once over the images of search_train in use take."""
+        """Number of steps of an epoch: one pass over the images of search_train in use."""
         return self.batches["search_train"].batches_per_pass
 
     @property
@@ -126,7 +126,7 @@ class Search:
 
     @property
     def moment(self) -> Moment:
-        """The epoch under way, or the one that ended last."""
+        """Moment of the current epoch, or of the last one if none has begun since."""
         return moment_at(self._epoch, self.num_epochs, [stage.epochs for stage in self._stages])
 
     def mixing(self) -> Mixing:
@@ -134,14 +134,14 @@ class Search:
         return self.method.settled_mixing(self.space, self.parameters, self.moment).detach()
 
     def genotype(self) -> Genotype:
-        """Return the genotype that the settled mixing weights stand for."""
+        """Return the genotype of the settled mixing weights."""
         return self.method.genotype(self.mixing(), self.space)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Do nothing: the search's own clock says when its epochs begin."""
+        """Do nothing: the search's own clock determines when its epochs begin."""
 
     def is_over(self, epoch: int, step: int) -> bool:
-        """Return whether nothing is left to do of a 0-based epoch of the trial."""
+        """Return whether a 0-based epoch of the trial is complete."""
         return self.clock > epoch
 
     def step(self, epoch: int, index: int) -> None:
@@ -257,7 +257,7 @@ class Search:
         self._report("search_train", position, logits, labels)
 
     def _decay_unused_weights(self) -> None:
-        """Give a zero gradient to weights that this step did not use and an earlier one did.
+        """Set the gradient to zero for weights that this step did not use and an earlier one did.
 
         SGD then applies weight decay and momentum to them, as in the official codes, which fill gradients with zeros.
         """
@@ -292,7 +292,7 @@ class Search:
             self._go_back(verdict)
 
     def _go_back(self, verdict: GoBack) -> None:
-        """Go on from a snapshot with another weight decay, and on other batches than before the return."""
+        """Continue from a snapshot with a different weight decay, and on other batches than before the return."""
         (group,) = self.weight_optimizer.param_groups
         weight_decay = group["weight_decay"]
         clock = {**verdict.snapshot["clock"], "returns": self._num_returns + 1}
@@ -301,7 +301,7 @@ class Search:
         group |= {"weight_decay": verdict.weight_decay, LOOK_AHEAD_WEIGHT_DECAY: weight_decay}
 
     def end_epoch(self, epoch: int) -> dict[str, float]:
-        """Return losses and accuracies of both splits, learning rates, and what the architecture looks like."""
+        """Return losses and accuracies of both splits, learning rates, and metrics of the architecture."""
         mixing = self.mixing()
         train_loss, train_accuracy = self.train_meter.read()
         valid_loss, valid_accuracy = evaluate_network(
@@ -318,7 +318,7 @@ class Search:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that decides the search's future but the random states, and the epoch's measurements."""
+        """Return the complete state of the search except random states, including the epoch's metrics so far."""
         return {
             **self._trained_state(),
             "train_meter": self.train_meter.sums,
@@ -326,7 +326,7 @@ class Search:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go to a state that `state_dict` returned."""
+        """Restore a state that `state_dict` returned."""
         self._load_trained_state(state)
         self.train_meter.sums = state["train_meter"].to(self.device)
         if self._monitor is not None:
@@ -363,7 +363,7 @@ class Search:
         self._set_architecture(state["architecture"])
         for name, gradient in state["arch_gradients"].items():
             self.parameters[name].grad = None if gradient is None else gradient.clone().to(self.device)
-        # Copies, since an optimizer goes on with the tensors that it is given.
+        # Copies, since an optimizer updates the given tensors in place.
         self.weight_optimizer.load_state_dict(_copied(state["weight_optimizer"]))
         self.arch_optimizer.load_state_dict(_copied(state["arch_optimizer"]))
         if self._pruner is not None:
@@ -372,7 +372,7 @@ class Search:
         self._make_ready()
 
     def _build(self, space: Space) -> Supernet:
-        """Return a fresh supernet of the stage that has begun last."""
+        """Return a fresh supernet of the current stage."""
         stage, info = max(0, self._stages_begun - 1), self.data.info
         return Supernet(
             space,
@@ -387,7 +387,7 @@ class Search:
         ).to(self.device)
 
     def _set_architecture(self, values: Mapping[str, Tensor]) -> None:
-        """Go on with copies of architecture parameters, and with fresh optimizers."""
+        """Use copies of these architecture parameters from now on, and fresh optimizers."""
         recipe = self.method.recipe
         self.parameters: ArchitectureParameters = {
             name: nn.Parameter(value.detach().clone().to(self.device)) for name, value in values.items()
@@ -404,7 +404,7 @@ class Search:
         )
 
     def _make_batches(self) -> None:
-        """Go on with endless batches of the images in use."""
+        """Make endless batches of the images in use."""
         draws = {"search_train": self.method.draw_train, "search_valid": self.method.draw_valid}
         parts: list[str | int] = []
         if self._pruner is not None and self._pruner.since:
@@ -420,7 +420,7 @@ class Search:
         return Batches(self._images(split), info, self.batch_size, standard_augmentation(info), seed, self.device, draw)
 
     def _augmented_pass(self, split: Split, *parts: int) -> Iterator[Batch]:
-        """Return all images of a split in use once, augmented, in an order that the parts decide."""
+        """Return all images in use of a split once, augmented, in an order determined by `parts`."""
         batches = self._augmented(split, derive_seed(self._seed, split, "stage", *parts), None)
         return map(batches.batch, range(batches.batches_per_pass))
 
@@ -442,7 +442,7 @@ class Search:
 
 
 def _copied(state: Any) -> Any:
-    """Return nested dicts, lists and tuples with copies of their tensors, and of no memory that lies around these."""
+    """Return nested dicts, lists and tuples with copies of their tensors, without the rest of the tensors' storage."""
     if isinstance(state, Tensor):
         return state.detach().clone()
     if isinstance(state, Mapping):

@@ -1,4 +1,4 @@
-"""Searches in one process whose passes through their supernets are computed together."""
+"""Packed searches: several in one process, whose passes through the supernets are computed together."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from aca_ray.training.randomness import random_states, restore_random_states
 
 
 class Together:
-    """Runs several searches, each in a thread of its own of which one works at a time.
+    """Runs several searches, each in its own thread, one at a time.
 
-    No search knows of the others: what it asks of its supernet, forward or backward, waits until all have asked, and
-    is then computed together with what is of the same kind; what has to be computed alone is computed at once. Every
-    search has global random states of its own.
+    The searches are unaware of each other. A forward or backward pass of a search waits until all searches have asked
+    for one, and is then computed together with passes of the same kind. A pass that must be computed alone is computed
+    at once. Every search has its own global random states.
 
     Args:
-        device: where the searches compute.
-        num_searches: how many they are.
+        device: device of the searches.
+        num_searches: number of searches.
     """
 
     def __init__(self, device: torch.device, num_searches: int) -> None:
@@ -42,21 +42,21 @@ class Together:
         self._last = time.perf_counter()
 
     def seconds(self) -> float:
-        """Return the asking search's share of the time so far, in seconds, up to its last question.
+        """Return the calling search's share of the time, in seconds, up to its last question.
 
-        Time stands still between two questions, so that searches that are computed together see the same.
+        The value is constant between two questions, so that searches that are computed together read the same one.
         """
         return self._seconds[_search.get()]
 
     def counts(self) -> dict[str, int]:
-        """Return how many searches there are, forward passes asked for, and forward passes computed for these."""
+        """Return the numbers of searches, of forward passes asked for, and of forward passes computed for these."""
         return {"searches": self.num_searches, "passes": self._num_passes, "computed": self._num_computed}
 
     def run(self, tasks: Sequence[Callable[[], None]]) -> None:
-        """Run a stretch of every search to its end, always in the same order.
+        """Run one task of every search to its end, always in the same order.
 
         Raises:
-            Exception: the first that a task raised, once all have ended.
+            Exception: the first exception of a task, once all tasks have ended.
         """
         self._last = time.perf_counter()
         steps = Lockstep(self._answer, lambda question: question.waits, self._resume, self._pause)
@@ -73,11 +73,11 @@ class Together:
         self._states[number] = random_states(self._device)
 
     def _answer(self, questions: Sequence[_Question]) -> list[Any]:
-        torch.set_num_threads(self._num_threads)  # the searches' threads set theirs for all that are new
+        torch.set_num_threads(self._num_threads)  # the searches' threads lower it for every new thread
         answers: list[Any] = [None] * len(questions)
         for group in _grouped(question.kind for question in questions):
             first = questions[group[0]]
-            if len(group) == 1:  # it may draw
+            if len(group) == 1:  # a pass computed alone may draw
                 self._resume(first.search)
             found = first.answers([questions[number] for number in group], self._rows)
             if len(group) == 1:
@@ -98,7 +98,7 @@ class Together:
 
 
 def _grouped(kinds: Iterable[Hashable]) -> list[list[int]]:
-    """Return the numbers of what is of one kind, by kind."""
+    """Return the indices of equal kinds, one list per kind."""
     groups: dict[Hashable, list[int]] = {}
     for number, kind in enumerate(kinds):
         groups.setdefault(kind, []).append(number)
@@ -106,7 +106,7 @@ def _grouped(kinds: Iterable[Hashable]) -> list[list[int]]:
 
 
 class _Question(Protocol):
-    """What a search asks for; those of one kind are answered together."""
+    """A question of a search; questions of the same kind are answered together."""
 
     @property
     def kind(self) -> Hashable: ...
@@ -118,12 +118,12 @@ class _Question(Protocol):
     def waits(self) -> bool: ...
 
     def answers(self, group: Sequence[Any], rows: Rows) -> Sequence[Any]:
-        """Return the answers to a group of which this is the first."""
+        """Return the answers to a group whose first question is this one."""
         ...
 
 
 class _Place(NamedTuple):
-    """Where a pass was computed, and whether it waited for others."""
+    """A computed pass: its place in a packed pass, and whether it waited for others."""
 
     packed: PackedPass
     number: int
@@ -136,7 +136,7 @@ class _Place(NamedTuple):
 
 @dataclass(frozen=True)
 class _Forward:
-    """Asks for a forward pass of a search, for which it does not matter who computes it."""
+    """Asks for a forward pass of a search."""
 
     own: Pass
     search: int
@@ -155,7 +155,7 @@ class _Forward:
 
 @dataclass(frozen=True)
 class _Backward:
-    """Asks for the gradients of a pass's inputs, for those of its logits."""
+    """Asks for the gradients of a pass's inputs, given those of its logits."""
 
     place: _Place
     of_logits: Tensor
@@ -178,15 +178,15 @@ _search: ContextVar[int] = ContextVar("number of the search")
 
 
 def _asking(task: Callable[[], None], number: int) -> Callable[[], None]:
-    """Return a task in whose thread supernets ask for their passes."""
+    """Return a task whose supernets ask for their passes instead of computing them."""
 
     def run() -> None:
         _search.set(number)
         pass_computer.set(_asked)
-        # Every thread that computes in parallel has helpers of its own, and with more helpers than cores none of them
-        # stays awake for what comes next: passes took 1.6 times as long.
+        # Every thread that computes in parallel has its own helper threads. With more helpers than cores, none of them
+        # stays awake between computations: passes took 1.6 times as long.
         torch.set_num_threads(1)
-        # Else torch computes gradients on a GPU in a thread that all tasks share, where none may wait.
+        # Otherwise torch computes gradients on a GPU in a thread that all tasks share, in which no task may wait.
         with torch.autograd.set_multithreading_enabled(False):
             task()
 
@@ -194,9 +194,9 @@ def _asking(task: Callable[[], None], number: int) -> Callable[[], None]:
 
 
 def _asked(network: Supernet, images: Tensor, mixing: Mixing) -> Tensor:
-    """Return the (B, K) logits of a pass, computed together with others if it can be.
+    """Return the (B, K) logits of a pass, computed together with others if possible.
 
-    Also what is computed alone is computed in the thread that runs the lockstep: memory that other threads have freed
+    Passes that are computed alone run in the thread of the lockstep too, since memory that other threads have freed
     would stay with them.
     """
     own = Pass.through(network, images, mixing)
@@ -214,7 +214,7 @@ class _PlacedPass(torch.autograd.Function):
     def forward(ctx: Any, own: Pass, place: _Place, *inputs: Tensor) -> Tensor:
         ctx.own, ctx.place = own, place
         ctx.save_for_backward(*inputs)
-        return place.logits.detach()  # a tensor of its own, since this node becomes part of what is returned
+        return place.logits.detach()  # a separate tensor, since this node becomes its grad_fn
 
     @staticmethod
     def backward(ctx: Any, of_logits: Tensor) -> tuple[Tensor | None, ...]:

@@ -1,4 +1,4 @@
-"""What searching and retraining share: the resumable epoch loop, its meters, schedules and random states."""
+"""Shared by search and retraining: the resumable epoch loop, its meters, schedules and random states."""
 
 from aca_ray.training.device import device_name, free_gpu_bytes, peak_memory_bytes, select_device
 from aca_ray.training.loop import EpochLoop, EpochReport, EpochWork

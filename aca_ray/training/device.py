@@ -1,4 +1,4 @@
-"""The device of a process, and what it used of it."""
+"""The device of a process, and its memory use."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import torch
 def select_device(gpus: float) -> torch.device:
     """Return the process's GPU if it was granted one, else the CPU; never a device that was not granted.
 
-    On a GPU nothing is computed in TF32 from then on. Torch has convolutions do so unasked, with 10 of the 23 bits; a
-    search that may be less exact says so in its spec.
+    On a GPU, TF32 is disabled. Torch uses it for convolutions by default, with 10 of the 23 mantissa bits; a spec sets
+    a lower precision explicitly.
 
     Args:
-        gpus: how many were granted. With a share of one, this process can allocate no more than that share of its
-            memory, so that processes that share a GPU cannot take it from each other; CUDA's own context comes on top.
+        gpus: number of GPUs granted. A share of one limits this process to that share of the GPU's memory, so that
+            processes on one GPU cannot exhaust it for each other; CUDA's own context comes on top.
     """
     if not gpus:
         return torch.device("cpu")
@@ -32,7 +32,7 @@ def select_device(gpus: float) -> torch.device:
 
 @cache
 def device_name(device: torch.device) -> str:
-    """Return what a GPU or this machine's processor is called."""
+    """Return the name of a GPU or of this machine's processor."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     try:
@@ -43,13 +43,13 @@ def device_name(device: torch.device) -> str:
 
 
 def free_gpu_bytes() -> int:
-    """Return what this process, which has allocated nothing so far, can allocate on its GPU, or on its share of one."""
+    """Return the bytes that this process can allocate on its GPU or its share of one, before its first allocation."""
     free, total = torch.cuda.mem_get_info()
     return min(free, int(total * torch.cuda.get_per_process_memory_fraction()))
 
 
 def peak_memory_bytes(device: torch.device) -> int:
-    """Return the most memory used so far: allocated on a GPU, resident in the process on a CPU."""
+    """Return the peak memory so far: allocated on a GPU, resident in the process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2): kilobytes on Linux, bytes on macOS

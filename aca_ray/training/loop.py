@@ -1,4 +1,4 @@
-"""The epoch loop: it can be left after any step and goes on from its state as if it had not been."""
+"""The epoch loop, which can stop after any step and resumes from its state bit for bit."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from aca_ray.training.randomness import random_states, restore_random_states
 
 
 class EpochReport(NamedTuple):
-    """A finished epoch: its number, counted from 1, and what was measured in it."""
+    """A finished epoch: its number, counted from 1, and its metrics."""
 
     epoch: int
     metrics: dict[str, float]
 
 
 class EpochWork(Protocol):
-    """What is done epoch by epoch; it holds all state that decides the future, except the random states."""
+    """Work done epoch by epoch; it holds all state that determines the future, except the random states."""
 
     device: torch.device
 
@@ -32,7 +32,7 @@ class EpochWork(Protocol):
         ...
 
     def is_over(self, epoch: int, step: int) -> bool:
-        """Return whether nothing is left to do of the 0-based epoch after so many steps."""
+        """Return whether the 0-based epoch is complete after this number of steps."""
         ...
 
     def begin_epoch(self, epoch: int) -> None:
@@ -44,7 +44,7 @@ class EpochWork(Protocol):
         ...
 
     def end_epoch(self, epoch: int) -> dict[str, float]:
-        """Return what was measured in the epoch."""
+        """Return the metrics of the epoch."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class EpochWork(Protocol):
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to a state that `state_dict` returned."""
+        """Restore a state that `state_dict` returned."""
         ...
 
 
@@ -60,14 +60,14 @@ class EpochLoop:
     """Runs work for a number of epochs in slices of any length.
 
     Args:
-        work: what is done.
-        num_epochs: how many epochs of it.
-        clock: returns the seconds that the work has had so far, counted from any moment.
+        work: the work of every epoch.
+        num_epochs: number of epochs.
+        clock: returns the seconds that the work has taken so far, from any origin.
 
     Attributes:
         epoch: number of finished epochs.
-        step: number of finished steps of the epoch under way.
-        seconds: time spent in them.
+        step: number of finished steps of the current epoch.
+        seconds: time spent in these steps.
     """
 
     def __init__(self, work: EpochWork, num_epochs: int, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -84,10 +84,10 @@ class EpochLoop:
         return self.epoch >= self.num_epochs
 
     def advance(self, slice_seconds: float = math.inf) -> EpochReport | None:
-        """Work until the epoch ends, or at least one step and until the time is up; return the epoch if it ended.
+        """Run until the epoch ends or the time is up, at least one step; return the epoch's report if it ended.
 
         Raises:
-            TrialError: a measured value is not finite, which means that training diverged.
+            TrialError: a metric is not finite, so training diverged.
         """
         start = self._clock()
         if self.step == 0:
@@ -113,7 +113,7 @@ class EpochLoop:
         return EpochReport(self.epoch, metrics)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that decides the future, random states included."""
+        """Return everything that determines the future, including random states."""
         return {
             "epoch": self.epoch,
             "step": self.step,
@@ -123,7 +123,7 @@ class EpochLoop:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to a state that `state_dict` returned; what follows is bit for bit what would have followed there."""
+        """Restore a state that `state_dict` returned; training continues bit for bit as it would have from there."""
         self.epoch, self.step, self.seconds = state["epoch"], state["step"], state["seconds"]
         if self.step:
             self.work.begin_epoch(self.epoch)

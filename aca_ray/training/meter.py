@@ -10,7 +10,7 @@ from torch.nn import functional
 
 
 class Meter:
-    """Sums loss, correct predictions and images over batches without waiting for the device."""
+    """Sums of loss, correct predictions and images over batches, without waiting for the device."""
 
     def __init__(self, device: torch.device) -> None:
         self.sums = torch.zeros(3, dtype=torch.float64, device=device)  # loss, correct, images

@@ -1,4 +1,4 @@
-"""All global random states of a process, as values that a checkpoint can hold."""
+"""All global random states of a process, as values for a checkpoint."""
 
 from __future__ import annotations
 

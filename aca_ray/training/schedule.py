@@ -1,4 +1,4 @@
-"""Learning rates as closed functions of the epoch, so that a checkpoint needs no scheduler."""
+"""Learning rates as closed-form functions of the epoch, so that a checkpoint needs no scheduler."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def cosine(start: float, end: float, epoch: int, num_epochs: int) -> float:
 
 
 def cosine_to_zero(start: float, epoch: int, num_epochs: int) -> float:
-    """Return the cosine's learning rate with the end 0. Source: DARTS' official code, train.py."""
+    """Return the cosine from `start` to 0. Source: DARTS' official code, train.py."""
     return cosine(start, 0.0, epoch, num_epochs)
 
 
 def exponential(start: float, epoch: int, num_epochs: int) -> float:
-    """Return start * 0.97^epoch, whatever the number of epochs. Source: DARTS' official code, train_imagenet.py."""
+    """Return start * 0.97^epoch for any number of epochs. Source: DARTS' official code, train_imagenet.py."""
     return start * EPOCH_FACTOR**epoch
 
 
 def warmed_up_linear(start: float, epoch: int, num_epochs: int) -> float:
     """Return a line that falls from `start` after a warm-up and is a fifth as steep in the last 5 epochs.
 
-    Before these it falls towards 0 at their beginning, in them from start / (num_epochs - 5) to 0 at their end. The
-    first 5 epochs take (epoch + 1) / 5 of `start` itself.
+    The first 5 epochs use (epoch + 1) / 5 of `start` itself. The line falls towards 0 at the beginning of the last 5
+    epochs, and in these from start / (num_epochs - 5) towards 0 at their end.
 
     Source: PC-DARTS' official code, train_imagenet.py, for batches of more than 256 images.
     """
@@ -51,9 +51,9 @@ def warmed_up_linear(start: float, epoch: int, num_epochs: int) -> float:
 
 
 def warmed_up_cosine(start: float, epoch: int, num_epochs: int) -> float:
-    """Return a cosine from `start` to 0 over all epochs but the 5 of a warm-up, and 0 in the last 5.
+    """Return a cosine from `start` to 0 after a warm-up of 5 epochs, and 0 in the last 5 epochs.
 
-    The warm-up takes (epoch + 1/2) / 5 of `start`, the mean of what the source takes in the steps of the epoch.
+    The warm-up uses (epoch + 1/2) / 5 of `start`, the mean of the source's rates over the steps of the epoch.
 
     Source: Dong & Yang 2019 (GDAS), official code (AutoDL-Projects), optimizers.py.
     """

@@ -74,11 +74,11 @@ def build_search(
 
     mixing = Mixing(weights(), weights())
     with torch.no_grad():
-        supernet.classifier.weight.mul_(10.0)  # losses that tell images apart, as after training
+        supernet.classifier.weight.mul_(10.0)  # losses that differ between images, as after training
         for module in supernet.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 0.3
-        for _ in range(12):  # batch norms take over the statistics of images; else few channels are alive
+        for _ in range(12):  # running statistics of the images, without which few channels are alive
             supernet(torch.randn(16, 3, 8, 8, dtype=torch.float64), mixing)
     batches = [(torch.randn(size, 3, 8, 8, dtype=torch.float64), torch.arange(size) % 3) for size in (4, 3)]
     return Search(supernet, mixing, space, genotype, batches)
@@ -116,7 +116,7 @@ def hand_made_scores(
     stages: tuple[int, ...] = (0, 1, 2, 3, 4),
     strength: float = 0.5,
 ) -> ChannelScores:
-    """Scores of a supernet whose cells stand in the given stages; `scores` maps cell and kept edge to its channels'."""
+    """Scores of a supernet with cells in the given stages; `scores` maps (cell, kept edge) to one score per channel."""
     return ChannelScores(
         "hand_made",
         tuple(

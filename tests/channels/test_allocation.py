@@ -30,7 +30,7 @@ def test_cells_of_a_stage_are_averaged(hand_made, genotype) -> None:
     assert [(edge.kept_fraction, edge.order) for edge in plan.stages[1]] == [(1.0, (1, 0))] * 4
 
 
-def test_edges_and_stages_are_planned_by_themselves(hand_made, genotype) -> None:
+def test_edges_and_stages_are_planned_independently(hand_made, genotype) -> None:
     scores = hand_made(genotype, lambda cell, edge: tuple(float(c < cell + edge) - 0.5 for c in range(8)))
     plan = allocate(scores, genotype, "sign", seed=0)
     assert [[edge.kept_fraction * 8 for edge in stage] for stage in plan.stages] == [
@@ -49,7 +49,7 @@ def test_equal_scores_are_ordered_by_channel(hand_made, genotype) -> None:
     ("stages", "sources"),
     [((0, 1, 3), (0, 1, 0, 3, 0)), ((0, 1, 3, 4), (0, 1, 0, 3, 4)), ((2, 3, 4), (2, 3, 2, 3, 4))],
 )
-def test_a_stage_without_cells_takes_over_the_nearest(hand_made, genotype, stages, sources) -> None:
+def test_a_stage_without_cells_copies_the_nearest(hand_made, genotype, stages, sources) -> None:
     scores = hand_made(
         genotype, lambda cell, edge: tuple(float(c < stages[cell]) - 0.5 for c in range(8)), stages=stages
     )
@@ -57,12 +57,12 @@ def test_a_stage_without_cells_takes_over_the_nearest(hand_made, genotype, stage
     assert [stage[0].kept_fraction * 8 for stage in plan.stages] == list(sources)
 
 
-# Orders that the rule `random` drew with seed 7 when it was a rule: those of the first stage and of the last edge.
+# Orders that `random` draws with seed 7: those of the first stage and of the last edge.
 DRAWN = [(3, 1, 0, 2), (2, 1, 3, 0), (0, 2, 3, 1), (2, 3, 0, 1), (2, 0, 3, 1)]
 
 
 def total(scores: ChannelScores, plan: ChannelPlan) -> float:
-    """The channels that operations keep in the supernet."""
+    """Number of channels that operations keep in the supernet."""
     return sum(len(e.scores) * plan.stages[e.stage][e.genotype_edge].kept_fraction for e in scores.edges)
 
 
@@ -96,14 +96,14 @@ def test_controls_of_every_rule(search, rule, control) -> None:
 
 
 def test_the_default_rule_leaves_room_for_controls(search) -> None:
-    """Plans that keep nothing, or all, would show nothing in the test above."""
+    """The test above needs plans that keep some channels but not all."""
     scores = search.rank("taylor_identity")
     kept = total(scores, allocate(scores, search.genotype, DEFAULT_ALLOCATION, seed=0))
     assert 0 < kept < sum(len(edge.scores) for edge in scores.edges)
 
 
 def test_random_orders_are_the_draws_of_the_seed(hand_made, genotype) -> None:
-    """By hand, edge after edge and stage after stage: as it was before controls were made of every rule."""
+    """Draws by hand, edge after edge and stage after stage."""
     scores = hand_made(genotype, lambda cell, edge: (1.0, -2.0, 3.0, -4.0))
     plan = allocate(scores, genotype, "sign", seed=7, control="random")
     generator = random.Random(7)
@@ -116,7 +116,7 @@ def test_random_orders_are_the_draws_of_the_seed(hand_made, genotype) -> None:
     assert expected[:4] + expected[-1:] == DRAWN  # the first stage, and the last edge of the last
 
 
-def test_shares_are_dealt_out_alike_in_the_stages_of_a_cell_type(hand_made, genotype) -> None:
+def test_shares_are_shuffled_the_same_way_in_all_stages_of_a_cell_type(hand_made, genotype) -> None:
     kept = [8, 6, 4, 2]
     scores = hand_made(genotype, lambda cell, edge: tuple(float(c < kept[edge] - cell % 2) - 0.5 for c in range(8)))
     dealt = set()
@@ -143,7 +143,7 @@ def test_whole_edges_stay_whole(search, rule, control) -> None:
             assert sum(edge.kept_fraction for edge in stage) == sum(edge.kept_fraction for edge in expected)
 
 
-def test_what_has_no_whole_edges() -> None:
+def test_which_plans_have_whole_edges() -> None:
     kinds = [PlanKind(rule, control) for rule in RULES for control in (None, *CONTROLS)]
     whole = {(rule, control) for rule in ("rounded", "all") for control in (None, "random", "shuffled")}
     assert {(kind.rule, kind.control) for kind in kinds if kind.whole_edges} == whole
@@ -155,8 +155,8 @@ def test_names_of_plans() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_rounded_goes_with_the_majority_of_all_cells(hand_made, genotype) -> None:
-    """Per edge: kept channels of the cells 0 to 4, of 4 each; cells 1 and 3 reduce."""
+def test_rounded_follows_the_majority_of_all_cells(hand_made, genotype) -> None:
+    """Per edge: kept channels of the cells 0 to 4, of 4 each; cells 1 and 3 are reduction cells."""
     kept = [(4, 0, 1, 1, 1), (3, 1, 1, 3, 2), (0, 4, 4, 0, 1), (2, 4, 2, 1, 2)]
     scores = hand_made(genotype, lambda cell, edge: tuple(float(c < kept[edge][cell]) - 0.5 for c in range(4)))
     plan = allocate(scores, genotype, "rounded", seed=0)
@@ -167,7 +167,7 @@ def test_rounded_goes_with_the_majority_of_all_cells(hand_made, genotype) -> Non
 
 
 def test_rounded_counts_channels_and_not_cells(hand_made, genotype) -> None:
-    """A wide cell outvotes two narrow ones, though they are of the same opinion."""
+    """A wide cell outvotes two narrow ones."""
     widths = (2, 2, 2, 2, 8)
     scores = hand_made(genotype, lambda cell, edge: (1.0 if widths[cell] == 8 else -1.0,) * widths[cell])
     plan = allocate(scores, genotype, "rounded", seed=0)
@@ -175,7 +175,7 @@ def test_rounded_counts_channels_and_not_cells(hand_made, genotype) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_rounded_is_sign_where_every_edge_is_of_one_opinion(hand_made, genotype, channels) -> None:
+def test_rounded_is_sign_if_all_scores_of_an_edge_have_one_sign(hand_made, genotype, channels) -> None:
     scores = hand_made(genotype, lambda cell, edge: ((-1.0) ** edge,) * channels)
     plans = [allocate(scores, genotype, rule, seed=0) for rule in ("sign", "rounded")]
     assert plans[0].stages == plans[1].stages
@@ -187,24 +187,24 @@ def test_the_defaults_are_rules() -> None:
     assert not set(RULES) & set(CONTROLS)
 
 
-def test_names_what_is_wrong(hand_made, genotype) -> None:
+def test_errors_name_the_problem(hand_made, genotype) -> None:
     scores = hand_made(genotype, lambda cell, edge: (1.0, 2.0))
-    with pytest.raises(ConfigError, match=r"unknown rule 'partisipation'.*Did you mean participation"):
+    with pytest.raises(ConfigError, match=r"'partisipation'.*Did you mean participation"):
         allocate(scores, genotype, "partisipation", seed=0)
-    with pytest.raises(ConfigError, match=r"unknown control 'randm'.*Did you mean random"):
+    with pytest.raises(ConfigError, match=r"'randm'.*Did you mean random"):
         allocate(scores, genotype, "sign", seed=0, control="randm")
-    with pytest.raises(ConfigError, match=r"unknown rule 'uniform'"):
+    with pytest.raises(ConfigError, match=r"rule 'uniform'"):
         allocate(scores, genotype, "uniform", seed=0)
-    with pytest.raises(ConfigError, match=r"cell 0, edge 0-2 .* is not edge 0 of the genotype's normal cell"):
+    with pytest.raises(ConfigError, match=r"cell 0, edge 0-2 \(sep_conv_3x3\): .*edge 0 .*normal cell"):
         allocate(scores, Genotype(genotype.reduce, genotype.reduce), "sign", seed=0)
-    with pytest.raises(ConfigError, match="no reduce cell has scores"):
+    with pytest.raises(ConfigError, match=r"^allocation: .*reduce cell"):
         allocate(hand_made(genotype, lambda cell, edge: (1.0,), stages=(0, 2)), genotype, "sign", seed=0)
-    with pytest.raises(ConfigError, match="all cells of a stage need 1 scores, found 2"):
+    with pytest.raises(ConfigError, match=r"cell 1, edge 0-2 .*\b1 scores, found 2"):
         allocate(
             hand_made(genotype, lambda cell, edge: (1.0,) * (cell + 1), stages=(0, 0, 1, 3)), genotype, "sign", seed=0
         )
     cut = ChannelScores("hand_made", tuple(edge for edge in scores.edges if edge.stage % 2 or edge.genotype_edge))
-    with pytest.raises(ConfigError, match="no normal cell has scores for every kept edge"):
+    with pytest.raises(ConfigError, match=r"^allocation: .*normal cell"):
         allocate(cut, genotype, "sign", seed=0)
 
 

@@ -1,4 +1,4 @@
-"""What holds for every registered ranker with every registered rule."""
+"""The contract of every registered ranker with every registered rule."""
 
 from __future__ import annotations
 

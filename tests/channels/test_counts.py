@@ -1,4 +1,4 @@
-"""How many channels are kept, on hand-made scores."""
+"""Numbers of kept channels, on hand-made scores."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_otsu_has_the_largest_variance_between_the_sides(seed) -> None:
     assert counts.otsu(scores.tolist(), 0.5) == int((scores > best).sum())
 
 
-def test_otsu_without_a_split_keeps_all_and_else_the_larger_half() -> None:
+def test_otsu_keeps_all_without_a_split_and_else_the_larger_side() -> None:
     assert counts.otsu((0.2, 0.2, 0.2), 0.5) == 3
     assert counts.otsu((0.7,), 0.5) == 1
     assert counts.otsu((0.0, 1.0, 2.0), 0.5) == 2  # two equally good splits

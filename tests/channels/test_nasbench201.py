@@ -1,4 +1,4 @@
-"""Ranking and allocation where cells have one input and edges may be absent."""
+"""Ranking and allocation for cells with one input, whose edges may be absent."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_filter_norms_are_those_of_the_operations_own_convolution(supernet: Supe
 
 
 def test_refilled_channels_of_a_cell_are_its_sources() -> None:
-    # Nothing kept anywhere: every edge is a skip connection, so that the network is that of skips.
+    # No channel is kept: every edge is a skip connection, so the network equals that of skips.
     edge = EdgePlan(0.0, (0, 1))
     plan = ChannelPlan("hand_made", "sign", ((edge,) * 4, (), (edge,) * 4, (), (edge,) * 4))
     skips = parse_architecture_string("|skip_connect~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|skip_connect~2|")
@@ -97,5 +97,5 @@ def test_a_cell_without_edges_has_an_empty_plan(supernet: Supernet, ranker: str,
 
 
 def test_genotypes_of_two_input_cells_are_refused(supernet: Supernet) -> None:
-    with pytest.raises(ConfigError, match=r"space nasbench201_without_skip has cells of 1 inputs, found 2"):
+    with pytest.raises(ConfigError, match=r"genotype: .*nasbench201_without_skip .*\b1 inputs, found 2"):
         rank(supernet, "random", PUBLISHED["DARTS_V1"])

@@ -78,7 +78,7 @@ def test_strength_is_the_share_of_the_weight_without_none(search) -> None:
         assert edge.strength == pytest.approx((weight(search, edge) / row[1:].sum()).item())
 
 
-def test_l1_is_the_norm_of_the_last_filters_and_the_activation_of_poolings(search) -> None:
+def test_l1_is_the_norm_of_the_last_filters_or_the_activation_of_poolings(search) -> None:
     activation = {key(edge): edge for edge in search.rank("activation").edges}
     for edge in search.rank("l1").edges:
         if edge.operation.endswith("pool_3x3"):
@@ -92,12 +92,12 @@ def test_l1_is_the_norm_of_the_last_filters_and_the_activation_of_poolings(searc
         assert edge.standard_errors is None
 
 
-def test_l1_gives_every_channel_a_score_where_the_skip_is_a_factorized_reduction(skipping_search) -> None:
+def test_l1_scores_every_channel_of_a_factorized_reduction(skipping_search) -> None:
     widths = {edge.stage: len(edge.scores) for edge in skipping_search.rank("l1").edges}
     assert widths == {0: 4, 1: 8, 2: 8, 3: 16, 4: 16}
 
 
-def test_l1_reads_no_images_where_every_operation_has_filters(search) -> None:
+def test_l1_reads_no_images_if_every_operation_has_filters(search) -> None:
     from dataclasses import replace
 
     from aca_ray.space import CellGenotype, Genotype, KeptEdge

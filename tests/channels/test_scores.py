@@ -28,15 +28,17 @@ def test_file_round_trip(search, tmp_path) -> None:
 
 def test_refuses_other_files(tmp_path) -> None:
     path = tmp_path / "scores.parquet"
-    with pytest.raises(StorageError, match=r"scores\.parquet: cannot be read"):
+    with pytest.raises(StorageError, match=r"scores\.parquet: .*read"):
         ChannelScores.read_parquet(path)
     parquet.write_table(pyarrow.table({"a": [1]}), path)
-    with pytest.raises(StorageError, match="cannot be written"):
+    with pytest.raises(StorageError, match=r"scores\.parquet.*written"):
         ChannelScores("l1", (EDGE,)).write_parquet(path / "scores.parquet")
-    with pytest.raises(DataError, match=r"needs schema 'aca_ray\.channel_scores' version 1"):
+    with pytest.raises(
+        DataError, match=r"scores\.parquet: .*'aca_ray\.channel_scores' version 1, found None .*\['a'\]"
+    ):
         ChannelScores.read_parquet(path)
     path.write_bytes(b"PAR1 cut off")
-    with pytest.raises(DataError, match="needs a Parquet file"):
+    with pytest.raises(DataError, match=r"scores\.parquet: .*Parquet.*rank .*again"):
         ChannelScores.read_parquet(path)
 
 
@@ -49,12 +51,12 @@ def test_decided_share_counts_channels_with_an_error() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"strength": 1.5}, "strength must be in"),
-        ({"scores": (float("nan"), 0.0, 0.0)}, "only finite"),
-        ({"scores": (), "standard_errors": None}, "at least one score"),
-        ({"standard_errors": (0.1,)}, "one standard error per score"),
+        ({"strength": 1.5}, r"strength .*\[0, 1\], found 1\.5"),
+        ({"scores": (float("nan"), 0.0, 0.0)}, r"score.*found \(nan, 0\.0, 0\.0\)"),
+        ({"scores": (), "standard_errors": None}, r"score.*found \(\)"),
+        ({"standard_errors": (0.1,)}, r"standard error.*found 1 for 3"),
     ],
 )
 def test_refuses_impossible_scores(wrong, message) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(ConfigError, match=rf"cell 0, edge 0-2 \(sep_conv_3x3\): .*{message}"):
         replace(EDGE, **wrong)

@@ -1,4 +1,4 @@
-"""The Taylor scores against the loss that a perturbed supernet really has."""
+"""The Taylor scores against the measured loss of a perturbed supernet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STEP = 1e-5
 
 
 class Blend(nn.Module):
-    """An operation of which one channel has moved by `step` towards zero or towards a skip connection."""
+    """An operation with one channel moved by `step` towards zero or towards a skip connection."""
 
     def __init__(self, operation: nn.Module, channel: int, step: float, towards: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A tiny retraining on images that can be told apart."""
+"""A tiny retraining on images of two distinguishable classes."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def protocol() -> Protocol:
 
 @pytest.fixture
 def through_a_file(tmp_path: Path) -> Callable[[Any], Any]:
-    """Return a function that writes a state and reads it back as checkpoints do: tensors and plain values alone."""
+    """Return a function that writes a state and reads it back like a checkpoint: tensors and plain values only."""
 
     def round_trip(state: Any) -> Any:
         torch.save(state, tmp_path / "state")

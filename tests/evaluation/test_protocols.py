@@ -1,4 +1,4 @@
-"""Protocols by name, their numbers, and what they need of the data."""
+"""Protocols by name, their numbers, and their requirements on the data."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_names_are_the_registry_keys() -> None:
 
 
 def test_unknown_protocol_names_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"^evaluation\.protocol: unknown protocol 'cifar10'\. Did you mean cifar\?"):
+    with pytest.raises(ConfigError, match=r"^evaluation\.protocol: .*'cifar10'.*Did you mean cifar\?"):
         find_protocol("cifar10", "evaluation.protocol")
 
 
@@ -131,7 +131,7 @@ def test_unknown_protocol_names_the_nearest() -> None:
 @pytest.mark.parametrize("genotype", ["DARTS_V2", "FAIR_DARTS_A"])
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_networks_of_every_protocol(name: str, genotype: str) -> None:
-    """Whole networks, without values: what they would train on and answer."""
+    """Whole networks on the meta device: shapes of inputs and logits."""
     protocol = find_protocol(name)
     info = info_of(protocol.scale.auxiliary_size, 7)
     check_fits(protocol, info)
@@ -158,7 +158,5 @@ def test_images_of_another_size(name: str) -> None:
         check_fits(protocol, info_of(28))
         return
     size, other = (224, 32) if name.startswith("imagenet") else (32, 224)
-    with pytest.raises(
-        ConfigError, match=rf"^protocol {name}: the auxiliary tower needs {size}x{size} images, found {other}x{other}"
-    ):
+    with pytest.raises(ConfigError, match=rf"^protocol {name}: .*{size}x{size} .*found {other}x{other}"):
         check_fits(protocol, info_of(other))

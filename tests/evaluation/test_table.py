@@ -1,8 +1,9 @@
-"""Accuracies that a benchmark knows."""
+"""Accuracies from a benchmark's table."""
 
 from __future__ import annotations
 
 import itertools
+import re
 import tomllib
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def test_the_shipped_table_is_its_source() -> None:
 
 
 def test_the_shipped_table_is_in_the_package() -> None:
-    """Files of a package are only installed where pyproject.toml names them."""
+    """A package's data files are installed only if pyproject.toml names them."""
     root = Path(aca_ray.__file__).parent.parent
     patterns = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     folder = root / "aca_ray" / "evaluation"
@@ -100,26 +101,26 @@ def test_an_unknown_table_is_refused() -> None:
 @pytest.mark.parametrize(
     ("names", "values", "problem"),
     [
-        ([ALL_SKIP], [-0.5], "row 1: c10 must be an accuracy from 0 to 100, found -0.5"),
-        ([ALL_SKIP], [101.0], "found 101.0"),
-        ([ALL_SKIP], ["good"], "found 'good'"),
-        ([ALL_SKIP, "|skip~0|"], [1.0, 2.0], "row 2: architecture string: unknown operation 'skip'"),
-        ([ALL_SKIP, ALL_SKIP], [1.0, 2.0], "more than once"),
+        ([ALL_SKIP], [-0.5], r"row 1: c10 .*from 0 to 100, found -0\.5"),
+        ([ALL_SKIP], [101.0], r"row 1: c10 .*found 101\.0"),
+        ([ALL_SKIP], ["good"], r"row 1: c10 .*found 'good'"),
+        ([ALL_SKIP, "|skip~0|"], [1.0, 2.0], r"row 2: .*'skip'"),
+        ([ALL_SKIP, ALL_SKIP], [1.0, 2.0], re.escape(ALL_SKIP) + ".*once"),
+        ([], [], "at least one row"),
     ],
 )
 def test_bad_rows(tmp_path: Path, names: list[str], values: list[object], problem: str) -> None:
     path = write(tmp_path / "t.parquet", names, values)
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match=rf"t\.parquet: .*{problem}"):
         read_table(path, "arch", "c10")
-    assert problem in str(caught.value)
 
 
 def test_bad_files(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", [ALL_SKIP], [50.0])
-    with pytest.raises(DataError, match="has no column top1; its columns are arch, c10"):
+    with pytest.raises(DataError, match=r"t\.csv: .*column top1.*arch, c10"):
         read_table(path, "arch", "top1")
-    with pytest.raises(DataError, match="needs a CSV or Parquet file"):
+    with pytest.raises(DataError, match=r"absent\.csv: .*CSV or Parquet"):
         read_table(tmp_path / "absent.csv", "arch", "c10")
     (tmp_path / "broken.parquet").write_text("no table")
-    with pytest.raises(DataError, match="needs a CSV or Parquet file"):
+    with pytest.raises(DataError, match=r"broken\.parquet: .*CSV or Parquet"):
         read_table(tmp_path / "broken.parquet", "arch", "c10")

@@ -47,7 +47,7 @@ def step() -> ArchStep:
     with torch.no_grad():
         for weight in network.parameters():
             if weight.dim() == 4:
-                weight.mul_(10.0)  # nothing for the batch norm behind it, but steps are smaller next to it
+                weight.mul_(10.0)  # no effect behind batch norm, but steps are relatively smaller
     parameters = {
         f"alpha_{cell_type}": nn.Parameter(torch.randn(2, 2, dtype=torch.float64)) for cell_type in ("normal", "reduce")
     }
@@ -70,7 +70,7 @@ def take_a_weight_step(step: ArchStep) -> None:
 
 
 def loss_ahead(step: ArchStep, parameters: dict[str, Tensor], *, through_weights: bool = True) -> Tensor:
-    """F(a) = L_va(w - lr*(mu*m + grad_w L_tr(w, a) + wd*w), a), written down from its definition."""
+    """F(a) = L_va(w - lr*(mu*m + grad_w L_tr(w, a) + wd*w), a), from its definition."""
     weights = {name: weight.detach().clone().requires_grad_() for name, weight in step.network.named_parameters()}
     images, labels = step.train
     buffers = {name: value.clone() for name, value in step.network.named_buffers()}
@@ -86,7 +86,7 @@ def loss_ahead(step: ArchStep, parameters: dict[str, Tensor], *, through_weights
 
 
 def by_differences(step: ArchStep, *, through_weights: bool = True, width: float = 1e-5) -> Tensor:
-    """The gradient of F by central differences, one entry after the other."""
+    """Gradient of F by central differences, entry by entry."""
     entries = []
     for name, parameter in step.parameters.items():
         for index in range(parameter.numel()):
@@ -107,15 +107,15 @@ def assert_is_the_gradient_of_the_loss_ahead(step: ArchStep, tolerance: float) -
     expected = by_differences(step)
     found = flat(unrolled(step))
     assert float((found - expected).norm() / expected.norm()) < tolerance
-    # What comes through the weights must be much more than that error: dividing by / 2 * eps in place of / (2 * eps),
-    # or forgetting that part, leaves the direct part alone.
+    # The part through the weights must be much larger than the tolerance: without it, or with / 2 * eps in place of
+    # / (2 * eps), only the direct part remains.
     direct = by_differences(step, through_weights=False)
     assert float((expected - direct).norm() / expected.norm()) > 100 * tolerance
 
 
 @pytest.mark.parametrize("with_momentum", [False, True])
 def test_unrolled_on_a_supernet(step: ArchStep, with_momentum: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Within the paper's 0.01 some ReLU of so small a network changes sides, and F bends there; within 0.0001 none.
+    # With the paper's scale of 0.01, a ReLU of this small network crosses its kink; with 0.0001, none does.
     monkeypatch.setattr(arch_gradient, "FINITE_DIFFERENCE_SCALE", 1e-4)
     if with_momentum:
         take_a_weight_step(step)
@@ -124,7 +124,7 @@ def test_unrolled_on_a_supernet(step: ArchStep, with_momentum: bool, monkeypatch
 
 
 class Smooth(nn.Module):
-    """Two candidates, each a convolution, batch norm and tanh; no kinks anywhere."""
+    """Two candidates, each a convolution, batch norm and tanh, without kinks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -299,4 +299,4 @@ def test_unrolled_steps_by_a_hundredth_over_the_norm() -> None:
     eps = 0.01 / abs(v)
     expected = ahead**3 - LR * (3 * 0.8**2 * v + eps**2 * v**3)
     assert float(found[0][0]) == pytest.approx(expected, rel=1e-9)
-    assert LR * eps**2 * v**3 > 1e-6 * expected  # so that another eps would show
+    assert LR * eps**2 * v**3 > 1e-6 * expected  # so another eps would fail the test

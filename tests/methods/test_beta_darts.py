@@ -1,4 +1,4 @@
-"""beta-DARTS: its regularizer."""
+"""The regularizer of beta-DARTS."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_scale() -> None:
 
 
 def test_the_architecture_step_adds_it(build_search: Callable[..., Search]) -> None:
-    """From equal states, the gradients with and without the regularizer differ by its own."""
+    """From equal states, the gradients with and without the regularizer differ by its gradient."""
     space, gradients = SPACES["s1"], []
     for scale in (0.0, 50.0):
         search = build_search(build(scale=scale), space, num_epochs=100, num_cells=3)

@@ -1,4 +1,4 @@
-"""The ranking of the passing channels, and what it leaves as it is."""
+"""The ranking of the passing channels, which changes nothing else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from aca_ray.space import SPACES, without_skip
 from aca_ray.training import EpochLoop
 
 BuildSearch = Callable[..., Search]
-SPACE = without_skip(SPACES["s2"])  # one operation per edge, so that the passes are quick
+SPACE = without_skip(SPACES["s2"])  # one operation per edge, for fast passes
 
 
 def passing(network: Supernet) -> dict[str, Tensor]:
@@ -38,7 +38,7 @@ def best_by_all_subsets(features: Tensor, labels: Tensor, count: int) -> list[in
     return list(max(subsets, key=lambda subset: float(b[list(subset)].sum() / w[list(subset)].sum())))
 
 
-def test_the_best_set_of_channels_of_what_every_edge_reads(build_search: BuildSearch, search_data: SearchData) -> None:
+def test_the_best_set_of_every_edges_input_channels(build_search: BuildSearch, search_data: SearchData) -> None:
     search = build_search(catro.METHOD, SPACE, num_epochs=4, num_cells=3)
     loop = EpochLoop(search, 4)
     loop.advance()
@@ -63,7 +63,7 @@ def test_the_best_set_of_channels_of_what_every_edge_reads(build_search: BuildSe
     assert any(not torch.equal(found[name], first[name]) for name in found)
 
 
-def test_everything_but_the_channels_goes_on_as_it_was(
+def test_everything_except_the_channels_is_unchanged(
     build_search: BuildSearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catro, "best_channels", lambda view: {})
@@ -75,7 +75,7 @@ def test_everything_but_the_channels_goes_on_as_it_was(
                 search.step(epoch, step)
         return [*search.network.state_dict().values(), *search.parameters.values()]
 
-    # Seeing moments go on needs a stage that begins when the architecture has moved.
+    # Adam's moments exist only if the stage begins after an update of the architecture.
     moving = replace(catro.METHOD, recipe=replace(catro.METHOD.recipe, arch_start=0.0))
     staged = replace(moving, stages=lambda space: (catro.Stage(1), catro.Stage(2, begin=catro.rank)))
     for one, other in zip(outcome(staged), outcome(replace(moving, stages=one_stage)), strict=True):
@@ -101,7 +101,7 @@ def test_the_architecture_moves_once_channels_are_ranked(
     assert moved(first)
 
 
-def test_going_on_from_a_checkpoint_keeps_the_ranking(
+def test_resuming_from_a_checkpoint_keeps_the_ranking(
     build_search: BuildSearch, through_a_file: Callable[[Any], Any]
 ) -> None:
     def step(search: Search, position: int) -> None:

@@ -1,4 +1,4 @@
-"""What every registered method owes, in spaces that differ, with skips searched and allocated."""
+"""The contract of every registered method, in different spaces, with skips searched and allocated."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOST_STEPS = 40  # until draws have chosen every candidate
 def on_spaces(*names: str) -> Iterator[Any]:
     """Yield every method on every named space that it is defined on, with skips searched and allocated in turn.
 
-    A method that is defined on none of them comes on the first of its own.
+    A method that is defined on none of them is tested on the first of its own spaces.
     """
     for turn, method in enumerate(methods().values()):
         defined = [name for name in names if name in (method.only_spaces or SPACES)]
@@ -87,7 +87,7 @@ def test_steps_reach_every_parameter_and_a_valid_genotype_comes_out(
     reached: dict[str, Tensor] = {}
     for index in range(MOST_STEPS):
         search.step(3, index)
-        search.clock = 3  # the last epoch, again and again
+        search.clock = 3  # repeat the last epoch
         assert all(bool(parameter.isfinite().all()) for parameter in search.network.parameters())
         for name, parameter in search.parameters.items():
             if parameter.grad is not None:
@@ -101,21 +101,21 @@ def test_steps_reach_every_parameter_and_a_valid_genotype_comes_out(
     computed = [parameter.grad is not None for parameter in search.network.parameters()]
     moved = [not torch.equal(one, other) for one, other in zip(before, weights(search), strict=True)]
     assert all(gradient for gradient, change in zip(computed, moved, strict=True) if change)
-    assert sum(moved) > 0.9 * sum(computed)  # at the last learning rates a small gradient can be less than rounding
+    assert sum(moved) > 0.9 * sum(computed)  # at the last learning rates, small updates are lost in rounding
     draws = any(isinstance(module, SampledEdge) for module in search.network.modules())
-    assert any(computed) if draws or search.space != space else all(computed)  # what is not drawn, or is deleted, rests
+    assert any(computed) if draws or search.space != space else all(computed)  # not drawn or deleted: no gradient
     genotype = search.genotype()
     assert genotype == search.genotype()
     check_valid(genotype, space)
 
 
 def is_complete(search: Search, reached: dict[str, Tensor]) -> bool:
-    """Return whether every parameter that decides something had a gradient; none may that stands for nothing."""
+    """Return whether every effective parameter had a gradient; entries without a candidate must have none."""
     for name, parameter in search.parameters.items():
         kind = name.partition("_")[2]
         if name.startswith("alpha"):
             mask = candidate_mask(search.space, kind)
-            decides = mask & (mask.sum(dim=1) > 1)[:, None]  # one candidate alone leaves nothing to decide
+            decides = mask & (mask.sum(dim=1) > 1)[:, None]  # a single candidate has no effect
         else:
             entering = [len(search.space.topology.incoming(edge.target)) for edge in search.space.topology.edges]
             decides = torch.tensor(entering) > 1
@@ -134,7 +134,7 @@ def test_spaces_that_a_method_is_not_defined_on_are_known(name: str) -> None:
 
 
 @cases("s3", "nasbench201")
-def test_neither_step_touches_the_other_ones_parameters(
+def test_each_step_updates_only_its_own_parameters(
     build_search: BuildSearch, method: SearchMethod, space: Space
 ) -> None:
     method = method.on(space)
@@ -175,7 +175,7 @@ def final_state(loop: EpochLoop) -> dict[str, Any]:
 
 
 def run(loop: EpochLoop) -> list[dict[str, float]]:
-    """Run to the end; return what was measured in every epoch, except time and memory."""
+    """Run to the end; return the metrics of every epoch, except time and memory."""
     rows = []
     while not loop.finished:
         report = loop.advance()
@@ -186,7 +186,7 @@ def run(loop: EpochLoop) -> list[dict[str, float]]:
 
 @pytest.mark.slow
 @cases("s1", "nasbench201")
-def test_going_on_from_a_checkpoint_is_not_having_stopped(
+def test_resuming_from_a_checkpoint_equals_an_uninterrupted_run(
     build_search: BuildSearch,
     through_a_file: Callable[[Any], Any],
     differences: Callable[[Any, Any], list[str]],
@@ -210,13 +210,13 @@ def test_going_on_from_a_checkpoint_is_not_having_stopped(
 
 
 @pytest.mark.parametrize("name", methods())
-def test_seeds_decide(build_search: BuildSearch, name: str) -> None:
+def test_the_seed_determines_the_search(build_search: BuildSearch, name: str) -> None:
     method = methods()[name]
     space = first_defined(method)
 
     def outcome(seed: int) -> list[Tensor]:
         search = build_search(method, space, num_epochs=50, num_cells=3, seed=seed)
-        np.random.seed(0)  # a global generator that someone else used
+        np.random.seed(0)  # other code may use a global generator
         search.step(0, 0)
         return [*architecture(search), *weights(search)]
 
@@ -228,13 +228,13 @@ def test_seeds_decide(build_search: BuildSearch, name: str) -> None:
 
 
 def decided_mixings(space: Space) -> list[Mixing]:
-    """Return mixing weights anywhere in [0, 1], as searches of a few steps never have them."""
+    """Return mixing weights in all of [0, 1], which searches of a few steps do not reach."""
     generator = torch.Generator().manual_seed(0)
     shapes = [candidate_mask(space, kind).shape for kind in space.cell_types]
     return [Mixing(*(CellMixing(torch.rand(shape, generator=generator)) for shape in shapes)) for _ in range(10)]
 
 
-# Those of monitors are tested with the monitors: a tiny search may never make one step in.
+# Settings of monitors are tested with the monitors, which may never act in a tiny search.
 SETTINGS = [(name, key) for name, method in methods().items() if not method.monitor for key in method_settings(name)]
 
 

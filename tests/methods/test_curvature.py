@@ -1,4 +1,4 @@
-"""The largest eigenvalue of a Hessian, against matrices whose spectrum is known and against the Hessian itself."""
+"""The largest eigenvalue of a Hessian, against matrices of known spectrum and against the explicit Hessian."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_few_products_are_enough_where_one_eigenvalue_leads() -> None:
     assert count < 20
 
 
-def test_of_what_is_not_finite() -> None:
+def test_of_values_that_are_not_finite() -> None:
     assert math.isnan(largest_eigenvalue(lambda vector: vector * math.inf, 4))
 
 
@@ -98,7 +98,7 @@ def test_of_a_quadratic_in_two_parameters(weight_decay: float) -> None:
     assert largest_curvature(loss, parameters, weight_decay) == pytest.approx(3.0 + weight_decay, rel=1e-3)
 
 
-def test_where_the_loss_does_not_bend_or_does_not_see_a_parameter() -> None:
+def test_of_losses_without_curvature_or_independent_of_a_parameter() -> None:
     seen, unseen = torch.ones(3, requires_grad=True), torch.ones(2, requires_grad=True)
     assert largest_curvature(seen.sum(), (seen, unseen)) == 0.0
     assert largest_curvature(seen.sum(), (seen, unseen), 0.5) == pytest.approx(0.5)

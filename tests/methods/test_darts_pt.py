@@ -1,4 +1,4 @@
-"""DARTS-PT: decisions by accuracy, and when they are taken."""
+"""DARTS-PT: decisions by accuracy, and their epochs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NUM_IMAGES = 100
 
 
 class Toy:
-    """A network whose accuracy in percent a function of the mixing weights states."""
+    """A network with an accuracy, in percent, given by a function of the mixing weights."""
 
     def __init__(self, accuracy: Callable[[Mixing], int]) -> None:
         self.accuracy = accuracy
@@ -43,7 +43,7 @@ def view(space: Space, mixing: Mixing, network: Any, seed: int = 0) -> StageView
             yield part, torch.zeros(len(part), dtype=torch.long)
 
     def unread() -> Iterator[Batch]:
-        raise AssertionError("decisions look at augmented images of search_valid alone")
+        raise AssertionError("decisions read augmented images of search_valid only")
 
     return StageView(
         network=cast(Any, network),
@@ -111,7 +111,7 @@ def test_edges_are_drawn_among_the_undecided() -> None:
     assert drawn == {(0, ("skip_connect",)), (2, ("skip_connect",)), (3, ("skip_connect",)), (4, ("noise",))}
 
 
-def test_none_is_decided_on_only_where_edges_may_be_missing() -> None:
+def test_none_is_selected_only_if_edges_may_be_missing() -> None:
     edges = (("none", "skip_connect"),)
     two = tiny(*edges * 2)
     one = Space("one", Topology(num_inputs=1, num_nodes=1), normal=edges, reduce=())
@@ -126,7 +126,7 @@ def test_none_is_decided_on_only_where_edges_may_be_missing() -> None:
     assert decide_operation(view(one, tables, Toy(none_is_missed)), tables, "normal") == {0: ("none",)}
 
 
-def test_nothing_happens_where_nothing_is_left_to_decide() -> None:
+def test_decided_spaces_do_not_change() -> None:
     space = tiny(("noise",), ("noise",))
     mixing = Mixing(*(CellMixing(torch.ones(2, 1)) for _ in range(2)))
     for decide in (decide_operation, decide_inputs):
@@ -138,7 +138,7 @@ def test_nothing_happens_where_nothing_is_left_to_decide() -> None:
     [((10, 20, 30, 40), {2, 3}), ((40, 20, 30, 10), {0, 2}), ((50, 50, 50, 50), {2, 3}), ((50, 60, 50, 50), {1, 3})],
 )
 def test_the_edges_without_which_accuracy_is_highest_go(accuracies: tuple[int, ...], deleted: set[int]) -> None:
-    """Of equals the last one goes, as in a loop that deletes the best one so far until two are left."""
+    """Ties remove the last edge, as in a loop that deletes the best one so far until two are left."""
     names = [("noise",)] * 9
     space = tiny(*names, num_nodes=3)  # edges 5 to 8 enter the last node
     mixing = Mixing(*(CellMixing(torch.ones(9, 1)) for _ in range(2)))
@@ -202,7 +202,7 @@ def test_spaces_decided_from_the_start_still_choose_their_inputs(build_search: B
     assert {edge.operation for edge in search.genotype().normal.edges} == {"sep_conv_3x3"}
 
 
-def test_weights_go_on_and_momentum_is_dropped_at_the_first_decision_alone(build_search: BuildSearch) -> None:
+def test_weights_are_kept_and_momentum_is_reset_only_at_the_first_decision(build_search: BuildSearch) -> None:
     search = build_search(DARTS_PT, SPACES["s3"], num_epochs=131, num_cells=3)
     search._stages_begun = 1
     for epoch, kept in ((50, False), (55, True), (60, True)):
@@ -227,7 +227,7 @@ def test_weights_go_on_and_momentum_is_dropped_at_the_first_decision_alone(build
         assert sum(len(names) == 1 for names in search.space.normal) == (epoch - 45) // 5
 
 
-def test_a_cell_of_which_nothing_is_left_is_still_trained(build_search: BuildSearch) -> None:
+def test_a_cell_without_remaining_edges_is_still_trained(build_search: BuildSearch) -> None:
     space = replace(SPACES["nasbench201"], normal=(("none",),) * 6)
     search = build_search(DARTS_PT, space, num_epochs=2)
     search.clock = 1

@@ -1,4 +1,4 @@
-"""Genotypes of mixing weights written by hand."""
+"""Genotypes of hand-written mixing weights."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_two_strongest_edges_of_a_node_strongest_first() -> None:
 
 
 def test_none_takes_part_but_is_never_derived() -> None:
-    # Edge 0 to 3 loses since none took its mass, though its skip is 10 times its other candidates.
+    # Edge 0 to 3 loses because `none` has most of its weight, although its skip is 10 times its other candidates.
     assert ("skip_connect", 0, 3) not in derive(NORMAL)
     only_none = [[1.0, 0.0, 0.0, 0.0]] * 5
     assert derive(only_none) == [("max_pool_3x3", source, node) for node in (2, 3) for source in (0, 1)]

@@ -70,7 +70,7 @@ def test_mean_variance_and_gradient_are_those_of_the_distribution() -> None:
     assert torch.equal(gradient[:, 3], torch.zeros(num_draws, dtype=torch.float64))
 
 
-def test_drawing_over_what_is_left_is_drawing_over_all_and_renormalizing() -> None:
+def test_drawing_over_remaining_candidates_equals_drawing_over_all_and_renormalizing() -> None:
     row = torch.tensor([0.7, -1.2, 0.0, 0.0])  # the masked entries have concentration 1, as in the official code
     num_draws = 40_000
     alpha = row.expand(num_draws, 4)
@@ -86,7 +86,7 @@ def test_the_architecture_is_measured_without_a_draw(build_search: BuildSearch) 
     assert torch.equal(search.mixing().normal.operations, search.parameters["alpha_normal"].detach().softmax(dim=1))
 
 
-def test_the_second_stage_keeps_the_best_four_and_all_that_was_learned_of_them(build_search: BuildSearch) -> None:
+def test_the_second_stage_keeps_the_best_four_and_their_trained_state(build_search: BuildSearch) -> None:
     search = build_search(DRNAS, SPACE, num_epochs=10, num_cells=3)
     search.clock = 4
     search.step(4, 0)
@@ -116,10 +116,10 @@ def test_the_second_stage_keeps_the_best_four_and_all_that_was_learned_of_them(b
         assert torch.equal(search.weight_optimizer.state[weight]["momentum_buffer"], buffer)
     edges = [module for module in search.network.modules() if isinstance(module, PartialChannelEdge)]
     assert {edge.groups for edge in edges} == {4}
-    assert search.weight_optimizer.param_groups[0]["lr"] == pytest.approx(0.1)  # set back by the new optimizer
+    assert search.weight_optimizer.param_groups[0]["lr"] == pytest.approx(0.1)  # reset by the new optimizer
 
 
-def test_the_learning_rate_starts_anew_with_the_second_stage_and_falls_from_there() -> None:
+def test_the_learning_rate_restarts_with_the_second_stage_and_falls_from_there() -> None:
     """The official scheduler in its recursive form: lr(e + 1) = lr(e) c(e + 1) / c(e), c(e) = 1 + cos(pi e / 50)."""
     lengths = [stage.epochs for stage in DRNAS.stages(SPACES["darts"])]
     lr = 0.1

@@ -1,4 +1,4 @@
-"""Searches that end early or go back: when, with which architecture, and that they can be interrupted meanwhile."""
+"""Searches that end early or go back: the epoch, the resulting architecture, and resuming in between."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def cell(num_skips: int) -> CellGenotype:
 
 
 def view(epoch: int, num_epochs: int, curvature: float = 1.0, skips: tuple[int, int] = (0, 0)) -> EpochView:
-    """The end of an epoch, of which the parameters and the snapshot hold the number, and a loss that bends as told."""
+    """The end of an epoch whose number is in the parameters and the snapshot, with a loss of the given curvature."""
     parameter = torch.nn.Parameter(torch.full((2,), float(epoch)))
     return EpochView(
         moment=Moment(epoch, num_epochs),
@@ -51,7 +51,7 @@ def view(epoch: int, num_epochs: int, curvature: float = 1.0, skips: tuple[int, 
 
 
 def stops(monitor: Monitor, curvatures: Sequence[float]) -> tuple[int, int] | None:
-    """Return after which epoch a search ends and of which epoch its result is."""
+    """Return the epoch after which a search ends, and the epoch of its result."""
     for epoch, curvature in enumerate(curvatures):
         verdict = monitor.after_epoch(view(epoch, len(curvatures), curvature))
         if verdict is not None:
@@ -61,7 +61,7 @@ def stops(monitor: Monitor, curvatures: Sequence[float]) -> tuple[int, int] | No
 
 
 def the_papers_rule(curvatures: Sequence[float]) -> tuple[int, int] | None:
-    """The rule at 50 epochs, written down from its description."""
+    """The rule at 50 epochs, from its description."""
     ev: list[float] = []
     averages: list[float] = []
     for epoch in range(0, 49, 2):
@@ -115,11 +115,13 @@ def test_the_rule_scales_with_the_budget(num_epochs: int, interval: int, expecte
     [
         (StopBeforeRise, 0),
         (lambda: GoBackBeforeRise((0.1,)), 0),
-        # After a return to epoch 24, say, the search may return once more to any epoch from 14 on.
+        # After a return to epoch 24, for example, the search may return once more to any epoch from 14 on.
         (lambda: GoBackBeforeRise((0.1, 0.2)), 10),
     ],
 )
-def test_no_more_is_kept_than_can_be_needed(make: Callable[[], StopBeforeRise | GoBackBeforeRise], reach: int) -> None:
+def test_only_epochs_that_may_be_needed_are_kept(
+    make: Callable[[], StopBeforeRise | GoBackBeforeRise], reach: int
+) -> None:
     monitor = make()
     for epoch in range(50):
         monitor.after_epoch(view(epoch, 50))
@@ -128,9 +130,9 @@ def test_no_more_is_kept_than_can_be_needed(make: Callable[[], StopBeforeRise | 
 
 
 def returns(curvature: Callable[[int, int], float]) -> list[tuple[int, int, float]]:
-    """Return every return of DARTS-ADA: after which epoch, to the end of which, with which weight decay.
+    """Return every return of DARTS-ADA: the epoch after it, the epoch whose end it goes to, and the weight decay.
 
-    The argument gives the curvature after an epoch, the second or later time that the search sees it.
+    The argument maps an epoch and the number of returns so far to the curvature.
     """
     monitor, epoch, found = GoBackBeforeRise((3e-3, 3e-2)), 0, []
     while epoch < 50:
@@ -143,7 +145,7 @@ def returns(curvature: Callable[[int, int], float]) -> list[tuple[int, int, floa
 
 
 def the_official_returns(curvature: Callable[[int, int], float]) -> list[tuple[int, int, float]]:
-    """The control flow of the official code: one list of measurements, which a return does not shorten."""
+    """The control flow of the official code: one list of measurements, which returns do not shorten."""
     measured, averages, found = [], [], []
     epoch, weight_decay = 0, 3e-4
     while epoch < 50:
@@ -196,7 +198,7 @@ def test_the_settings_of_darts_ada_are_the_papers() -> None:
 
 
 @pytest.mark.parametrize("module", [darts_es, darts_ada])
-def test_the_factor_decides(module: Any) -> None:
+def test_the_factor_determines_a_rise(module: Any) -> None:
     curvatures = [1.0 if epoch <= 10 else 2.0 for epoch in range(23)]
 
     def acts(method: SearchMethod) -> bool:
@@ -210,7 +212,7 @@ def test_the_factor_decides(module: Any) -> None:
 
 
 @pytest.mark.parametrize("make", [StopBeforeRise, lambda: GoBackBeforeRise((0.1, 0.2)), lambda: StopAtSkips(2, 0.2)])
-def test_a_monitor_goes_on_from_its_state(make: Callable[[], Monitor], through_a_file: RoundTrip) -> None:
+def test_a_monitor_resumes_from_its_state(make: Callable[[], Monitor], through_a_file: RoundTrip) -> None:
     def course(cut: int | None) -> list[tuple[str, str]]:
         monitor, found, epoch = make(), [], 0
         while epoch < 50 and len(found) < 40:
@@ -238,9 +240,9 @@ def test_a_monitor_goes_on_from_its_state(make: Callable[[], Monitor], through_a
         ([1] * 50, None),
         ([0] * 20 + [1] * 5 + [2] * 25, (25, 24)),
         ([0] * 30 + [7] + [0] * 19, (30, 29)),
-        ([0] * 5 + [3] * 45, (10, 4)),  # the limit may be broken unpunished before epoch 10 of 50
+        ([0] * 5 + [3] * 45, (10, 4)),  # the limit does not apply before epoch 10 of 50
         ([0] * 5 + [3] * 4 + [1] * 41, None),
-        ([2] * 50, (10, 10)),  # nothing within the limit to return to
+        ([2] * 50, (10, 10)),  # no epoch below the limit to return to
     ],
 )
 def test_darts_plus_stops_at_two_skips_of_the_normal_cell(skips: list[int], expected: tuple[int, int] | None) -> None:
@@ -255,7 +257,7 @@ def test_darts_plus_stops_at_two_skips_of_the_normal_cell(skips: list[int], expe
     assert found == expected
 
 
-def test_the_skip_limit_decides() -> None:
+def test_the_skip_limit_determines_the_stop() -> None:
     def stop(limit: int) -> int:
         method = darts_plus.build(skip_limit=limit)
         assert method.monitor is not None
@@ -293,7 +295,7 @@ EARLY_STOP = replace(darts.METHOD, monitor=lambda: StopBeforeRise(0.0))
 ADAPTIVE = replace(darts.METHOD, monitor=lambda: GoBackBeforeRise((3e-3, 3e-2), 0.0))
 
 
-def test_a_stopped_search_is_over_and_its_result_that_of_the_epoch_where_the_rise_began(
+def test_a_stopped_search_is_over_and_its_result_is_that_of_the_beginning_of_the_rise(
     differences: Callable[[Any, Any], list[str]], build_search: BuildSearch, through_a_file: RoundTrip
 ) -> None:
     def build() -> EpochLoop:
@@ -327,7 +329,7 @@ def test_a_stopped_search_is_over_and_its_result_that_of_the_epoch_where_the_ris
 
 
 @pytest.mark.slow
-def test_the_epoch_of_a_search_that_went_back_lasts_until_the_clock_has_caught_up(
+def test_after_a_return_an_epoch_lasts_until_the_clock_has_caught_up(
     differences: Callable[[Any, Any], list[str]], build_search: BuildSearch, through_a_file: RoundTrip
 ) -> None:
     def build() -> EpochLoop:
@@ -394,11 +396,11 @@ class GoBackOnce:
         self.snapshot = state["snapshot"]
 
 
-def test_after_a_return_batches_are_new_and_the_look_ahead_keeps_the_weight_decay_before_it(
+def test_after_a_return_batches_are_new_and_the_look_ahead_keeps_its_weight_decay(
     differences: Callable[[Any, Any], list[str]], build_search: BuildSearch, through_a_file: RoundTrip
 ) -> None:
-    """As in the official code, which does not restore the state of its random generators, and sets the look-ahead up
-    before it raises the weight decay."""
+    """As in the official code, which does not restore its random states, and sets up the look-ahead before it raises
+    the weight decay."""
     seen: list[tuple[Any, ...]] = []
 
     def gradient(step: ArchStep) -> tuple[Tensor, ...]:
@@ -444,7 +446,7 @@ def test_the_look_ahead_uses_its_own_weight_decay(build_search: BuildSearch) -> 
 
 
 def toward_skips(step: ArchStep) -> tuple[Tensor, ...]:
-    """The gradient that Adam follows toward every edge's first candidate, in the normal cell the skip connection."""
+    """A gradient towards every edge's first candidate, which is the skip connection in the normal cell."""
     push = {name: torch.zeros_like(parameter) for name, parameter in step.parameters.items()}
     for gradient in push.values():
         gradient[:, 0] = -1.0

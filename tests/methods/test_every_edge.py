@@ -1,4 +1,4 @@
-"""The derivation of one-input cells, of mixing weights written by hand."""
+"""The derivation of one-input cells, from hand-written mixing weights."""
 
 from __future__ import annotations
 

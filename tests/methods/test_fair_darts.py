@@ -91,7 +91,7 @@ def test_the_threshold_itself_is_reached() -> None:
     assert above(0.75)(mixing, space()).normal.edges == (("skip_connect", 0, 2),)
 
 
-def test_what_reads_a_vanished_node_vanishes_too() -> None:
+def test_edges_from_a_removed_node_are_removed_too() -> None:
     # Node 2 has no input, node 3 reads only node 2, node 4 reads node 3 and an input.
     low = 0.1
     cell = derive(
@@ -102,8 +102,8 @@ def test_what_reads_a_vanished_node_vanishes_too() -> None:
     assert cell.concat == (4,)
 
 
-def test_a_vanished_source_is_not_replaced() -> None:
-    # Into node 4, the edge from node 3, which vanishes, displaces one from an input that reaches the threshold too.
+def test_an_edge_from_a_removed_node_is_not_replaced() -> None:
+    # Into node 4, the edge from node 3, which is removed, displaces one from an input that reaches the threshold too.
     low = 0.1
     cell = derive(skip=[0.9, low, low, low, low, 0.9, low, 0.95, 0.99], sep=[low] * 9)
     assert cell.edges == (("skip_connect", 0, 2), ("skip_connect", 2, 4))

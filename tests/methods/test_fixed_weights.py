@@ -1,4 +1,4 @@
-"""Passes that only the architecture learns from."""
+"""Forward passes for gradients of the architecture alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Epochs during which the architecture stays as it is."""
+"""Epochs with a frozen architecture."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_starts_after_the_papers_share(build_search: BuildSearch, name: str, num
     assert moved(search, first)
 
 
-def test_frozen_epochs_leave_the_architecture_alone_to_the_last_bit(build_search: BuildSearch) -> None:
+def test_frozen_epochs_do_not_change_the_architecture(build_search: BuildSearch) -> None:
     search = build_search(find_method("pc_darts"), SPACES["s1"], num_epochs=5, num_cells=3)
     loop = EpochLoop(search, 5)
     initial = architecture(search)

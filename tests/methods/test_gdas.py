@@ -64,7 +64,7 @@ def test_operations_are_drawn_with_the_softmax_as_probabilities(epoch: int) -> N
     assert torch.allclose(drawn.mean(dim=0), logits.softmax(dim=0), atol=4 * 0.5 / num_draws**0.5)
 
 
-def test_a_variate_of_zero_is_drawn_like_any_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variate_of_zero_counts_as_the_smallest_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.Tensor, "exponential_", lambda self: self.copy_(torch.tensor([[1.0, 0.0, 2.0]])))
     weights = hard_gumbel_softmax(torch.zeros(1, 3), MASK[:1], Moment(0, 5))
     assert weights.tolist() == [[0.0, 1.0, 0.0]]
@@ -92,7 +92,7 @@ def gradients_of_drawn_weights(search: Search) -> tuple[Tensor, Tensor]:
 
 
 def test_candidates_that_were_not_drawn_get_a_gradient_on_nasbench201_alone(build_search: BuildSearch) -> None:
-    """In the DARTS spaces the official mixed operation returns the drawn candidate times its weight, and no more."""
+    """In the DARTS spaces, the official mixed operation returns only the drawn candidate times its weight."""
     weights, gradient = gradients_of_drawn_weights(build_search(METHOD, SPACES["darts"], num_cells=3))
     assert bool((gradient[weights == 0.0] == 0.0).all())
     assert bool((gradient[weights == 1.0] != 0.0).any())
@@ -113,7 +113,7 @@ def test_pooling_has_no_batch_norm(build_search: BuildSearch) -> None:
 
 
 def test_weights_that_a_step_does_not_use_keep_their_momentum_and_decay(build_search: BuildSearch) -> None:
-    """v = mu v + wd w; w -= lr (wd w + mu v) with Nesterov, from the second step in which SGD knows a weight."""
+    """v = mu v + wd w; w -= lr (wd w + mu v) with Nesterov, from the second step after a weight's first gradient."""
     search = build_search(METHOD, SPACES["darts"], num_epochs=50, num_cells=3)
     optimizer, checked = search.weight_optimizer, 0
     for index in range(6):
@@ -138,7 +138,7 @@ def test_weights_that_a_step_does_not_use_keep_their_momentum_and_decay(build_se
 
 @pytest.mark.parametrize("name", ["gdas", "pr_darts"])
 def test_batch_norm_and_relu_follow_the_last_cell(build_search: BuildSearch, name: str) -> None:
-    """The official `lastact`: with a batch norm that leaves its bias alone, logits are the classifier's of that."""
+    """The official `lastact`: if batch norm outputs only its bias, the logits are the classifier's of that bias."""
     network = build_search(find_method(name), SPACES["darts"], num_cells=3).network.eval()
     norm, relu = network.head
     assert isinstance(relu, torch.nn.ReLU)

@@ -1,4 +1,4 @@
-"""Where stages begin, at the paper's budget and at others."""
+"""The beginnings of stages, at the paper's budget and at others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OPP-DARTS: which candidate joins when, and what the growth leaves and makes anew."""
+"""OPP-DARTS: the order in which candidates join, and the state that growth keeps and resets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONVOLUTIONS = ("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
 
 
 def growth(search: Search) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yield every epoch of the search with the candidates in it; the same ones are on all edges."""
+    """Yield every epoch of the search with its candidates, which are the same on all edges."""
     for epoch in range(search.num_epochs):
         search.clock = epoch
         search._enter_epoch()
@@ -71,7 +71,7 @@ JOINING = [(*SPACE.normal[0], name) for name in ("none", "dil_conv_3x3", "avg_po
 
 
 def view_of(search: Search, nets: list[Supernet]) -> StageView:
-    """Return a view of the search whose fresh networks are kept in a list."""
+    """Return a view of the search that appends its fresh networks to a list."""
 
     def build(space: Space) -> Supernet:
         nets.append(search._build(space).train())
@@ -95,11 +95,11 @@ def view_of(search: Search, nets: list[Supernet]) -> StageView:
 
 
 def unread() -> Iterator[Batch]:
-    raise AssertionError("candidates are compared on augmented images of search_train alone")
+    raise AssertionError("candidates are compared on augmented images of search_train only")
 
 
 class Scripted(torch.nn.Module):
-    """Classifies a batch such that its loss is what a table says for its size."""
+    """Classifies a batch with the loss that a table gives for its size."""
 
     def __init__(self, losses: dict[int, float]) -> None:
         super().__init__()
@@ -122,7 +122,7 @@ def test_losses_are_averaged_over_batches_and_not_over_images(build_search: Buil
     assert names == JOINING[1]
 
 
-def test_the_choice_with_the_largest_training_loss_wins_and_goes_on_as_measured(build_search: BuildSearch) -> None:
+def test_the_choice_with_the_largest_training_loss_wins_and_keeps_its_measured_state(build_search: BuildSearch) -> None:
     search = build_search(OPP_DARTS, SPACE, num_cells=3)
     state = copy.deepcopy(search.network.state_dict())
     nets: list[Supernet] = []
@@ -155,7 +155,7 @@ def test_the_choice_with_the_largest_training_loss_wins_and_goes_on_as_measured(
         assert torch.equal(tensor, state[name])  # batch norms included
 
 
-def test_logits_of_candidates_that_stay_are_kept(build_search: BuildSearch) -> None:
+def test_logits_of_present_candidates_are_kept(build_search: BuildSearch) -> None:
     search = build_search(OPP_DARTS, SPACE, num_cells=3)
     with torch.no_grad():
         search.parameters["alpha_normal"][0] = torch.tensor([math.log(2.0), math.log(5.0)])
@@ -163,7 +163,7 @@ def test_logits_of_candidates_that_stay_are_kept(build_search: BuildSearch) -> N
     assert torch.allclose(mixing.normal.operations[0], torch.tensor([5 / 8, 1 / 8, 2 / 8]))
 
 
-def test_growth_keeps_what_is_trained_and_restarts_both_optimizers(build_search: BuildSearch) -> None:
+def test_growth_keeps_trained_weights_and_restarts_both_optimizers(build_search: BuildSearch) -> None:
     search = build_search(OPP_DARTS, SPACES["darts"], num_epochs=50, num_cells=3)
     search.step(0, 0)
     search.step(0, 1)
@@ -188,8 +188,8 @@ def lr(moment: Moment) -> float:
     return OPP_DARTS.learning_rate(OPP_DARTS.recipe, moment)
 
 
-def test_the_learning_rate_restarts_where_it_is() -> None:
-    """lr(e) = .001 + .5 (lr_now - .001) (1 + cos(pi (e - e0) / (50 - e0))), written as the loop that it stands for."""
+def test_the_learning_rate_restarts_at_its_current_value() -> None:
+    """lr(e) = .001 + .5 (lr_now - .001) (1 + cos(pi (e - e0) / (50 - e0))), as a loop over the epochs."""
     start, lr_now = 0, 0.025
     for epoch in range(50):
         value = 0.001 + 0.5 * (lr_now - 0.001) * (1 + math.cos(math.pi * (epoch - start) / (50 - start)))
@@ -212,7 +212,7 @@ def test_the_learning_rate_falls_in_searches_of_any_length(num_epochs: int) -> N
     assert rates[-1] > 0.001
 
 
-def test_first_candidates_start_from_nothing(build_search: BuildSearch) -> None:
+def test_first_candidates_start_from_scratch(build_search: BuildSearch) -> None:
     search = build_search(OPP_DARTS, SPACE, num_epochs=50, num_cells=3)
     stem: Tensor = search.network.get_parameter("stem.0.weight").detach().clone()
     search._enter_epoch()

@@ -52,7 +52,7 @@ def test_learning_rate_falls_to_zero_in_every_stage() -> None:
         assert P_DARTS.learning_rate(P_DARTS.recipe, moment_at(epoch, 75, LENGTHS)) == pytest.approx(expected)
 
 
-def test_stages_are_deeper_narrower_and_begin_anew(build_search: BuildSearch) -> None:
+def test_stages_are_deeper_have_fewer_candidates_and_start_from_scratch(build_search: BuildSearch) -> None:
     search = build_search(P_DARTS, SPACES["darts"], num_epochs=3, num_cells=8)
     depths, widths = [], []
     for epoch in range(3):
@@ -94,7 +94,7 @@ def test_smaller_spaces_drop_in_proportion(build_search: BuildSearch) -> None:
     assert search.space.normal[3] == ("noise",)
 
 
-def test_none_alone_is_never_left() -> None:
+def test_none_is_never_the_only_candidate_left() -> None:
     edges = (("none", "noise", "skip_connect"), ("none",))
     space = Space("tiny", Topology(num_inputs=2, num_nodes=1), normal=edges, reduce=edges)
     weights = CellMixing(torch.tensor([[0.6, 0.1, 0.3], [1.0, 0.0, 0.0]]))
@@ -135,23 +135,23 @@ ROWS = [[0.1, 0.6, 0.3], [0.1, 0.5, 0.4], [0.0, 0.8, 0.2], [0.0, 0.7, 0.3], [0.8
         (0, ["sep_-1", "sep_-0", "sep_-1", "sep_-0"]),
     ],
 )
-def test_the_weakest_skips_go_first_and_only_from_the_normal_cell(max_skips: int, expected: list[str]) -> None:
+def test_the_weakest_skips_are_removed_first_and_only_from_the_normal_cell(max_skips: int, expected: list[str]) -> None:
     genotype = derived(ROWS, max_skips)
     assert shown(genotype) == expected
     assert genotype.reduce == derived(ROWS, 8).normal
 
 
-def test_an_edge_without_its_skip_competes_anew_for_its_node() -> None:
+def test_an_edge_without_its_skip_competes_again_for_its_node() -> None:
     rows = [[0.0, 0.1, 0.9], [0.0, 0.1, 0.9], [0.0, 0.8, 0.2], [0.1, 0.5, 0.4], [0.3, 0.2, 0.5]]
     assert shown(derived(rows, 8))[2:] == ["skip-0", "skip-1"]
     assert shown(derived(rows, 1))[2:] == ["skip-0", "sep_-2"]
 
 
-def test_it_ends_where_nothing_but_skips_is_offered() -> None:
+def test_it_ends_if_the_space_offers_only_skips() -> None:
     assert shown(derived([[0.5, 0.5]] * 5, 2, ("none", "skip_connect"))) == ["skip-0", "skip-1"] * 2
 
 
-def test_the_limit_holds_and_nothing_changes_below_it() -> None:
+def test_the_limit_is_respected_and_changes_nothing_below_it() -> None:
     torch.manual_seed(0)
     space = SPACES["darts"]
     for _, max_skips in product(range(10), (0, 2, 5, 8)):

@@ -1,4 +1,4 @@
-"""Mixing weights in the neighborhood of those of the architecture."""
+"""Perturbed mixing weights in the neighborhood of the architecture's."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def test_onto_the_simplex_by_hand() -> None:
         [
             [0.2, 0.3, 0.3],  # divided by its sum
             [-0.1, 0.5, 1.5],  # clamped, then divided
-            [-0.3, -0.1, -0.2],  # nothing is left: 1 where it was largest
-            [-0.3, -0.1, 0.0],  # the same, and the 0 is no candidate
+            [-0.3, -0.1, -0.2],  # no positive entry: 1 at the largest
+            [-0.3, -0.1, 0.0],  # the same, and the 0 is not a candidate
             [0.4, 0.1, 0.5],  # only the first is a candidate
         ]
     )
@@ -58,7 +58,7 @@ def step_of(space: Space, method: SearchMethod | None = None) -> tuple[WeightSte
     parameters = own.initial_parameters(space, torch.Generator().manual_seed(1))
     moment = Moment(30, 50)
     batch = torch.randn(8, 3, 8, 8), torch.randint(3, (8,))
-    network(batch[0], own.mixing(space, parameters, moment))  # running statistics of some use
+    network(batch[0], own.mixing(space, parameters, moment))  # initializes the running statistics
     return WeightStep(network, lambda: own.mixing(space, parameters, moment), batch, moment), own.mixing(
         space, parameters, moment
     ).detach()
@@ -99,7 +99,7 @@ def test_neighbors_are_distributions_over_real_candidates(
 
 
 def test_noise_is_uniform_within_the_radius() -> None:
-    """Rows of two are (p + a, q + b) divided by 1 + a + b, so their ratio tells nothing but the noise."""
+    """Rows of two are (p + a, q + b) divided by 1 + a + b, so their ratio depends only on the noise."""
     step, _ = step_of(SPACES["s2"])
     weight_mixing = random_neighbor(lambda moment: 0.1)
     drawn = torch.stack([weight_mixing(step).normal.operations[:, 0] for _ in range(300)])
@@ -123,7 +123,7 @@ def test_the_worst_neighbor_is_worse_than_the_center_and_than_random_ones() -> N
 
 
 @pytest.mark.usefixtures("exact")
-def test_the_ascent_against_one_written_down_plainly() -> None:
+def test_the_ascent_against_a_plain_implementation() -> None:
     """Gradients by finite differences, edge by edge; the start is the draw that the same seed gives."""
     names = ("skip_connect", "sep_conv_3x3", "avg_pool_3x3")
     space = Space("small", Topology(2, 1), normal=(names, names), reduce=(names[:2], names[1:]))
@@ -162,7 +162,7 @@ def test_the_ascent_against_one_written_down_plainly() -> None:
 
 
 class Peak(nn.Module):
-    """A network whose loss is the largest at given mixing weights."""
+    """A network whose loss is largest at given mixing weights."""
 
     def __init__(self, top: Mixing, labels: Tensor) -> None:
         super().__init__()
@@ -173,14 +173,14 @@ class Peak(nn.Module):
         return self.right * sum((own.operations - best.operations).square().sum() for own, best in cells)
 
 
-def test_where_the_ascent_ends_lower_the_center_is_kept() -> None:
+def test_the_center_is_kept_if_the_ascent_ends_at_a_lower_loss() -> None:
     step, center = step_of(RAGGED)
     found = worst_neighbor(lambda moment: 0.2)(replace(step, network=Peak(center, step.train[1])))
     assert torch.equal(found.normal.operations, center.normal.operations)
     assert torch.equal(found.reduce.operations, center.reduce.operations)
 
 
-def test_the_ascent_leaves_the_network_as_it_was() -> None:
+def test_the_ascent_restores_the_network() -> None:
     step, _ = step_of(SPACES["s1"])
     state = {name: value.clone() for name, value in step.network.state_dict().items()}
     worst_neighbor(lambda moment: 0.2)(step)

@@ -69,7 +69,7 @@ def test_gates_are_zero_or_one_with_the_gradient_of_the_hard_concrete_draw(epoch
 
 
 def test_random_drop_and_ties_in_a_drawn_order() -> None:
-    # Gates of 1, 1, 0, 0: how often the first opens follows from which entries are dropped, and from ties.
+    # Gates of 1, 1, 0, 0: the frequency with which the first opens follows from the dropped entries and the ties.
     alpha = torch.tensor([50.0, 50.0, -50.0, -50.0]).expand(200, 4)
     mask = torch.ones(200, 4, dtype=torch.bool)
     opened = torch.stack([two_gates(alpha, mask, Moment(4, 5)) for _ in range(500)]).mean(dim=(0, 1))
@@ -94,7 +94,7 @@ def drawn_state(space: Space, epoch: int, *, scale: float = 2.0) -> ArchState:
 
 
 def expected_penalties(state: ArchState) -> tuple[float, float]:
-    """The formulas, gate by gate."""
+    """The penalties by their formulas, gate by gate."""
     tau = 1.0 - 0.9 * state.moment.epoch / 4
     shares: dict[str, list[float]] = {group: [] for group in GROUPS}
     paths = []

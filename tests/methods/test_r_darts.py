@@ -53,7 +53,7 @@ def test_the_weight_decay_reaches_sgd(build_search: BuildSearch, weight_decay: f
 
 @pytest.mark.parametrize("drop_path", [0.4, 0.6, 0.0])
 @pytest.mark.parametrize("growing", [0, 1])
-def test_drop_path_grows_and_cutout_does_so_on_request(drop_path: float, growing: int) -> None:
+def test_drop_path_grows_and_cutout_grows_if_requested(drop_path: float, growing: int) -> None:
     method = r_darts_dp.build(drop_path=drop_path, growing_cutout=growing)
     for epoch in (0, 7, 24, 49):
         assert method.edge_strength(Moment(epoch, 50)) == pytest.approx(drop_path * epoch / 49)
@@ -63,7 +63,7 @@ def test_drop_path_grows_and_cutout_does_so_on_request(drop_path: float, growing
 
 
 def test_every_image_of_both_splits_is_cut_out_from_the_first_epoch(build_search: BuildSearch) -> None:
-    """As in the official code, whose growing probability is never read: 400 of 400 images at 0."""
+    """As in the official code, which never reads the growing probability: 400 of 400 images at 0."""
     for growing, share in ((0, 1.0), (1, 0.0)):
         search = build_search(r_darts_dp.build(growing_cutout=growing), SPACE, num_epochs=50, num_cells=3)
         for split in ("search_train", "search_valid"):
@@ -91,7 +91,7 @@ def test_without_drop_path_it_is_second_order_darts(build_search: BuildSearch) -
         plain = outcome(darts_second_order.METHOD, start)
         assert same(outcome(r_darts_dp.build(drop_path=0.0), start), plain)
         assert not same(outcome(r_darts_dp.METHOD, start), plain)
-        # With cutout that grows, nothing is dropped or cut out in the first epoch.
+        # With growing cutout, nothing is dropped or cut out in the first epoch.
         assert same(outcome(r_darts_dp.build(growing_cutout=1), start), plain) == (start == 0)
 
 
@@ -121,7 +121,7 @@ def test_nothing_is_dropped_in_evaluation_or_without_strength() -> None:
         assert torch.equal(dropping(images, weights), full(images, weights))
 
 
-def test_what_rankers_see_is_not_dropped() -> None:
+def test_observed_outputs_are_not_dropped() -> None:
     full, dropping = pair_of_edges(0.9)
     images, weights = torch.randn(8, 4, 4, 4), torch.tensor([0.2, 0.5, 0.3])
     seen: list[Tensor] = []

@@ -1,4 +1,4 @@
-"""Random search: the distribution of its architectures, and that nothing but the draw decides them."""
+"""Random search: the distribution of its architectures, which only the draw determines."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def draw(space: Space, seed: int) -> Genotype:
 
 
 def cells(space: Space) -> set[frozenset[tuple[str, int, int]]]:
-    """Every normal cell: per node two of its edges, on each one of its operations but none."""
+    """Every normal cell: two edges per node, with any operation except `none` on each."""
     names = dict(zip(space.topology.edges, space.normal, strict=True))
     per_node = [
         [
@@ -57,7 +57,7 @@ def test_every_architecture_is_equally_likely(names: tuple[tuple[str, ...], ...]
     found = Counter(frozenset(map(tuple, draw(space, seed).normal.edges)) for seed in range(num_draws))
     possible = cells(space)
     assert set(found) <= possible
-    # Uniform over pairs of edges, and given them over their operations.
+    # Uniform over pairs of edges and, given a pair, over its operations.
     num_pairs = len({pairs(cell) for cell in possible})
     with_pair = Counter(map(pairs, possible))
     expected = {cell: num_draws / num_pairs / with_pair[pairs(cell)] for cell in possible}

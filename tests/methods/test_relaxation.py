@@ -1,4 +1,4 @@
-"""From logits to mixing weights."""
+"""Mixing weights from logits."""
 
 from __future__ import annotations
 

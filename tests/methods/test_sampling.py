@@ -1,4 +1,4 @@
-"""Which images the steps of a method see, and how its passes before a stage read them."""
+"""The images of a method's steps, and of its passes before a stage."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ INDEPENDENT = {"gdas", "pr_darts"}
 
 
 @pytest.mark.parametrize("name", methods())
-def test_how_every_method_reads_its_splits(name: str) -> None:
+def test_the_draws_of_every_method(name: str) -> None:
     method = find_method(name)
     expected = None if name in PASSES_OVER_VALID else independent_images if name in INDEPENDENT else fresh_batch
     assert method.draw_valid is expected
@@ -119,7 +119,7 @@ def test_curvature_is_measured_on_a_full_batch(build_search: BuildSearch, search
     assert sizes == [6, 6, 6, 6, 6, 4, 6]  # architecture and weights in turn; then the curvature's
 
 
-def test_passes_before_a_stage_are_augmented_and_shuffled_anew_every_time(
+def test_every_pass_before_a_stage_is_augmented_and_newly_shuffled(
     build_search: BuildSearch, search_data: SearchData
 ) -> None:
     seen: list[list[Batch]] = []
@@ -139,7 +139,7 @@ def test_passes_before_a_stage_are_augmented_and_shuffled_anew_every_time(
     first, second = (torch.cat([images for images, _ in batches]) for batches in seen[:2])
     assert not torch.equal(first, second)
     exact = {tuple(image.flatten().tolist()) for image in first} & {tuple(image.flatten().tolist()) for image in second}
-    assert len(exact) < len(first)  # shifts and mirrors are drawn anew, not only the order
+    assert len(exact) < len(first)  # shifts and mirrors differ too, not only the order
     again = build_search(method, SPACE, num_epochs=2, num_cells=3)
     again.clock = 1
     again._enter_epoch()

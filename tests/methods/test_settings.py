@@ -1,7 +1,8 @@
-"""Settings of methods: their bounds, and the labels that name methods with chosen ones."""
+"""Settings of methods: their bounds, and labels of methods with chosen settings."""
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import pytest
@@ -33,17 +34,17 @@ def test_good_settings(chosen: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("chosen", "problem"),
     [
-        ({"warmth": 0.4}, "here.warmth: must be a number from 0.5 to 2, found 0.4; leave it out for the paper's 1"),
-        ({"warmth": True}, "here.warmth: must be a number from 0.5 to 2, found True"),
-        ({"warmth": float("nan")}, "here.warmth: must be a number from 0.5 to 2, found nan"),
-        ({"layers": 2.0}, "here.layers: must be an integer from 1 to 9, found 2.0"),
-        ({"layers": "2"}, "here.layers: must be an integer from 1 to 9, found '2'"),
-        ({"layer": 2}, "here.layer: unknown setting 'layer'. Did you mean layers?"),
+        ({"warmth": 0.4}, r"here\.warmth: .*number from 0\.5 to 2, found 0\.4; .*paper's 1"),
+        ({"warmth": True}, r"here\.warmth: .*number from 0\.5 to 2, found True"),
+        ({"warmth": float("nan")}, r"here\.warmth: .*number from 0\.5 to 2, found nan"),
+        ({"layers": 2.0}, r"here\.layers: .*integer from 1 to 9, found 2\.0; .*paper's 3"),
+        ({"layers": "2"}, r"here\.layers: .*integer from 1 to 9, found '2'"),
+        ({"layer": 2}, r"here\.layer: .*'layer'.*Did you mean layers\?"),
     ],
 )
 def test_bad_settings(chosen: dict[str, Any], problem: str) -> None:
     (found,) = setting_problems(KNOWN, chosen, "here")
-    assert found.startswith(problem)
+    assert re.match(problem, found)
 
 
 def test_labels_are_canonical() -> None:

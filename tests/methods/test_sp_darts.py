@@ -1,4 +1,4 @@
-"""SP-DARTS: temperatures of steps, and a derivation at four decimals."""
+"""SP-DARTS: temperatures of steps, and a derivation to four decimals."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def at(temperature: float) -> Tensor:
 
 
 def sparse_share(epoch: int, num_epochs: int = 50, num_steps: int = 400) -> float:
-    """Return the share of steps at the lower of the two temperatures, and check that there is no third."""
+    """Return the share of steps at the lower of the two temperatures; check that there is no third one."""
     low, high = at(1e-3), at(1e-2)
     count = 0
     for seed in range(num_steps):
@@ -59,7 +59,7 @@ def test_the_first_epoch_is_warm(num_epochs: int) -> None:
     assert torch.allclose(rows(Moment(0, num_epochs), settled=True), at(1.0))
 
 
-def test_what_is_settled_has_the_temperature_of_the_derivation() -> None:
+def test_settled_mixing_weights_have_the_temperature_of_the_derivation() -> None:
     for seed in range(20):
         assert torch.allclose(rows(Moment(1, 50, step_seed=seed), settled=True), at(1e-3))
 

@@ -1,4 +1,4 @@
-"""Searches of several stages, stopped and gone on with around every change of a stage."""
+"""Searches of several stages, stopped and resumed around every change of a stage."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ SPACE = Space("tiny", Topology(num_inputs=2, num_nodes=2), normal=(NAMES,) * 5, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", STAGED, ids=lambda method: method.name)
-def test_every_step_goes_on_from_a_file_bit_for_bit(
+def test_every_step_resumes_from_a_file_bit_for_bit(
     build_search: BuildSearch,
     through_a_file: Callable[[Any], Any],
     differences: Callable[[Any, Any], list[str]],
     method: SearchMethod,
 ) -> None:
-    """Each state leads to the next one, so each leads to the end; in so short a search stages begin together."""
+    """Each state leads to the next one, so each leads to the end; in this short search, stages begin together."""
     num_epochs = 5
     straight = EpochLoop(build_search(method, SPACE, num_epochs=num_epochs, num_cells=3), num_epochs)
     states, stages = [through_a_file(straight.state_dict())], []

@@ -1,4 +1,4 @@
-"""The derivation that may keep two operations of one edge, and what becomes of such a genotype."""
+"""The derivation that may keep two operations of one edge, and the use of its genotypes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMES = ("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3")
 SPACE = Space("tiny", Topology(num_inputs=2, num_nodes=2), normal=(NAMES,) * 5, reduce=(NAMES,) * 5)
 EVEN = [[0.25] * 4] * 5
 TWO_ON_ONE_EDGE = [
-    [0.0, 0.1, 0.4, 0.5],  # 0 to 2: both its best beat those of 1 to 2
+    [0.0, 0.1, 0.4, 0.5],  # 0 to 2: its best two beat those of 1 to 2
     [0.1, 0.3, 0.3, 0.3],
     [0.9, 0.0, 0.1, 0.0],  # 0 to 3: none dominates
     [0.1, 0.2, 0.6, 0.1],
@@ -79,7 +79,7 @@ def test_two_operations_of_one_edge_are_ranked_allocated_built_and_drawn(tmp_pat
     assert (first.operation, second.operation) == ("sep_conv_3x3", "skip_connect")
     assert (first.source, first.target) == (second.source, second.target)
     assert any(first.scores)
-    assert not any(second.scores)  # a skip in the place of a skip changes nothing
+    assert not any(second.scores)  # replacing a skip by a skip changes nothing
     scores.write_parquet(tmp_path / "scores.parquet")
     assert scores.read_parquet(tmp_path / "scores.parquet") == scores
     for rule in RULES:

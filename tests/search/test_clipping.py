@@ -1,4 +1,4 @@
-"""Which gradients count in the bound on the gradient's norm."""
+"""Gradients that gradient clipping includes in the norm."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def norm(tensors: Iterable[Tensor]) -> float:
     ("name", "space", "counts"),
     [("beta_darts", "nasbench201", True), ("drnas", "nasbench201", True), ("beta_darts", "s1", False)],
 )
-def test_the_architectures_gradient_counts_on_nasbench201_alone(
+def test_clipping_includes_the_architecture_gradient_only_on_nasbench201(
     build_search: Callable[..., Search], name: str, space: str, counts: bool
 ) -> None:
-    """SGD's first step, by hand: w - lr g bound / norm, the norm over the weights and there over the alphas too."""
+    """SGD's first step by hand: w - lr g bound / norm; on nasbench201, the norm includes the alphas."""
     method = find_method(name).on(SPACES[space])
     recipe = replace(method.recipe, clip_norm=BOUND, weight_lr=LR, arch_start=1.0, weight_decay=0.0)
     search = build_search(replace(method, recipe=recipe), SPACES[space], num_cells=3)
     for alpha in search.parameters.values():
         alpha.data.copy_(torch.randn_like(alpha))
     network = search.network.train()
-    with torch.no_grad():  # batch norms make the loss blind to the scale of convolutions, and their gradients small
+    with torch.no_grad():  # behind batch norm, the loss ignores the scale of convolutions: large ones, small gradients
         for weight in network.parameters():
             weight.mul_(1000.0 if weight.ndim == 4 else 1.0)
     state, before = copy.deepcopy(network.state_dict()), [w.detach().clone() for w in network.parameters()]
@@ -61,7 +61,7 @@ def test_the_architectures_gradient_counts_on_nasbench201_alone(
 
 
 @pytest.mark.parametrize("name", ["gdas", "pr_darts"])
-def test_what_the_last_architecture_step_left_counts_where_weights_are_updated_first(
+def test_clipping_includes_the_last_architecture_step_if_weights_are_updated_first(
     build_search: Callable[..., Search], name: str, through_a_file: Callable[[Any], Any]
 ) -> None:
     """The alphas' gradient is that of the last architecture step plus that of the training loss."""
@@ -102,7 +102,7 @@ def test_what_the_last_architecture_step_left_counts_where_weights_are_updated_f
 
 
 @pytest.mark.parametrize("name", sorted(set(methods()) - {"beta_darts", "drnas", "gdas", "pr_darts"}))
-def test_no_other_method_counts_it(name: str) -> None:
+def test_no_other_method_includes_it(name: str) -> None:
     for space in SPACES.values():
         assert find_method(name).on(space).weight_mixing is not attached_mixing
     assert find_method("drnas").on(SPACES["darts"]).weight_mixing is drawn_mixing

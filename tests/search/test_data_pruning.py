@@ -1,4 +1,4 @@
-"""Searches that lose images."""
+"""Searches with data pruning."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def test_steps_get_fewer_and_every_batch_comes_from_the_images_in_use(
         assert len(kept) == search.images_per_epoch
     assert steps == sorted(steps, reverse=True)
     assert steps[-1] < steps[0] == 4
-    # While the architecture is frozen, nothing is known of the other split and nothing of it goes.
+    # The other split is pruned only once the architecture is updated, which reports its losses.
     assert len(search.batches["search_valid"]) < len(search_data.valid)
 
 
 @pytest.mark.slow
-def test_going_on_from_a_checkpoint_is_not_having_stopped(
+def test_resuming_from_a_checkpoint_equals_an_uninterrupted_run(
     build: Callable[[str], Search], through_a_file: Callable[[Any], Any]
 ) -> None:
     straight = EpochLoop(build("darts"), NUM_EPOCHS)

@@ -1,4 +1,4 @@
-"""Tasks that take turns, and whose questions are answered together."""
+"""Tasks that run in turn and whose questions are answered together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aca_ray.search.lockstep import Lockstep, ask
 
 
 class Told:
-    """Answers with the sum of all questions, and remembers who did what."""
+    """Answers with the sum of all questions, and logs the tasks' turns."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
@@ -60,7 +60,7 @@ def test_a_question_that_does_not_wait_is_answered_at_once() -> None:
     assert answers == {1: [11, 11], 1000: [1000, 1000], 10: [11, 11]}
 
 
-def test_what_a_task_raises_leaves_the_others_alone() -> None:
+def test_an_exception_of_a_task_does_not_affect_the_others() -> None:
     told, done = Told(), []
 
     def fails() -> None:
@@ -75,7 +75,7 @@ def test_what_a_task_raises_leaves_the_others_alone() -> None:
     assert done == [3, 2, 2]
 
 
-def test_what_answering_raises_every_task_raises() -> None:
+def test_an_exception_while_answering_is_raised_in_every_task() -> None:
     caught: list[str] = []
 
     def answer(questions: list[Any]) -> list[Any]:
@@ -124,6 +124,6 @@ def test_an_interrupt_while_others_have_ended_or_not_begun() -> None:
     assert threading.active_count() == before
 
 
-def test_who_does_not_take_part_cannot_ask() -> None:
+def test_only_tasks_can_ask() -> None:
     with pytest.raises(LookupError):
         ask(1)

@@ -1,4 +1,4 @@
-"""Searches whose passes are computed in bfloat16: all that is kept stays float32."""
+"""Searches whose passes are computed in bfloat16: the state stays float32."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from aca_ray.training import EpochLoop
 BuildSearch = Callable[..., Search]
 
 DARTS, SPACE = find_method("darts"), SPACES["s2"]
-LONG = {"darts_pt": 50, "opp_darts": 50}  # in one epoch they would train for minutes between stages
+LONG = {"darts_pt": 50, "opp_darts": 50}  # in a single epoch, they would train for minutes between stages
 IN_EVERY_TIER = {"darts", "gdas", "pc_darts"}
 
 
@@ -55,7 +55,7 @@ def test_every_method_keeps_float32_and_nearly_its_loss(
     build = partial(build_search, method, space, num_cells=3, num_epochs=LONG.get(method.name, 1))
     exact, rounded = (after_two_steps(build(precision=precision)) for precision in (torch.float32, torch.bfloat16))
     state = rounded.state_dict()
-    kept = {name: value for name, value in state.items() if name != "train_meter"}  # that is float64
+    kept = {name: value for name, value in state.items() if name != "train_meter"}  # which is float64
     floating = [tensor for tensor in tensors(kept) if tensor.is_floating_point()]
     assert {tensor.dtype for tensor in floating} == {torch.float32}
     assert all(bool(tensor.isfinite().all()) for tensor in floating)
@@ -70,7 +70,7 @@ def test_logits_are_float32_and_of_fewer_digits(build_search: BuildSearch) -> No
         build_search(DARTS, SPACE, num_cells=3, precision=precision) for precision in (torch.float32, torch.bfloat16)
     )
     images, _ = exact.batches["search_train"].batch(0)
-    # Evaluated, since normalized by its own statistics a batch of one class of images amplifies every difference.
+    # In evaluation mode: batch statistics of a batch of one class would amplify every difference.
     logits, expected = (search.network.eval()(images, search.mixing()) for search in (rounded, exact))
     assert logits.dtype == torch.float32
     assert not torch.equal(logits, expected)
@@ -78,7 +78,7 @@ def test_logits_are_float32_and_of_fewer_digits(build_search: BuildSearch) -> No
     torch.testing.assert_close(logits, expected, rtol=0.05, atol=0.05)
 
 
-def test_the_precision_is_no_part_of_the_state(build_search: BuildSearch) -> None:
+def test_the_precision_is_not_part_of_the_state(build_search: BuildSearch) -> None:
     exact, rounded = (
         build_search(DARTS, SPACE, num_cells=3, precision=precision) for precision in (torch.float32, torch.bfloat16)
     )
@@ -89,7 +89,7 @@ def test_the_precision_is_no_part_of_the_state(build_search: BuildSearch) -> Non
     assert not torch.equal(logits, logits.bfloat16().float())
 
 
-def test_going_on_from_a_checkpoint_is_not_having_stopped(
+def test_resuming_from_a_checkpoint_equals_an_uninterrupted_run(
     build_search: BuildSearch, through_a_file: Callable[[Any], Any], differences: Callable[[Any, Any], list[str]]
 ) -> None:
     build = partial(build_search, DARTS, SPACE, num_cells=3, precision=torch.bfloat16)
@@ -109,7 +109,7 @@ def test_going_on_from_a_checkpoint_is_not_having_stopped(
     assert not differences(resumed.work.state_dict(), straight.work.state_dict())
 
 
-def test_stages_go_on_in_the_same_precision(build_search: BuildSearch) -> None:
+def test_stages_keep_the_precision(build_search: BuildSearch) -> None:
     search = build_search(find_method("drnas"), SPACES["s2"], num_cells=3, num_epochs=2, precision=torch.bfloat16)
     first = search.network
     for epoch in range(2):
@@ -119,7 +119,7 @@ def test_stages_go_on_in_the_same_precision(build_search: BuildSearch) -> None:
     assert search.network.precision == torch.bfloat16
 
 
-def test_in_a_pack_they_are_computed_one_after_the_other(build_search: BuildSearch) -> None:
+def test_packed_searches_in_bfloat16_compute_their_passes_alone(build_search: BuildSearch) -> None:
     seeds = (3, 4)
     build = partial(build_search, DARTS, SPACE, num_cells=3, precision=torch.bfloat16)
     expected = [after_two_steps(build(seed=seed)).network for seed in seeds]

@@ -1,4 +1,4 @@
-"""What is said about an architecture, on values worked out by hand."""
+"""Metrics of an architecture, against values computed by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The search loop: what it feeds to a method's parts, and what it does with their answers."""
+"""The search loop: the arguments of a method's parts, and the use of their answers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def logsumexp_penalty(state: ArchState) -> Tensor:
     return total
 
 
-def test_a_method_may_bring_a_penalty(build_search: BuildSearch) -> None:
+def test_penalties_are_added_to_the_architecture_loss(build_search: BuildSearch) -> None:
     found: list[tuple[Tensor, ...]] = []
 
     def difference(step: ArchStep) -> tuple[Tensor, ...]:
@@ -75,7 +75,7 @@ def twice(mixing: Mixing) -> Mixing:
 
 
 def test_the_weight_step_is_clipped_sgd_at_the_weight_mixing_of_the_method(build_search: BuildSearch) -> None:
-    """Two steps of w, written out, with the mixing weights that a method shows to the weight step."""
+    """Two weight steps by hand, with a method's own mixing weights."""
     recipe = replace(DARTS.recipe, clip_norm=0.5, arch_start=0.9)
     search = build_search(replace(DARTS, weight_mixing=double, recipe=recipe), SPACE, num_epochs=4)
     twin = build_search(replace(DARTS, recipe=recipe), SPACE, num_epochs=4).network
@@ -101,7 +101,7 @@ def test_the_weight_step_is_clipped_sgd_at_the_weight_mixing_of_the_method(build
         assert torch.allclose(weight, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_a_method_is_asked_in_order_and_with_the_right_split(build_search: BuildSearch) -> None:
+def test_a_methods_parts_are_called_in_order_and_with_the_right_split(build_search: BuildSearch) -> None:
     seen: list[ArchStep] = []
     mixings: list[Mixing] = []
 

@@ -1,4 +1,4 @@
-"""Searches that are computed together are those computed alone, but for rounding."""
+"""Packed searches equal searches computed alone, except for rounding."""
 
 from __future__ import annotations
 
@@ -21,8 +21,13 @@ from aca_ray.training import EpochLoop
 BuildSearch = Callable[..., Search]
 
 CPU = torch.device("cpu")
-DRAWING = {"gdas", "pr_darts", "p_darts", "r_darts_dp"}  # their networks draw, or compute what was drawn alone
-DECIDING, LONG = {"darts_pt", "opp_darts"}, 50  # in one epoch they would train for minutes between stages
+DRAWING = {
+    "gdas",
+    "pr_darts",
+    "p_darts",
+    "r_darts_dp",
+}  # their networks draw, or depend on draws, so they are computed alone
+DECIDING, LONG = {"darts_pt", "opp_darts"}, 50  # in a single epoch, they would train for minutes between stages
 IN_EVERY_TIER = {"darts", "gdas", "pc_darts"}
 SEEDS = (3, 4)
 
@@ -96,7 +101,7 @@ def test_whole_searches_and_how_many_passes_they_take(build_search: BuildSearch)
         loop = EpochLoop(build_search(method, space, num_cells=3, seed=seed), 2)
         found[seed] = [loop.advance(), loop.advance(), loop.work]
 
-    # 2 epochs of 2 steps of 2 passes, and after each the 2 batches of search_valid.
+    # 2 epochs of 2 steps of 2 passes, each followed by the 2 batches of search_valid.
     assert run_together([partial(task, seed) for seed in SEEDS]).counts() == {
         "searches": 2,
         "passes": 24,
@@ -110,7 +115,7 @@ def test_whole_searches_and_how_many_passes_they_take(build_search: BuildSearch)
                     assert ours.metrics[name] == pytest.approx(value, abs=1e-4), name
 
 
-def test_searches_of_unlike_structure_are_computed_apart(build_search: BuildSearch) -> None:
+def test_searches_of_different_structure_are_computed_separately(build_search: BuildSearch) -> None:
     names = ("s1", "s2")
     found: dict[str, Search] = {}
 
@@ -126,7 +131,7 @@ def test_searches_of_unlike_structure_are_computed_apart(build_search: BuildSear
         assert_close(found[name], alone, exactly=True)
 
 
-def test_one_that_ends_early_or_fails_leaves_the_others_alone(build_search: BuildSearch) -> None:
+def test_a_search_that_ends_early_or_fails_does_not_affect_the_others(build_search: BuildSearch) -> None:
     found: dict[int, Search] = {}
 
     def task(seed: int, number: int) -> None:
@@ -143,7 +148,7 @@ def test_one_that_ends_early_or_fails_leaves_the_others_alone(build_search: Buil
         assert_close(found[seed], alone)
 
 
-def test_every_search_has_random_states_of_its_own(build_search: BuildSearch) -> None:
+def test_every_search_has_its_own_random_states(build_search: BuildSearch) -> None:
     def draws(seed: int, into: dict[int, list[float]]) -> None:
         search = build_search(find_method("darts"), SPACES["s2"], num_cells=3, num_epochs=1, seed=seed)
         into[seed] = [torch.rand(()).item()]
@@ -158,7 +163,7 @@ def test_every_search_has_random_states_of_its_own(build_search: BuildSearch) ->
     assert found == alone
 
 
-def test_time_is_shared_and_stands_still_between_two_questions(build_search: BuildSearch) -> None:
+def test_time_is_shared_and_constant_between_two_questions(build_search: BuildSearch) -> None:
     seen: dict[int, list[float]] = {}
     together = Together(CPU, 2)
 
@@ -174,7 +179,7 @@ def test_time_is_shared_and_stands_still_between_two_questions(build_search: Bui
     assert 0 < seen[3][0] < seen[3][1]
 
 
-def test_passes_have_all_threads_and_the_searches_own_work_has_one(build_search: BuildSearch) -> None:
+def test_passes_use_all_threads_and_the_searches_themselves_use_one(build_search: BuildSearch) -> None:
     seen: dict[str, set[int]] = {"pass": set(), "search": set()}
 
     def task() -> None:

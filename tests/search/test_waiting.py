@@ -1,6 +1,6 @@
-"""Steps on a device that is not the CPU do not wait for it.
+"""Steps on an accelerator do not wait for it.
 
-The device here is torch's `meta`, whose tensors have no values: whatever asks for one raises.
+The device here is torch's `meta`, whose tensors have no values: reading one raises.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from aca_ray.space import SPACES, Space, Topology
 BuildSearch = Callable[..., Search]
 
 META = torch.device("meta")
-READING = {"gdas", "pr_darts", "drnas"}  # which candidates are drawn, or how many there are, the host has to know
+READING = {"gdas", "pr_darts", "drnas"}  # the host reads which candidates are drawn, or how many there are
 NAMES = ("max_pool_3x3", "skip_connect", "sep_conv_3x3")
 TINY = Space("tiny", Topology(num_inputs=2, num_nodes=2), normal=(NAMES,) * 5, reduce=(NAMES,) * 5)
 IN_EVERY_TIER = {"darts", "pc_darts"}
 
 
 def line_of_ours() -> str:
-    """Return where in the package what runs now was called from, or "" if it wasn't."""
+    """Return the innermost line of the package on the stack, or "" if there is none."""
     own = [frame for frame in traceback.extract_stack() if "/aca_ray/" in frame.filename]
     return f"{own[-1].filename}:{own[-1].lineno}" if own else ""
 
 
 class Copies(TorchDispatchMode):
-    """Notes where something is copied from one device to another and waited for."""
+    """Records the lines that copy between devices and wait for the copy."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Copies(TorchDispatchMode):
 
 
 class Reads(TorchFunctionMode):
-    """Notes how the values of tensors are asked for; what the optimizers count, they keep on the CPU."""
+    """Records how the package reads values of tensors; the optimizers keep their step counts on the CPU."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,11 +77,11 @@ class Reads(TorchFunctionMode):
 
 
 def searching(build_search: BuildSearch, method: SearchMethod, space: Space, device: torch.device) -> Search:
-    """Return a search in an epoch in which the architecture moves, with a step before and after the next one."""
+    """Return a search in an epoch that updates the architecture, with a step before and after the next one."""
     search = build_search(method, space, num_cells=3, num_epochs=50, device=device)
     search.batch_size = 4
     search._make_batches()
-    search._stages_begun = 1000  # what begins stages may look at the supernet
+    search._stages_begun = 1000  # no stage begins, which may read the supernet
     while not method.architecture_moves(method.recipe, search.moment):
         search.clock = search._epoch = search.clock + 1
     search.step(search.clock, 0)
@@ -104,7 +104,7 @@ def test_no_step_waits_for_the_device(build_search: BuildSearch, method: SearchM
     assert not copies.found
 
 
-def test_what_would_wait_is_noticed() -> None:
+def test_copies_that_wait_are_recorded() -> None:
     with Copies() as copies:
         torch.zeros(2).to(META)
         torch.zeros(2, device=META).copy_(torch.ones(2))
@@ -124,7 +124,7 @@ def test_draws_are_read_once_per_pass_and_cell_type(build_search: BuildSearch, n
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("name", ["darts", "darts_second_order", "pc_darts"])
-def test_a_gpu_is_not_waited_for(build_search: BuildSearch, name: str) -> None:
+def test_no_step_waits_for_a_gpu(build_search: BuildSearch, name: str) -> None:
     search = searching(build_search, find_method(name), SPACES["s2"], torch.device("cuda"))
     torch.cuda.set_sync_debug_mode("error")
     try:

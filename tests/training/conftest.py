@@ -1,4 +1,4 @@
-"""Tests of this folder run on one thread and on their own random numbers."""
+"""One thread and seeded random numbers for the tests of this folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def repeatable() -> None:
 
 @pytest.fixture
 def through_a_file(tmp_path: Path) -> Callable[[Any], Any]:
-    """Return a function that writes a state and reads it back as checkpoints do: tensors and plain values alone."""
+    """Return a function that writes a state and reads it back like a checkpoint: tensors and plain values only."""
 
     def round_trip(state: Any) -> Any:
         torch.save(state, tmp_path / "state")

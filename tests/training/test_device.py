@@ -1,4 +1,4 @@
-"""The device that a process was granted, and how much of it."""
+"""The device granted to a process, and its share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The epoch loop can be left anywhere and goes on as if it had not been."""
+"""The epoch loop can stop after any step and resumes exactly."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 
 
 class Draws:
-    """Adds up draws of all three global generators, and notes what it was asked to do."""
+    """Adds up draws of all three global generators and records its calls."""
 
     device = CPU
     images_per_epoch = 24
@@ -87,13 +87,15 @@ def test_measurements_of_the_loop() -> None:
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_divergence_fails_the_trial(bad: float) -> None:
     loop = EpochLoop(Draws(bad), 2)
-    with pytest.raises(TrialError, match=r"epoch 1: total is .*diverged"):
+    with pytest.raises(TrialError, match=rf"epoch 1: total is {bad}\b.*diverged"):
         loop.advance()
     assert loop.epoch == 0
 
 
 @pytest.mark.parametrize("num_slices", range(1, 6))
-def test_going_on_from_a_state_is_not_having_stopped(num_slices: int, through_a_file: Callable[[Any], Any]) -> None:
+def test_resuming_from_a_state_equals_an_uninterrupted_run(
+    num_slices: int, through_a_file: Callable[[Any], Any]
+) -> None:
     straight = EpochLoop(Draws(), 2)
     totals = [report.metrics["total"] for report in (straight.advance(), straight.advance()) if report is not None]
 

@@ -1,4 +1,4 @@
-"""Means over images, whatever the batches."""
+"""Means over images do not depend on the batches."""
 
 from __future__ import annotations
 

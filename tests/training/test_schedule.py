@@ -1,4 +1,4 @@
-"""Learning rates against PyTorch's own scheduler and values worked out by hand."""
+"""Learning rates against PyTorch's schedulers and values computed by hand."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_line_of_pc_darts() -> None:
     assert rates[5] == pytest.approx(0.5 - 5 * slope)
     assert [before - after for before, after in pairwise(rates[5:245])] == pytest.approx([slope] * 239)
     assert rates[:5] == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5])  # of the base rate, not of the line
-    # In the last five epochs a fifth of the slope, without a jump, and it would end at 0.
+    # The last five epochs have a fifth of the slope, start without a jump, and would end at 0.
     assert rates[244] == pytest.approx(slope)
     assert rates[245:] == pytest.approx([slope, 0.8 * slope, 0.6 * slope, 0.4 * slope, 0.2 * slope])
 

@@ -1,1 +1,1 @@
-"""Parts that several methods share; none knows which."""
+"""Parts shared by several methods."""

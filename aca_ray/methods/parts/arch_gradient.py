@@ -31,19 +31,19 @@ def first_order(step: ArchStep) -> tuple[Tensor, ...]:
     logits = logits_at_fixed_weights(step.network, images, mixing)
     step.report(logits)
     loss = batch_loss(logits, labels) + step.penalty(mixing)
-    # Where nothing but `none` is left on every edge of a cell, the loss does not depend on its parameters.
+    # If every edge of a cell offers only `none`, the loss does not depend on the cell's parameters.
     if not loss.requires_grad:
         return tuple(torch.zeros_like(parameter) for parameter in step.parameters.values())
     return torch.autograd.grad(loss, tuple(step.parameters.values()), materialize_grads=True)
 
 
 def unrolled(step: ArchStep) -> tuple[Tensor, ...]:
-    """Return dL_va(w', a)/da with w' one SGD step from w, its second derivative by a central difference.
+    """Return dL_va(w', a)/da with w' one SGD step from w, and the second derivative by a central difference.
 
     w' = w - lr*(mu*m + dL_tr/dw + wd*w); v = dL_va/dw' at w'; eps = 0.01/||v||;
     gradient = dL_va(w', a)/da - lr*(dL_tr(w + eps*v, a)/da - dL_tr(w - eps*v, a)/da) / (2*eps).
 
-    The passes at w and at w +- eps*v update the live batch norms' running statistics, the one at w' works on copies.
+    The passes at w and at w +- eps*v update the running statistics of the batch norms; the pass at w' updates copies.
 
     Source: Liu et al. 2019 (DARTS), equations 6 to 8, and its official code (momentum and weight decay in w').
     """

@@ -1,4 +1,4 @@
-"""How sharply a loss bends where the architecture parameters stand."""
+"""Curvature of a loss at the current architecture parameters."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-# Of a Ritz value's residual, 100 times below the error allowed: a start vector nearly blind to the largest eigenvector
-# makes small residuals early.
+# Bound on a Ritz value's residual, 100 times below the allowed error: a start vector nearly orthogonal to the leading
+# eigenvector gives small residuals early.
 RELATIVE_RESIDUAL = 1e-5
 ROUNDING = 1e-12
 
@@ -19,10 +19,10 @@ def largest_curvature(loss: Tensor, parameters: Sequence[Tensor], weight_decay: 
 
     Args:
         loss: a scalar, differentiable twice in the parameters.
-        parameters: those that the Hessian is taken in, as one vector.
+        parameters: the variables of the Hessian, taken as one vector.
         weight_decay: coefficient of the quadratic term.
 
-    Source: Zela et al. 2020 (RobustDARTS), and its official code; without the Hessian itself, ours.
+    Source: Zela et al. 2020 (RobustDARTS), and its official code; avoiding the explicit Hessian is ours.
     """
     total = loss + weight_decay / 2 * sum(parameter.square().sum() for parameter in parameters)
     gradient = _flat(torch.autograd.grad(total, parameters, create_graph=True, materialize_grads=True))
@@ -42,15 +42,15 @@ def _flat(tensors: Sequence[Tensor]) -> Tensor:
 def largest_eigenvalue(product: Callable[[Tensor], Tensor], size: int) -> float:
     """Return the algebraically largest eigenvalue of a symmetric matrix, to a thousandth or better.
 
-    The Lanczos method, every direction made orthogonal to all before it; after `size` products, or as soon as the
-    directions span an invariant subspace, the eigenvalue is exact. The first direction is always the same.
+    The Lanczos method with full reorthogonalization. The eigenvalue is exact after `size` products, or as soon as the
+    directions span an invariant subspace. The first direction is fixed.
 
     Args:
         product: the matrix times a (size,) vector, float64 on the CPU.
         size: rows of the matrix, at least 1.
 
     Returns:
-        The eigenvalue; NaN where a product is not finite.
+        The eigenvalue; NaN if a product is not finite.
 
     Source: Lanczos 1950; Parlett 1998 (The Symmetric Eigenvalue Problem), chapter 13.
     """
@@ -66,7 +66,7 @@ def largest_eigenvalue(product: Callable[[Tensor], Tensor], size: int) -> float:
         if not bool(direction.isfinite().all()):
             return math.nan
         diagonal.append(unit @ direction)
-        for _ in range(2):  # once leaves rounding errors that grow
+        for _ in range(2):  # one pass leaves rounding errors that grow
             direction = direction - basis.T @ (basis @ direction)
         ritz, vectors = torch.linalg.eigh(_tridiagonal(diagonal, beside))
         largest = float(ritz[-1])

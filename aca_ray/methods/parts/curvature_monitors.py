@@ -1,11 +1,11 @@
-"""What a search does when the validation loss bends more and more sharply where the architecture stands.
+"""Monitors that act when the curvature of the validation loss rises.
 
 The curvature is the largest eigenvalue of the Hessian of the validation loss in the architecture parameters. It is
-measured after epochs 0, 2, 4, ... of 50, and in proportion in searches of other lengths, but at most once an epoch. It
-has risen when the mean of the last 5 measurements exceeds 1.3 times what it was 4 measurements ago. A mean stands for
+measured after epochs 0, 2, 4, ... of 50, and proportionally in searches of other lengths, at most once per epoch. It
+has risen if the mean of the last 5 measurements exceeds 1.3 times the mean 4 measurements earlier. A mean belongs to
 its middle measurement, so a rise found at measurement m (from 0) began at m - 6; beginnings before 5 do not count. In
-50 epochs a rise is found after epoch 22 at the earliest and began at epoch 10; searches of less than 13 epochs are over
-before one can be found.
+50 epochs, the earliest rise is found after epoch 22 and began at epoch 10; searches of less than 13 epochs end before
+one can be found.
 
 Source: Zela et al. 2020 (RobustDARTS), and its official code.
 """
@@ -22,20 +22,20 @@ from aca_ray.methods.views import EpochView, GoBack, Stop, Verdict
 MEASUREMENTS_PER_SEARCH = 25  # official code: every 2 of 50 epochs
 WINDOW = 5
 DELTA = 4
-BEGINNING = WINDOW // 2 + DELTA  # how many measurements ago a rise that is found began
+BEGINNING = WINDOW // 2 + DELTA  # measurements from the beginning of a rise to its detection
 FIRST_BEGINNING = 5  # official code: epoch 10
 RISE = 1.3
 
 
 class CurvatureMonitor:
-    """Measures the curvature and keeps what is needed of the epochs that a rise may turn out to have begun at.
+    """Measures the curvature and keeps data of the epochs at which a rise may have begun.
 
     Args:
-        factor: by which the mean of a window must exceed that of an earlier one to be a rise.
+        factor: factor by which the mean of a window must exceed that of an earlier one to be a rise.
 
     Attributes:
-        curvatures: all measurements in the order in which they were made.
-        kept: what is kept of an epoch, by the number of the measurement that is due after it.
+        curvatures: all measurements, in order.
+        kept: data kept of an epoch, by the number of the measurement after it.
     """
 
     def __init__(self, factor: float = RISE) -> None:
@@ -44,7 +44,7 @@ class CurvatureMonitor:
         self.kept: dict[int, dict[str, Any]] = {}
 
     def after_epoch(self, view: EpochView) -> Verdict:
-        """Measure where it is due; the verdict of the first epoch at which the curvature has risen."""
+        """Measure if due; return the verdict on a rise, or None to continue."""
         interval = max(1, view.moment.num_epochs // MEASUREMENTS_PER_SEARCH)
         last_epoch = view.moment.num_epochs - 1
         if view.moment.epoch % interval or view.moment.epoch == last_epoch:  # the source does not act after the last
@@ -63,7 +63,7 @@ class CurvatureMonitor:
 
     @property
     def reach(self) -> int:
-        """For how many further measurements an epoch is kept after none has shown that a rise began at it."""
+        """Number of further measurements for which an epoch is kept once no rise was found to begin at it."""
         return 0
 
     def _mean(self, ago: int) -> float:
@@ -72,24 +72,24 @@ class CurvatureMonitor:
         return fmean(self.curvatures[end - WINDOW : end])
 
     def keep(self, view: EpochView) -> dict[str, Any]:
-        """Return what is needed of an epoch in case a rise began at it."""
+        """Return the data of an epoch that is needed if a rise began at it."""
         raise NotImplementedError
 
     def verdict(self, began: int) -> Verdict:
-        """Return what is done about a rise that began at a measurement."""
+        """Return the verdict on a rise that began at a measurement."""
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the measurements and what is kept."""
+        """Return the measurements and the data kept of epochs."""
         return {"curvatures": list(self.curvatures), "kept": dict(self.kept)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go to a state that `state_dict` returned."""
+        """Restore a state that `state_dict` returned."""
         self.curvatures, self.kept = list(state["curvatures"]), dict(state["kept"])
 
 
 class StopBeforeRise(CurvatureMonitor):
-    """Ends the search at the first rise, with the architecture parameters as they were after the epoch it began at.
+    """Ends the search at the first rise, with the architecture parameters of the epoch at which it began.
 
     Source: Zela et al. 2020 (DARTS-ES), and its official code.
     """
@@ -102,13 +102,13 @@ class StopBeforeRise(CurvatureMonitor):
 
 
 class GoBackBeforeRise(CurvatureMonitor):
-    """Takes the search back to the end of the epoch that a rise began at, to go on with a larger weight decay.
+    """Returns the search to the end of the epoch at which a rise began, and continues with a larger weight decay.
 
-    The measurements before a return stay in the history, so that the first windows after it reach back beyond it.
+    The measurements before a return stay in the history, so the first windows after it include some of them.
 
     Args:
-        weight_decays: of SGD after the first rise, the second, and so on; no rise is looked for after the last.
-        factor: by which the mean of a window must exceed that of an earlier one to be a rise.
+        weight_decays: weight decay of SGD after the first rise, the second, and so on; measuring ends after the last.
+        factor: factor by which the mean of a window must exceed that of an earlier one to be a rise.
 
     Source: Zela et al. 2020 (DARTS-ADA), and its official code.
     """
@@ -123,7 +123,7 @@ class GoBackBeforeRise(CurvatureMonitor):
 
     @property
     def reach(self) -> int:
-        # A search that has gone back to measurement m looks next for a rise that began at m + 1 - BEGINNING.
+        # After a return to measurement m, the next rise looked for began at m + 1 - BEGINNING.
         return BEGINNING - 1 if self.num_rises + 1 < len(self.weight_decays) else 0
 
     def keep(self, view: EpochView) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Decisions by what the accuracy of the supernet would be without a candidate or an edge."""
+"""Decisions by the accuracy of the supernet without a candidate or an edge."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from aca_ray.space.candidates import NONE
 from aca_ray.space.spaces import EdgeCandidates
 from aca_ray.space.topology import CellType
 
-# From a stage's beginning, the mixing weights by then and a cell type to what is left of edges by their index.
+# From a stage's view, the current mixing weights and a cell type to the remaining candidates by edge index.
 Decision = Callable[[StageView, Mixing, CellType], dict[int, EdgeCandidates]]
 
 
 def decide_operation(view: StageView, mixing: Mixing, cell_type: CellType) -> dict[int, EdgeCandidates]:
     """Return the one candidate of a randomly drawn undecided edge without which the accuracy is lowest.
 
-    The mixing weights of the others stay as they are. Ties go to the earlier candidate. Where edges may be missing from
-    a genotype (cells of one input) `none` is a candidate like the others.
+    The mixing weights of the other candidates do not change. Ties go to the earlier candidate. In cells of one input,
+    whose genotypes may lack edges, `none` is a candidate like the others.
 
     Source: Wang et al. 2021 (DARTS-PT), algorithm 1, and its official code; never choosing `none` in cells of two
-    inputs is ours, for lack of a genotype.
+    inputs is ours, since no genotype contains it.
     """
     candidates = view.space.candidates(cell_type)
     undecided = [edge for edge, names in enumerate(candidates) if len(names) > 1]
@@ -43,9 +43,9 @@ def decide_operation(view: StageView, mixing: Mixing, cell_type: CellType) -> di
 
 
 def decide_inputs(view: StageView, mixing: Mixing, cell_type: CellType) -> dict[int, EdgeCandidates]:
-    """Return that of a randomly drawn node all edges but two go: those without which the accuracy is highest.
+    """Return the edges to remove from a randomly drawn node: all but the two without which the accuracy is lowest.
 
-    Each is scored with all the others in place. Of equals the earlier ones stay.
+    Every edge is scored with all the others in place. Ties keep the earlier edges.
 
     Source: Wang et al. 2021 (DARTS-PT), algorithm 2, and its official code.
     """
@@ -68,9 +68,9 @@ def decide_inputs(view: StageView, mixing: Mixing, cell_type: CellType) -> dict[
 
 @torch.no_grad()
 def num_correct(view: StageView, mixing: Mixing) -> int:
-    """Return how many images of search_valid the supernet, in training mode, classifies correctly.
+    """Return the number of search_valid images that the supernet, in training mode, classifies correctly.
 
-    Images are augmented and shuffled anew for every candidate, as for training.
+    Images are augmented and shuffled again for every candidate, as for training.
 
     Source: Wang et al. 2021 (DARTS-PT), official code.
     """

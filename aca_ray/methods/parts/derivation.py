@@ -1,4 +1,4 @@
-"""From mixing weights to a genotype."""
+"""Derivation of a genotype from mixing weights."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Option(NamedTuple):
 
 
 def options(mixing: Mixing, space: Space, cell_type: CellType) -> list[list[Option]]:
-    """Return, edge by edge, what may be derived from it: every candidate but `none`, in column order.
+    """Return the options of every edge: all candidates except `none`, in column order.
 
-    The strength of an operation is its mixing weight, times its edge's weight where edges are weighted. `none` takes
-    part in a softmax but is never derived.
+    The strength of an operation is its mixing weight, times its edge's weight if edges are weighted. `none` takes part
+    in a softmax but is never derived.
 
     Source: Liu et al. 2019 (DARTS), section 2.4; with edge weights, Xu et al. 2020 (PC-DARTS), section 3.3.
     """
@@ -45,7 +45,7 @@ def options(mixing: Mixing, space: Space, cell_type: CellType) -> list[list[Opti
 
 
 def strongest(choices: Iterable[Option], count: int) -> list[Option]:
-    """Return the strongest options, strongest first; of equals the ones that stand first."""
+    """Return the strongest options, strongest first; ties go to the earlier option."""
     return sorted(choices, key=lambda option: -option.strength)[:count]  # sorted is stable
 
 
@@ -60,7 +60,7 @@ def assemble(kept: Mapping[CellType, Iterable[Option]]) -> Genotype:
 
 
 def strongest_by_edge(edges: Sequence[Sequence[Option]], topology: Topology, node: int) -> list[Option]:
-    """Return the strongest option of every edge into a node that has one, sources ascending; the first of equals."""
+    """Return the strongest option of every edge into a node, sources ascending; ties go to the earlier option."""
     options_of_edges = (edges[index] for index in topology.incoming(node))
     return [max(edge, key=lambda option: option.strength) for edge in options_of_edges if edge]
 
@@ -105,7 +105,7 @@ def top_two_pairs(mixing: Mixing, space: Space) -> Genotype:
 
 
 def every_edge(mixing: Mixing, space: Space) -> Genotype:
-    """Return the genotype that takes the candidate with the largest mixing weight on every edge of a one-input cell.
+    """Return the genotype with the candidate of the largest mixing weight on every edge of a one-input cell.
 
     No edge is pruned; `none` takes part, and an edge that it wins is absent. Ties go to the earlier candidate.
 

@@ -10,15 +10,15 @@ from aca_ray.methods.moment import Moment
 
 
 def dirichlet_operations(alpha: Tensor, mask: Tensor, moment: Moment) -> Tensor:
-    """Return a draw, differentiable, of every row from the Dirichlet distribution of concentration elu(alpha) + 1.
+    """Return a differentiable draw of every row from the Dirichlet distribution of concentration elu(alpha) + 1.
 
-    A row sums to 1 over its real candidates; the other entries are 0. Drawing over the candidates that are left of an
-    edge is drawing over all and dividing by the sum of those that are left: both are the same distribution.
+    A row sums to 1 over its real candidates; the other entries are 0. Drawing over the remaining candidates of an edge
+    has the same distribution as drawing over all and renormalizing over the remaining ones.
 
     Args:
         alpha: (E, O) logits.
-        mask: (E, O) which entries stand for a candidate; those of a row stand first.
-        moment: not looked at.
+        mask: (E, O) True for real candidates, which come first in a row.
+        moment: not used.
 
     Source: Chen et al. 2021 (DrNAS), section 3.1, and its official code.
     """

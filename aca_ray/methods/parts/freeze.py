@@ -1,4 +1,4 @@
-"""When the architecture parameters move and when they stay as they are."""
+"""Epochs in which the architecture parameters are updated."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def after_share_of_stage(recipe: Recipe, moment: Moment) -> bool:
 
 
 def after_share_of_search(recipe: Recipe, moment: Moment) -> bool:
-    """Return whether the share `arch_start` of the search's epochs is over, whatever its stages. Source: ours."""
+    """Return whether the share `arch_start` of the search's epochs is over, regardless of stages. Source: ours."""
     return moment.epoch >= recipe.arch_start * moment.num_epochs

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-LOW, HIGH = -0.1, 1.1  # Louizos et al. 2018: the interval to which a gate is stretched before it is clamped
+LOW, HIGH = -0.1, 1.1  # Louizos et al. 2018: the interval that a gate is stretched to before clamping
 
 
 def draw_gates(logits: Tensor, temperature: float) -> Tensor:
@@ -31,17 +31,17 @@ def open_probability(logits: Tensor, temperature: float) -> Tensor:
 
 
 def open_strongest(alpha: Tensor, mask: Tensor, temperature: float, num_open: int, drop_probability: float) -> Tensor:
-    """Return gates, exactly 1 for some candidates of every edge and 0 for the others, with drawn gates' gradient.
+    """Return gates, exactly 1 for some candidates of every edge and 0 for the others, with the gradient of drawn gates.
 
-    Every entry draws a hard-concrete gate; the largest of an edge open, after entries that a second draw drops were
-    moved behind all others, ties in a drawn order. Edges with fewer candidates open all.
+    Every entry draws a hard-concrete gate, and the largest gates of an edge open. A second draw drops entries, which
+    move behind all others. Ties are broken in a drawn order. Edges with fewer candidates open all.
 
     Args:
         alpha: (E, O) logits.
-        mask: (E, O) which entries stand for a candidate; the others are 0.
-        temperature: of the gates.
-        num_open: how many gates of an edge open.
-        drop_probability: with which an entry is dropped.
+        mask: (E, O) True for real candidates; the other entries of the result are 0.
+        temperature: temperature of the gates.
+        num_open: number of gates that open on an edge.
+        drop_probability: probability that an entry is dropped.
 
     Source: Zhou et al. 2020 (PR-DARTS), and its official code.
     """
@@ -51,5 +51,5 @@ def open_strongest(alpha: Tensor, mask: Tensor, temperature: float, num_open: in
     columns = torch.randperm(alpha.shape[1], device=alpha.device)
     best = columns[ranks[:, columns].argsort(dim=1, descending=True, stable=True)[:, :num_open]]
     is_open = torch.zeros_like(mask).scatter(1, best, True) & mask
-    # The difference is exactly 0, so that gates stay 0 or 1.
+    # The difference is exactly 0, so gates stay 0 or 1.
     return is_open.to(gates) + (gates - gates.detach()).where(mask, 0.0)

@@ -20,7 +20,7 @@ def cosine_over_search(recipe: Recipe, moment: Moment) -> float:
 
 
 def cosine_over_stage(recipe: Recipe, moment: Moment) -> float:
-    """Return a cosine from `weight_lr` to `weight_lr_min` that begins anew with every stage.
+    """Return a cosine from `weight_lr` to `weight_lr_min` that restarts with every stage.
 
     Source: Chen et al. 2019 (P-DARTS), official code.
     """
@@ -31,8 +31,8 @@ def cosine_reset_by_stages(recipe: Recipe, moment: Moment) -> float:
     """Return the search's cosine, scaled so that every stage begins at `weight_lr`.
 
     With c(e) = 1 + cos(pi e / E) and the stage's first epoch s, the rate is
-    lr_min + (lr - lr_min) * c(e) / c(s). It is what the recursive form of the cosine gives after a new optimizer has
-    set the rate back: DrNAS trains epochs 25, 26, 30 and 40 of 50 with 0.1, 0.0937, 0.0691 and 0.0191.
+    lr_min + (lr - lr_min) * c(e) / c(s). The recursive form of the cosine gives this rate after a new optimizer has
+    reset it: DrNAS trains epochs 25, 26, 30 and 40 of 50 with 0.1, 0.0937, 0.0691 and 0.0191.
 
     Source: Chen et al. 2021 (DrNAS), official code, with the recursive schedule of PyTorch 1.3 and later.
     """
@@ -45,10 +45,10 @@ def cosine_reset_by_stages(recipe: Recipe, moment: Moment) -> float:
 
 
 def restarted_cosine(lengths: Sequence[int]) -> Callable[[Recipe, Moment], float]:
-    """Return a cosine that every stage restarts, from where it is, to reach `weight_lr_min` after the search.
+    """Return a cosine that every stage restarts at the current rate, towards `weight_lr_min` after the search.
 
     Args:
-        lengths: of the stages, at the paper's budget.
+        lengths: lengths of the stages at the paper's budget.
 
     Source: Zhu et al. 2023 (OPP-DARTS), official code.
     """

@@ -1,4 +1,4 @@
-"""Spaces with other candidates: what a stage begins with."""
+"""Spaces with other candidates, for the start of a stage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aca_ray.space.topology import CELL_TYPES, CellType
 
 
 def with_candidates(space: Space, choose: Callable[[CellType, int], EdgeCandidates]) -> Space:
-    """Return the space with the candidates that are chosen for (cell type, edge index). Source: ours."""
+    """Return the space with the candidates that `choose` returns for (cell type, edge index)."""
     normal, reduce = (
         tuple(choose(cell_type, edge) for edge in range(len(space.candidates(cell_type)))) for cell_type in CELL_TYPES
     )
@@ -22,15 +22,16 @@ def with_candidates(space: Space, choose: Callable[[CellType, int], EdgeCandidat
 def keep_strongest(mixing: Mixing, space: Space, count: Callable[[CellType, int], int]) -> Space:
     """Return the space with the candidates of every edge whose mixing weights are largest, in column order.
 
-    Of equals the earlier ones stay. `none` competes like the others, but is never left alone on an edge that offers
-    anything else.
+    Ties go to the earlier candidates. `none` competes like the others, but is never the only one left on an edge that
+    offers another candidate.
 
     Args:
         mixing: settled mixing weights.
-        space: the space that they stand for.
-        count: maps (cell type, edge index) to how many stay, at least 1.
+        space: the space of the mixing weights.
+        count: maps (cell type, edge index) to the number of candidates that stay, at least 1.
 
-    Source: Chen et al. 2019 (P-DARTS), section 3.2, and Chen et al. 2021 (DrNAS), section 3.2; `none` alone is ours.
+    Source: Chen et al. 2019 (P-DARTS), section 3.2, and Chen et al. 2021 (DrNAS), section 3.2; the rule for `none` is
+    ours.
     """
 
     def strongest(cell_type: CellType, edge: int) -> EdgeCandidates:

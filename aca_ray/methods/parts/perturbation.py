@@ -1,7 +1,7 @@
-"""Mixing weights near those of the architecture, for weight steps that are to hold in a neighborhood.
+"""Perturbed mixing weights, for weight steps that are robust in a neighborhood of the architecture.
 
-The neighborhood of radius r holds the rows whose entries differ by at most r, each then clamped to [0, 1] and divided
-by its sum. Entries without weight, such as those that stand for no candidate, stay without.
+The neighborhood of radius r contains the rows whose entries differ by at most r, clamped to [0, 1] and divided by their
+sum. Entries that are 0, such as those without a candidate, stay 0.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Tables = dict[CellType, Tensor]
 
 
 def growing_radius(end: float) -> Callable[[Moment], float]:
-    """Return the radius that grows linearly from 0.03 in the first epoch, towards `end` after the last.
+    """Return a radius that grows linearly from 0.03 in the first epoch, towards `end` after the last.
 
     Source: Chen & Hsieh 2020 (SmoothDARTS), official code.
     """
@@ -37,7 +37,7 @@ def growing_radius(end: float) -> Callable[[Moment], float]:
 def onto_simplex(rows: Tensor, allowed: Tensor) -> Tensor:
     """Return (E, O) rows clamped to [0, 1] and divided by their sums, 0 where not allowed.
 
-    A row of which nothing is left gets 1 where it was largest.
+    A row without a positive allowed entry gets 1 at its largest allowed entry.
 
     Source: Chen & Hsieh 2020 (SmoothDARTS), official code.
     """
@@ -61,10 +61,10 @@ def random_neighbor(radius: Callable[[Moment], float]) -> Callable[[WeightStep],
 
 
 def worst_neighbor(radius: Callable[[Moment], float]) -> Callable[[WeightStep], Mixing]:
-    """Return the neighbor that seven projected sign-gradient ascents on the loss of the step's batch find.
+    """Return the neighbor found by seven projected sign-gradient ascent steps on the loss of the step's batch.
 
-    The network is in evaluation mode meanwhile and left as it was. The mixing weights themselves are returned where
-    the ascents end at a lower loss than theirs.
+    The network is in evaluation mode during the ascent and in training mode afterwards. If the ascent ends at a lower
+    loss than that of the unperturbed mixing weights, those are returned.
 
     Source: Chen & Hsieh 2020 (SmoothDARTS) (adversarial training), and its official code.
     """

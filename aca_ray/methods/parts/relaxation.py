@@ -1,4 +1,4 @@
-"""From logits to mixing weights."""
+"""Mixing weights from logits."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def softmax_operations(alpha: Tensor, mask: Tensor, moment: Moment) -> Tensor:
 
     Args:
         alpha: (E, O) logits.
-        mask: (E, O) which entries stand for a candidate.
-        moment: not looked at.
+        mask: (E, O) True for real candidates.
+        moment: not used.
 
     Source: Liu et al. 2019 (DARTS), equation 2.
     """

@@ -1,9 +1,9 @@
-"""Which images of a split a step sees, where it does not pass over them.
+"""Draws of a step's images from a split, instead of passes over them.
 
 | draw | batch |
 |---|---|
 | `fresh_batch` | the first images of a fresh permutation: distinct within a batch, independent between batches |
-| `independent_images` | every image drawn on its own: one may occur twice in a batch |
+| `independent_images` | independently drawn images: one may occur twice in a batch |
 """
 
 from __future__ import annotations

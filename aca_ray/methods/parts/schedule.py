@@ -6,7 +6,7 @@ from aca_ray.methods.moment import Moment
 
 
 def linear(first: float, last: float, moment: Moment) -> float:
-    """Return the value on a line over epochs, exactly `first` in the first and `last` in the last.
+    """Return a value that is linear over the epochs, exactly `first` in the first and `last` in the last.
 
     Source: ours; the form of many official codes, such as that of Dong & Yang 2019 (GDAS).
     """

@@ -10,10 +10,10 @@ from aca_ray.space.spaces import Space
 
 
 def top_two_with_few_skips(mixing: Mixing, space: Space, max_skips: int) -> Genotype:
-    """Return the genotype of the two strongest edges of every node, with at most so many skips in the normal cell.
+    """Return the genotype of the two strongest edges of every node, with a limit on the skips of the normal cell.
 
-    While there are more, the weakest kept skip loses its strength and all is chosen again. More skips are left only
-    where the space offers nothing else.
+    While there are more than `max_skips`, the strength of the weakest kept skip is set to 0 and the edges are chosen
+    again. More skips remain only if the space offers nothing else.
 
     Source: Chen et al. 2019 (P-DARTS), section 3.3, and its official code.
     """
@@ -27,7 +27,7 @@ def top_two_with_few_skips(mixing: Mixing, space: Space, max_skips: int) -> Geno
 
 
 def _without(mixing: Mixing, space: Space, option: Option) -> Mixing:
-    """Return the mixing weights with that of an option of the normal cell at 0."""
+    """Return the mixing weights with that of an option of the normal cell set to 0."""
     edge = space.topology.edges.index(option.kept.edge)
     row = mixing.normal.operations[edge].clone()
     row[space.normal[edge].index(option.kept.operation)] = 0.0
