@@ -51,8 +51,8 @@ def say(line: str, *, error: bool = False) -> None:
     """Print a line; do nothing if the reader is gone."""
     try:
         print(line, file=sys.stderr if error else sys.stdout, flush=True)
-    except OSError as error:
-        if not is_of_closed_output(error):
+    except OSError as failure:
+        if not is_of_closed_output(failure):
             raise
         silence_closed()
 

@@ -119,7 +119,7 @@ def read_table(path: Path, architecture: str, accuracy: str) -> dict[str, float]
     if not names:
         raise DataError(f"{path}: needs at least one row, found none")
     for row, (name, value) in enumerate(zip(names, values, strict=True), start=1):
-        if not isinstance(value, int | float) or not 0.0 <= value <= PERCENT:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= PERCENT:
             raise DataError(f"{path}: row {row}: {accuracy} must be an accuracy from 0 to 100, found {value!r}")
         try:
             parse_architecture_string(str(name))

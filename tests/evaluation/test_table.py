@@ -104,6 +104,7 @@ def test_an_unknown_table_is_refused() -> None:
         ([ALL_SKIP], [-0.5], r"row 1: c10 .*from 0 to 100, found -0\.5"),
         ([ALL_SKIP], [101.0], r"row 1: c10 .*found 101\.0"),
         ([ALL_SKIP], ["good"], r"row 1: c10 .*found 'good'"),
+        ([ALL_SKIP], [True], r"row 1: c10 .*found True"),
         ([ALL_SKIP, "|skip~0|"], [1.0, 2.0], r"row 2: .*'skip'"),
         ([ALL_SKIP, ALL_SKIP], [1.0, 2.0], re.escape(ALL_SKIP) + ".*once"),
         ([], [], "at least one row"),
