@@ -10,7 +10,7 @@ from aca_ray.nn.joint import JointOutputs
 from aca_ray.nn.maps import laid_out
 
 HIDDEN_SHARE = 2  # official code; its ratio argument is not read
-DEMAND_MOMENTUM = 0.1  # ours: that of the batch norms
+DEMAND_MOMENTUM = 0.1  # ours: that of batch norms
 
 
 class ChannelAttention(nn.Module):
@@ -35,10 +35,10 @@ class ChannelAttention(nn.Module):
 class AttentionEdge(nn.Module):
     """The C/k channels with the largest attention pass through the candidates, in the order of their attention.
 
-    Every channel is first multiplied by its attention. One choice holds for the whole batch: by the sum over its images
-    while training, and by a running mean of it in evaluation, where images must not see one another. The other channels
-    bypass the candidates as they are at stride 1 and through a 2x2 max pooling at stride 2. In the output all channels
-    are in their places.
+    Every channel is first multiplied by its attention. One choice applies to the whole batch: by the mean over its
+    images in training, and by a running mean of that in evaluation, where images must not affect one another. The other
+    channels bypass the candidates, unchanged at stride 1 and through a 2x2 max pooling at stride 2. All channels keep
+    their positions in the output.
 
     Source: Xue & Qin 2022 (ADARTS), official code; the running mean is ours.
     """
@@ -63,7 +63,7 @@ class AttentionEdge(nn.Module):
         return self.bypass(x).index_copy(1, passing, mixed)
 
     def _passing(self, attention: Tensor) -> Tensor:
-        """Return the (C/k,) channels that pass through the candidates, that with the largest attention first."""
+        """Return the (C/k,) channels that pass through the candidates, largest attention first."""
         demand = self.demand
         if self.training:
             demand = attention.mean(dim=0)
@@ -72,5 +72,5 @@ class AttentionEdge(nn.Module):
 
 
 def attended_channels(share: int) -> EdgeBuilder:
-    """Return the builder of edges of which the one channel in `share` with most attention passes the candidates."""
+    """Return a builder of edges whose candidates get the channels with the most attention, one in `share`."""
     return lambda names, channels, stride: AttentionEdge(names, channels, stride, share)

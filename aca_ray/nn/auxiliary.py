@@ -11,10 +11,9 @@ from aca_ray.space.candidates import SKIP
 
 
 class AuxiliarySkipEdge(Scheduled):
-    """The candidates' sum plus `strength` times an auxiliary skip, which no architecture parameter weighs.
+    """The candidates' sum plus `strength` times an auxiliary skip, which has no architecture parameter.
 
-    The skip is the identity at stride 1 and a FactorizedReduce of the edge's own at stride 2. Observers see the
-    candidates alone.
+    The skip is the identity at stride 1 and a separate FactorizedReduce at stride 2. Observers see only the candidates.
 
     Source: Chu et al. 2021 (DARTS-), and its official code.
     """

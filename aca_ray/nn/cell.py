@@ -20,7 +20,7 @@ CellObserver = Callable[[int, EdgeObservation], None]
 
 
 class _Node:
-    """The sum of a node's incoming edges, in parts of the channels that are added up apart and put together once."""
+    """The sum of a node's incoming edges; parts of the channels are summed separately and concatenated once."""
 
     def __init__(self) -> None:
         self._parts: tuple[Tensor | None, ...] = ()
@@ -92,13 +92,13 @@ class SearchCell(Cell):
     def _join(
         self, outgoing: tuple[int, ...], states: list[Tensor], rows: Sequence[Tensor], *, observed: bool
     ) -> dict[int, JointOutputs | None]:
-        """Return what edges that leave one state compute together, by edge."""
+        """Return the fused outputs of the edges that leave one state, by edge."""
         edges = [cast(SearchEdge, self.edges[index]) for index in outgoing]
         if not edges or not all(edge.joins for edge in edges):
             return dict.fromkeys(outgoing)
         candidates = [edge.candidates for edge in edges]
         state = part(states[self.topology.edges[outgoing[0]].source], channels=slice(candidates[0].channels))
-        # Not an index, which would be copied to the device.
+        # Not indexing, which would copy the index to the device.
         weights = torch.stack([rows[index] for index in outgoing])
         found = joint_outputs(candidates, laid_out(state), weights, observed=observed)
         return dict(zip(outgoing, found, strict=True))

@@ -1,7 +1,7 @@
 """Exact parameter and multiply-accumulate counts.
 
 Convention: MACs are those of convolutions and linear layers for one image; batch norms, activations, pooling and sums
-count nothing. Published FLOPs follow differing conventions and compare only with their own.
+count as 0. Published FLOPs follow different conventions and are comparable only within one of them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from aca_ray.space.topology import CELL_TYPES
 
 
 class Cost(NamedTuple):
-    """What a network costs: trainable parameters, and MACs for one image."""
+    """Cost of a network: trainable parameters, and MACs for one image."""
 
     parameters: int
     macs: int
@@ -68,7 +68,7 @@ def derived_cost(
     width: int,
     scale: ImageScale = CIFAR_SCALE,
 ) -> Cost:
-    """Return the cost of a derived network without an auxiliary tower; global random states are left alone."""
+    """Return the cost of a derived network without an auxiliary tower; global random states are unchanged."""
     with torch.random.fork_rng(devices=[]):
         network, forward = derived_on_one_image(
             genotype,
@@ -88,15 +88,15 @@ def derived_cost(
 def derived_on_one_image(
     genotype: Genotype, plan: ChannelPlan | None, *, in_channels: int, height: int, width: int, **settings: Any
 ) -> tuple[DerivedNetwork, Callable[[], Tensor]]:
-    """Return a derived network, and what computes its logits of one black image.
+    """Return a derived network, and a function that computes its logits for one black image.
 
     Args:
         genotype: the cells.
         plan: channel allocation, or None for the plain network.
         in_channels: channels of the image.
-        height: of the image.
-        width: of the image.
-        settings: the further arguments of `DerivedNetwork`.
+        height: image height.
+        width: image width.
+        settings: further arguments of `DerivedNetwork`.
     """
     network = DerivedNetwork(genotype, plan, in_channels=in_channels, **settings)
     images = torch.zeros(1, in_channels, height, width)
@@ -115,7 +115,7 @@ def supernet_cost(
     height: int,
     width: int,
 ) -> Cost:
-    """Return the cost of a supernet; global random states are left alone."""
+    """Return the cost of a supernet; global random states are unchanged."""
     with torch.random.fork_rng(devices=[]):
         network, forward = supernet_on_one_image(
             space,
@@ -145,7 +145,7 @@ def supernet_on_one_image(
     height: int,
     width: int,
 ) -> tuple[Supernet, Callable[[], Tensor]]:
-    """Return a supernet, and what computes its logits of one black image."""
+    """Return a supernet, and a function that computes its logits for one black image."""
     network = Supernet(
         space,
         channels=channels,

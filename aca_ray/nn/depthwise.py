@@ -1,14 +1,12 @@
 """Depthwise convolutions whose gradients are fast on a CPU.
 
-torch computes most gradients of depthwise convolutions there with kernels up to a hundred times slower than that of the
-convolution itself. Fast are, on channels-last maps and at stride 1: the gradient of the input as a convolution with the
-flipped kernel, and that of the weight for undilated kernels of at most three columns. Of these the others are made:
+On a CPU, torch computes most gradients of depthwise convolutions with kernels up to a hundred times slower than that of
+the convolution itself. Two are fast, on channels-last maps at stride 1: the gradient of the input as a convolution with
+the flipped kernel, and that of the weight for undilated kernels of at most three columns. The others are made of these:
 
-- A convolution of dilation 2 is an undilated one of each of the four images of every second row and column; if its
-  stride is 2 as well, of the first of them alone.
-- The columns of a 5x5 kernel are covered by two 5x3 kernels.
-
-Source: ours.
+- A convolution of dilation 2 is an undilated one of each of the four images of every second row and column; at stride 2
+  only of the first of them.
+- Two 5x3 kernels cover the columns of a 5x5 kernel.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ from aca_ray.nn.maps import channels_last, is_channels_last
 
 
 class DepthwiseConv2d(nn.Conv2d):
-    """A depthwise convolution of kernel 3 or 5, stride and dilation 1 or 2, that keeps maps but for the stride."""
+    """A padded depthwise convolution of kernel 3 or 5, stride and dilation 1 or 2; only the stride changes the size."""
 
     def __init__(self, channels: int, kernel: int, stride: int, dilation: int) -> None:
         padding = dilation * (kernel - 1) // 2
@@ -37,11 +35,11 @@ class DepthwiseConv2d(nn.Conv2d):
 def depthwise_convolution(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
     """Return the (B, C, H/stride, W/stride) padded convolution of (B, C, H, W) with (C, 1, k, k) kernels.
 
-    Torch's own gradients are used on other devices, under autocast, where maps aren't channels-last, for an odd height
-    or width at dilation 2, and at stride 2 without dilation.
+    torch's own gradients are used on other devices, under autocast, for maps that are not channels-last, for an odd
+    height or width at dilation 2, and at stride 2 without dilation.
 
     Args:
-        x: the maps.
+        x: maps.
         weight: kernels of k = 3 or 5.
         stride: 1 or 2.
         dilation: 1 or 2.
@@ -50,14 +48,14 @@ def depthwise_convolution(x: Tensor, weight: Tensor, stride: int, dilation: int)
     if not is_channels_last(x) or torch.is_autocast_enabled("cpu") or stride > dilation or not is_divisible:
         return _convolve(x, weight, stride, dilation)
     if stride == 2:
-        # Sliced in the order of memory, since the gradient of a slice is laid out in the order of the axes.
+        # Slice in memory order, since the gradient of a slice is laid out in the order of the axes.
         x = x.permute(0, 2, 3, 1)[:, ::2, ::2].permute(0, 3, 1, 2)
         return _Depthwise.apply(channels_last(x), weight, 1)
     return _Depthwise.apply(x, weight, dilation)
 
 
 class _Depthwise(torch.autograd.Function):
-    """Padded convolution of (B, C, H, W) with (C, 1, k, k) kernels, differentiable as often as one likes."""
+    """Padded convolution of (B, C, H, W) with (C, 1, k, k) kernels, differentiable any number of times."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, dilation: int) -> Tensor:
@@ -83,8 +81,8 @@ def weight_gradient(x: Tensor, gradient: Tensor, kernel: int, dilation: int) -> 
     """Return the (C, 1, k, k) gradient of the kernels.
 
     Args:
-        x: (B, C, H, W) what was convolved.
-        gradient: (B, C, H, W) of the output.
+        x: (B, C, H, W) input of the convolution.
+        gradient: (B, C, H, W) gradient of the output.
         kernel: k, 3 or 5.
         dilation: 1, or 2 for even H and W.
     """

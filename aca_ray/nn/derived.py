@@ -1,4 +1,4 @@
-"""The derived network: a genotype, and where a channel plan says so, skip connections in place of channels."""
+"""The derived network of a genotype; a channel plan can replace channels of its operations by skip connections."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _droppable(module: nn.Module) -> nn.Module:
 
 
 class AllocatedEdge(nn.Module):
-    """The operation on its allocated channels, a skip connection on the others, put back in channel order.
+    """The operation on its allocated channels and a skip connection on the others, restored to channel order.
 
     The skip is the identity at stride 1 and a factorized reduction at stride 2.
 
@@ -69,7 +69,7 @@ class AllocatedEdge(nn.Module):
 
 
 def build_edge(operation: str, channels: int, stride: int, plan: EdgePlan | None) -> nn.Module:
-    """Return a derived edge; with no plan, or all channels kept, it is the plain operation, with none kept a skip."""
+    """Return a derived edge: the plain operation without a plan or with all channels kept, a skip with none kept."""
     if plan is None or plan.num_kept(channels) == channels:
         return _droppable(build_operation(operation, channels, stride))
     kept = plan.kept_channels(channels)
@@ -104,7 +104,7 @@ class DerivedCell(Cell):
         nodes: dict[int, Tensor] = dict(enumerate(self.inputs(before, previous)))
 
         def value(node: int) -> Tensor:
-            # Only a cell of one input has nodes that no edge enters.
+            # Only cells of one input have nodes without an incoming edge.
             return nodes[node] if node in nodes else torch.zeros_like(nodes[0])
 
         for index, (edge, module) in enumerate(zip(self.genotype.edges, self.edges, strict=True)):
@@ -115,7 +115,7 @@ class DerivedCell(Cell):
 
 
 class DerivedNetwork(nn.Module):
-    """The network that a genotype describes, in its cells' skeleton, trained from scratch in the evaluation stage.
+    """The network that a genotype describes, in the skeleton of its cells; retraining trains it from scratch.
 
     Args:
         genotype: the two cells.
@@ -163,7 +163,7 @@ class DerivedNetwork(nn.Module):
         self.classifier = nn.Linear(out_channels, num_classes)
 
     def set_drop_path(self, probability: float, of: Dropped = "operations") -> None:
-        """Set the drop-path probability, in [0, 1), of every operation but identities, or of every node's sum."""
+        """Set the drop-path probability, in [0, 1), of every operation except identities, or of every node's sum."""
         nodes = {cell.node_drop for cell in self.cells if isinstance(cell, DerivedCell)}
         for module in self.modules():
             if isinstance(module, DropPath):
@@ -174,7 +174,7 @@ class DerivedNetwork(nn.Module):
         return self.forward_with_auxiliary(images)[0]
 
     def forward_with_auxiliary(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return (B, K) logits, and the auxiliary tower's while training with one."""
+        """Return (B, K) logits and the auxiliary tower's (B, K) logits, or None in evaluation or without a tower."""
         before, previous = self.stem(images)
         auxiliary_logits = None
         for index, cell in enumerate(self.cells):

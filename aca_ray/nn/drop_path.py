@@ -1,4 +1,4 @@
-"""Whole samples of an output are dropped while training."""
+"""Drop path: whole samples of an output are dropped in training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aca_ray.nn.joint import JointOutputs
 
 
 def drop_path(x: Tensor, probability: float, training: bool) -> Tensor:
-    """Return (B, C, H, W), in training every sample zeroed with the given probability and else divided by its rest.
+    """Return (B, C, H, W), in training every sample zeroed with the given probability p, or else divided by 1 - p.
 
     Source: Larsson et al. 2017; DARTS' official code.
     """
@@ -22,7 +22,7 @@ def drop_path(x: Tensor, probability: float, training: bool) -> Tensor:
 
 
 class DropPathEdge(Scheduled):
-    """All channels pass through all candidates, and the samples of their sum are dropped; the strength says how often.
+    """A full edge with drop path on the sum of its candidates; the strength is the drop probability.
 
     Source: Zela et al. 2020 (RobustDARTS), official code.
     """

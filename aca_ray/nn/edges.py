@@ -15,10 +15,10 @@ from aca_ray.space.candidates import NONE
 
 
 class EdgeObservation(NamedTuple):
-    """What passed through an edge in one forward pass; what a channel ranker looks at.
+    """The tensors of an edge in one forward pass, as a channel ranker sees them.
 
     Attributes:
-        input: (B, C, H, W) what the candidates read.
+        input: (B, C, H, W) input of the candidates.
         outputs: (B, C, H', W') output of every computed candidate, by name.
         mixed: (B, C, H', W') their weighted sum, a node of the autograd graph.
     """
@@ -34,15 +34,15 @@ Observer = Callable[[EdgeObservation], None]
 class SearchEdge(Protocol):
     """A module that computes an edge.
 
-    One that looks at the values of its weights says `reads_values = True`, and is called with the (O,) numbers as
-    `values` in the place of `joint`, so that the device is waited for once in a pass and not at every edge.
+    An edge that depends on the values of its weights sets `reads_values = True`. It is called with the (O,) numbers as
+    `values` instead of `joint`, so that a pass waits for the device once and not at every edge.
 
     Attributes:
         candidates: the operations whose channels are ranked.
-        joins: whether the candidates read just the first `candidates.channels` channels of the state, all of them in
-            every forward pass, so that they may be computed together with those of other edges.
-        groups: of how many groups of channels a node shuffles the sum of its edges' outputs, which is the sum of the
-            shuffled outputs; 1 leaves every channel in its place.
+        joins: whether every forward pass computes all candidates on exactly the first `candidates.channels` channels of
+            the state, so that they can be fused with those of other edges.
+        groups: number of channel groups in the shuffle that a node applies to the sum of its edges' outputs, which
+            equals the sum of the shuffled outputs; 1 for no shuffle.
     """
 
     candidates: CandidateSum
@@ -52,7 +52,7 @@ class SearchEdge(Protocol):
     def __call__(
         self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
     ) -> Tensor:
-        """Return the edge's output for (B, C, H, W), the candidates' (O,) mixing weights and what is ready of them."""
+        """Return the edge's output for (B, C, H, W), (O,) mixing weights and the outputs that were already fused."""
         ...
 
 
@@ -88,7 +88,7 @@ class CandidateSum(nn.Module):
         return mixed
 
     def mix(self, x: Tensor, outputs: Mapping[str, Tensor], weights: Tensor, mixed: Tensor | None = None) -> Tensor:
-        """Return `mixed` plus the outputs, each times its mixing weight; zeros where there is nothing to add up."""
+        """Return `mixed` plus the outputs, each times its mixing weight; zeros if there is no term."""
         for name, output in outputs.items():
             mixed = plus(mixed, output, weights[self.columns[name]])
         if mixed is not None:
@@ -98,10 +98,10 @@ class CandidateSum(nn.Module):
 
 
 class Scheduled(nn.Module):
-    """A module with a strength that the search sets at the start of every epoch; what it means the module says.
+    """A module with a strength that the search sets at the start of every epoch; each subclass defines its meaning.
 
     Attributes:
-        strength: 0 until it is set.
+        strength: value for the current epoch; 0 until it is set.
     """
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class Scheduled(nn.Module):
 
 
 def plus(total: Tensor | None, term: Tensor, factor: Tensor | None) -> Tensor:
-    """Return a sum with one more term, times a scalar factor unless that is None; no sum yet is None."""
+    """Return `total + term * factor`; a total of None is an empty sum, a factor of None is 1."""
     if total is None:
         return term if factor is None else term * factor
     return total + term if factor is None else torch.addcmul(total, term, factor)
@@ -135,10 +135,10 @@ class FullEdge(nn.Module):
 class PartialChannelEdge(nn.Module):
     """The first C/k channels pass through the candidates, the others bypass them; the node shuffles all of them.
 
-    A node may add up both parts of its edges apart, and put them together once.
+    A node may sum the two parts of its edges separately and concatenate them once.
 
-    The bypass is the identity at stride 1 and a 2x2 max pooling at stride 2. The channels that pass are always the
-    first ones: the shuffle, not a draw, is what rotates them.
+    The bypass is the identity at stride 1 and a 2x2 max pooling at stride 2. The first channels always pass:
+    the shuffle, not a draw, rotates them.
 
     Source: Xu et al. 2020 (PC-DARTS), section 3.2, and its official code.
     """
@@ -162,19 +162,19 @@ class PartialChannelEdge(nn.Module):
         return self.candidates(part(x, channels=slice(self.candidates.channels)), weights, observe, joint)
 
     def bypassed(self, x: Tensor) -> Tensor:
-        """Return the (B, C - C/k, H', W') output of the others, which no weight of the edge has a part in."""
+        """Return the (B, C - C/k, H', W') output of the other channels, independent of the edge's weights."""
         return self.bypass(part(x, channels=slice(self.candidates.channels, None)))
 
 
 def candidates_and_bypass(
     names: tuple[str, ...], channels: int, stride: int, share: int
 ) -> tuple[CandidateSum, nn.Module]:
-    """Return the candidates for one channel in `share`, and what the other channels pass through in their place."""
+    """Return the candidates for one channel in `share` and the bypass for the other channels."""
     if channels % share:
         raise ValueError(f"partial channels: {channels} channels must be divisible by {share}")
     return CandidateSum(names, channels // share, stride), nn.Identity() if stride == 1 else nn.MaxPool2d(2, 2)
 
 
 def partial_channels(share: int) -> EdgeBuilder:
-    """Return the builder of edges of which one channel in `share` passes through the candidates."""
+    """Return a builder of edges in which one channel in `share` passes through the candidates."""
     return lambda names, channels, stride: PartialChannelEdge(names, channels, stride, share)

@@ -1,9 +1,7 @@
-"""Layers on devices where calls cost more than work, the same layer of several operations in one call.
+"""Fused layers for devices where calls cost more than work.
 
-Maps are (N, C, H, W, B) tensors as in `small_maps`, in memory a batch of images whose N*C channels are those of all
-operations: the same layer of several operations is one grouped convolution.
-
-Source: ours.
+Maps are (N, C, H, W, B) tensors as in `small_maps`. In memory they are a batch of images with the N*C channels of all
+operations, so the same layer of several operations is one grouped convolution.
 """
 
 from __future__ import annotations
@@ -19,9 +17,9 @@ from aca_ray.nn.runs import runs
 
 
 def depthwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
-    """Return the depthwise convolutions (N, C, H', W', B), of one stride and dilation, of (1 or N, C, H, W, B).
+    """Return the (N, C, H', W', B) depthwise convolutions, of one stride and dilation, of (1 or N, C, H, W, B).
 
-    Smaller kernels are computed as the largest, with zeros around them.
+    Smaller kernels are padded with zeros to the size of the largest.
     """
     stride, dilation = layers[0].stride[0], layers[0].dilation[0]
     size = max(layer.kernel_size[0] for layer in layers)
@@ -36,12 +34,12 @@ def depthwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
 
 
 def pointwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
-    """Return the 1x1 convolutions (N, C', H, W, B), of stride 1 whatever theirs is, of (1 or N, C, H, W, B)."""
+    """Return the (N, C', H, W, B) 1x1 convolutions of (1 or N, C, H, W, B), at stride 1 whatever the layers' stride."""
     weight = torch.cat([layer.weight for layer in layers])
     return unstacked(functional.conv2d(stacked(maps), weight, groups=len(maps)), len(layers))
 
 
 def convolution(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
-    """Return the convolutions (N, C', H', W', B), all of one geometry, of (1, C, H, W, B)."""
+    """Return the (N, C', H', W', B) convolutions, all of one geometry, of (1, C, H, W, B)."""
     weight = torch.cat([layer.weight for layer in layers])
     return unstacked(functional.conv2d(stacked(maps), weight, None, layers[0].stride, layers[0].padding), len(layers))

@@ -1,4 +1,4 @@
-"""What depends on the size of images around the cells of a network: the stem and the auxiliary tower."""
+"""The parts of a network around its cells that depend on the image size: the stem and the auxiliary tower."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aca_ray.nn.skeleton import stem
 
 
 class CifarStem(nn.Sequential):
-    """One layer at the images' resolution, whose output stands for that of both cells before the first."""
+    """One layer at the images' resolution, whose output serves as both inputs of the first cell."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(*stem(in_channels, out_channels))
@@ -22,7 +22,7 @@ class CifarStem(nn.Sequential):
 
 
 class ImageNetStem(nn.Module):
-    """Three convolutions of stride 2; the outputs of the second and the third stand for those of two cells.
+    """Three convolutions of stride 2; the outputs of the second and the third are the inputs of the first cell.
 
     Source: Liu et al. 2019 (DARTS), official code, NetworkImageNet.
     """
@@ -51,10 +51,10 @@ class AuxiliaryTower(nn.Module):
     """A second classifier on the features after two thirds of the cells, used in training only.
 
     Args:
-        channels: of the features.
+        channels: channels of the features.
         num_classes: width of its last layer.
-        stride: of its pooling, which must leave 2x2 positions.
-        last_norm: what follows its second convolution, to 768 channels.
+        stride: stride of its pooling, which must leave 2x2 positions.
+        last_norm: module after its second convolution, which has 768 output channels.
 
     Source: DARTS' official code.
     """
@@ -82,12 +82,12 @@ class ImageScale:
     """Stem and auxiliary tower for images of about one size.
 
     Attributes:
-        auxiliary_size: side in pixels of the images that the auxiliary tower is defined on.
-        build_stem: from (image channels, output channels) to a module that returns the outputs of both cells before
-            the first.
-        stem_multiplier: channels of the stem's outputs over those of the first cell's edges; None for the skeleton's.
+        auxiliary_size: image side, in pixels, for which the auxiliary tower is defined.
+        build_stem: function from (image channels, output channels) to a module that returns both inputs of the first
+            cell.
+        stem_multiplier: stem output channels over those of the first cells' edges; None for the skeleton's.
         halves: whether the second output has half the resolution of the first.
-        build_auxiliary: from (channels, classes) to the auxiliary tower.
+        build_auxiliary: function from (channels, classes) to the auxiliary tower.
     """
 
     auxiliary_size: int
@@ -111,17 +111,17 @@ IMAGENET_SCALE = ImageScale(
     build_stem=ImageNetStem,
     stem_multiplier=1,
     halves=True,
-    # The official code left the norm out by mistake, and keeps to it because its published results did.
+    # The official code omits the norm by mistake, and still does because its published results lack it.
     build_auxiliary=lambda channels, num_classes: AuxiliaryTower(
         channels, num_classes, stride=2, last_norm=nn.Identity()
     ),
 )
-SMALLEST_OF_IMAGENET = 128  # pixels; ours: 4x4 positions are then left behind the stem's and the cells' halvings
+SMALLEST_OF_IMAGENET = 128  # pixels; ours: leaves 4x4 positions after the halvings of the stem and the cells
 
 
 def scale_of_images(height: int, width: int) -> ImageScale:
-    """Return the scale on which images of a size are searched.
+    """Return the scale for searches on images of a size.
 
-    Source: Liu et al. 2019 (DARTS), official code, for 32x32 and 224x224 images; where the change comes is ours.
+    Source: Liu et al. 2019 (DARTS), official code, for 32x32 and 224x224 images; the threshold is ours.
     """
     return IMAGENET_SCALE if min(height, width) >= SMALLEST_OF_IMAGENET else CIFAR_SCALE

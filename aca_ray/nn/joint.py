@@ -1,4 +1,4 @@
-"""Operations that run together with their like."""
+"""Operations that can be fused with others of their group."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from aca_ray.nn.maps import as_maps, as_state, is_small
 
 
 class JointOperation(nn.Module):
-    """An operation that computes maps together with others of its group, and alone just small ones at once.
+    """An operation that can be fused with others of its group; alone, it uses the fused layers on small maps only.
 
     Attributes:
-        is_constant: whether operations of a group are equal but for their running statistics.
+        is_constant: whether operations of a group differ only in their running statistics.
         reads_positive: whether a ReLU comes first.
-
-    Source: ours.
     """
 
     is_constant: ClassVar[bool] = False
@@ -25,23 +23,23 @@ class JointOperation(nn.Module):
 
     @property
     def group(self) -> tuple[Any, ...]:
-        """What is equal for two operations if and only if they can run together on the same maps."""
+        """A key that is equal for two operations if and only if they can be fused on the same maps."""
         return (type(self),)
 
     @staticmethod
     def run_together(operations: Sequence[Any], maps: Tensor, scales: Tensor | None = None) -> Tensor:
-        """Return the outputs (N, C', H', W', B) of N operations of one group; (1, C', H', W', B) if they must be equal.
+        """Return the (N, C', H', W', B) outputs of N operations of one group; (1, C', H', W', B) if they must be equal.
 
         Args:
-            operations: in training mode all or none; their running statistics are updated as by running alone; on large
-                maps on a CPU all of one name.
-            maps: (1, C, H, W, B) what every operation reads, behind its ReLU if one comes first.
-            scales: (N,) factors of the outputs of operations without affine part; None for 1.
+            operations: operations of one group, all or none in training mode, on large maps on a CPU all of one name;
+                their running statistics are updated as if each ran alone.
+            maps: (1, C, H, W, B) input of every operation, after its ReLU if one comes first.
+            scales: (N,) factors of the outputs of non-affine operations; None for 1.
         """
         raise NotImplementedError
 
     def run_alone(self, x: Tensor) -> Tensor:
-        """Return the output (B, C', H', W') of (B, C, H, W), every layer called."""
+        """Return the (B, C', H', W') output of (B, C, H, W), calling every layer."""
         raise NotImplementedError
 
     def is_watched(self) -> bool:
@@ -62,12 +60,12 @@ class JointSequence(JointOperation, nn.Sequential):
 
 
 class JointOutputs(NamedTuple):
-    """What was computed of one edge together with the other edges that read the same state.
+    """Outputs of one edge, fused with the other edges that read the same state.
 
     Attributes:
-        names: the candidates that were computed; at least one.
-        mixed: (B, C, H', W') their sum, each times its mixing weight.
-        outputs: (B, C, H', W') their outputs, if the pass is observed.
+        names: names of the fused candidates; at least one.
+        mixed: (B, C, H', W') sum of their outputs, each times its mixing weight.
+        outputs: (B, C, H', W') output of each, by name; empty unless the pass is observed.
     """
 
     names: frozenset[str]

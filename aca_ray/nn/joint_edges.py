@@ -1,7 +1,4 @@
-"""The candidates of all edges that leave one state, computed together.
-
-Source: ours.
-"""
+"""Fused computation of the candidates of all edges that leave one state."""
 
 from __future__ import annotations
 
@@ -22,13 +19,13 @@ from aca_ray.nn.runs import runs
 def joint_outputs(
     edges: Sequence[CandidateSum], state: Tensor, weights: Tensor, *, observed: bool
 ) -> list[JointOutputs | None]:
-    """Return for each of E edges what is computed together: nothing where layers are watched.
+    """Return the fused outputs of each of E edges, None for an edge without any; watched candidates are not fused.
 
     Args:
-        edges: the candidates of edges with equal channels and strides.
-        state: (B, C, H, W) what all of them read.
-        weights: (E, O) their mixing weights.
-        observed: whether the outputs of single candidates are asked for.
+        edges: candidates of edges with equal channels and strides.
+        state: (B, C, H, W) input of all candidates.
+        weights: (E, O) mixing weights.
+        observed: whether to return the outputs of single candidates.
     """
     members = list(_joint_members(edges))
     if not members:
@@ -37,7 +34,7 @@ def joint_outputs(
 
 
 class _Member(NamedTuple):
-    """A candidate that is computed together with others: of which edge, its name, its mixing weight's column."""
+    """A candidate that is fused with others: its edge, its name, the column of its mixing weight, its operation."""
 
     edge: int
     name: str
@@ -54,7 +51,7 @@ def _joint_members(edges: Sequence[CandidateSum]) -> Iterator[_Member]:
 
 
 class _Reader:
-    """Runs operations on a state, behind one ReLU for all that begin with one."""
+    """Runs operations on a state; those that begin with a ReLU share one."""
 
     def __init__(self, state: Tensor) -> None:
         self.maps, self.positive = as_maps(state), as_maps(state.relu())
@@ -75,7 +72,7 @@ def _grouped(members: Sequence[_Member], key: Callable[[_Member], Hashable]) -> 
 def _by_one_product(
     members: Sequence[_Member], state: Tensor, weights: Tensor, observed: bool
 ) -> list[JointOutputs | None]:
-    """Mix what small maps become by one product of mixing weights and all outputs."""
+    """Mix the outputs on small maps by one product with the mixing weights."""
     reader = _Reader(state)
     maps: list[Tensor] = []
     rows: list[dict[str, int]] = [{} for _ in weights]
@@ -107,10 +104,10 @@ def _by_one_product(
 def _by_scaled_norms(
     members: Sequence[_Member], state: Tensor, weights: Tensor, observed: bool
 ) -> list[JointOutputs | None]:
-    """Mix what other maps become by batch norms that scale by the mixing weights, and sums.
+    """Mix the outputs on other maps by batch norms that scale by the mixing weights, and sums.
 
-    On a CPU, candidates of few channels are computed, and their scaled outputs added up, for several edges at once, and
-    elsewhere all that are of one group; what does not depend on an edge's weights is computed once.
+    On a CPU, candidates of one name and few channels are fused across several edges; elsewhere all candidates of one
+    group are fused. Outputs that do not depend on an edge's weights are computed once.
     """
     reader, factors = _Reader(state), _Factors(weights)
     outputs: list[dict[str, Tensor]] = [{} for _ in weights]
@@ -140,7 +137,7 @@ def _by_scaled_norms(
 
 
 class _Factors:
-    """The (E, O) mixing weights of edges, taken apart in few calls."""
+    """The (E, O) mixing weights of edges, split in few calls."""
 
     def __init__(self, weights: Tensor) -> None:
         self._num_edges = len(weights)
@@ -151,7 +148,7 @@ class _Factors:
         return [column.unbind() for column in self._columns]
 
     def of_one(self, member: _Member) -> Tensor:
-        """Return the weight of a candidate, a scalar."""
+        """Return the scalar weight of a candidate."""
         return self._scalars[member.column][member.edge]
 
     def of(self, group: Sequence[_Member]) -> Tensor:
@@ -166,17 +163,17 @@ class _Factors:
 
 
 def _by_vectors(state: Tensor) -> Callable[[_Member], Hashable]:
-    """Return what is equal for candidates of one name that run together: as many as fill two vectors, or a full one."""
+    """Return the key of fused candidates: of one name, as many as fill two vectors, or one that fills a vector."""
     together = 1 if state.shape[1] >= VECTOR else 2 * VECTOR // state.shape[1]  # measured
     return lambda own: (own.name, 0 if own.operation.is_constant else own.edge // together)
 
 
 def _sums_of_names(group: Sequence[_Member], maps: Tensor) -> list[tuple[tuple[int, ...], Tensor]]:
-    """Return sums over candidates of different names, (E', C, H, W, B) of as many edges, and which edges these are."""
+    """Return pairs of E' edges and their (E', C, H, W, B) maps, summed over names if all names have the same edges."""
     of_names = [tuple(member.edge for member in own) for _, own in runs(group, lambda member: member.name)]
     if len(of_names) == 1:
         return [(of_names[0], maps)]
-    # Summed and split in the order of memory, since sums and gradients are laid out in the order of the axes.
+    # Sum and split in memory order, since sums and gradients are laid out in the order of the axes.
     rows = stacked(maps)
     if len(set(of_names)) == 1:
         total = rows.unflatten(1, (len(of_names), -1)).sum(dim=1)

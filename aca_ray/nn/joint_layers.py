@@ -1,4 +1,4 @@
-"""The same layer of several operations at once, on maps of any size."""
+"""Fused layers of several operations, on maps of any size."""
 
 from __future__ import annotations
 
@@ -16,50 +16,50 @@ from aca_ray.nn.running_statistics import BatchStatistics, record
 
 
 def depthwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
-    """Return the depthwise convolutions (N, C, H', W', B) of (1 or N, C, H, W, B).
+    """Return the (N, C, H', W', B) depthwise convolutions of (1 or N, C, H, W, B).
 
-    Height and width must be divisible by the stride, and the padding must keep them otherwise.
+    Height and width must be divisible by the stride, and the padding must preserve them at stride 1.
 
     Args:
-        layers: of one stride and dilation; on large maps on a CPU also of one kernel.
-        maps: what they read.
+        layers: layers of one stride and dilation, on large maps on a CPU also of one kernel size.
+        maps: input maps.
     """
     found: Tensor = _layers_on(maps).depthwise(layers, maps)
     return found
 
 
 def pointwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
-    """Return the 1x1 convolutions (N, C', H, W, B), of stride 1 whatever theirs is, of (1 or N, C, H, W, B)."""
+    """Return the (N, C', H, W, B) 1x1 convolutions of (1 or N, C, H, W, B), at stride 1 whatever the layers' stride."""
     found: Tensor = _layers_on(maps).pointwise(layers, maps)
     return found
 
 
 def convolution(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
-    """Return the convolutions (N, C', H', W', B), all of one geometry, of (1, C, H, W, B).
+    """Return the (N, C', H', W', B) convolutions, all of one geometry, of (1, C, H, W, B).
 
-    Height and width must be divisible by the stride, and the padding must keep them otherwise.
+    Height and width must be divisible by the stride, and the padding must preserve them at stride 1.
     """
     found: Tensor = _layers_on(maps).convolution(layers, maps)
     return found
 
 
 def _layers_on(maps: Tensor) -> ModuleType:
-    """Return what computes the layers of such maps fastest."""
+    """Return the module that is fastest for such maps."""
     if not on_cpu(maps):
         return grouped_maps
     return small_maps if is_small(maps) else large_maps
 
 
 def every_second(maps: Tensor, first: int) -> Tensor:
-    """Return every second row and column of (N, C, H, W, B), beginning with a first one."""
+    """Return every second row and column of (N, C, H, W, B), starting at index `first`."""
     if is_small(maps):
         return maps[:, :, first::2, first::2]
-    # Sliced in the order of memory, since the gradient of a slice is laid out in the order of the axes.
+    # Slice in memory order, since the gradient of a slice is laid out in the order of the axes.
     return maps.permute(4, 2, 3, 0, 1)[:, first::2, first::2].permute(3, 4, 1, 2, 0)
 
 
 def concatenate(parts: Sequence[Tensor]) -> Tensor:
-    """Return (N, sum of C, H, W, B) maps of (N, C, H, W, B) ones."""
+    """Return the (N, sum of C, H, W, B) concatenation of (N, C, H, W, B) maps."""
     if is_small(parts[0]):
         return torch.cat(list(parts), dim=1)
     return torch.cat([part.permute(4, 2, 3, 0, 1) for part in parts], dim=4).permute(3, 4, 1, 2, 0)
@@ -77,7 +77,7 @@ def pool(layer: Callable[[Tensor], Tensor], maps: Tensor) -> Tensor:
     """Return the pooled (1, C, H', W', B) of (1, C, H, W, B)."""
     if not is_small(maps):
         return unstacked(layer(stacked(maps)), 1)
-    # A pooling treats channels and images alike; with their axes swapped the images may stay last in memory.
+    # Pooling treats channels and images the same, so swapping their axes keeps the maps images-last.
     return as_maps(layer(as_state(maps[0]).transpose(0, 1)).transpose(0, 1))
 
 
@@ -85,9 +85,9 @@ def batch_norm(layers: Sequence[nn.BatchNorm2d], maps: Tensor, scales: Tensor | 
     """Return (1 or N, C, H, W, B) normalized by N batch norms, which in training update their statistics.
 
     Args:
-        layers: of one kind, all in training or none.
-        maps: what they normalize.
-        scales: (N,) factors of the outputs of batch norms without affine part; None for 1.
+        layers: batch norms of one kind, all or none in training mode.
+        maps: input maps.
+        scales: (N,) factors of the outputs of non-affine batch norms; None for 1.
     """
     first = layers[0]
     training, affine = first.training, first.affine
@@ -98,9 +98,9 @@ def batch_norm(layers: Sequence[nn.BatchNorm2d], maps: Tensor, scales: Tensor | 
     def joined(name: str) -> Tensor:
         return torch.cat([getattr(layer, name) for layer in layers])
 
-    # In training the batch's own statistics are left here, by a momentum of 1.
+    # In training, a momentum of 1 leaves the batch statistics here.
     assert first.running_mean is not None
-    # Two tensors, since under torch.func.vmap nothing is left in rows of one; of the maps' kind, for vmap as well.
+    # Two tensors, since torch.func.vmap does not write to rows of one; made from the maps, which vmap requires too.
     mean, variance = (
         [rows.new_zeros(rows.shape[1], dtype=first.running_mean.dtype) for _ in range(2)]
         if training

@@ -1,10 +1,8 @@
-"""Layers on maps too large for `small_maps`, the same layer of several operations at once.
+"""Fused layers on maps too large for `small_maps`.
 
-On these a CPU spends its time on reading and writing maps, fastest in vectors of 16 neighboring numbers. Maps are
-(N, C, H, W, B) tensors as in `small_maps`, but the channels of all operations are next to one another in memory: the
-same layer of several operations is one layer of N*C channels.
-
-Source: ours.
+Here a CPU spends its time on reading and writing maps, and is fastest with vectors of 16 neighboring numbers. Maps are
+(N, C, H, W, B) tensors as in `small_maps`, but the channels of all operations are contiguous in memory: the same layer
+of several operations is one layer of N*C channels.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ VECTOR = 16  # float32 numbers
 
 
 def depthwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
-    """Return the depthwise convolutions (N, C, H', W', B), all of one geometry, of (1 or N, C, H, W, B)."""
+    """Return the (N, C, H', W', B) depthwise convolutions, all of one geometry, of (1 or N, C, H, W, B)."""
     x = stacked(maps)
     if len(maps) < len(layers):
         x = torch.cat([x] * len(layers), dim=1)
@@ -31,13 +29,13 @@ def depthwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
 
 
 def pointwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
-    """Return the 1x1 convolutions (N, C', H, W, B), of stride 1 whatever theirs is, of (1 or N, C, H, W, B)."""
+    """Return the (N, C', H, W, B) 1x1 convolutions of (1 or N, C, H, W, B), at stride 1 whatever the layers' stride."""
     matrices = [layer.weight.flatten(1) for layer in layers]
     matrix = torch.cat(matrices) if len(maps) == 1 else torch.block_diag(*matrices)
     return unstacked(functional.conv2d(stacked(maps), matrix[:, :, None, None]), len(layers))
 
 
 def convolution(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
-    """Return the convolutions (N, C', H', W', B), all of one geometry, of (1, C, H, W, B)."""
+    """Return the (N, C', H', W', B) convolutions, all of one geometry, of (1, C, H, W, B)."""
     weight = torch.cat([layer.weight for layer in layers])
     return unstacked(functional.conv2d(stacked(maps), weight, None, layers[0].stride, layers[0].padding), len(layers))

@@ -1,11 +1,8 @@
-"""How feature maps lie in memory; on a CPU that decides how fast they are computed.
+"""Memory layout of feature maps, which determines their speed on a CPU.
 
-States are (B, C, H, W). On a CPU small ones have their images next to one another in memory, all others their channels;
-on other devices they lie as torch has them. What
-several operations compute at once are maps: (N, C, H, W, B) tensors of N operations; N is 1 for as long as all see the
-same.
-
-Source: ours.
+States are (B, C, H, W). On a CPU, small states are images-last in memory and all others channels-last; on other devices
+the layout is torch's default. Fused operations compute maps: (N, C, H, W, B) tensors of N operations, where N is 1 as
+long as all of them read the same.
 """
 
 from __future__ import annotations
@@ -20,66 +17,66 @@ LARGEST_SMALL = 64  # positions; measured: on 16x16 dense matrices lose to convo
 
 
 def on_cpu(maps: Tensor) -> bool:
-    """Return whether work takes the time, and how maps lie decides how long; elsewhere the number of calls does."""
+    """Return whether maps are on a CPU, where their layout determines the time; elsewhere the number of calls does."""
     return maps.device.type == "cpu"
 
 
 def is_small(maps: Tensor) -> bool:
-    """Return whether (B, C, H, W) or (N, C, H, W, B) are fastest as in `small_maps`."""
+    """Return whether `small_maps` is fastest for (B, C, H, W) or (N, C, H, W, B)."""
     return on_cpu(maps) and maps.shape[2] * maps.shape[3] <= LARGEST_SMALL
 
 
 def is_channels_last(maps: Tensor) -> bool:
-    """Return whether (B, C, H, W) lie on a CPU with the channels next to one another in memory."""
+    """Return whether (B, C, H, W) is on a CPU and channels-last in memory."""
     return on_cpu(maps) and maps.is_contiguous(memory_format=torch.channels_last)
 
 
 def channels_last(images: Tensor) -> Tensor:
-    """Return (B, C, H, W), on a CPU with the channels next to one another in memory: layers keep to that."""
+    """Return (B, C, H, W), on a CPU channels-last in memory; layers preserve that layout."""
     return images.contiguous(memory_format=torch.channels_last) if on_cpu(images) else images
 
 
 def laid_out(state: Tensor) -> Tensor:
-    """Return (B, C, H, W) as it is computed with fastest: on a CPU, images last where it is small, else channels."""
+    """Return (B, C, H, W) in its fastest layout: on a CPU images-last if it is small, else channels-last."""
     return as_state(as_maps(state)[0].contiguous()) if is_small(state) else channels_last(state)
 
 
 def as_maps(state: Tensor) -> Tensor:
-    """Return (B, C, H, W) as (1, C, H, W, B), the same memory."""
+    """Return (B, C, H, W) as a (1, C, H, W, B) view."""
     return state.permute(1, 2, 3, 0)[None]
 
 
 def as_state(maps: Tensor) -> Tensor:
-    """Return one operation's (C, H, W, B) as (B, C, H, W), the same memory."""
+    """Return one operation's (C, H, W, B) as a (B, C, H, W) view."""
     return maps.permute(3, 0, 1, 2)
 
 
 def as_states(maps: Tensor) -> list[Tensor]:
-    """Return the (B, C, H, W) of each of N operations, the same memory."""
+    """Return a (B, C, H, W) view for each of N operations."""
     if is_small(maps):
         return [as_state(own) for own in maps.unbind()]
     return list(stacked(maps).split(maps.shape[1], dim=1))
 
 
 def stacked(maps: Tensor) -> Tensor:
-    """Return (N, C, H, W, B) as (B, N*C, H, W), the same memory unless the images are next to one another."""
+    """Return (N, C, H, W, B) as (B, N*C, H, W), a view unless the maps are images-last."""
     return maps.permute(4, 0, 1, 2, 3).flatten(1, 2)
 
 
 def unstacked(maps: Tensor, num_operations: int) -> Tensor:
-    """Return (B, N*C, H, W) as (N, C, H, W, B), the same memory."""
+    """Return (B, N*C, H, W) as an (N, C, H, W, B) view."""
     return maps.unflatten(1, (num_operations, -1)).permute(1, 2, 3, 4, 0)
 
 
 def concatenate_channels(states: Sequence[Tensor]) -> Tensor:
-    """Return the (B, sum of C, H, W) concatenation, in memory as the states are."""
+    """Return the (B, sum of C, H, W) concatenation in the layout of the states."""
     if is_small(states[0]):
         return as_state(torch.cat([as_maps(state)[0] for state in states]))
     return torch.cat([with_dense_gradient(state) for state in states], dim=1)
 
 
 def shuffle_channels(state: Tensor, groups: int) -> Tensor:
-    """Return (B, C, H, W) with its channels, seen as a (groups, C/groups) table, read column by column."""
+    """Return (B, C, H, W) with its channels, as a (groups, C/groups) table, read column by column."""
     if groups == 1:
         return state
     if is_small(state):
@@ -88,8 +85,8 @@ def shuffle_channels(state: Tensor, groups: int) -> Tensor:
 
 
 def part(state: Tensor, *, channels: slice = _ALL, positions: slice = _ALL) -> Tensor:
-    """Return some channels, rows and as many columns of (B, C, H, W), the same memory; gradients lie as states do."""
-    # Sliced in the order of memory, since the gradient of a slice is laid out in the order of the axes.
+    """Return a view of some channels and positions of (B, C, H, W), whose gradient has the layout of the state."""
+    # Slice in memory order, since the gradient of a slice is laid out in the order of the axes.
     if is_small(state):
         return as_state(as_maps(state)[0][channels, positions, positions])
     if is_channels_last(state):
@@ -98,9 +95,9 @@ def part(state: Tensor, *, channels: slice = _ALL, positions: slice = _ALL) -> T
 
 
 def with_dense_gradient(state: Tensor) -> Tensor:
-    """Return (B, C, H, W) unchanged; its gradient, where it is a part of a larger map, is copied out of that's.
+    """Return (B, C, H, W) unchanged; a gradient that is a slice of a larger one is copied.
 
-    On a CPU batch norms are eight times slower with gradients whose channels leave gaps in memory.
+    On a CPU, batch norms are eight times slower with gradients that have gaps in memory.
     """
     state = state.view_as(state)
     if state.requires_grad and on_cpu(state) and not is_small(state):

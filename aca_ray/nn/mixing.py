@@ -1,4 +1,4 @@
-"""The weights with which the candidates enter the supernet: its only architecture-dependent input."""
+"""The mixing weights of the candidates: the supernet's only architecture-dependent input."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CellMixing:
 
     @cached_property
     def values(self) -> list[list[float]]:
-        """The operations' weights as numbers; to ask for them waits for the device, once."""
+        """The operations' weights as numbers; the first access waits for the device."""
         found: list[list[float]] = self.operations.tolist()
         return found
 
@@ -58,14 +58,14 @@ class Mixing:
         return Mixing(self.normal.detach(), self.reduce.detach())
 
     def with_row(self, cell_type: CellType, edge: int, row: Tensor) -> Mixing:
-        """Return the same weights except that an edge's candidates have the (O,) weights of a row."""
+        """Return the same weights with the candidates of one edge replaced by the (O,) weights of `row`."""
         operations = self.cell(cell_type).operations.clone()
         operations[edge] = row
         return replace(self, **{cell_type: replace(self.cell(cell_type), operations=operations)})
 
 
 def candidate_mask(space: Space, cell_type: CellType) -> Tensor:
-    """Return which entries of an (E, O) table stand for a candidate, O being the longest edge's number of them."""
+    """Return the (E, O) mask of entries that belong to a candidate; O is the most candidates on any edge."""
     edges = space.candidates(cell_type)
     counts = torch.tensor([len(names) for names in edges], dtype=torch.long)
     return torch.arange(max(map(len, edges), default=0)) < counts[:, None]

@@ -31,8 +31,8 @@ from aca_ray.space.candidates import NONE, PLAIN, SKIP
 class FactorizedReduce(JointOperation):
     """Halves the resolution with two 1x1 convolutions of stride 2, the second on the input shifted by one pixel.
 
-    Height and width must be even. An odd number of output channels gives the first convolution one more; with a single
-    output channel only the first is there.
+    Height and width must be even. With an odd number of output channels the first convolution has one more; with a
+    single output channel there is only the first.
 
     Source: DARTS' official code; the odd case is ours, needed where a skip refills an odd number of channels.
     """
@@ -70,7 +70,7 @@ class Noise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         shown = x[:, :, :: self.stride, :: self.stride]
-        # The same draws wherever the images stand in memory.
+        # The same draws for every memory layout of the images.
         return torch.randn_like(shown, memory_format=torch.contiguous_format)
 
 
@@ -127,7 +127,7 @@ class AveragePool(JointOperation, nn.AvgPool2d):
 
 
 class NormedPool(JointSequence):
-    """A pooling and a batch norm without affine part."""
+    """A pooling and a non-affine batch norm."""
 
     is_constant = True
     reads_positive = False
@@ -221,14 +221,14 @@ OPERATIONS: dict[str, Callable[[int, int, bool], nn.Module]] = {
 
 
 def build_operation(name: str, channels: int, stride: int) -> nn.Module:
-    """Return an operation as the derived network uses it: affine batch norms, pooling without one."""
+    """Return an operation as the derived network uses it: affine batch norms, and none after pooling."""
     return OPERATIONS[name](channels, stride, True)
 
 
 def build_candidate(name: str, channels: int, stride: int) -> nn.Module:
-    """Return an operation as the supernet uses it: batch norms without affine part, also behind pooling unless plain.
+    """Return an operation as the supernet uses it: non-affine batch norms, also after pooling unless it is plain.
 
-    Without this the architecture parameters could be rescaled by the batch norms' weights.
+    The weights of affine batch norms could rescale the architecture parameters.
 
     Source: DARTS' official code.
     """
@@ -239,7 +239,7 @@ def build_candidate(name: str, channels: int, stride: int) -> nn.Module:
 
 
 def build_plain_candidate(name: str, channels: int, stride: int) -> nn.Module:
-    """Return an operation with batch norms without affine part, and none behind pooling.
+    """Return an operation with non-affine batch norms, and none after pooling.
 
     Source: Dong & Yang 2019 (GDAS) and Zhou et al. 2020 (PR-DARTS), official codes.
     """
@@ -249,6 +249,6 @@ def build_plain_candidate(name: str, channels: int, stride: int) -> nn.Module:
 
 
 def last_full_convolution(module: nn.Module) -> nn.Conv2d | None:
-    """Return the last convolution of an operation that mixes channels, or None where it has none."""
+    """Return the last convolution of an operation that mixes channels, or None if there is none."""
     full = [m for m in module.modules() if isinstance(m, nn.Conv2d) and m.groups == 1]
     return full[-1] if full else None

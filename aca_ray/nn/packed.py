@@ -1,9 +1,8 @@
-"""Forward passes through several supernets of one structure, computed as one pass of as many times the groups.
+"""Packed forward passes: several supernets of one structure, computed as one pass with as many times the groups.
 
-What a network of one seed computes leaves much of a device idle: its layers are many and small. The same pass of
-several seeds costs as many calls as one, and gives each of them what it would have computed alone, but for rounding.
-
-Source: ours, on torch.func.vmap.
+The network of one seed leaves much of a device idle, since its layers are many and small. A packed pass of several
+seeds costs as many calls as one pass, and gives each seed the result that it would have alone, except for rounding. It
+uses torch.func.vmap.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 class _Anatomy:
-    """What there is in a supernet, found once.
+    """Modules, parameters and buffers of a supernet, listed once.
 
     Attributes:
-        structure: a number that two supernets have in common if and only if they are the same function of parameters
-            and inputs, save for the strength of what is scheduled in them.
-        packs: whether its passes draw nothing and do the same whatever the values of their inputs are.
+        structure: number that two supernets share if and only if they are the same function of parameters and inputs,
+            except for the strength of their scheduled modules.
+        packs: whether its passes draw no random numbers and run the same operations for all values of their inputs.
     """
 
     def __init__(self, network: Supernet) -> None:
@@ -59,17 +58,17 @@ class _Anatomy:
 
     @property
     def parameters(self) -> dict[str, Tensor]:
-        """What stands in the places of the parameters now."""
+        """Current tensors of the parameters, by name."""
         return {name: own[key] for name, own, key in self._parameters}
 
     @property
     def buffers(self) -> dict[str, Tensor]:
-        """What stands in the places of the buffers now."""
+        """Current tensors of the buffers, by name."""
         return {name: own[key] for name, own, key in self._buffers}
 
 
 def _places(path: str, own: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:
-    """Return full name, table and key of what stands in one of a module's tables."""
+    """Return full name, table and key of every tensor in one of a module's tables."""
     return [(f"{path}.{key}", own, key) for key, tensor in own.items() if tensor is not None]
 
 
@@ -85,9 +84,9 @@ def _anatomy(network: Supernet) -> _Anatomy:
 
 
 def packs(network: Supernet, images: Tensor) -> bool:
-    """Return whether a pass may be computed together with its like: everywhere but with large maps on a CPU.
+    """Return whether a pass can be packed: everywhere except with large maps on a CPU.
 
-    A network that draws, looks at the values of mixing weights or is watched by hooks is computed alone.
+    Networks that draw random numbers, read the values of mixing weights or have forward hooks are computed alone.
     """
     may = not on_cpu(images) or is_small(images)
     return may and _anatomy(network).packs and not _anatomy(network).is_watched
@@ -95,14 +94,14 @@ def packs(network: Supernet, images: Tensor) -> bool:
 
 @dataclass(frozen=True)
 class Pass:
-    """A forward pass that is asked for.
+    """A requested forward pass.
 
     Attributes:
-        network: whose structure it has.
-        images: (B, C, H, W).
-        inputs: what may have gradients, by name: parameters and mixing weights.
-        buffers: by name; updated as by the pass alone.
-        wanted: names of the inputs that want gradients.
+        network: supernet that has the structure of the pass.
+        images: (B, C, H, W) images.
+        inputs: parameters and mixing weights, by name; these may have gradients.
+        buffers: buffers by name; updated as by the pass alone.
+        wanted: names of the inputs whose gradients are requested.
     """
 
     network: Supernet
@@ -124,14 +123,14 @@ class Pass:
 
     @cached_property
     def kind(self) -> Hashable:
-        """What is equal for two passes if and only if they can be computed together."""
+        """A key that is equal for two passes if and only if they can be packed."""
         structure, strength = _anatomy(self.network).structure, self.network.strength
         mixing = tuple(self.inputs[name].shape if name in self.inputs else None for name in _MIXING)
         images = self.images.device, on_cpu(self.images), self.images.shape
         return structure, strength, self.network.training, images, mixing, self.wanted
 
     def compute_alone(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Return the (B, K) logits with inputs in the place of the pass's own; running statistics stay as they are."""
+        """Return the (B, K) logits for other inputs than the pass's own; running statistics are unchanged."""
         outer = pass_computer.set(None)
         try:
             buffers = {name: buffer.clone() for name, buffer in self.buffers.items()}
@@ -140,7 +139,7 @@ class Pass:
             pass_computer.reset(outer)
 
     def compute(self, inputs: Mapping[str, Tensor], buffers: Mapping[str, Tensor], images: Tensor) -> Tensor:
-        """Return the (B, K) logits with tensors in the place of the pass's own; the buffers are updated."""
+        """Return the (B, K) logits for other tensors than the pass's own; the buffers are updated."""
         normal, normal_edges, reduce, reduce_edges = (inputs.get(name) for name in _MIXING)
         assert normal is not None
         assert reduce is not None
@@ -151,7 +150,7 @@ class Pass:
 
 
 class Rows:
-    """Keeps what networks of one structure hold next to one another, so that it need not be put together every time.
+    """Shared storage for networks of one structure, so that a packed pass need not stack their tensors every time.
 
     The networks' parameters and buffers become rows of common tensors.
     """
@@ -162,7 +161,7 @@ class Rows:
         self._pointers: dict[str, list[int]] = {}
 
     def hold(self, networks: Sequence[Supernet]) -> None:
-        """Lay networks out anew, unless they are those that are laid out."""
+        """Move networks into the shared storage, unless it already has exactly these."""
         if [*map(id, networks)] == [*map(id, self._networks)]:
             return
         self._networks = list(networks)
@@ -177,7 +176,7 @@ class Rows:
             self._pointers[name] = [own[name].data_ptr() for own in held]
 
     def table(self, name: str, tensors: Sequence[Tensor]) -> tuple[Tensor, bool]:
-        """Return tensors as rows of one, outside any graph, and whether they were that before."""
+        """Return tensors as rows of one, outside any graph, and whether they already were."""
         if self._pointers.get(name) == [tensor.data_ptr() for tensor in tensors]:
             return self._tables[name].detach(), True
         return torch.stack([tensor.detach() for tensor in tensors]), False
@@ -188,9 +187,9 @@ def _computed_together(
 ) -> Tensor:
     """Return the (S, B, K) logits of S passes of one kind whose inputs and buffers are rows; the buffers are updated.
 
-    Running statistics are updated outside of vmap, which does not know of what updates many tensors in one call. Once a
-    pass of a kind has shown which these are, the passes of that kind do without them: to take in thousands of tensors
-    costs more than to compute on small ones.
+    Running statistics are updated outside of vmap, which does not support calls that update many tensors. Once a pass
+    of a kind has shown which buffers these are, later passes of that kind do not hand them to vmap: taking in thousands
+    of tensors costs more than computing on small ones.
     """
     norms: list[Sequence[nn.BatchNorm2d]] = []
     anatomy, outside = _anatomy(first.network), _updated_outside.get(first.kind, frozenset())
@@ -216,10 +215,10 @@ def _computed_together(
 
 
 class PackedPass:
-    """Passes of one kind, computed together.
+    """Passes of one kind, packed.
 
     Attributes:
-        logits: (B, K) of each.
+        logits: (B, K) logits of each pass.
     """
 
     def __init__(self, passes: Sequence[Pass], rows: Rows) -> None:
@@ -246,11 +245,11 @@ class PackedPass:
         self.logits = self._together.detach().unbind()
 
     def has_graph(self, number: int) -> bool:
-        """Return whether the gradients of one of the passes can be asked for: once."""
+        """Return whether the gradients of a pass are still available; they can be requested once."""
         return number in self._left
 
     def gradients(self, of_logits: Mapping[int, Tensor]) -> dict[int, dict[str, Tensor | None]]:
-        """Return for some of the passes the gradients of the wanted inputs, by name, None where there is none.
+        """Return the gradients of the wanted inputs for some of the passes, by name; None where there is none.
 
         Args:
             of_logits: (B, K) gradients of the logits, by number of the pass.

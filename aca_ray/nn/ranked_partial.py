@@ -1,4 +1,4 @@
-"""Partial-channel edges whose passing channels a ranking decides."""
+"""Partial-channel edges whose passing channels come from a ranking."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from aca_ray.nn.maps import laid_out
 
 
 class RankedPartialEdge(nn.Module):
-    """A partial-channel edge that keeps which channels pass in a buffer, the first C/k until others are put there.
+    """A partial-channel edge that stores the passing channels in a buffer, initially the first C/k.
 
-    Whichever pass, every channel has the same place in the output.
+    Every channel keeps its position in the output, whichever channels pass.
 
     Attributes:
-        passing: (C/k,) ascending channels that pass through the candidates.
+        passing: (C/k,) channels that pass through the candidates, ascending.
 
     Source: Xu et al. 2020 (PC-DARTS), section 3.2; channels other than the first: ours.
     """
@@ -38,5 +38,5 @@ class RankedPartialEdge(nn.Module):
 
 
 def ranked_partial_channels(share: int) -> EdgeBuilder:
-    """Return the builder of edges of which one channel in `share`, to be ranked, passes through the candidates."""
+    """Return a builder of edges in which one channel in `share`, chosen by a ranking, passes through the candidates."""
     return lambda names, channels, stride: RankedPartialEdge(names, channels, stride, share)

@@ -1,8 +1,6 @@
-"""Running statistics of batch norms that are computed together, updated at the end of a pass.
+"""Running statistics of fused batch norms, updated at the end of a pass.
 
-Every layer has two small tensors and a counter; to update them one by one would be most of the calls of a pass.
-
-Source: ours.
+Every layer has two small tensors and a counter. Updating them one by one would make most of the calls of a pass.
 """
 
 from __future__ import annotations
@@ -17,12 +15,12 @@ from torch import Tensor, nn
 
 
 class BatchStatistics(NamedTuple):
-    """What batch norms that are computed together saw in a pass.
+    """Batch statistics of fused batch norms in one pass.
 
     Attributes:
-        norms: N layers of one momentum.
-        means: (N, C) of the batch, or (1, C) if all saw the same; of several networks with a first axis for them.
-        variances: unbiased, likewise.
+        norms: N layers with the same momentum.
+        means: (N, C) means of the batch, or (1, C) if all layers read the same; packed networks add a leading axis.
+        variances: unbiased variances of the same shape.
     """
 
     norms: Sequence[nn.BatchNorm2d]
@@ -30,7 +28,7 @@ class BatchStatistics(NamedTuple):
     variances: Tensor
 
     def rows(self, table: Tensor) -> tuple[Tensor, ...]:
-        """Return what is every layer's of means or variances."""
+        """Return every layer's row of `means` or `variances`."""
         return table.unbind(dim=-2) * (len(self.norms) // table.shape[-2])
 
 
@@ -41,7 +39,7 @@ _gathering: ContextVar[list[BatchStatistics] | None] = ContextVar("statistics of
 
 @contextmanager
 def gathered() -> Iterator[list[BatchStatistics]]:
-    """Leave what batch norms see in a list instead of updating their running statistics."""
+    """Collect batch statistics in a list instead of updating running statistics."""
     found: list[BatchStatistics] = []
     outer = _gathering.set(found)
     try:
@@ -52,7 +50,7 @@ def gathered() -> Iterator[list[BatchStatistics]]:
 
 @contextmanager
 def updated_at_the_end() -> Iterator[None]:
-    """Update running statistics when the block has ended, unless they are gathered around it."""
+    """Update running statistics when the block ends, unless an outer block gathers them."""
     if _gathering.get() is not None:
         yield
         return
@@ -62,7 +60,7 @@ def updated_at_the_end() -> Iterator[None]:
 
 
 def record(statistics: BatchStatistics) -> None:
-    """Update running statistics now, or when those of the pass are."""
+    """Update running statistics now, or at the end of the pass if they are being gathered."""
     found = _gathering.get()
     if found is None:
         update([statistics])
@@ -73,12 +71,11 @@ def record(statistics: BatchStatistics) -> None:
 def update(
     statistics: Sequence[BatchStatistics], buffers_of: Callable[[nn.BatchNorm2d], Buffers] | None = None
 ) -> None:
-    """Move running statistics to those of a batch by the layers' momentum, and count it, in a handful of calls.
+    """Update running statistics by the layers' momentum, and the batch counters, in a handful of calls.
 
     Args:
-        statistics: of all layers.
-        buffers_of: returns what stands for a layer's running mean, its running variance and its counter; None takes
-            the layer's own.
+        statistics: batch statistics of all layers.
+        buffers_of: function from a layer to its running mean, running variance and counter; None for the layer's own.
     """
     by_momentum: dict[float | None, list[BatchStatistics]] = {}
     for own in statistics:

@@ -1,4 +1,4 @@
-"""Runs of what is alike; itertools.groupby is nothing that torch.compile could read."""
+"""Runs of items with equal keys; torch.compile does not support itertools.groupby."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Key = TypeVar("Key")
 
 
 def runs(items: Iterable[Item], key: Callable[[Item], Key]) -> list[tuple[Key, list[Item]]]:
-    """Return items in their order, those that follow one another and have equal keys together."""
+    """Return items in their order, consecutive ones with equal keys grouped."""
     found: list[tuple[Key, list[Item]]] = []
     for item in items:
         if found and found[-1][0] == key(item):

@@ -1,4 +1,4 @@
-"""Edges that compute only the candidates that were drawn."""
+"""Edges that compute only the drawn candidates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aca_ray.nn.operations import build_plain_candidate
 class SampledEdge(nn.Module):
     """All channels pass through the candidates whose mixing weight is not 0; the others are not computed.
 
-    An observed pass computes all of them. Without a candidate the output is zeros. No batch norm follows a pooling.
+    An observed pass computes all of them. If none is computed, the output is zeros. No batch norm follows a pooling.
 
     Source: Dong & Yang 2019 (GDAS) and Zhou et al. 2020 (PR-DARTS), official codes.
     """
@@ -42,10 +42,10 @@ class SampledEdge(nn.Module):
 
 
 class SampledEdgeWithScalars(nn.Module):
-    """A sampled edge to which the mixing weights that are 0 are added as scalars.
+    """A sampled edge that adds the mixing weights that are 0 as scalars.
 
-    They change nothing in the output, but give the candidates that were not drawn a gradient: as if their outputs were
-    all ones.
+    The scalars do not change the output, but give the candidates that were not drawn a gradient, as if their outputs
+    were all ones.
 
     Source: Dong & Yang 2020 (NAS-Bench-201), official code of GDAS there.
     """

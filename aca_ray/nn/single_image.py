@@ -1,4 +1,4 @@
-"""Whether a network can train on a batch of one image: batch norm can't where its maps have a single pixel."""
+"""Whether a network can train on a batch of one image. Batch norm fails where its maps have a single pixel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aca_ray.space.spaces import Space
 def supernet_trains_on_one_image(
     space: Space, build_edge: EdgeBuilder, build_head: HeadBuilder | None = None, **sizes: int
 ) -> bool:
-    """Return whether a supernet in training mode computes a batch of one image; global random states are left alone.
+    """Return whether a supernet in training mode can process a batch of one image; global random states are unchanged.
 
     The arguments are those of `supernet_on_one_image`.
     """
@@ -28,9 +28,9 @@ def supernet_trains_on_one_image(
 
 
 def derived_trains_on_one_image(genotype: Genotype, plan: ChannelPlan | None, **settings: Any) -> bool:
-    """Return whether a derived network in training mode computes a batch of one image, its auxiliary tower included.
+    """Return whether a derived network in training mode, auxiliary tower included, can process a batch of one image.
 
-    The arguments are those of `derived_on_one_image`; global random states are left alone.
+    The arguments are those of `derived_on_one_image`. Global random states are unchanged.
     """
     with torch.random.fork_rng(devices=[]):
         return _trains(*derived_on_one_image(genotype, plan, **settings))

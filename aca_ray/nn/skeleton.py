@@ -1,4 +1,4 @@
-"""What surrounds the cells of a network: one description for supernet and derived network."""
+"""The skeleton around the cells of a network, shared by supernet and derived network."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from aca_ray.space.topology import CellType, stage_cell_type, stage_of_cell
 
 
 class Site(NamedTuple):
-    """Where a cell stands in a network.
+    """Position of a cell in a network.
 
     Attributes:
-        stage: 0 to 4.
+        stage: stage of the network, 0 to 4.
         channels: channels C of the cell's edges.
-        before_channels: channels of the output of the last cell but one.
-        previous_channels: channels of the last cell's output.
-        after_reduction: whether the last cell halved the resolution.
+        before_channels: output channels of the cell before the previous one.
+        previous_channels: output channels of the previous cell.
+        after_reduction: whether the previous cell halved the resolution.
     """
 
     stage: int
@@ -31,17 +31,17 @@ class Site(NamedTuple):
 
     @property
     def cell_type(self) -> CellType:
-        """Which of the two cells stands here."""
+        """Type of the cell at this site."""
         return stage_cell_type(self.stage)
 
 
 class Cell(nn.Module):
-    """What stands at a site: maps the outputs of the two previous cells to (B, out_channels, H, W).
+    """A module at a site: maps the outputs of the two previous cells to (B, out_channels, H, W).
 
     Attributes:
-        cell_type: that of the site.
+        cell_type: cell type of the site.
         out_channels: channels of the output.
-        edges: the edges, none where nothing is searched.
+        edges: edges of the cell; empty where nothing is searched.
     """
 
     cell_type: CellType
@@ -50,9 +50,9 @@ class Cell(nn.Module):
 
 
 class ResidualBlock(Cell):
-    """Halves the resolution in the place of a reduction cell: two 3x3 convolutions and a pooled, projected shortcut.
+    """Halves the resolution in place of a reduction cell: two 3x3 convolutions and a pooled, projected shortcut.
 
-    Its batch norms have an affine part in the supernet too.
+    Its batch norms are affine in the supernet too.
 
     Source: He et al. 2016 in the form of Dong & Yang 2020 (NAS-Bench-201), section 2.1, and its official code.
     """
@@ -96,17 +96,17 @@ class CellInputs(nn.Module):
 
 
 class PreviousOutput(nn.Module):
-    """The only input of a cell in the residual skeleton: the previous cell's output as it is."""
+    """The only input of a cell in the residual skeleton: the previous cell's output, unchanged."""
 
     def forward(self, before: Tensor, previous: Tensor) -> list[Tensor]:
         return [laid_out(previous)]
 
 
 class Skeleton:
-    """The skeleton of DARTS: every site holds a cell of two inputs.
+    """The skeleton of DARTS: every site has a cell of two inputs.
 
     Attributes:
-        stem_multiplier: channels of the stem's output over those of the first cell's edges.
+        stem_multiplier: ratio of the stem's output channels to those of the first cells' edges.
 
     Source: Liu et al. 2019 (DARTS), section 3.1.1, and its official code.
     """
@@ -114,15 +114,15 @@ class Skeleton:
     stem_multiplier = 3
 
     def inputs(self, site: Site, *, affine: bool) -> nn.Module:
-        """Return what makes a cell's input nodes of the two previous outputs."""
+        """Return the module that makes a cell's input nodes from the two previous outputs."""
         return CellInputs(site, affine=affine)
 
     def reduction(self, site: Site, build_cell: Callable[[Site], Cell]) -> Cell:
-        """Return what stands at a reduction."""
+        """Return the module at a reduction."""
         return build_cell(site)
 
     def head(self, channels: int) -> nn.Module:
-        """Return what comes between the last cell and the global average pooling."""
+        """Return the module between the last cell and the global average pooling."""
         return nn.Identity()
 
     def cells(
@@ -134,14 +134,14 @@ class Skeleton:
         num_cells: int,
         after_reduction: bool = False,
     ) -> nn.ModuleList:
-        """Return what stands at every site, from the stem to the head.
+        """Return the modules at all sites, from the stem to the head.
 
         Args:
-            build_cell: returns the cell of a site.
+            build_cell: function from a site to its cell.
             stem_channels: channels of the stem's output.
             channels: channels C of the first cells' edges; doubled at each of the two reductions.
             num_cells: number of sites.
-            after_reduction: whether the last of the stem's two outputs has half the resolution of the other.
+            after_reduction: whether the second of the stem's two outputs has half the resolution of the first.
         """
         cells = nn.ModuleList()
         before = previous = stem_channels
@@ -160,7 +160,7 @@ class Skeleton:
 class ResidualSkeleton(Skeleton):
     """The skeleton of NAS-Bench-201: cells of one input, residual blocks at the reductions.
 
-    The benchmark's three stages of N cells are a network of 3N + 2.
+    The benchmark's three stages of N cells make a network of 3N + 2 sites.
 
     Source: Dong & Yang 2020 (NAS-Bench-201), section 2.1, and its official code.
     """
@@ -181,10 +181,10 @@ SKELETONS: dict[int, Skeleton] = {1: ResidualSkeleton(), 2: Skeleton()}  # by th
 
 
 def norm_relu(channels: int) -> nn.Module:
-    """Return batch norm and ReLU, as some networks end in before the global average pooling."""
+    """Return batch norm and ReLU, the head of some networks before the global average pooling."""
     return nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU())
 
 
 def stem(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Return the first layer of a CIFAR-sized network: 3x3 convolution, batch norm."""
+    """Return the first layer of a network for CIFAR-sized images: 3x3 convolution, batch norm."""
     return nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels))

@@ -1,4 +1,4 @@
-"""Edges whose identity is dropped out in training."""
+"""Edges with dropout on their identity in training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aca_ray.space.candidates import SKIP
 
 
 class IdentityDropout(Scheduled):
-    """The identity, of which in training every element is dropped with a probability: the strength."""
+    """An identity with dropout in training; the strength is the drop probability of every element."""
 
     packs = False
 
@@ -19,7 +19,7 @@ class IdentityDropout(Scheduled):
 
 
 def skip_dropout(names: tuple[str, ...], channels: int, stride: int) -> FullEdge:
-    """Return a full edge with dropout after its skip connection, where that is an identity.
+    """Return a full edge with dropout after its skip connection if that is an identity (stride 1).
 
     Source: Chen et al. 2019 (P-DARTS), section 3.3.
     """

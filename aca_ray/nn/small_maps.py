@@ -1,14 +1,12 @@
-"""Layers on small maps, the same layer of several operations at once.
+"""Fused layers on small maps.
 
-On the maps of proxy-sized searches a CPU spends its time on calling tiny kernels and in the backward pass of depthwise
-convolutions. There a depthwise convolution is one dense (positions x positions) matrix per channel, a pointwise one a
-(channels x channels) matrix, and the same layer of several operations one batched product of such matrices. Only the
+On the maps of proxy-sized searches, a CPU spends its time on calling tiny kernels and on the backward pass of depthwise
+convolutions. Here a depthwise convolution is one dense (positions x positions) matrix per channel, a pointwise one is a
+(channels x channels) matrix, and the same layer of several operations is one batched product of such matrices. Only the
 order of sums differs from calling layers one by one.
 
-Maps are (N, C, H, W, B) tensors: N operations, C channels, B images. Images stand last because so every product finds
-its operands in place.
-
-Source: ours.
+Maps are (N, C, H, W, B) tensors: N operations, C channels, B images. Images are last so that every product finds its
+operands in place.
 """
 
 from __future__ import annotations
@@ -24,12 +22,12 @@ from aca_ray.nn.runs import runs
 
 
 def depthwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
-    """Return the depthwise convolutions (N, C, H', W', B) of (1 or N, C, H, W, B).
+    """Return the (N, C, H', W', B) depthwise convolutions of (1 or N, C, H, W, B).
 
-    Height and width must be divisible by the stride, and the padding must keep them otherwise.
+    Height and width must be divisible by the stride, and the padding must preserve them at stride 1.
     """
     num_maps, channels, height, width, batch = maps.shape
-    axis = 1 if num_maps == 1 else 0  # layers that read the same make one product larger, others make more products
+    axis = 1 if num_maps == 1 else 0  # layers with the same input enlarge one product, others add products
     matrices = torch.cat(
         [
             torch.stack([layer.weight.flatten(1) for layer in group], dim=axis)
@@ -55,7 +53,7 @@ def _placement(
     kernel: int, stride: int, padding: int, dilation: int, height: int, width: int, dtype: torch.dtype
 ) -> Tensor:
     """Return the 0/1 matrix (k*k, H'*W' * H*W) that places a kernel's taps in its dense (H'*W', H*W) matrix."""
-    # Found by convolving unit images with unit kernels; kept, so it must serve every mode and device context.
+    # Convolves unit images with unit kernels; cached, so it must work in every mode and device context.
     with torch.inference_mode(False), torch.no_grad():
         pixels = torch.eye(height * width, dtype=dtype, device="cpu").view(-1, 1, height, width)
         taps = torch.eye(kernel * kernel, dtype=dtype, device="cpu").view(-1, 1, kernel, kernel)
@@ -64,15 +62,15 @@ def _placement(
 
 
 def pointwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
-    """Return the 1x1 convolutions (N, C', H, W, B), of stride 1 whatever theirs is, of (1 or N, C, H, W, B)."""
+    """Return the (N, C', H, W, B) 1x1 convolutions of (1 or N, C, H, W, B), at stride 1 whatever the layers' stride."""
     matrices = torch.cat([layer.weight.flatten(1) for layer in layers]).view(len(maps), -1, maps.shape[1])
     return torch.bmm(matrices, maps.flatten(2)).view(len(layers), -1, *maps.shape[2:])
 
 
 def convolution(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
-    """Return the convolutions (N, C', H', W', B), all of one geometry, of (1, C, H, W, B).
+    """Return the (N, C', H', W', B) convolutions, all of one geometry, of (1, C, H, W, B).
 
-    One product of all weights with the maps shifted to every tap of the kernel.
+    Computed as one product of all weights with the maps shifted to every tap of the kernel.
     """
     _, _, height, width, batch = maps.shape
     (kernel, _), (stride, _) = layers[0].kernel_size, layers[0].stride
@@ -89,7 +87,7 @@ def convolution(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
 
 
 def average(layer: nn.AvgPool2d, maps: Tensor) -> Tensor:
-    """Return the average-pooled (1, C, H', W', B) of (1, C, H, W, B): one product with the positions of every window.
+    """Return the average-pooled (1, C, H', W', B) of (1, C, H, W, B), as one matrix product.
 
     Windows and strides must be square, and padding must not count in the means.
     """
@@ -104,8 +102,8 @@ def average(layer: nn.AvgPool2d, maps: Tensor) -> Tensor:
 
 @cache
 def _averages(kernel: int, stride: int, padding: int, height: int, width: int, dtype: torch.dtype) -> Tensor:
-    """Return the (H'*W', H*W) matrix of which every row averages the positions of one window."""
-    # Kept, so it must serve every mode and device context.
+    """Return the (H'*W', H*W) matrix whose rows average the positions of one window each."""
+    # Cached, so it must work in every mode and device context.
     with torch.inference_mode(False), torch.no_grad():
         pixels = torch.eye(height * width, dtype=dtype, device="cpu").view(-1, 1, height, width)
         means = functional.avg_pool2d(pixels, kernel, stride, padding, count_include_pad=False)  # (H*W, 1, H', W')

@@ -21,28 +21,28 @@ from aca_ray.space.spaces import Space
 HeadBuilder = Callable[[int], nn.Module]
 SupernetObserver = Callable[[int, int, EdgeObservation], None]
 
-# Returns (B, K) logits in the place of `Supernet.compute`, for passes that nobody observes; None leaves them to it.
+# Returns (B, K) logits in place of `Supernet.compute`, for passes without an observer; None for `compute` itself.
 pass_computer: ContextVar[Callable[[Supernet, Tensor, Mixing], Tensor] | None] = ContextVar("computer", default=None)
 
 
 class Supernet(nn.Module):
     """All networks of a search space at once, with shared weights.
 
-    Architecture parameters live outside: the module's parameters are exactly the network weights. The cells stand in
-    the skeleton of their number of inputs; batch norms keep running statistics in both.
+    Architecture parameters are kept outside: the module's parameters are exactly the network weights. The number of
+    inputs of a cell determines the skeleton; batch norms keep running statistics in both skeletons.
 
     Args:
         space: candidates of every edge.
-        build_edge: what an edge computes; gets (candidate names, channels, stride).
-        build_head: what comes between the last cell and the global average pooling; gets the number of channels. None
-            takes the skeleton's.
+        build_edge: function from (candidate names, channels, stride) to an edge.
+        build_head: function from a number of channels to the module between the last cell and the global average
+            pooling; None for the skeleton's.
         channels: channels C of the first cells' edges; doubled at each of the two reductions.
         num_cells: number of cells, at least 3.
         num_classes: width of the last layer.
         in_channels: channels of the images.
-        scale: stem for images of about their size.
-        precision: torch.float32 leaves passes in the precision of the weights; torch.bfloat16 runs them under autocast,
-            and weights, statistics and logits stay float32. No part of the state.
+        scale: stem for the size of the images.
+        precision: torch.float32 for passes in the precision of the weights; torch.bfloat16 for passes under autocast,
+            with weights, statistics and logits in float32. Not part of the state dict.
 
     Source: Liu et al. 2019 (DARTS), section 3.1.1, and Dong & Yang 2020 (NAS-Bench-201), and their official codes.
     """
@@ -80,7 +80,7 @@ class Supernet(nn.Module):
 
     @property
     def packs(self) -> bool:
-        """Whether passes can be computed together: torch.func.vmap has batch norms of one precision alone."""
+        """Whether passes can be packed: torch.func.vmap does not support batch norms of mixed precision."""
         return self.precision == torch.float32
 
     def set_strength(self, strength: float) -> None:
@@ -95,8 +95,8 @@ class Supernet(nn.Module):
 
         Args:
             images: normalized images; height and width divisible by 4, after the halvings of the stem.
-            mixing: the weights of all candidates.
-            observe: called with (cell index, edge index, what passed through) for every edge of every cell.
+            mixing: mixing weights of all candidates.
+            observe: callback that gets (cell index, edge index, observation) for every edge of every cell.
         """
         compute = pass_computer.get()
         if compute is None or observe is not None:
@@ -104,7 +104,7 @@ class Supernet(nn.Module):
         return compute(self, images, mixing)
 
     def compute(self, images: Tensor, mixing: Mixing, observe: SupernetObserver | None = None) -> Tensor:
-        """Return what `forward` does, whoever else computes passes."""
+        """Return what `forward` returns, without `pass_computer`."""
         if self.precision == torch.float32:
             return self._logits(images, mixing, observe)
         with torch.autocast(images.device.type, self.precision):
@@ -115,7 +115,7 @@ class Supernet(nn.Module):
         with updated_at_the_end():
             before, previous = self.stem(laid_out(images))
             for index, cell in enumerate(self.cells):
-                assert isinstance(cell, Cell)  # what a ModuleList holds has no type
+                assert isinstance(cell, Cell)  # items of a ModuleList have no type
                 watch = None if observe is None else (lambda edge, seen, index=index: observe(index, edge, seen))
                 before, previous = previous, cell(before, previous, mixing.cell(cell.cell_type), watch)
             return self.classifier(self.head(previous).mean(dim=(2, 3)))

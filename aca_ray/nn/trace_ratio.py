@@ -1,4 +1,4 @@
-"""The trace-ratio problem, which channels together separate classes best, and the statistics that pose it."""
+"""The trace-ratio problem, which set of channels separates the classes best, and its statistics."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ SMALLEST_SCATTER = 1e-8  # ours; keeps the ratio of a channel that never varies 
 
 
 class ClassStatistics:
-    """Sums of squares between and within classes of features, gathered in one pass.
+    """Sums of squares of features between and within classes, accumulated in one pass.
 
-    Means and sums of squares about them are merged batch by batch, so that no difference of large sums is ever taken.
+    Means and sums of squares about them are merged batch by batch, which avoids differences of large sums.
 
     Args:
         num_classes: number of classes K.
@@ -27,7 +27,7 @@ class ClassStatistics:
         self.within: Tensor | None = None
 
     def add(self, features: Tensor, labels: Tensor) -> None:
-        """Take in (B, C) features of images with (B,) labels."""
+        """Add the (B, C) features of images with (B,) labels."""
         features = features.double()
         members = functional.one_hot(labels, self.num_classes).double()
         counts = members.sum(dim=0)
@@ -53,12 +53,12 @@ class ClassStatistics:
 
 
 def trace_ratio_scores(b: Tensor, w: Tensor, num_kept: int) -> Tensor:
-    """Return b - rho * w at the largest ratio rho = sum(b[I]) / sum(w[I]) that any set I of `num_kept` channels has.
+    """Return b - rho * w at the largest ratio rho = sum(b[I]) / sum(w[I]) of any set I of `num_kept` channels.
 
-    The `num_kept` largest scores are the best set, and they sum to zero: a positive score marks a channel that
-    separates the classes better than the best set does on the whole. The iteration starts at the ratio of all
-    channels, takes the channels of largest score (ties to the larger b), and repeats with their ratio; the ratio only
-    grows and there are finitely many sets, so it ends.
+    The `num_kept` largest scores mark the best set, and they sum to zero: a channel with a positive score separates the
+    classes better than the best set as a whole. The iteration starts at the ratio of all channels, takes the channels
+    of largest score (ties to the larger b), and repeats with their ratio. The ratio only grows and there are finitely
+    many sets, so the iteration terminates.
 
     Args:
         b: (C,) scatter between classes, at least 0.

@@ -1,4 +1,4 @@
-"""Taking what was learned over to a supernet of another space or width."""
+"""Transfer of learned weights to a supernet of another space or width."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from torch import Tensor
 from aca_ray.space.spaces import Space
 from aca_ray.space.topology import CellType
 
-# From tensors of the old network by name, and those that the new one begins with, to those that it goes on with.
+# From the tensors of the old network and the initial ones of the new network to those that the new one continues with.
 Transfer = Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], dict[str, Tensor]]
 
 
 def same_names(old: Mapping[str, Tensor], new: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the new tensors, those that have an old one of their name in its values.
+    """Return the new tensors, with the old values wherever an old tensor has the same name.
 
-    Candidates are named, so this keeps the weights of every candidate that stays, whatever joins or leaves its edge.
+    Candidates are named, so every remaining candidate keeps its weights, whatever joins or leaves its edge.
     """
     return {name: old.get(name, tensor) for name, tensor in new.items()}
 
 
 def same_candidates(old: Space, new: Space, cell_type: CellType, table: Tensor, fill: Tensor) -> Tensor:
-    """Return an (E, O') table of the new space with the old (E, O) table's entry wherever a candidate is in both.
+    """Return an (E, O') table of the new space with the entries of an old (E, O) table for candidates in both.
 
     Args:
         old: the space of `table`, of the same topology.
         new: the space of the result.
-        cell_type: which cell's candidates the tables stand for.
+        cell_type: cell type of the tables.
         table: (E, O) one entry per old candidate.
-        fill: (E, O') the entries of candidates that are new.
+        fill: (E, O') entries of new candidates.
     """
     result = fill.detach().clone()
     pairs = zip(old.candidates(cell_type), new.candidates(cell_type), strict=True)

@@ -1,10 +1,8 @@
 """Batch norms of few channels that are fast on a CPU.
 
-Of channels-last maps torch sums up every channel in the threads' own rows of one table. Where these rows are no whole
-cache lines, the threads take the lines from each other again and again, and ten times the time passes. Here several
-pixels are seen as one of as many times the channels, so that rows are wide, and their sums are added up.
-
-Source: ours.
+For channels-last maps, torch sums every channel in a table with one row per thread. Rows that do not fill whole cache
+lines make the threads compete for the lines, and the sum takes ten times as long. This module treats several pixels as
+one with as many times the channels, so that rows are wide, and then adds up their sums.
 """
 
 from __future__ import annotations
@@ -20,11 +18,11 @@ from aca_ray.nn.maps import is_channels_last
 
 LINE = 16  # float32 numbers in a cache line
 WIDTH = 64  # measured: wider rows gain nothing
-FEW = 8  # channels; measured: on one thread torch is slow only below
+FEW = 8  # channels; measured: on one thread torch is slow only below this
 
 
 def is_faster(x: Tensor) -> bool:
-    """Return whether (B, C, H, W) maps are normalized faster here than by torch."""
+    """Return whether `wide_norm` normalizes (B, C, H, W) maps faster than torch."""
     channels = x.shape[1]
     is_narrow = channels % LINE != 0 and (torch.get_num_threads() > 1 or channels < FEW)
     fits = x.shape[0] * x.shape[2] * x.shape[3] % _pixels_per_row(channels) == 0
@@ -32,12 +30,12 @@ def is_faster(x: Tensor) -> bool:
 
 
 def wide_norm(x: Tensor, weight: Tensor | None, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Return (B, C, H, W) maps normalized by the batch's own statistics, their (C,) mean and unbiased variance.
+    """Return (B, C, H, W) maps normalized by their batch statistics, and the (C,) means and unbiased variances.
 
     Args:
-        x: channels-last.
+        x: channels-last maps.
         weight: (C,) factors; None for 1.
-        eps: added to the variance.
+        eps: term added to the variance.
     """
     weight = x.new_ones(x.shape[1]) if weight is None else weight
     found: tuple[Tensor, Tensor, Tensor] = _WideNorm.apply(x, weight, eps)
@@ -49,7 +47,7 @@ def _pixels_per_row(channels: int) -> int:
 
 
 class _WideNorm(torch.autograd.Function):
-    """A batch norm over rows of several pixels, differentiable as often as one likes."""
+    """A batch norm over rows of several pixels, differentiable any number of times."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -89,7 +87,7 @@ class _WideNorm(torch.autograd.Function):
 
 
 class _Rows:
-    """How channels-last maps are seen as rows of several pixels."""
+    """Channels-last maps as rows of several pixels."""
 
     def __init__(self, x: Tensor) -> None:
         self._shape = x.shape
@@ -97,11 +95,11 @@ class _Rows:
         self.num_pixels = x.shape[0] * x.shape[2] * x.shape[3]
 
     def of(self, x: Tensor) -> Tensor:
-        """Return (B, C, H, W) as rows, the same memory."""
+        """Return (B, C, H, W) as rows, in the same memory."""
         return x.permute(0, 2, 3, 1).reshape(-1, self._pixels_per_row * self._shape[1])
 
     def maps(self, rows: Tensor) -> Tensor:
-        """Return rows as (B, C, H, W), the same memory."""
+        """Return rows as (B, C, H, W), in the same memory."""
         batch, channels, height, width = self._shape
         return rows.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
@@ -110,5 +108,5 @@ class _Rows:
         return rows.sum(dim=0).view(self._pixels_per_row, -1).sum(dim=0)
 
     def spread(self, values: Tensor) -> Tensor:
-        """Return (C,) values as those of a row."""
+        """Return (C,) values repeated for every pixel of a row."""
         return values.repeat(self._pixels_per_row)

@@ -1,4 +1,4 @@
-"""Taking what was learned over to a supernet whose candidates have more channels."""
+"""Transfer of learned weights to a supernet whose candidates have more channels."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from aca_ray.space.candidates import SKIP
 def duplicated_channels(generator: torch.Generator) -> Transfer:
     """Return a transfer that keeps the channels of the candidates and makes every new one a copy of a random old one.
 
-    All layers of an edge copy the same channels, on the side that reads and on the side that writes, and so do the
-    transfer's further uses, such as for momentum. Values are not rescaled.
+    All layers of an edge copy the same channels, for their inputs and for their outputs, and so do later calls of the
+    transfer, for example for momentum. Values are not rescaled.
 
     Source: Chen et al. 2016 (Net2Net) in the form of Chen et al. 2021 (DrNAS), section 3.2, and its official code;
     that the candidates of an edge copy the same channels is ours.
@@ -27,7 +27,7 @@ def duplicated_channels(generator: torch.Generator) -> Transfer:
         return torch.cat((torch.arange(old), torch.randint(old, (new - old,), generator=generator)))
 
     def halves(edge: str, old: int, new: int) -> Tensor:
-        """A factorized reduction writes the channels of its second convolution behind those of its first."""
+        """A factorized reduction writes the channels of its second convolution after those of its first."""
         first = old - old // 2
         return torch.cat((sources(edge, first, new - new // 2), first + sources(edge, old // 2, new // 2)))
 

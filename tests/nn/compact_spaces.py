@@ -1,4 +1,4 @@
-"""Search spaces with smaller cells, for tests of what every method must do in any space."""
+"""Search spaces with smaller cells, for tests of every method in any space."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ NUM_NODES = 2
 
 
 def compact(space: Space) -> Space:
-    """Return a space of two-input cells cut down to the first two nodes, 5 edges of 14; other spaces as they are."""
+    """Return a space of two-input cells cut to the first two nodes, 5 edges of 14; other spaces unchanged."""
     if space.topology.num_inputs == 1:
         return space
     topology = Topology(num_inputs=2, num_nodes=NUM_NODES)

@@ -1,4 +1,4 @@
-"""Tests of this folder run on one thread and on their own random numbers."""
+"""Tests in this folder run on one thread with fixed random seeds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def repeatable() -> None:
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compute on the CPU as on any other device."""
+    """Use the code of other devices on the CPU."""
     for module in [module for name, module in sys.modules.items() if name.startswith("aca_ray.nn")]:
         if hasattr(module, "on_cpu"):
             monkeypatch.setattr(module, "on_cpu", lambda maps: False)
@@ -24,6 +24,6 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=["on_a_cpu", "elsewhere"])
 def where(request: pytest.FixtureRequest) -> None:
-    """Once as on a CPU, once as on any other device."""
+    """Run once with the code of CPUs and once with that of other devices."""
     if request.param == "elsewhere":
         request.getfixturevalue("elsewhere")

@@ -1,6 +1,6 @@
-"""The supernet written down plainly: one module per candidate and edge, each called by itself.
+"""A plain supernet: one module per candidate and edge, each called separately.
 
-Independent of aca_ray.nn but for the mixing weights, so that the product can be compared with it. Children bear the
+Independent of aca_ray.nn except for the mixing weights, so that the product can be compared with it. Children have the
 product's names, so that one state dict fits both.
 """
 
@@ -88,7 +88,7 @@ class ReferenceCandidates(nn.Module):
 
 
 class ReferenceEdge(nn.Module):
-    """With share 1 all channels pass through the candidates; else the first 1/share, and all are shuffled."""
+    """With share 1 all channels pass through the candidates; otherwise the first 1/share do, and all are shuffled."""
 
     def __init__(self, names: tuple[str, ...], channels: int, stride: int, share: int) -> None:
         super().__init__()

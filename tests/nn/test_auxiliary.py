@@ -31,7 +31,7 @@ def test_at_stride_1_the_input_is_added(strength: float) -> None:
     assert torch.allclose(edge(images, WEIGHTS), edge.candidates(images, WEIGHTS) + strength * images, atol=1e-6)
 
 
-def test_at_stride_2_a_reduction_of_its_own_is_added() -> None:
+def test_at_stride_2_a_separate_reduction_is_added() -> None:
     edge = AuxiliarySkipEdge(NAMES, 4, 2).train()
     edge.strength = 0.5
     own, candidate = edge.auxiliary, edge.candidates.operations["skip_connect"]
@@ -53,7 +53,7 @@ def test_at_stride_2_a_reduction_of_its_own_is_added() -> None:
     assert torch.allclose(added, 0.5 * normed, atol=1e-5)
 
 
-def test_observers_see_the_candidates_alone_and_gradients_pass_through() -> None:
+def test_observers_see_only_the_candidates_and_gradients_pass_through() -> None:
     edge = AuxiliarySkipEdge(NAMES, 4, 1).eval()
     edge.strength = 0.5
     images = torch.randn(2, 4, 8, 8)
@@ -68,7 +68,7 @@ def test_observers_see_the_candidates_alone_and_gradients_pass_through() -> None
 
 
 @pytest.mark.parametrize("space", ["darts", "s1"])
-def test_joined_edges_compute_what_single_ones_do(space: str) -> None:
+def test_fused_edges_match_single_ones(space: str) -> None:
     found: list[list[Tensor]] = []
     for joins in (True, False):
         torch.manual_seed(1)

@@ -38,7 +38,7 @@ def test_plain_network() -> None:
 def test_allocated_network() -> None:
     keep, half, none = EdgePlan(1.0, (0, 1)), EdgePlan(0.5, (0, 1)), EdgePlan(0.0, (0, 1))
     plan = ChannelPlan("taylor", "sign", ((keep, half), (half, keep), (keep, keep), (none, keep), (keep, keep)))
-    separable = Cost(2 * (9 + 1 + 2), 64 * 2 * (9 + 1))  # on one channel; the other is passed on
+    separable = Cost(2 * (9 + 1 + 2), 64 * 2 * (9 + 1))  # on one channel; the other is skipped
     pooled_half = Cost(2 * 2 + 4, 16 * 2 * 2)  # cell 1: two of four channels are reduced instead of pooled
     expected = total(STEM, *INPUTS, separable, *REDUCTIONS, pooled_half, REDUCTIONS[1], CLASSIFIER)
     assert derived_cost(GENOTYPE, plan, **SIZE) == expected
@@ -61,20 +61,20 @@ def test_macs_of_a_published_network() -> None:
     genotype = PUBLISHED["DARTS_V2"]
     cost = derived_cost(genotype, None, channels=36, num_cells=20, num_classes=10, in_channels=3, height=32, width=32)
     assert cost.parameters == 3_349_342
-    # Twice the area, twice the work, but for the classifier.
+    # Twice the area, twice the work, except for the classifier.
     wide = derived_cost(genotype, None, channels=36, num_cells=20, num_classes=10, in_channels=3, height=32, width=64)
     classifier = 4 * 144 * 10
     assert wide.macs - classifier == 2 * (cost.macs - classifier)
     assert wide.parameters == cost.parameters
 
 
-def test_counting_changes_nothing() -> None:
+def test_counting_leaves_random_state_unchanged() -> None:
     state = torch.get_rng_state()
     derived_cost(GENOTYPE, None, **SIZE)
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_frozen_parameters_do_not_count_and_hooks_go_away() -> None:
+def test_frozen_parameters_do_not_count_and_hooks_are_removed() -> None:
     network = DerivedNetwork(GENOTYPE, None, channels=2, num_cells=3, num_classes=3, in_channels=1).eval()
     images = torch.randn(1, 1, 8, 8)
     assert count_macs(network, lambda: network(images)) == 11_160

@@ -40,7 +40,7 @@ def test_gradients_can_be_differentiated(kernel: int, stride: int, dilation: int
 
 
 @pytest.mark.parametrize(("kernel", "stride", "dilation"), GEOMETRIES)
-def test_in_float32_it_is_torchs_own(kernel: int, stride: int, dilation: int) -> None:
+def test_in_float32_it_matches_torch(kernel: int, stride: int, dilation: int) -> None:
     layer, x = DepthwiseConv2d(16, kernel, stride, dilation), maps(8, 16, 32, 32, dtype=torch.float32)
     found, expected = layer(x), nn.Conv2d.forward(layer, x)
     assert found.is_contiguous(memory_format=torch.channels_last)
@@ -51,7 +51,7 @@ def test_in_float32_it_is_torchs_own(kernel: int, stride: int, dilation: int) ->
     torch.testing.assert_close(gradients[0][1], gradients[1][1], rtol=1e-4, atol=1e-3)
 
 
-def test_where_torchs_own_gradients_are_used() -> None:
+def test_when_gradients_are_those_of_torch() -> None:
     def own(x: Tensor, stride: int = 1, dilation: int = 1) -> bool:
         output = DepthwiseConv2d(2, 3, stride, dilation)(x)
         assert output.grad_fn is not None
@@ -69,7 +69,7 @@ def test_where_torchs_own_gradients_are_used() -> None:
         assert own(even)
 
 
-def test_gradients_nobody_asks_for_are_left_out() -> None:
+def test_gradients_can_be_requested_separately() -> None:
     layer, x = DepthwiseConv2d(2, 5, 1, 1).double(), maps(2, 2, 4, 4)
     both = torch.autograd.grad(layer(x).square().sum(), (x, layer.weight))
     assert torch.equal(torch.autograd.grad(layer(x).square().sum(), x)[0], both[0])

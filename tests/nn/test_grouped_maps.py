@@ -1,4 +1,4 @@
-"""On devices that are no CPU the candidates of all edges that leave a state are computed by few calls."""
+"""On devices other than CPUs, few calls compute the candidates of all edges that leave a state."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Calls(TorchDispatchMode):
 
 
 def calls(build: Any) -> Counter[str]:
-    """Return how often a pass, forward and backward, calls what: on torch's `meta` device, so without a GPU."""
+    """Return the calls of each function in a forward and backward pass, on the `meta` device, so without a GPU."""
     with torch.device("meta"):
         network: nn.Module = build(SPACES["darts"], channels=4, num_cells=3, num_classes=3)
         weights = [torch.rand(14, 8).requires_grad_() for _ in range(2)]
@@ -49,7 +49,7 @@ def test_a_pass_makes_few_calls() -> None:
 
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("dilation", [1, 2])
-def test_kernels_of_unlike_sizes(stride: int, dilation: int) -> None:
+def test_kernels_of_different_sizes(stride: int, dilation: int) -> None:
     layers = [DepthwiseConv2d(2, kernel, stride, dilation).double() for kernel in (3, 3, 5)]
     x = torch.randn(4, 2, 8, 8, dtype=torch.float64)
     for found, layer in zip(as_states(depthwise(layers, as_maps(x))), layers, strict=True):
@@ -57,7 +57,7 @@ def test_kernels_of_unlike_sizes(stride: int, dilation: int) -> None:
         torch.testing.assert_close(found, expected)
 
 
-def test_layers_that_read_unlike_maps() -> None:
+def test_layers_that_read_different_maps() -> None:
     layers = [nn.Conv2d(2, 3, 1, bias=False).double() for _ in range(2)]
     xs = [torch.randn(4, 2, 8, 8, dtype=torch.float64) for _ in layers]
     found = pointwise(layers, torch.cat([as_maps(x) for x in xs]))

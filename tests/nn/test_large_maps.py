@@ -1,4 +1,4 @@
-"""What is computed together on maps of any size, against the same layers called one by one."""
+"""Fused layers on maps of any size, against the same layers called one by one."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def supernet(space: Space, edge: str = "full", channels: int = 4) -> Supernet:
 
 
 def one_by_one(network: Supernet) -> Supernet:
-    """Return a copy of which every layer is watched, and so called."""
+    """Return a copy in which every layer has a hook, so that it is called."""
     network = copy.deepcopy(network)
     for operation in network.modules():
         if isinstance(operation, JointOperation):
@@ -63,7 +63,7 @@ def random_weights(space: Space) -> list[Tensor]:
 
 
 def passed(network: nn.Module, images: Tensor, weights: list[Tensor]) -> dict[str, Tensor]:
-    """Logits, gradients of weights and mixing, and buffers after a pass."""
+    """Return logits, gradients of weights and mixing, and buffers after a pass."""
     torch.manual_seed(1)
     weights = [own.clone().requires_grad_() for own in weights]
     logits = network(images, Mixing(*map(CellMixing, weights)))
@@ -86,7 +86,7 @@ def assert_equal(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
 @pytest.mark.parametrize(
     ("edge", "training"), [*((edge, True) for edge in BUILDERS), ("full", False), ("partial", False)]
 )
-def test_every_edge_is_what_its_layers_are(edge: str, training: bool) -> None:
+def test_every_edge_matches_its_layers(edge: str, training: bool) -> None:
     network = supernet(SPACES["darts"], edge).train(training)
     plain = one_by_one(network)
     images, weights = torch.randn(2, 3, 12, 12, dtype=torch.float64), random_weights(SPACES["darts"])
@@ -97,7 +97,7 @@ def test_every_edge_is_what_its_layers_are(edge: str, training: bool) -> None:
 
 @pytest.mark.usefixtures("where")
 @pytest.mark.parametrize("space", ["s1", "s2", "s3", "s4", "nasbench201"])
-def test_every_space_is_what_its_layers_are(space: str) -> None:
+def test_every_space_matches_its_layers(space: str) -> None:
     network = supernet(SPACES[space])
     plain = one_by_one(network)
     images, weights = torch.randn(2, 3, 12, 12, dtype=torch.float64), random_weights(SPACES[space])
@@ -105,7 +105,7 @@ def test_every_space_is_what_its_layers_are(space: str) -> None:
 
 
 @pytest.mark.usefixtures("where")
-@pytest.mark.parametrize("channels", [8, 16, 48])  # of which 2, 4 and 12 pass: several at once, or one by one
+@pytest.mark.parametrize("channels", [8, 16, 48])  # 2, 4 and 12 pass: fused or one by one
 def test_any_number_of_passing_channels(channels: int) -> None:
     network = supernet(SPACES["darts"], "partial", channels)
     plain = one_by_one(network)
@@ -149,7 +149,7 @@ def test_curvature_in_the_mixing_weights() -> None:
         torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-8)
 
 
-def test_results_do_not_depend_on_how_images_and_weights_came() -> None:
+def test_results_do_not_depend_on_the_layout_of_images_and_weights() -> None:
     network = supernet(SPACES["darts"]).float()
     other = supernet(SPACES["darts"]).float()
     state = {
@@ -191,7 +191,7 @@ def test_layouts() -> None:
 
 
 @pytest.mark.parametrize("side", [10, 4])
-def test_parts_of_a_state_give_it_gradients_that_lie_as_it_does(side: int) -> None:
+def test_gradients_of_parts_have_the_layout_of_the_state(side: int) -> None:
     state = laid_out(torch.randn(2, 6, side, side)).requires_grad_()
     inner = state * 2
     seen: list[Tensor] = []

@@ -24,7 +24,7 @@ def test_shapes(name: str, stride: int, build) -> None:
 @pytest.mark.parametrize(
     ("name", "offsets"),
     [
-        ("max_pool_3x3", {0}),  # of a map that peaks at the centre
+        ("max_pool_3x3", {0}),  # of a map that peaks at the center
         ("avg_pool_3x3", {-1, 0, 1}),
         ("skip_connect", {0}),
         ("sep_conv_3x3", {-2, -1, 0, 1, 2}),
@@ -84,7 +84,7 @@ def test_candidates_are_standardized(name: str) -> None:
 
 
 def test_none_is_never_built() -> None:
-    with pytest.raises(ValueError, match="never built"):
+    with pytest.raises(ValueError, match="'none'"):
         build_candidate("none", 4, 1)
 
 
@@ -99,7 +99,7 @@ def test_noise_is_fresh_standard_normal_in_evaluation_too(stride: int) -> None:
 
 
 def reduced(x: Tensor, first: Tensor, second: Tensor | None) -> Tensor:
-    """Two 1x1 convolutions as sums over channels, the second of the pixels right below; batch norm at its start."""
+    """Return 1x1 convolutions as sums over channels, the second of shifted pixels, and an initial batch norm."""
     x = x.clamp(min=0)
     parts = [torch.einsum("oi,bihw->bohw", first, x[:, :, 0::2, 0::2])]
     if second is not None:

@@ -1,4 +1,4 @@
-"""Passes that are computed together, against the same passes alone, in float64."""
+"""Packed passes, against the same passes alone, in float64."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_spaces_on_other_devices(name: str) -> None:
     check(SPACES[name], FullEdge, training=True)
 
 
-def test_gradients_of_some_passes_come_before_those_of_others() -> None:
+def test_gradients_can_be_requested_for_some_passes_first() -> None:
     def packed() -> PackedPass:
         return PackedPass([a_pass(SPACES["s1"], FullEdge, seed) for seed in range(3)], Rows())
 
@@ -114,7 +114,7 @@ def test_gradients_of_some_passes_come_before_those_of_others() -> None:
                 torch.testing.assert_close(own, gradient, rtol=1e-9, atol=1e-12)
 
 
-def test_one_pass_is_computed_as_it_is() -> None:
+def test_a_single_pass_is_not_changed_by_packing() -> None:
     own, other = (a_pass(SPACES["s4"], FullEdge, 0) for _ in range(2))  # has noise
     torch.manual_seed(1)
     packed = PackedPass([own], Rows())
@@ -127,7 +127,7 @@ def test_one_pass_is_computed_as_it_is() -> None:
     assert all(torch.equal(buffer, other.buffers[name]) for name, buffer in own.buffers.items())
 
 
-def test_what_rows_hold_stays_the_networks_own() -> None:
+def test_rows_keep_the_parameters_of_the_networks() -> None:
     networks = [network(SPACES["s1"], FullEdge, seed) for seed in range(3)]
     before = [{name: tensor.clone() for name, tensor in own.state_dict().items()} for own in networks]
     parameters = [list(own.parameters()) for own in networks]
@@ -147,7 +147,7 @@ def test_what_rows_hold_stays_the_networks_own() -> None:
     assert not shared
 
 
-def test_kinds_tell_apart_what_is_not_the_same_function() -> None:
+def test_kinds_distinguish_different_functions() -> None:
     def kind(space: str = "s1", edge: EdgeBuilder = FullEdge, strength: float = 0.5, **also: int) -> object:
         own = a_pass(SPACES[space], edge, 0, **also)
         own.network.set_strength(strength)
@@ -171,7 +171,7 @@ def test_kinds_tell_apart_what_is_not_the_same_function() -> None:
     assert unwanted != kind()
 
 
-def test_what_is_computed_alone() -> None:
+def test_which_passes_can_be_packed() -> None:
     small, large = torch.zeros(2, 3, 8, 8), torch.zeros(2, 3, 32, 32)
     assert packs(network(SPACES["s1"], FullEdge, 0), small)
     assert not packs(network(SPACES["s1"], FullEdge, 0), large)  # on a CPU

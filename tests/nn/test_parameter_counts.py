@@ -1,6 +1,6 @@
 """Exact weight counts of published supernets and networks.
 
-Sources: the counts are those of the official repositories where these state one, and else of an independent counter.
+Sources: the counts come from the official repositories where they state one, otherwise from an independent counter.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def count(genotype: Genotype, *, num_classes: int = 10, auxiliary: bool = False)
         pytest.param(Genotype(ALL_SEP3, ALL_SEP3), 4_701_718, id="all-sep3"),
     ],
 )
-def test_evaluation_networks(genotype: Genotype, expected: int) -> None:
+def test_derived_networks(genotype: Genotype, expected: int) -> None:
     assert count(genotype) == expected
 
 
@@ -90,11 +90,11 @@ def test_networks_of_nasbench201(operation: str, expected: int) -> None:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_auxiliary_tower(name: str) -> None:
-    # It stands behind cell 13, a reduction: in all of these that is four nodes of 144 channels each.
+    # It follows cell 13, a reduction with four nodes of 144 channels each in all of these.
     assert count(PUBLISHED[name], auxiliary=True) - count(PUBLISHED[name]) == 476_426
 
 
-def test_100_classes_widen_the_last_layer_alone() -> None:
+def test_100_classes_widen_only_the_last_layer() -> None:
     # 4 nodes of 4 * 36 channels each, and a bias.
     assert count(PUBLISHED["DARTS_V2"], num_classes=100) - count(PUBLISHED["DARTS_V2"]) == 90 * (4 * 144 + 1)
 
@@ -152,7 +152,7 @@ def test_networks_at_imagenet_scale(name: str, published: float, num_classes: in
 @pytest.mark.parametrize("num_classes", [10, 100, 1000])
 def test_auxiliary_towers_by_layer(num_classes: int) -> None:
     genotype = PUBLISHED["DARTS_V2"]
-    # They read a reduction of 4 nodes; the second norm is left out for ImageNet.
+    # They read a reduction of 4 nodes; for ImageNet there is no second norm.
     cifar = 4 * 144 * 128 + 2 * 128 + 4 * 128 * 768 + 2 * 768 + (768 + 1) * num_classes
     assert count(genotype, num_classes=num_classes, auxiliary=True) - count(genotype, num_classes=num_classes) == cifar
     imagenet = 4 * 192 * 128 + 2 * 128 + 4 * 128 * 768 + (768 + 1) * num_classes

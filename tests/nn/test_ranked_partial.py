@@ -1,4 +1,4 @@
-"""Partial-channel edges with channels of one's choice."""
+"""Partial-channel edges with chosen channels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAMES = ("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3")
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_until_ranked_it_is_a_partial_channel_edge(stride: int) -> None:
+def test_before_a_ranking_it_matches_a_partial_channel_edge(stride: int) -> None:
     ranked, partial = RankedPartialEdge(NAMES, 8, stride, 4), PartialChannelEdge(NAMES, 8, stride, 4)
     partial.load_state_dict({name: value for name, value in ranked.state_dict().items() if name != "passing"})
     images = torch.randn(2, 8, 16, 16).contiguous(memory_format=torch.channels_last)
@@ -20,14 +20,14 @@ def test_until_ranked_it_is_a_partial_channel_edge(stride: int) -> None:
     assert torch.equal(ranked(images, weights), partial(images, weights))
 
 
-def test_the_passing_channels_are_computed_in_their_places() -> None:
+def test_the_passing_channels_keep_their_positions() -> None:
     edge = ranked_partial_channels(4)(("avg_pool_3x3", "skip_connect"), 8, 1)
     edge.passing.copy_(torch.tensor([3, 6]))
     channels = torch.arange(8.0).view(1, 8, 1, 1).expand(2, 8, 4, 4)
     seen: list[EdgeObservation] = []
     output = edge(channels, torch.tensor([0.0, 10.0]), seen.append)
     assert output[1, :, 3, 3].tolist() == [0, 1, 2, 30, 4, 5, 60, 7]
-    assert edge.groups == 4  # which the node shuffles
+    assert edge.groups == 4  # for the shuffle of the node
     assert torch.equal(seen[0].input, channels[:, [3, 6]])
 
 

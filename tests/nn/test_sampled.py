@@ -1,4 +1,4 @@
-"""Edges that compute only what was drawn."""
+"""Edges that compute only the drawn candidates."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def one_hot(index: int) -> Tensor:
 @BOTH
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("weights", [*torch.eye(4), torch.tensor([0.0, 1.0, 0.0, 1.0]), torch.rand(4) + 0.1])
-def test_the_output_is_that_of_a_full_edge_with_plain_pooling(
+def test_the_output_equals_that_of_a_full_edge_with_plain_pooling(
     build_edge: EdgeBuilder, stride: int, weights: Tensor
 ) -> None:
     edge, full = build_edge(NAMES, 4, stride), FullEdge(NAMES, 4, stride)
@@ -43,7 +43,7 @@ def test_no_batch_norm_follows_a_pooling(build_edge: EdgeBuilder, pooling: str) 
 
 
 @BOTH
-def test_what_was_not_drawn_is_not_computed(build_edge: EdgeBuilder) -> None:
+def test_candidates_that_were_not_drawn_are_not_computed(build_edge: EdgeBuilder) -> None:
     edge = build_edge(NAMES, 4, 1)
     for index in range(4):
         edge(torch.randn(2, 4, 8, 8), one_hot(index))

@@ -1,4 +1,4 @@
-"""Networks of one-input cells, against the residual skeleton of NAS-Bench-201 written down in functions."""
+"""Networks of one-input cells, against the residual skeleton of NAS-Bench-201 written as plain functions."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from aca_ray.space.nasbench201 import parse_architecture_string
 SPACE = SPACES["nasbench201"]
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 NUM_CELLS = 5
-SIZES = pytest.mark.parametrize("size", [8, 32])  # small maps are computed together, large ones alone
+SIZES = pytest.mark.parametrize("size", [8, 32])  # small and large maps are computed in different ways
 
 
 class Reference:
-    """The skeleton of a network of five cells on the network's own tensors, in its mode."""
+    """The skeleton of a network of five cells, with the network's tensors and mode."""
 
     def __init__(self, network: nn.Module) -> None:
         self.tensors = network.state_dict(keep_vars=True)
@@ -48,7 +48,7 @@ class Reference:
         if kind == "skip_connect":
             return x
         if kind == "plain_avg_pool_3x3":
-            # What lies outside does not count: a sum over the number of pixels inside.
+            # Padding does not count: a sum over the number of pixels inside.
             ones = torch.ones_like(x)
             return functional.avg_pool2d(x, 3, 1, 1) / functional.avg_pool2d(ones, 3, 1, 1)
         return self.norm(f"{name}.2", self.conv(f"{name}.1", x.clamp(min=0)))
@@ -73,7 +73,7 @@ class Reference:
 
 
 def settle(network: nn.Module, run: Callable[[Tensor], Tensor], size: int) -> Tensor:
-    """Move statistics and weights of batch norms off where they begin, and return images."""
+    """Move statistics and weights of batch norms away from their initial values, and return images."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d) and module.affine:
             nn.init.normal_(module.weight, 1.0, 0.3)
@@ -86,7 +86,7 @@ def settle(network: nn.Module, run: Callable[[Tensor], Tensor], size: int) -> Te
 
 @SIZES
 @pytest.mark.parametrize("training", [True, False])
-def test_supernet_is_the_one_written_down(size: int, training: bool) -> None:
+def test_supernet_matches_the_reference(size: int, training: bool) -> None:
     network = Supernet(SPACE, channels=4, num_cells=NUM_CELLS, num_classes=3).double()
     weights = torch.rand(6, 5, dtype=torch.float64, requires_grad=True)
     mixing = Mixing(CellMixing(weights), CellMixing(torch.zeros(0, 0)))
@@ -123,7 +123,7 @@ def test_supernet_is_the_one_written_down(size: int, training: bool) -> None:
         "none none none none none none",
     ],
 )
-def test_derived_network_is_the_one_written_down(operations: str, size: int, training: bool) -> None:
+def test_derived_network_matches_the_reference(operations: str, size: int, training: bool) -> None:
     a, b, c, d, e, f = operations.split()
     genotype = parse_architecture_string(f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|")
     network = DerivedNetwork(genotype, None, channels=4, num_cells=NUM_CELLS, num_classes=3).double()
@@ -146,7 +146,7 @@ def test_the_benchmark_of_five_cells_per_stage_has_17_sites() -> None:
     assert [cell.out_channels for cell in cells] == [2] * 5 + [4] * 6 + [8] * 6
 
 
-def test_batch_norms_of_cells_alone_have_no_weights() -> None:
+def test_only_batch_norms_of_cells_have_no_weights() -> None:
     network = Supernet(SPACE, channels=2, num_cells=3, num_classes=3)
     norms = {name: module for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)}
     assert {name for name, module in norms.items() if not module.affine} == {
@@ -171,7 +171,7 @@ def test_candidate_mask_of_no_edges() -> None:
     assert candidate_mask(SPACE, "normal").tolist() == [[True] * 5] * 6
 
 
-def test_large_images_are_searched_behind_the_stem_of_imagenet() -> None:
+def test_large_images_are_searched_with_the_stem_of_imagenet() -> None:
     """Three halvings in the stem and two in the cells leave 7x7 positions of 224x224 images."""
     scale = scale_of_images(224, 224)
     assert scale is IMAGENET_SCALE

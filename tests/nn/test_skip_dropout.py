@@ -1,4 +1,4 @@
-"""Dropout behind identities."""
+"""Dropout after identities."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_elements_of_the_identity_are_dropped_and_the_mean_is_kept() -> None:
     assert torch.equal(edge.eval()(images, weights), 0.5 * images)
 
 
-def test_a_skip_that_reduces_and_other_candidates_are_left_alone() -> None:
+def test_a_reducing_skip_and_other_candidates_are_unchanged() -> None:
     for names, stride in ((NAMES, 2), (NAMES[::2], 1)):
         edge = skip_dropout(names, 4, stride)
         full = FullEdge(names, 4, stride)

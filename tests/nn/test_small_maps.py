@@ -1,4 +1,4 @@
-"""The supernet against one written down plainly, and operations on small maps against their layers."""
+"""The supernet against a plain one, and operations on small maps against their layers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def random_mixing(space: Space, dtype: torch.dtype, edges: bool) -> list[Tensor]
 
 
 def everything(network: nn.Module, images: Tensor, weights: list[Tensor]) -> dict[str, Tensor]:
-    """Logits in training and evaluation, gradients of weights and mixing, and the state after one pass."""
+    """Return logits in training and evaluation, gradients of weights and mixing, and the state after one pass."""
     torch.manual_seed(1)  # for noise
     scales = weights[2:] or (None, None)
     mixing = Mixing(*(CellMixing(own.softmax(dim=1), edge) for own, edge in zip(weights[:2], scales, strict=True)))
@@ -58,7 +58,7 @@ def everything(network: nn.Module, images: Tensor, weights: list[Tensor]) -> dic
 
 
 def worst(found: dict[str, Tensor], expected: dict[str, Tensor]) -> float:
-    """Largest deviation of any tensor, relative to the tensor's largest entry, or 1e-3 where all are tiny."""
+    """Return the largest deviation of any tensor, relative to its largest entry or to 1e-3 if that is larger."""
     assert found.keys() == expected.keys()
     return max(
         float((found[name] - value).abs().max() / value.abs().max().clamp(min=1e-3))
@@ -83,7 +83,7 @@ def worst(found: dict[str, Tensor], expected: dict[str, Tensor]) -> float:
         ("s3", 1, 8, 2, 5),
     ],
 )
-def test_supernet_is_the_plain_one(space: str, share: int, size: int, channels: int, num_cells: int) -> None:
+def test_supernet_matches_the_plain_one(space: str, share: int, size: int, channels: int, num_cells: int) -> None:
     product, plain = pair(SPACES[space], share, torch.float64, channels, num_cells)
     images = torch.randn(8, 3, size, size, dtype=torch.float64)
     weights = random_mixing(SPACES[space], torch.float64, edges=share > 1)
@@ -92,7 +92,7 @@ def test_supernet_is_the_plain_one(space: str, share: int, size: int, channels: 
 
 @pytest.mark.parametrize("share", [1, 2])
 def test_in_float32_the_supernet_is_as_exact_as_the_plain_one(share: int) -> None:
-    # Depth amplifies rounding, in the plain network too, so that its own error is the measure.
+    # Depth amplifies rounding, also in the plain network, so its error is the measure.
     product, plain = pair(SPACES["darts"], share, torch.float32, 4, 3)
     images, weights = torch.randn(32, 3, 8, 8), random_mixing(SPACES["darts"], torch.float32, edges=False)
     state = {name: value.clone() for name, value in product.state_dict().items()}
@@ -106,7 +106,7 @@ def test_in_float32_the_supernet_is_as_exact_as_the_plain_one(share: int) -> Non
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("size", [2, 4, 8])
 @pytest.mark.parametrize("build", [build_candidate, build_operation])
-def test_operations_on_small_maps_do_what_their_layers_do(build, size, stride, dtype, tolerance) -> None:
+def test_operations_on_small_maps_match_their_layers(build, size, stride, dtype, tolerance) -> None:
     for name in (*NAMES, "nor_conv_1x1", "nor_conv_3x3", "plain_avg_pool_3x3"):
         operation = build(name, 3, stride).to(dtype)
         if not isinstance(operation, JointOperation):
@@ -119,7 +119,7 @@ def test_operations_on_small_maps_do_what_their_layers_do(build, size, stride, d
             operation.load_state_dict(state)
             output = call(x)
             assert output.shape == (16, 3, size // stride, size // stride)
-            # A batch norm's gradient is what is left of two large parts, so a random direction keeps the parts near.
+            # A constant direction would make the two parts of a batch norm's gradient cancel.
             gradients = torch.autograd.grad((output * torch.arange(16).view(-1, 1, 1, 1)).sum(), x)
             results.append({"output": output, "gradient": gradients[0], **dict(operation.named_buffers())})
             results[-1] = {key: value.detach().clone() for key, value in results[-1].items()}
@@ -136,7 +136,7 @@ def test_a_watched_layer_is_called() -> None:
     assert macs == count_macs(meta, lambda: meta(nothing)) > 0
 
 
-def test_observation_holds_every_candidate_and_their_sum() -> None:
+def test_observation_contains_every_candidate_and_their_sum() -> None:
     product, plain = pair(SPACES["darts"], 1, torch.float64, 4, 3)
     images = torch.randn(16, 3, 8, 8, dtype=torch.float64)
     mixing = Mixing(*(CellMixing(w.detach()) for w in random_mixing(SPACES["darts"], torch.float64, edges=False)))

@@ -37,9 +37,9 @@ def build(space: Space, num_cells: int = 5, size: int = 8) -> tuple[Supernet, Te
     return network, torch.randn(4, 3, size, size)
 
 
-@pytest.mark.parametrize("size", [8, 32])  # small maps are computed together, large ones alone
+@pytest.mark.parametrize("size", [8, 32])  # small and large maps are computed in different ways
 @pytest.mark.parametrize("space", [SPACES["s1"], QUIET], ids=["s1", "ragged"])
-def test_evaluation_depends_on_images_and_mixing_alone(space: Space, size: int) -> None:
+def test_evaluation_depends_only_on_images_and_mixing(space: Space, size: int) -> None:
     network, images = build(space, num_cells=3, size=size)
     network.eval()
     state = {name: value.clone() for name, value in network.state_dict().items()}
@@ -54,7 +54,7 @@ def test_evaluation_depends_on_images_and_mixing_alone(space: Space, size: int) 
     assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
 
 
-def test_both_cell_types_take_their_own_weights() -> None:
+def test_both_cell_types_use_their_own_weights() -> None:
     network, images = build(SPACES["s2"], num_cells=3)
     mixing = uniform(SPACES["s2"])
     mixing = Mixing(
@@ -66,7 +66,7 @@ def test_both_cell_types_take_their_own_weights() -> None:
 
 
 @pytest.mark.parametrize("size", [8, 32])
-def test_entries_that_stand_for_no_candidate_are_not_read(size: int) -> None:
+def test_entries_without_a_candidate_are_not_read(size: int) -> None:
     network, images = build(QUIET, num_cells=3, size=size)
     mixing = uniform(QUIET)
     spoiled = Mixing(
@@ -121,7 +121,7 @@ def test_every_edge_of_every_cell_is_observed_once() -> None:
         assert set(observation.outputs) == set(names) - {"none"}
 
 
-def test_noise_is_the_only_chance() -> None:
+def test_only_noise_is_random() -> None:
     network, images = build(SPACES["s4"], num_cells=3)
     network.eval()
     only_noise = Mixing(*(CellMixing(torch.tensor([[1.0, 0.0]] * 14)) for _ in range(2)))

@@ -28,13 +28,13 @@ def test_finds_the_best_of_all_subsets(seed: int, channels: int) -> None:
         assert scores[found].sum().item() == pytest.approx(0.0, abs=1e-10)
 
 
-def test_ends_where_all_channels_are_equal() -> None:
+def test_terminates_when_all_channels_are_equal() -> None:
     assert trace_ratio_scores(torch.ones(4), torch.ones(4), 2).tolist() == [0.0] * 4
 
 
 def test_statistics_do_not_depend_on_batches_and_follow_their_definition() -> None:
     generator = torch.Generator().manual_seed(0)
-    # Far from zero, where sums of squares would cancel; class 3 has no image.
+    # Far from zero, where sums of squares would cancel; class 3 has no images.
     features = torch.randn(40, 5, generator=generator, dtype=torch.float64) + 1e6
     labels = torch.randint(0, 3, (40,), generator=generator)
     statistics = ClassStatistics(num_classes=4)

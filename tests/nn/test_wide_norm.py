@@ -31,7 +31,7 @@ def plain(x: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
 
 @pytest.mark.parametrize("channels", [1, 4, 8, 12, 24])
 @pytest.mark.parametrize("weighted", [True, False])
-def test_outputs_statistics_and_gradients_are_torchs(channels: int, weighted: bool) -> None:
+def test_outputs_statistics_and_gradients_match_torch(channels: int, weighted: bool) -> None:
     x, direction = maps(channels), torch.randn(4, channels, 8, 8, dtype=torch.float64)
     weight = torch.rand(channels, dtype=torch.float64).requires_grad_() if weighted else None
     inputs = [x] if weight is None else [x, weight]
@@ -44,7 +44,7 @@ def test_outputs_statistics_and_gradients_are_torchs(channels: int, weighted: bo
     torch.testing.assert_close(found, expected)
 
 
-def test_curvature_is_torchs() -> None:
+def test_curvature_matches_torch() -> None:
     x, weight = maps(4), torch.rand(4, dtype=torch.float64).requires_grad_()
 
     def curvature(normed: Tensor) -> tuple[Tensor, ...]:
@@ -63,7 +63,7 @@ def test_maps_stay_channels_last() -> None:
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_where_it_is_used() -> None:
+def test_when_it_is_faster() -> None:
     narrow = maps(8)
     assert is_faster(narrow)
     assert not is_faster(maps(16))

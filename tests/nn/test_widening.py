@@ -1,4 +1,4 @@
-"""Copies of channels for candidates that get more of them."""
+"""Copies of channels for candidates that get more channels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SPACE = Space("tiny", Topology(num_inputs=2, num_nodes=1), normal=(NAMES,) * 2, 
 def supernet(share: int) -> Supernet:
     network = Supernet(SPACE, channels=24, num_cells=3, num_classes=3, build_edge=partial_channels(share))
     for name, buffer in network.named_buffers():
-        if name.endswith("running_mean"):  # tells which channel a copy came from
+        if name.endswith("running_mean"):  # shows which channel a copy came from
             buffer.copy_(torch.arange(len(buffer)))
     return network
 
@@ -39,7 +39,7 @@ def edges() -> list[tuple[str, int]]:
     return [(f"cells.{c}.edges.{e}.candidates.operations", 2 if c else 1) for c in range(3) for e in (0, 1)]
 
 
-def test_the_new_network_takes_the_state(states: tuple[dict[str, Tensor], ...]) -> None:
+def test_the_state_fits_the_new_network(states: tuple[dict[str, Tensor], ...]) -> None:
     old, new, wide = states
     assert {name: tensor.shape for name, tensor in wide.items()} == {name: tensor.shape for name, tensor in new.items()}
     for name, tensor in wide.items():
