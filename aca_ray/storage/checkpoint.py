@@ -97,8 +97,8 @@ def read_checkpoint(path: StoragePath) -> tuple[dict[str, Any], dict[str, Any]]:
     payload = memoryview(data)[end + 1 :]
     if len(payload) != header["payload_bytes"]:
         raise CheckpointError(
-            f"{path}: is truncated: needs {header['payload_bytes']} bytes of payload, found {len(payload)}. "
-            "Delete it and resume from the checkpoint before it."
+            f"{path}: must have {header['payload_bytes']} bytes of payload, found {len(payload)}; it is truncated or "
+            "was altered. Delete it and resume from the checkpoint before it."
         )
     if hashlib.sha256(payload).hexdigest() != header["payload_sha256"]:
         raise CheckpointError(f"{path}: does not match its SHA-256; it was altered or damaged. Delete it.")
