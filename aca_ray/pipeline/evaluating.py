@@ -52,7 +52,7 @@ def open_evaluation(
     base: Path,
     device: torch.device,
 ) -> ResumableTrial:
-    """Return the retraining of a network, resumed from the newest checkpoint in its folder."""
+    """Return the retraining of a network, resumed from the newest checkpoint in its folder, if any."""
     data = evaluation_data(trial.data, base)
     assert trial.protocol is not None  # else it is looked up
     protocol: Protocol = find_protocol(trial.protocol)

@@ -93,8 +93,8 @@ class LookUp:
         final = benchmark.find(cell)
         if final is None:
             raise DataError(
-                f"{benchmark.name}: must contain every architecture, but lacks {architecture_string(cell)}, which a "
-                "search found; give the benchmark's whole table"
+                f"{benchmark.name}: must contain the last cell of a search, but lacks {architecture_string(cell)}; "
+                "give the benchmark's whole table"
             )
         search_record = TrialRecord.read(self._search_folder)
         assert search_record is not None  # found_network has read it or what follows it

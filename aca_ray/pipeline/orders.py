@@ -30,7 +30,7 @@ class SearchOrder:
     base: Path
 
     def open(self, device: torch.device, together: Together | None = None) -> ResumableTrial:
-        """Return the trial, resumed from the newest checkpoint in its folder; `together` packs it with others."""
+        """Return the trial, resumed from the newest checkpoint in its folder, if any; `together` packs it."""
         return open_search(self.trial, self.folder, self.base, device, together)
 
     def to_json(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class EvaluationOrder:
     search_folder: StoragePath
 
     def open(self, device: torch.device, together: Together | None = None) -> ResumableTrial | LookUp:
-        """Return the trial, resumed from the newest checkpoint in its folder; it is never packed."""
+        """Return the trial, resumed from the newest checkpoint in its folder, if any; it is never packed."""
         if self.trial.table is not None:
             return LookUp(self.trial, self.folder, self.base, self.search, self.search_folder)
         genotype, plan = found_network(self.trial, self.search, self.search_folder)

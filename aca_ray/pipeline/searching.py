@@ -47,7 +47,7 @@ def build_search(trial: SearchTrial, data: SearchData, device: torch.device) -> 
 def open_search(
     trial: SearchTrial, folder: StoragePath, base: Path, device: torch.device, together: Together | None = None
 ) -> ResumableTrial:
-    """Return the search of a trial, resumed from the newest checkpoint in its folder.
+    """Return the search of a trial, resumed from the newest checkpoint in its folder, if any.
 
     Args:
         trial: the search.
