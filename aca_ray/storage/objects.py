@@ -239,7 +239,7 @@ def storage_problems(text: str, place: str) -> list[str]:
     known = _OPTIONS.get(parts.scheme)
     if known is None:
         schemes = ", ".join(f"{scheme}://" for scheme in _OPTIONS)
-        return [f"{place}: must be a folder or a URI that begins with one of {schemes}, found {parts.scheme}://"]
+        return [f"{place}: must be a folder or a URI that begins with one of {schemes}; found {parts.scheme}://"]
     problems = []
     if "@" in parts.netloc:
         problems.append(
