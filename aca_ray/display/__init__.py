@@ -1,4 +1,4 @@
-"""What a person sees in a terminal: the live view of a sweep, and its status."""
+"""Terminal output: the live view of a sweep, and its status."""
 
 from aca_ray.display.live import LiveView
 from aca_ray.display.progress import Progress, TrialLine, progress_lines, read_progress

@@ -1,4 +1,4 @@
-"""The live view: a table that is redrawn in place, or plain lines where nobody watches a terminal."""
+"""The live view of a sweep: a table redrawn in place on a terminal, or plain lines in a file or pipe."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _UP, _CLEAR_DOWN = "\033[{}A", "\033[J"  # ECMA-48: cursor up, erase to the end 
 class LiveView:
     """Shows every trial of a sweep: state, epoch, loss, accuracy, skips in the genotype, time left.
 
-    When nobody reads the stream any more, or it cannot be written, the view falls silent and the sweep continues.
+    If the stream is closed or cannot be written, the output stops and the sweep continues.
 
     Args:
-        stream: where to write.
-        in_place: whether to redraw a table (a terminal) or to print a line per finished epoch (a file).
+        stream: output stream.
+        in_place: whether to redraw a table (on a terminal) or to print a line per finished epoch (to a file).
     """
 
     def __init__(self, stream: TextIO, *, in_place: bool) -> None:
@@ -34,7 +34,7 @@ class LiveView:
         self._start = time.monotonic()
 
     def open(self, orders: Sequence[Order]) -> None:
-        """Begin to show trials."""
+        """Start to show the trials of orders."""
         self._start = time.monotonic()
         self._lines = {order.folder: TrialLine(order) for order in orders}
         if not self._in_place:
@@ -54,11 +54,11 @@ class LiveView:
             self._draw()
 
     def note(self, folder: StoragePath, text: str) -> None:
-        """Say something about a trial that stays on the screen."""
+        """Print a line about a trial; it stays on the screen."""
         self.say(f"{self._lines[folder].order.trial.short}: {text}")
 
     def say(self, line: str) -> None:
-        """Say something that stays on the screen."""
+        """Print a line that stays on the screen."""
         if self._in_place:
             up = _UP.format(self._drawn) if self._drawn else ""
             self._show(f"{up}\r{_CLEAR_DOWN}{line}\n")
@@ -68,7 +68,7 @@ class LiveView:
             self._write(line)
 
     def close(self) -> None:
-        """Show the last state once more."""
+        """Show the final state."""
         if self._in_place and self._lines:
             self._draw()
         elif self._lines:
@@ -87,13 +87,13 @@ class LiveView:
         more = [f"... and {hidden} more"] if hidden else []
         elapsed = clock(time.monotonic() - self._start)
         lines = [*table, *more, f"{self._progress().summary()}; {elapsed} so far"]
-        text = [line[: columns - 1] for line in lines]  # a line that wraps would spoil the count of lines
+        text = [line[: columns - 1] for line in lines]  # a wrapped line would break the count of lines
         up = _UP.format(self._drawn) if self._drawn else ""
         self._show(f"{up}\r{_CLEAR_DOWN}" + "\n".join(text) + "\n")
         self._drawn = len(text)
 
     def _most_interesting(self, room: int) -> list[TrialLine]:
-        """Return the lines that fit, in their order: running ones first, then what comes next, then what is over."""
+        """Return the lines that fit, in their order; running trials take precedence, then failed, waiting, finished."""
         lines = list(self._lines.values())
         if len(lines) <= room:
             return lines
@@ -105,7 +105,7 @@ class LiveView:
         self._show(line + "\n")
 
     def _show(self, text: str) -> None:
-        """Write to the stream, as long as it takes anything: a closed terminal or pipe must not end a sweep."""
+        """Write to the stream until that fails once: a closed terminal or pipe must not end a sweep."""
         if not self._lost:
             try:
                 self._stream.write(text)

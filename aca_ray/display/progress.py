@@ -1,4 +1,4 @@
-"""How far the trials of a sweep are, read from their records."""
+"""Progress of the trials of a sweep, read from their records."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _RIGHT = {"seed", "budget", "epoch", "loss", "accuracy", "skips", "left"}
 
 @dataclass(frozen=True)
 class TrialLine:
-    """One trial, as far as it is.
+    """Progress of one trial.
 
     Attributes:
-        order: the trial.
-        state: waiting, running, finished, failed, or unreadable where its record is damaged.
-        epoch: finished epochs.
-        num_epochs: epochs in all, or None before the trial has begun.
-        loss: of the epoch's held-out split, or None.
-        accuracy: likewise, in [0, 1].
-        skips: skip connections in the current genotype, or None.
-        seconds_left: estimate from the mean epoch, or None.
-        cadence: of its checkpoints, or None before it is measured.
-        problem: what is wrong with the record of an unreadable trial, else None.
+        order: order of the trial.
+        state: waiting, running, finished, failed, or unreadable if its record is damaged.
+        epoch: number of finished epochs.
+        num_epochs: total number of epochs, or None before the trial has started.
+        loss: loss of the last epoch on its held-out split, or None.
+        accuracy: accuracy on that split, in [0, 1], or None.
+        skips: number of skip connections in the current genotype, or None.
+        seconds_left: estimate from the mean duration of an epoch, or None.
+        cadence: cadence of its checkpoints, or None before it is measured.
+        problem: problem of the record of an unreadable trial, else None.
     """
 
     order: Order
@@ -64,7 +64,7 @@ class TrialLine:
 
 
 def _kind(order: Order) -> str:
-    """Return `search`, or what is done with which network, such as `retrain sign/random`; rankers are too wide."""
+    """Return `search`, or action and network such as `retrain sign/random`; names of rankers would be too wide."""
     if isinstance(order, SearchOrder):
         return "search"
     trial = order.trial
@@ -79,7 +79,7 @@ class Progress:
     lines: tuple[TrialLine, ...]
 
     def summary(self) -> str:
-        """Return one sentence."""
+        """Return the number of trials by state, as one sentence."""
         states = [line.state for line in self.lines]
         order = ("finished", "running", "waiting", "failed", "unreadable")
         parts = [f"{states.count(state)} {state}" for state in order if state in states]
@@ -87,11 +87,11 @@ class Progress:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong with the records of unreadable trials."""
+        """Problems of the records of unreadable trials."""
         return tuple(line.problem for line in self.lines if line.problem is not None)
 
     def checkpoints(self) -> str | None:
-        """Return one sentence on what checkpoints cost, how often they come and what is lost, or None if none came."""
+        """Return a sentence on cost and interval of checkpoints and on work at risk; None if none was written."""
         cadences = [line.cadence for line in self.lines if line.cadence is not None]
         training = sum(cadence.training_seconds for cadence in cadences)
         num_saves = sum(cadence.num_saves for cadence in cadences)
@@ -108,7 +108,7 @@ class Progress:
 
 
 def read_line(order: Order) -> TrialLine:
-    """Return a trial as its record describes it; a record that can't be read makes its own trial unreadable alone."""
+    """Return the progress of a trial; a record that can't be read makes only its own trial unreadable."""
     try:
         record = TrialRecord.read(order.folder)
     except AcaRayError as error:
@@ -136,12 +136,12 @@ def read_line(order: Order) -> TrialLine:
 
 
 def read_progress(orders: Sequence[Order]) -> Progress:
-    """Return the progress of trials, from the disk alone."""
+    """Return the progress of trials, read from the disk."""
     return Progress(tuple(read_line(order) for order in orders))
 
 
 def progress_lines(lines: Sequence[TrialLine]) -> list[str]:
-    """Return a table, header first."""
+    """Return the lines of a table, header first."""
     rows = [_COLUMNS, *(line.cells() for line in lines)]
     return in_columns(rows, right=[index for index, name in enumerate(_COLUMNS) if name in _RIGHT])
 

@@ -1,1 +1,1 @@
-"""The composition root without Ray and MLflow: each stage as a plain function that can be run alone, in one process."""
+"""The composition root without Ray and MLflow: each stage is a plain function that runs in one process."""

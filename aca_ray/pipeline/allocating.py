@@ -1,4 +1,4 @@
-"""From a milestone's checkpoint to channel scores and plans, as files."""
+"""Ranking and allocation of a milestone's channels: from its checkpoint to files with scores and plans."""
 
 from __future__ import annotations
 
@@ -42,25 +42,24 @@ def allocate_milestone(
     device: torch.device,
     previous: AllocationFolder | None = None,
 ) -> dict[str, Any]:
-    """Rank the channels of a supernet checkpoint, allocate them in every way, write scores and plans, return the
-    summary.
+    """Rank the channels of a supernet checkpoint, allocate them, write scores and plans, and return the summary.
 
-    What the folder already holds is used: scores of the same checkpoint and ranker are read, not computed again, and
-    plans that it holds stay, also those that are not asked for. Scores are estimated over all of search_valid; the test
-    split is not touched.
+    Existing files in the folder are reused: scores of the same checkpoint and ranker are read instead of computed
+    again, and existing plans are kept even if they are not requested. Scores are estimated over all of search_valid;
+    the test split is not read.
 
     Args:
         checkpoint: a milestone of a search.
-        folder: where scores, genotype, plans and summary go.
+        folder: folder for scores, genotype, plans and summary.
         base: folder that relative data paths are relative to.
         ranking: name of the ranker.
-        plans: kinds of plans; the first is the main one, by which milestones are compared.
-        protocol: gives the size of the network whose parameters and MACs are counted.
-        device: where to compute.
-        previous: allocation folder of the milestone before, to measure agreement with.
+        plans: kinds of plans; milestones are compared by the first, the main one.
+        protocol: retraining protocol, which sets the size of the network whose parameters and MACs are counted.
+        device: device to compute on.
+        previous: allocation folder of the previous milestone, to measure agreement with.
 
     Raises:
-        CheckpointError: the file is no sound milestone of a search.
+        CheckpointError: the file is not a valid milestone of a search.
     """
     header = search_header(checkpoint)
     ranked = {"fingerprint": header["fingerprint"], "epoch": header["epoch"], "ranking": ranking}
@@ -93,24 +92,26 @@ def allocate_milestone(
         "decided_share": scores.decided_share,
         "seconds": answer.seconds + time.perf_counter() - start,
     }
-    write_json(folder.summary, summary)  # last: its presence says that the others are whole
+    write_json(folder.summary, summary)  # last: once it exists, the other files are complete
     return summary
 
 
 def search_header(checkpoint: StoragePath) -> dict[str, Any]:
-    """Return the header of a search's checkpoint; raise CheckpointError where it is another file."""
+    """Return the header of a search's checkpoint; raise CheckpointError for any other file."""
     header = read_header(checkpoint)
     if header.get("kind") != "search":
-        raise CheckpointError(f"{checkpoint}: is a checkpoint of kind {header.get('kind')!r}; ranking needs a search's")
+        raise CheckpointError(
+            f"{checkpoint}: must be a checkpoint of a search, found kind {header.get('kind')!r}; give a milestone"
+        )
     return header
 
 
 @dataclass(frozen=True)
 class _Answer:
-    """What is known of a milestone: its scores by one ranker, its genotype, and plans by name.
+    """Scores of a milestone by one ranker, its genotype, and its plans by name.
 
     Attributes:
-        seconds: that it took before.
+        seconds: time that earlier runs spent on it.
     """
 
     scores: ChannelScores
@@ -120,7 +121,7 @@ class _Answer:
 
 
 def _read_answer(folder: AllocationFolder, summary: Mapping[str, Any]) -> _Answer | None:
-    """Return what the files beside a summary hold, or None where one of them can't be used."""
+    """Return the contents of the files beside a summary, or None if one of them can't be used."""
     try:
         genotype = read_genotype(folder.genotype)
         plans = {name: read_plan(folder.plan(name), genotype) for name in summary["plans"]}
@@ -136,7 +137,7 @@ def _rank(checkpoint: StoragePath, base: Path, ranking: str, device: torch.devic
     header, state = read_checkpoint(checkpoint)
     trial = SearchTrial.from_json(header["trial"])
     data = search_data(trial.data, base)
-    # What is computed after a search is exact, whatever the search was.
+    # Ranking always computes in float32, whatever precision the search had.
     search = build_search(replace(trial, precision="float32"), data, device)
     search.load_state_dict(state["work"])
     mixing, genotype = search.mixing(), search.genotype()
@@ -146,7 +147,7 @@ def _rank(checkpoint: StoragePath, base: Path, ranking: str, device: torch.devic
 
 
 def _counted_network(protocol: Protocol) -> dict[str, Any]:
-    """Return what of a protocol decides parameters and MACs, as JSON."""
+    """Return the settings of a protocol that decide parameters and MACs, as JSON."""
     return {"channels": protocol.channels, "cells": protocol.num_cells, "auxiliary_size": protocol.scale.auxiliary_size}
 
 
@@ -161,11 +162,11 @@ def _plan_summary(plan: ChannelPlan, genotype: Genotype, protocol: Protocol, inf
 
 
 def _known_summary(path: StoragePath, ranked: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the summary of an earlier allocation, or None where there is none that can be used.
+    """Return the summary of an earlier allocation, or None if there is no usable one.
 
     Args:
-        path: of the summary.
-        ranked: what of its question decides the scores.
+        path: file of the summary.
+        ranked: the part of its question that decides the scores.
     """
     if not path.exists():
         return None

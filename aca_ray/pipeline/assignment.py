@@ -1,4 +1,4 @@
-"""What a process was ordered to do: one trial, or searches that are computed together."""
+"""The work of one process: one trial, or packed searches."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from aca_ray.search.together import Together
 
 
 class Assignment:
-    """Carries out orders stretch by stretch.
+    """Carries out orders in slices of time.
 
-    What a trial raises would come again at every new try, so it is recorded, ends that trial and no other.
+    An exception of a trial would recur at every attempt, so it is recorded and ends that trial only.
 
     Args:
-        orders: for one trial, or for searches.
-        device: where to compute.
+        orders: one order, or orders of searches to pack.
+        device: device to compute on.
     """
 
     def __init__(self, orders: Sequence[Order], device: torch.device) -> None:
@@ -31,11 +31,11 @@ class Assignment:
 
     @property
     def over(self) -> bool:
-        """Whether every trial is over, one way or the other."""
+        """Whether every trial has finished or failed."""
         return all(trial.over for trial in self._trials)
 
     def advance(self, seconds: float) -> None:
-        """Work on every trial for about so many seconds, on several of them at once."""
+        """Run every trial for about this many seconds; packed trials run at the same time."""
         stretches = [partial(trial.advance, seconds) for trial in self._trials]
         if self._together is not None:
             self._together.run(stretches)
@@ -43,13 +43,13 @@ class Assignment:
             stretches[0]()
 
     def save(self) -> None:
-        """Write checkpoints of exactly now of all trials that are not over."""
+        """Write checkpoints of the current state of all trials that are not over."""
         for trial in self._trials:
             trial.save()
 
 
 class _Trial:
-    """A trial, opened by its first stretch and not before."""
+    """A trial that is opened when it first runs."""
 
     def __init__(self, order: Order, device: torch.device, together: Together | None) -> None:
         self._order, self._device, self._together = order, device, together
@@ -80,7 +80,7 @@ class _Trial:
 
 
 def record_failure(order: Order, error: str) -> None:
-    """Say in the record of a trial that nobody has open that it cannot go on."""
+    """Record the failure of a trial that is not open."""
     record = TrialRecord.read(order.folder) or TrialRecord(
         kind=order.trial.kind,
         fingerprint=order.trial.fingerprint,

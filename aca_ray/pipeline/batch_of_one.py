@@ -1,4 +1,4 @@
-"""Passes over training images whose last batch is one image, on which a network's batch norm can't train."""
+"""Detection of training passes whose last batch is a single image, on which batch norm can't train."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aca_ray.nn.single_image import derived_trains_on_one_image, supernet_trains
 from aca_ray.pipeline.searching import search_space
 from aca_ray.space import CELL_TYPES, ChannelPlan, Genotype, Space
 
-_FEWEST_IMAGES = 4  # that any data set may have
+_FEWEST_IMAGES = 4  # training images that a data set needs
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class TrainingPass:
     """A pass over all images of a split in batches.
 
     Attributes:
-        split: `search_train` and `search_valid`, which are the halves of the training images, or `train`, which is all.
+        split: `search_train` or `search_valid`, the halves of the training images, or `train`, all of them.
         batch_size: images per batch, at least 1.
-        trainer: what trains, for messages.
+        trainer: the method or protocol that trains, for messages.
     """
 
     split: Literal["search_train", "search_valid", "train"]
@@ -42,7 +42,7 @@ class TrainingPass:
         return {"search_train": half, "search_valid": num_train - half, "train": num_train}[self.split]
 
     def ends_with_one(self, num_train: int) -> bool:
-        """Return whether the last batch is one image, in batches of more."""
+        """Return whether the last batch is a single image although the batch size is larger."""
         return self.batch_size > 1 and self.num_images(num_train) % self.batch_size == 1
 
 
@@ -51,7 +51,7 @@ def search_passes(trial: SearchTrial) -> list[TrainingPass]:
     space = search_space(trial)
     method = find_method(trial.method).on(space)
     batch_size, trainer = trial.batch_size or method.recipe.batch_size, f"method {trial.method}"
-    in_stages = len(method.stages(space)) > 1  # before a stage, a method may pass over either split
+    in_stages = len(method.stages(space)) > 1  # between stages, a method may pass over either split
     passes = []
     if method.draw_train is None or in_stages:
         passes.append(TrainingPass("search_train", batch_size, trainer))
@@ -61,19 +61,19 @@ def search_passes(trial: SearchTrial) -> list[TrainingPass]:
 
 
 def retraining_pass(protocol: Protocol) -> TrainingPass:
-    """Return the pass that every epoch of a retraining makes."""
+    """Return the pass of every epoch of a retraining."""
     return TrainingPass("train", protocol.batch_size, f"protocol {protocol.name}")
 
 
 def failing_passes(trial: SearchTrial, protocol: Protocol | None, data: CheckedData) -> list[TrainingPass]:
-    """Return the passes of a search, and of the retraining that follows it, that fail at their last batch.
+    """Return the passes of a search, and of the retraining that follows it, that would fail at their last batch.
 
-    Every network in question is built and computes one image.
+    Every network that could fail is built and tried on one image.
 
     Args:
         trial: the search.
-        protocol: of the retraining; None when nothing is retrained.
-        data: what the trial reads.
+        protocol: protocol of the retraining; None if nothing is retrained.
+        data: data of the trial.
     """
     space, info = search_space(trial), data.info
     method = find_method(trial.method).on(space)
@@ -98,7 +98,7 @@ def failing_passes(trial: SearchTrial, protocol: Protocol | None, data: CheckedD
 def failing_retraining(
     genotype: Genotype, plan: ChannelPlan | None, protocol: Protocol, data: CheckedData
 ) -> list[TrainingPass]:
-    """Return the pass of a retraining if it fails at its last batch, else nothing; see `failing_passes`."""
+    """Return the pass of a retraining if it would fail at its last batch, else an empty list; see `failing_passes`."""
     retraining = retraining_pass(protocol)
     if not retraining.ends_with_one(data.num_train) or _retraining_trains(genotype, plan, protocol, data.info):
         return []
@@ -108,12 +108,12 @@ def failing_retraining(
 def batch_of_one_problem(
     failing: Iterable[TrainingPass], data: CheckedData, others: Iterable[TrainingPass] = ()
 ) -> str:
-    """Return the sentence about failing passes.
+    """Return the error message for failing passes.
 
     Args:
         failing: at least one pass.
-        data: what they read.
-        others: further passes that the advised number of images must not make fail.
+        data: data of the passes.
+        others: further passes that must not fail with the suggested number of images.
     """
     failing = list(dict.fromkeys(failing))
     listed = "; ".join(
@@ -123,18 +123,18 @@ def batch_of_one_problem(
     passes = {*failing, *others}
     fewer = range(data.num_train - 1, _FEWEST_IMAGES - 1, -1)
     fitting = next((count for count in fewer if not any(one.ends_with_one(count) for one in passes)), None)
-    fix = "take another batch size" if fitting is None else f"set max_train_images: {fitting}"
+    fix = "set another batch size" if fitting is None else f"set max_train_images: {fitting}"
     return (
-        f"the last batch of a pass is one image, and batch norm can't train on maps of one pixel ({listed}, images of "
-        f"{data.info.height}x{data.info.width}); {fix}"
+        "the last batch must not be a single image where feature maps shrink to one pixel, on which batch norm can't "
+        f"train; found {listed}, {data.info.height}x{data.info.width} pixels each; {fix}"
     )
 
 
 def _some_genotype(space: Space) -> Genotype:
-    """Return a genotype of the space.
+    """Return any genotype of the space.
 
-    Which one it is makes no difference: in every protocol a cell follows the last reduction, and what brings its inputs
-    there has batch norms at the smallest size.
+    All genotypes give the same answer: in every protocol a cell follows the last reduction, and the layers that
+    preprocess its inputs have batch norms at the smallest size.
     """
     cells = []
     for cell_type in CELL_TYPES:

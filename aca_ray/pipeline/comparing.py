@@ -1,4 +1,4 @@
-"""From the records of sweeps to tables, plots and the page."""
+"""Comparison of sweeps: from their records to tables, plots and the report page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from aca_ray.storage.files import remove_leftovers
 
 
 def compare_sweeps(sweeps: Sequence[Sweep], folder: StoragePath) -> Comparison:
-    """Return the comparison of sweeps; its page, tables and plots are written into a folder."""
+    """Compare sweeps, write page, tables and plots into a folder, and return the comparison."""
     rows = [read_sweep(sweep.folder, abandoned(sweep)) for sweep in sweeps]
     comparison = compare(rows, [pair for sweep in sweeps for pair in _pairs_of(sweep)])
     folders = {sweep.folder.path.name: sweep.folder for sweep in sweeps}
@@ -33,6 +33,6 @@ def compare_sweeps(sweeps: Sequence[Sweep], folder: StoragePath) -> Comparison:
 
 
 def _pairs_of(sweep: Sweep) -> list[Pair]:
-    """Return the pairs of rankers and rules that a sweep asks for, the main one first."""
+    """Return the pairs of ranker and rule of a sweep, the main one first."""
     pairs = itertools.product(rankings_of(sweep), rules_of(sweep))
     return [Pair(ranking, rule) for ranking, rule in pairs if rule != SKIP_FREE]

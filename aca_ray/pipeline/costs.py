@@ -1,4 +1,4 @@
-"""What the network of a genotype and a plan costs under a retraining protocol."""
+"""Parameters and MACs of the network that a retraining protocol builds."""
 
 from __future__ import annotations
 

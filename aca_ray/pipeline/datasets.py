@@ -1,4 +1,4 @@
-"""Loaded data, shared by the trials that run one after the other in a process."""
+"""Loaded data, cached for the successive trials of a process."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def evaluation_data(data: Mapping[str, Any], base: Path) -> EvaluationData:
 
 
 def checked_data(data: Mapping[str, Any], base: Path) -> CheckedData:
-    """Look at everything that a sweep will read of a data set, as it is now; see `aca_ray.data.check_data`."""
+    """Check everything that a sweep will read of a data set; see `aca_ray.data.check_data`."""
     _search_data.cache_clear()  # files may have changed since this process read them
     return check_data(absolute_locations(data, base), search_data(data, base))
 
@@ -54,7 +54,7 @@ def _evaluation_data(key: str) -> EvaluationData:
 
 
 def describe_data(info: DataInfo, num_images: int) -> dict[str, Any]:
-    """Return what a record says about the data."""
+    """Return the description of the data for a record."""
     facts = {name: list(value) if isinstance(value, tuple) else value for name, value in _facts(asdict(info)).items()}
     return {
         **facts,
@@ -66,12 +66,12 @@ def describe_data(info: DataInfo, num_images: int) -> dict[str, Any]:
 
 
 def known_facts(data: Mapping[str, Any], base: Path, described: Mapping[str, Any] | None = None) -> ImageFacts:
-    """Return what somebody who uses a network has to know of its images; the data are read only if nothing else knows.
+    """Return the facts about images that users of a network need; the data are read only if they are unknown otherwise.
 
     Args:
         data: the data mapping.
         base: folder that relative paths are relative to.
-        described: what a record says about the data; records of older versions say less.
+        described: description of the data in a record, which may lack fields.
 
     Raises:
         ConfigError: the mapping is wrong.

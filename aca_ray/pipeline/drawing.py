@@ -1,4 +1,4 @@
-"""Pictures of what was found, beside the files that they show."""
+"""Pictures of genotypes, plans and mixing weights, beside the files that they show."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from aca_ray.space import Genotype
 
 
 def draw_allocation(folder: AllocationFolder, rule: str) -> None:
-    """Draw the genotype of a milestone with the plan of a rule, unless the picture is there."""
+    """Draw the genotype of a milestone with the plan of a rule, unless the picture exists."""
     if not folder.picture.exists():
         genotype = read_genotype(folder.genotype)
         draw_genotype(genotype, folder.picture, read_plan(folder.plan(rule), genotype))
 
 
 def draw_search(record: TrialRecord, folder: TrialFolder) -> None:
-    """Draw the cells and mixing weights of a finished search, unless the pictures are there."""
+    """Draw the cells and mixing weights of a finished search, unless the pictures exist."""
     if record.kind != "search" or record.state != "finished":
         return
     if record.genotype is not None and not folder.genotype_picture.exists():

@@ -1,4 +1,4 @@
-"""One retraining, from a genotype and a plan to a test accuracy."""
+"""A retraining, from a genotype and a plan to a test accuracy."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from aca_ray.space import ChannelPlan, Genotype, network_json
 from aca_ray.storage import StoragePath, write_json
 from aca_ray.storage.bounded import naming
 
-TABLE_PROTOCOL = "nasbench201"  # how the networks of the benchmark's table were trained
+TABLE_PROTOCOL = "nasbench201"  # protocol that trained the networks of the benchmark's table
 
 
 def table_json(table: TableSpec | str) -> dict[str, str]:
-    """Return what identifies the table of a benchmark."""
+    """Return the identity of a benchmark's table, as JSON."""
     return {"name": table} if isinstance(table, str) else table.model_dump()
 
 
 def found_network(
     trial: EvaluationTrial, search: SearchTrial, search_folder: StoragePath
 ) -> tuple[Genotype, ChannelPlan | None]:
-    """Return what a finished search found, for the allocation that a retraining asks for."""
+    """Return the genotype and plan that a finished search gives a retraining, by its allocation rule and control."""
     if trial.allocation is None or trial.allocation == SKIP_FREE:
         record = TrialRecord.read(search_folder)
         if record is None or record.genotype is None:
@@ -52,7 +52,7 @@ def open_evaluation(
     base: Path,
     device: torch.device,
 ) -> ResumableTrial:
-    """Return the retraining of a network where its folder says that it stands."""
+    """Return the retraining of a network, resumed from the newest checkpoint in its folder, if any."""
     data = evaluation_data(trial.data, base)
     assert trial.protocol is not None  # else it is looked up
     protocol: Protocol = find_protocol(trial.protocol)

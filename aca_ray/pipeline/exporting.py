@@ -1,4 +1,4 @@
-"""From the name of a trial or a genotype to a network that can leave this package."""
+"""Networks for export, by the name of a trial or a genotype."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ DEFAULT_DATA = {"name": "cifar10"}
 
 @dataclass(frozen=True)
 class NamedNetwork:
-    """A network that somebody has named.
+    """A network given by name.
 
     Attributes:
         exported: the network.
-        file_name: of its files, without a suffix.
-        sweep: that its trial belongs to, or None.
+        file_name: name of its files, without a suffix.
+        sweep: sweep of its trial, or None.
     """
 
     exported: ExportedNetwork
@@ -57,16 +57,17 @@ def read_named(
     """Return the network of a trial, with its weights if it is a retraining, or of a genotype.
 
     Args:
-        name: of a trial (see `find_trial`) or of a genotype (see `named_network`).
+        name: name of a trial (see `find_trial`) or of a genotype (see `named_network`).
         storage: folder of all sweeps.
-        protocol: retraining protocol, by name or value, that gives the network's size. None for that of the trial's
-            sweep, and for the default where there is none. The weights of a retraining leave no choice.
-        data: mapping of the data that the network is for, likewise.
+        protocol: retraining protocol, by name or value, that sets the network's size. None for the protocol of the
+            trial's sweep, or the default without a sweep. Must be None for a retraining, whose weights fix it.
+        data: mapping of the data that the network is for; None and retrainings as for `protocol`.
 
     Raises:
-        ConfigError: a name is unknown or ambiguous, a trial is not finished, or a retraining is asked to be another.
+        ConfigError: a name is unknown or ambiguous, a trial is not finished, or protocol or data are given for a
+            retraining.
         CheckpointError: the weights of a retraining are damaged.
-        DataError: the data must be read to know what their images are, and can't.
+        DataError: the data have to be read to describe their images, and can't.
         StorageError: a file of the trial is missing or can't be read.
     """
     folder = find_trial(name, storage)
@@ -76,8 +77,8 @@ def read_named(
     assert record is not None
     if record.state != "finished":
         raise ConfigError(
-            f"{folder}: {trial_title(record)}: is at epoch {record.epoch} of {record.num_epochs} ({record.state}); "
-            "resume the sweep, and export it when it has finished"
+            f"{folder}: {trial_title(record)}: must be finished, found epoch {record.epoch} of {record.num_epochs} "
+            f"({record.state}); resume the sweep first"
         )
     sweep = sweep_of(folder)
     if record.kind == "search":
@@ -85,9 +86,7 @@ def read_named(
     elif protocol is None and data is None:
         exported = _of_retraining(folder, record, sweep)
     else:
-        raise ConfigError(
-            f"{name}: is a retraining, whose weights fix protocol and data; leave --protocol and --data out"
-        )
+        raise ConfigError(f"{name}: is a retraining, whose weights fix protocol and data; remove --protocol and --data")
     return NamedNetwork(
         exported, f"{'search' if record.kind == 'search' else 'network'}_{record.fingerprint[:SHORT_DIGITS]}", sweep
     )
@@ -122,7 +121,9 @@ def _of_search(
     allocation: tuple[str | None, str | None] = (None, None)
     if search.skip == "allocated":
         if sweep is None:
-            raise ConfigError(f"{folder}: its sweep says how channels are allocated; leave it in the sweep's folder")
+            raise ConfigError(
+                f"{folder}: must be in the folder of its sweep, which has the allocation of its channels; move it back"
+            )
         ranking, rule = rankings_of(sweep)[0], rules_of(sweep)[0]
         allocation = (None, rule) if rule == SKIP_FREE else (ranking, rule)
         planned = TrialFolder(folder).allocation(search.epochs, ranking).summary
@@ -165,15 +166,17 @@ def _of_retraining(folder: StoragePath, record: TrialRecord, sweep: Sweep | None
 
 
 def _weights(folder: StoragePath, record: TrialRecord) -> dict[str, Tensor]:
-    """Return the weights after the last epoch of a retraining, without those of the auxiliary tower.
+    """Return the weights after the last epoch of a retraining, without the auxiliary tower.
 
-    Those of a retraining that was shared lie with the trial that was trained.
+    The weights of a shared retraining are in the folder of the trial that was trained.
     """
     path = TrialFolder(source_folder(folder, record)).milestone(record.num_epochs)
     header, state = read_checkpoint(path)
     trained = record.shared_with or record.fingerprint
     if header.get("fingerprint") != trained:
-        raise CheckpointError(f"{path}: holds trial {header.get('fingerprint')}, not {trained}")
+        raise CheckpointError(
+            f"{path}: must be a checkpoint of trial {trained}, found trial {header.get('fingerprint')}; move it away"
+        )
     network = state["work"]["network"]
     return {name: tensor for name, tensor in network.items() if not name.startswith("auxiliary.")}
 
@@ -184,7 +187,7 @@ def _images(folder: StoragePath, record: TrialRecord, sweep: Sweep | None) -> Im
 
 
 def _field(folder: StoragePath, values: Mapping[str, Any], key: str) -> Any:
-    """Return a value of the trial or the result of a record, or raise MalformedFileError where it is missing."""
+    """Return a value of the trial or the result of a record; raise MalformedFileError if it is missing."""
     if key not in values:
         raise MalformedFileError(f"{TrialFolder(folder).record}: {key} is missing; {FIX}")
     return values[key]

@@ -1,4 +1,4 @@
-"""Trials that somebody names."""
+"""Lookup of trials by name: from a name on the command line to the trial's folder."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ _MOST_LISTED = 12
 
 
 def find_trial(name: str, storage: StoragePath) -> StoragePath | None:
-    """Return the folder of a trial, or None where the name is that of a genotype or of a file with a network.
+    """Return the folder of a trial, or None if the name is a genotype or a file with a network.
 
     Args:
-        name: first digits of a trial's fingerprint, with the name of its sweep and a slash before them or without; or
-            path or URI of its folder, or of a file in it.
+        name: first digits of a trial's fingerprint, optionally preceded by the name of its sweep and a slash; or path
+            or URI of its folder, or of a file in it.
         storage: folder of all sweeps.
 
     Raises:
-        ConfigError: no trial, or more than one, is called so; names those that there are.
+        ConfigError: no trial, or more than one, has the name; lists the trials that exist.
     """
     if name in PUBLISHED or name.startswith("|") or is_printed(name):
         return None
     path = storage_path(name)
     try:
         is_file = path.is_file()
-    except (OSError, ValueError) as error:  # too long, a null character, or a folder that is closed to this user
+    except (OSError, ValueError) as error:  # too long, a null character, or a folder that this user may not read
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"network: {name[:200]!r} cannot be looked up ({reason}); give a path, a trial or a genotype"
+            f"network: {name[:200]!r} cannot be accessed ({reason}); give a path, a trial or a genotype"
         ) from error
     folder = path.parent if is_file else path
     if TrialFolder(folder).record.is_file():
@@ -49,10 +49,10 @@ def find_trial(name: str, storage: StoragePath) -> StoragePath | None:
         return found[0].resolve()
     if found:
         raise ConfigError(
-            f"trial: {len(found)} trials begin with {name!r}; give more digits. They are:{_listed(found)}"
+            f"trial: must match one trial, found {len(found)} for {name!r}; give more digits. Matches:{_listed(found)}"
         )
     raise ConfigError(
-        f"{unknown_name('network', 'genotype', name, PUBLISHED)}; nor is there a file or trial of that name. Trials in "
+        f"{unknown_name('network', 'genotype', name, PUBLISHED)}; no file or trial has this name either. Trials in "
         f"{storage}:{_listed(known) or ' none'}"
     )
 
@@ -70,7 +70,7 @@ def _is_called(folder: StoragePath, prefix: str) -> bool:
 
 
 def _listed(folders: Sequence[StoragePath]) -> str:
-    """Return a line for each of the first trials, with what they are."""
+    """Return a line with name and title for each of the first trials."""
     lines = []
     for folder in folders[:_MOST_LISTED]:
         lines.append(f"  {sweep_folder_of(folder).path.name}/{folder.name}: {_title_in(folder)}")
@@ -80,16 +80,16 @@ def _listed(folders: Sequence[StoragePath]) -> str:
 
 
 def _title_in(folder: StoragePath) -> str:
-    """Return the title of the trial in a folder; a damaged record hides that one title and no other."""
+    """Return the title of the trial in a folder; a damaged record hides only its own title."""
     try:
         record = TrialRecord.read(folder)
         return trial_title(record) if record else "unknown"
     except AcaRayError:
-        return "its record can't be read"
+        return "unreadable record"
 
 
 def trial_title(record: TrialRecord) -> str:
-    """Return what a trial is, such as `search darts, skips allocated, seed 0, 4 epochs`, in words for people.
+    """Return a readable title of a trial, such as `search darts, skips allocated, seed 0, 4 epochs`.
 
     Raises:
         MalformedFileError: the trial of the record lacks a key.

@@ -1,4 +1,4 @@
-"""A sweep grows: a new version of its spec may ask for more, and must ask again for everything that is finished."""
+"""Growing sweeps: a new version of the spec may add trials, and must keep every finished one."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _MOST_NAMED = 10
 
 
 def start_sweep(spec: SweepSpec, base: Path, text: str, spec_file: str = "spec.yaml") -> Sweep:
-    """Return the sweep of a spec: a new one, or the one of that name, which grows where the spec asks for more.
+    """Return the sweep of a spec: a new sweep, or the existing sweep of that name with the spec's new trials.
 
     Args:
-        spec: what is to be done.
+        spec: the spec.
         base: folder that relative data paths are relative to.
-        text: the spec as its author wrote it.
+        text: text of the spec as its author wrote it.
         spec_file: name of the spec's file in `base`.
 
     Raises:
-        ConfigError: the spec no longer asks for a trial that is finished; names such trials and what to put back.
+        ConfigError: the spec lacks trials that are finished; lists these trials and the entries to put back.
         SweepError: another process drives the sweep.
         StorageError: the folder can't be read or written.
     """
@@ -42,23 +42,23 @@ def start_sweep(spec: SweepSpec, base: Path, text: str, spec_file: str = "spec.y
     with exclusive(folder.lock, wait=False) as free:
         if not free:
             raise driven_elsewhere(folder)
-        newest_fingerprint(folder)  # refuses a manifest that can't be read
+        newest_fingerprint(folder)  # raises if the manifest can't be read
         _check_nothing_is_lost(Sweep(spec, base.resolve(), folder, text, spec_file))
         return create_sweep(spec, base, text, spec_file)
 
 
 def require_newest(sweep: Sweep) -> None:
-    """Raise SweepError when another process has given the sweep another spec since this one read it."""
+    """Raise SweepError if another process has changed the sweep's spec since this process read it."""
     found = newest_fingerprint(sweep.folder)
     if found not in (sweep.fingerprint, sweep.versions[-1].fingerprint if sweep.versions else None):
         raise SweepError(
-            f"{sweep.folder.path}: another process has given this sweep another spec meanwhile (experiment "
-            f"{found[:12]}, here {sweep.fingerprint[:12]}); run your spec again, or `aca-ray resume {sweep.spec.name}`"
+            f"{sweep.folder.path}: another process has changed the spec of this sweep (experiment {found[:12]}, here "
+            f"{sweep.fingerprint[:12]}); run your spec again, or `aca-ray resume {sweep.spec.name}`"
         )
 
 
 def driven_elsewhere(folder: SweepFolder) -> SweepError:
-    """Return the error that another process drives a sweep."""
+    """Return the error for a sweep that another process drives."""
     return SweepError(
         f"{folder.path}: another process drives this sweep; watch it with `aca-ray status {folder.path.name}`, or stop "
         "it first"
@@ -66,15 +66,15 @@ def driven_elsewhere(folder: SweepFolder) -> SweepError:
 
 
 def abandoned(sweep: Sweep) -> frozenset[StoragePath]:
-    """Return the folders of unfinished trials that an older version of the spec has asked for, and the newest has not.
+    """Return the folders of unfinished trials that an older version of the spec contains and the newest does not.
 
-    They stay on the disk, count for nothing, and go on where they were if the spec asks for them again.
+    They stay on the disk, are not counted, and resume if a later spec contains them again.
     """
     return frozenset(folder for folder, record in _left_out(sweep) if record is None or record.state != "finished")
 
 
 def _left_out(sweep: Sweep) -> list[tuple[StoragePath, TrialRecord | None]]:
-    """Return folder and record of every trial on the disk that the sweep's spec does not ask for."""
+    """Return folder and record of every trial on the disk that is not in the sweep's spec."""
     wanted = {order.folder for order in all_orders(sweep)}
     found: list[StoragePath] = []
     for parent in (sweep.folder.searches, sweep.folder.retrainings):
@@ -84,7 +84,7 @@ def _left_out(sweep: Sweep) -> list[tuple[StoragePath, TrialRecord | None]]:
 
 
 def _check_nothing_is_lost(sweep: Sweep) -> None:
-    """Raise ConfigError when finished trials in the sweep's folder are not among those that its spec asks for."""
+    """Raise ConfigError if finished trials in the sweep's folder are not in its spec."""
     lost = [record for _, record in _left_out(sweep) if record is not None and record.state == "finished"]
     if not lost:
         return
@@ -96,16 +96,16 @@ def _check_nothing_is_lost(sweep: Sweep) -> None:
     if len(missing) > _MOST_NAMED:
         shown.append(f"\n  and {len(missing) - _MOST_NAMED} more")
     if not missing:
-        shown.append("\n  nothing: another version of this program has run them")
+        shown.append("\n  nothing: another version of this program ran them")
     raise ConfigError(
-        f"name: {len(lost)} trials of the sweep {sweep.spec.name!r} in {sweep.folder.path} are finished, and this spec "
-        f"does not ask for them:{''.join(named)}\na sweep may grow, but not lose what is finished. Put back into the "
+        f"name: {len(lost)} trials of the sweep {sweep.spec.name!r} in {sweep.folder.path} are finished, but missing "
+        f"from this spec:{''.join(named)}\na sweep may grow, but must keep its finished trials. Put back into the "
         f"spec:{''.join(shown)}\nor give the spec another name"
     )
 
 
 def _missing_in(sweep: Sweep, record: TrialRecord) -> list[str]:
-    """Return what of a trial is not in the spec of a sweep, as `place: value`."""
+    """Return the values of a trial that are missing from the spec of a sweep, as `place: value`."""
     experiment, trial = sweep.spec.experiment, record.trial
     listed: dict[str, tuple[Any, Sequence[Any]]] = {
         "methods": (trial.get("method"), experiment.methods),

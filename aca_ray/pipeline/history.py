@@ -1,11 +1,11 @@
-"""What a search's architecture was epoch by epoch, small enough to be kept in its record."""
+"""History of a search's architecture by epoch, small enough for its record."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_DECIMALS = 4  # what a plot can show; exact weights are in the milestones
+_DECIMALS = 4  # enough for plots; exact weights are in the milestones
 
 
 def epoch_architecture(
@@ -14,12 +14,12 @@ def epoch_architecture(
     """Return the architecture of an epoch for its row: genotype, rounded mixing weights per cell type, candidates.
 
     Args:
-        genotype: the genotype that the epoch would derive, as JSON.
-        alphas: mixing weights per cell type, and the names of the candidates; an edge's weights beyond its candidates
-            stand for nothing and are left out.
-        rows: of the epochs before; `candidates` is only returned where it differs from the last that they hold.
+        genotype: genotype derived from the epoch, as JSON.
+        alphas: mixing weights per cell type, and the names of the candidates; weights beyond an edge's candidates are
+            padding and left out.
+        rows: rows of the epochs before; `candidates` is returned only if it differs from the last one in them.
     """
-    # Lists, as they come back from a checkpoint: else a search that was taken up again would repeat them.
+    # Lists, as in a checkpoint: else a resumed search would repeat the candidates.
     candidates = {cell_type: [list(names) for names in edges] for cell_type, edges in alphas["candidates"].items()}
     mixing = {
         cell_type: [

@@ -1,4 +1,4 @@
-"""One look-up: the test accuracy of every cell that a search went through, from the table of a benchmark."""
+"""Look-up of a search: the test accuracy of the cell of every epoch, from the table of a benchmark."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ from aca_ray.storage import StoragePath, write_json
 from aca_ray.storage.bounded import naming
 from aca_ray.storage.patience import PATIENCE_SECONDS, patiently
 
-# The networks of the table that the program carries are for CIFAR-10, whatever was searched on.
+# The networks of the table that ships with the program are for CIFAR-10, whatever data the search used.
 TABLE_DATA = {"name": "cifar10"}
 
 logger = logging.getLogger(__name__)
 
 
 class LookUp:
-    """Looks up, in one step, what a search found: a row per search epoch, of which the last is the result.
+    """Looks up the cells of a search in one step: a row per epoch, the last of which is the result.
 
-    What a searched or skip-free (`all`) trial looks up is the genotype of every epoch. A rule of whole edges has plans
-    at the milestones only, and so has rows for these alone; an edge that goes to the skip is a skip connection of the
-    genotype that is looked up. Rows of cells that the table lacks hold no values, save that the last cell is needed.
+    A searched or skip-free (`all`) trial looks up the genotype of every epoch. A rule of whole edges has plans, and so
+    rows, only at the milestones; an edge allocated to the skip becomes a skip connection of the genotype. Rows of
+    cells that the table lacks have no values, except that the last cell is required.
 
     Args:
         trial: the look-up.
-        folder: of the trial.
+        folder: folder of the trial.
         base: folder that relative paths are relative to.
-        search: what found the cells.
-        search_folder: of the search.
+        search: the search that found the cells.
+        search_folder: folder of the search.
 
     Raises:
-        CheckpointError: the folder holds another trial.
+        CheckpointError: the folder contains another trial.
     """
 
     def __init__(
@@ -63,21 +63,22 @@ class LookUp:
         existing = TrialRecord.read(folder)
         if existing is not None and existing.fingerprint != trial.fingerprint:
             raise CheckpointError(
-                f"{folder}: holds trial {existing.fingerprint}, not {trial.fingerprint}. Move it away and resume."
+                f"{folder}: must contain trial {trial.fingerprint}, found trial {existing.fingerprint}. Move it away "
+                "and resume."
             )
         if existing is not None and existing.state == "finished":
             self.record = existing
 
     @property
     def finished(self) -> bool:
-        """Whether the look-up is done; one that was done before is left as it is."""
+        """Whether the look-up is finished; an earlier result is kept."""
         return self.record.state == "finished"
 
     def advance(self, slice_seconds: float = math.inf) -> None:
-        """Look everything up and write network.json and the record.
+        """Look up all cells and write network.json and the record.
 
         Args:
-            slice_seconds: not needed, since it takes no time worth dividing.
+            slice_seconds: unused, since a look-up is too short to divide.
 
         Raises:
             DataError: the table can't be read, or lacks the last cell.
@@ -92,8 +93,8 @@ class LookUp:
         final = benchmark.find(cell)
         if final is None:
             raise DataError(
-                f"{benchmark.name}: lacks {architecture_string(cell)}, which a search has found; give the benchmark's "
-                "whole table"
+                f"{benchmark.name}: must contain the last cell of a search, but lacks {architecture_string(cell)}; "
+                "give the benchmark's whole table"
             )
         search_record = TrialRecord.read(self._search_folder)
         assert search_record is not None  # found_network has read it or what follows it
@@ -134,15 +135,15 @@ class LookUp:
         patiently(write, PATIENCE_SECONDS)
 
     def save(self) -> None:
-        """Do nothing: what is not finished has not begun."""
+        """Do nothing: a look-up has no intermediate state."""
 
     def fail(self, error: str) -> None:
-        """Say in the record that the look-up is impossible."""
+        """Record that the look-up failed."""
         self.record.state, self.record.error = "failed", error
         patiently(lambda: self.record.write(self.folder), PATIENCE_SECONDS)
 
     def _cells(self, search_record: TrialRecord) -> Iterator[tuple[int, Genotype]]:
-        """Yield (epoch, genotype to look up) of every epoch for which there is one."""
+        """Yield (epoch, genotype to look up) of every epoch that has one."""
         if self._trial.ranking is None:
             with naming(TrialFolder(self._search_folder).record):
                 for row in search_record.rows:
@@ -161,7 +162,7 @@ class LookUp:
         missing = sum(standing is None for standing in standings.values())
         if missing:
             logger.warning(
-                "%s: the table %s lacks the cells of %d of %d epochs, which stay empty in the curve; the last is there",
+                "%s: the table %s lacks the cells of %d of %d epochs; the curve has gaps there",
                 self.folder,
                 benchmark.name,
                 missing,
@@ -169,7 +170,7 @@ class LookUp:
             )
 
     def _images(self, search_record: TrialRecord) -> ImageFacts:
-        """Return what the networks of the table are for: of a user's table nothing is known but the search's data."""
+        """Return the images that the table's networks are for; for a user's table, those of the search."""
         if self._trial.table is not None and "name" in self._trial.table:
             return known_facts(TABLE_DATA, self._base)
         return known_facts(self._search.data, self._base, search_record.data_info)
@@ -179,11 +180,11 @@ def read_benchmark(table: Mapping[str, str], base: Path) -> Benchmark:
     """Return the table of a benchmark; a relative path is relative to `base`.
 
     Args:
-        table: {"name"} of a table that the program carries, or {"path", "architecture", "accuracy"} of a file.
+        table: {"name"} of a table that ships with the program, or {"path", "architecture", "accuracy"} of a file.
         base: a folder.
 
     Raises:
-        DataError: the file can't be read or is wrong.
+        DataError: the file can't be read or is invalid.
     """
     if "name" in table:
         return _load_table(table["name"])

@@ -1,4 +1,4 @@
-"""What a sweep is, on the disk: its spec, and where it was started from."""
+"""The manifest of a sweep, sweep.json: its spec with all versions, and the folder it was started from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import (
     Annotated,
     Any,
-    NotRequired,  # pydantic refuses that of typing before Python 3.12
+    NotRequired,  # pydantic refuses typing's TypedDict before Python 3.12
 )
 
 from pydantic import Field, TypeAdapter, with_config
@@ -28,6 +28,7 @@ from aca_ray.storage.bounded import naming
 SCHEMA = "aca_ray.sweep"
 VERSION = 1
 _MOST_PATH = 4096  # characters, the limit of Linux
+_FIX = "move the file away and run the spec again, which writes a new one"
 
 
 FingerprintText = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -46,7 +47,7 @@ class VersionJson(TypedDict):
 
 @with_config(OPEN)
 class ManifestJson(TypedDict):
-    """The fields of a sweep.json that are read."""
+    """The fields of a sweep.json that the program reads."""
 
     fingerprint: FingerprintText
     spec: dict[str, Any]
@@ -62,13 +63,13 @@ _MANIFEST = TypeAdapter(ManifestJson)
 
 @dataclass(frozen=True)
 class SpecVersion:
-    """One version of a sweep's experiment; a sweep that grows gets further ones.
+    """One version of a sweep's experiment; every growth of the sweep adds one.
 
     Attributes:
-        written_ms: when the sweep was first run with it, in ms since 1970.
-        fingerprint: of the experiment.
+        written_ms: time of the first run with it, in ms since 1970.
+        fingerprint: fingerprint of the experiment.
         spec: the whole spec as JSON.
-        text: the spec as its author wrote it.
+        text: text of the spec as its author wrote it.
     """
 
     written_ms: int
@@ -79,15 +80,15 @@ class SpecVersion:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep that has a folder.
+    """A sweep with a folder.
 
     Attributes:
-        spec: what is to be done, by the newest version of the spec.
+        spec: newest version of the spec.
         base: folder that relative data paths of the spec are relative to.
-        folder: where its files lie.
-        text: the spec as its author wrote it.
+        folder: folder of the sweep.
+        text: text of the spec as its author wrote it.
         spec_file: name of the spec's file in `base`.
-        versions: every version of the experiment so far, the oldest first; empty before the first is written.
+        versions: all versions of the experiment, oldest first; empty before the first is written.
     """
 
     spec: SweepSpec
@@ -99,46 +100,46 @@ class Sweep:
 
     @property
     def storage(self) -> StoragePath:
-        """The folder of all sweeps that this one lies in; after a move not the one that its spec names."""
+        """The folder of all sweeps that contains this one; after a move, it differs from the one in the spec."""
         return self.folder.path.parent
 
     @property
     def fingerprint(self) -> str:
-        """Identity of the experiment half as it is now; runtime settings may change between a start and a resume."""
+        """Identity of the current experiment; runtime settings, which may change on resume, do not count."""
         return experiment_fingerprint(self.spec)
 
     @property
     def identity(self) -> str:
-        """Identity of the sweep, which stays the same when it grows: the fingerprint of its first experiment."""
+        """Identity of the sweep, which growing does not change: the fingerprint of its first experiment."""
         return self.versions[0].fingerprint if self.versions else self.fingerprint
 
 
 def experiment_fingerprint(spec: SweepSpec) -> str:
-    """Return the identity of what a spec asks for, wherever it runs."""
+    """Return the fingerprint of a spec's experiment, which does not depend on where it runs."""
     experiment = spec.experiment.model_dump(mode="json")
-    if experiment["precision"] == "float32":  # all there was when the first sweeps got theirs
+    if experiment["precision"] == "float32":  # the default is left out: fingerprints are older than this setting
         del experiment["precision"]
     return fingerprint({"kind": "sweep", "experiment": experiment})
 
 
 def storage_folder(spec: SweepSpec) -> StoragePath:
-    """Return the absolute folder of all sweeps, read as relative to the working directory."""
+    """Return the absolute folder of all sweeps; relative paths are relative to the working directory."""
     return storage_path(spec.runtime.storage).resolve()
 
 
 def create_sweep(spec: SweepSpec, base: Path, text: str, spec_file: str = "spec.yaml") -> Sweep:
-    """Return the sweep of a spec, its folder made, or the sweep of that name with this spec as its newest version.
+    """Return the sweep of a spec: a new sweep with its folder, or the existing sweep with the spec as newest version.
 
-    Whether the sweep may grow to the spec is for `aca_ray.pipeline.growing` to decide before.
+    `aca_ray.pipeline.growing` checks before whether an existing sweep may grow to the spec.
 
     Args:
-        spec: what is to be done.
+        spec: the spec.
         base: folder that relative data paths are relative to.
-        text: the spec as its author wrote it.
+        text: text of the spec as its author wrote it.
         spec_file: name of the spec's file in `base`.
 
     Raises:
-        MalformedFileError: the folder holds a manifest that can't be read.
+        MalformedFileError: the folder contains a manifest that can't be read.
         StorageError: the folder can't be written.
     """
     folder = SweepFolder(storage_folder(spec) / spec.name)
@@ -150,18 +151,18 @@ def create_sweep(spec: SweepSpec, base: Path, text: str, spec_file: str = "spec.
 
 
 def settle_sweep(sweep: Sweep) -> None:
-    """Record where a sweep lies now, so that it can be moved again."""
+    """Record the current folder of a sweep, so that it can be moved again."""
     if _read_manifest(sweep.folder).get("folder") != str(sweep.folder.path):
         _write_manifest(sweep)
 
 
 def newest_fingerprint(folder: SweepFolder) -> str:
-    """Return the fingerprint of the newest experiment of a sweep's folder, as it is on the disk now."""
+    """Return the fingerprint of the newest experiment in a sweep's folder, read from the disk."""
     return str(_read_manifest(folder)["fingerprint"])
 
 
 def _extended(versions: tuple[SpecVersion, ...], spec: SweepSpec, text: str) -> tuple[SpecVersion, ...]:
-    """Return the versions with a spec as the newest; one that differs in its runtime alone takes the newest's place."""
+    """Return the versions with a spec as the newest; it replaces the newest if only the runtime differs."""
     identity, written_ms = experiment_fingerprint(spec), time.time_ns() // 1_000_000
     if versions and versions[-1].fingerprint == identity:
         versions, written_ms = versions[:-1], versions[-1].written_ms
@@ -189,7 +190,7 @@ def find_sweep(name: str, storage: StoragePath) -> Sweep:
     """Return a sweep by name, or by the path or URI of its folder.
 
     Raises:
-        ConfigError: there is none; names those that are there.
+        ConfigError: the sweep does not exist; lists the sweeps that do.
     """
     for path in (storage / name, storage_path(name)):
         folder = SweepFolder(path.resolve())
@@ -200,7 +201,7 @@ def find_sweep(name: str, storage: StoragePath) -> Sweep:
 
 
 def sweep_of(path: StoragePath) -> Sweep | None:
-    """Return the sweep in whose folder a file or folder lies, or None."""
+    """Return the sweep whose folder contains a file or folder, or None."""
     for parent in path.resolve().parents:
         folder = SweepFolder(parent)
         if folder.manifest.is_file():
@@ -223,7 +224,7 @@ def _read_sweep(folder: SweepFolder) -> Sweep:
 
 
 def _versions(folder: SweepFolder, manifest: Mapping[str, Any]) -> tuple[SpecVersion, ...]:
-    """Return the versions of the spec; a manifest of before sweeps could grow holds one."""
+    """Return the versions of the spec; a manifest written before sweeps could grow has one."""
     if "versions" in manifest:
         return tuple(
             SpecVersion(**{f.name: version[f.name] for f in fields(SpecVersion)}) for version in manifest["versions"]
@@ -235,18 +236,22 @@ def _versions(folder: SweepFolder, manifest: Mapping[str, Any]) -> tuple[SpecVer
 
 
 def _read_manifest(folder: SweepFolder) -> dict[str, Any]:
-    """Return the content of a sweep.json, or raise MalformedFileError; its spec is not checked yet."""
+    """Return the content of a sweep.json; raise MalformedFileError if it is invalid. Its spec is not checked yet."""
     value = read_json_object(folder.manifest)
     if value.get("schema") != SCHEMA or value.get("version") != VERSION:
-        raise MalformedFileError(f"{folder.manifest}: is not the manifest of a sweep of version {VERSION}")
-    check(_MANIFEST, value, str(folder.manifest), "move the file away and run the spec again, which writes it anew")
+        raise MalformedFileError(
+            f"{folder.manifest}: must be a sweep manifest of version {VERSION}, found schema "
+            f"{value.get('schema')!r:.80} version {value.get('version')!r:.80}; {_FIX}"
+        )
+    check(_MANIFEST, value, str(folder.manifest), _FIX)
     return value
 
 
 def _base_now(folder: StoragePath, manifest: Mapping[str, Any]) -> Path:
-    """Return the folder that relative data paths are relative to, after the sweep may have moved.
+    """Return the folder that relative data paths are relative to, although the sweep may have moved.
 
-    If the spec moved along with the results, it lies where it lay before, as seen from them; else it is where it was.
+    If the spec moved together with the results, the folder has the same path relative to them as before; otherwise it
+    is unchanged.
     """
     before, recorded = manifest.get("folder", str(folder)), Path(manifest["base"])
     if str(folder) == before or not isinstance(folder, Path):

@@ -1,4 +1,4 @@
-"""Reads genotypes, channel plans and networks from files, with errors that name the file."""
+"""Readers of genotypes, channel plans and networks; their errors name the file."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ def read_network(path: StoragePath) -> tuple[Genotype, ChannelPlan | None]:
 
     Raises:
         StorageError: the file can't be read.
-        MalformedFileError: it holds no network, or one that breaks a rule.
+        MalformedFileError: it contains no network, or an invalid one.
     """
     with naming(path):
         return network_from_json(read_json(path))
 
 
 def read_genotype(path: StoragePath) -> Genotype:
-    """Return the genotype of a genotype.json; raises as `read_network` does."""
+    """Return the genotype of a genotype.json; raises the errors of `read_network`."""
     with naming(path):
         return Genotype.from_json(read_json(path))
 
 
 def read_plan(path: StoragePath, genotype: Genotype) -> ChannelPlan:
-    """Return the channel plan of a file, which must fit a genotype; raises as `read_network` does."""
+    """Return the channel plan of a file, which must fit a genotype; raises the errors of `read_network`."""
     with naming(path):
         return plan_from_json(read_json(path), genotype)

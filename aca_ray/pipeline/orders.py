@@ -1,4 +1,4 @@
-"""Orders for trials: plain values that travel to the process that carries them out."""
+"""Orders for trials: plain values that are sent to the process that carries them out."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from aca_ray.storage import StoragePath, storage_path
 
 @dataclass(frozen=True)
 class SearchOrder:
-    """Search in this folder."""
+    """A search and its folder."""
 
     trial: SearchTrial
     folder: StoragePath
     base: Path
 
     def open(self, device: torch.device, together: Together | None = None) -> ResumableTrial:
-        """Return the trial where its folder says that it stands, alone or computed together with others."""
+        """Return the trial, resumed from the newest checkpoint in its folder, if any; `together` packs it."""
         return open_search(self.trial, self.folder, self.base, device, together)
 
     def to_json(self) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class SearchOrder:
 
 @dataclass(frozen=True)
 class EvaluationOrder:
-    """Retrain or look up, in this folder, what a search found."""
+    """A retraining or look-up of what a search found, and its folder."""
 
     trial: EvaluationTrial
     folder: StoragePath
@@ -54,7 +54,7 @@ class EvaluationOrder:
     search_folder: StoragePath
 
     def open(self, device: torch.device, together: Together | None = None) -> ResumableTrial | LookUp:
-        """Return the trial where its folder says that it stands; it is always alone."""
+        """Return the trial, resumed from the newest checkpoint in its folder, if any; it is never packed."""
         if self.trial.table is not None:
             return LookUp(self.trial, self.folder, self.base, self.search, self.search_folder)
         genotype, plan = found_network(self.trial, self.search, self.search_folder)
@@ -102,18 +102,18 @@ def rules_of(sweep: Sweep) -> tuple[str, ...]:
 
 
 def protocol_of(experiment: ExperimentSpec) -> str | Mapping[str, Any]:
-    """Return the protocol of an experiment's retrainings, or of the benchmark where networks are looked up alone."""
+    """Return the protocol of an experiment's retrainings, or of the benchmark if networks are only looked up."""
     evaluation = experiment.evaluation
     return evaluation.protocol or (DEFAULT_PROTOCOL if evaluation.is_retrained else TABLE_PROTOCOL)
 
 
 def plans_of(sweep: Sweep) -> tuple[PlanKind, ...]:
-    """Return the kinds of plans that are made of every ranking, the main one first."""
+    """Return the kinds of plans made from every ranking, the main one first."""
     return plan_kinds(rules_of(sweep), sweep.spec.experiment.evaluation.controls)
 
 
 def plan_kinds(rules: Sequence[str], controls: Sequence[str]) -> tuple[PlanKind, ...]:
-    """Return the plans of every rule and of its controls; what keeps all channels has none."""
+    """Return the plans of every rule and of its controls; the rule that keeps all channels has no controls."""
     return tuple(
         PlanKind(rule, control)
         for rule in rules
@@ -136,7 +136,7 @@ def search_orders(sweep: Sweep) -> tuple[SearchOrder, ...]:
 
 
 def alike_orders(orders: Sequence[Order]) -> list[list[Order]]:
-    """Return orders in groups of searches that differ just in their seed; a retraining is a group of its own."""
+    """Return orders in groups of searches that differ only in their seed; every retraining is a group of its own."""
     groups: dict[str, list[Order]] = {}
     for order in orders:
         alike = replace(order.trial, seed=0) if isinstance(order, SearchOrder) else order.trial
@@ -145,7 +145,12 @@ def alike_orders(orders: Sequence[Order]) -> list[list[Order]]:
 
 
 def packed_orders(groups: Sequence[Sequence[Order]], sizes: Sequence[int]) -> list[tuple[Order, ...]]:
-    """Return orders in groups that one process carries out: at most so many, by alike group."""
+    """Return orders in packs, which one process carries out each.
+
+    Args:
+        groups: groups of orders that may be packed.
+        sizes: largest pack of each group.
+    """
     return [
         tuple(group[start : start + size])
         for group, size in zip(groups, sizes, strict=True)
@@ -157,7 +162,7 @@ def evaluation_orders(sweep: Sweep, search: SearchOrder) -> tuple[EvaluationOrde
     """Return an order for every evaluation of what a search finds."""
     evaluation = sweep.spec.experiment.evaluation
     protocol = protocol_of(sweep.spec.experiment)
-    trials: dict[str, EvaluationTrial] = {}  # by fingerprint: a rule may be listed that is an arm anyway
+    trials: dict[str, EvaluationTrial] = {}  # by fingerprint: a listed rule may be an arm already
     for ranking, plan in _networks(sweep, search.trial):
         found: list[EvaluationTrial] = []
         if evaluation.is_retrained:
@@ -180,7 +185,7 @@ def _names(plan: PlanKind | None) -> tuple[str | None, str | None]:
 
 
 def _networks(sweep: Sweep, search: SearchTrial) -> Iterator[tuple[str | None, PlanKind | None]]:
-    """Yield (ranker, kind of plan) of every network that is derived from what a search finds."""
+    """Yield (ranker, kind of plan) of every network derived from what a search finds."""
     if search.skip == "searched":
         yield None, None
         return

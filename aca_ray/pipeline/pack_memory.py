@@ -1,4 +1,4 @@
-"""The memory that packed searches need, measured on the first steps of real ones."""
+"""Memory of packed searches, measured on their first steps."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from aca_ray.pipeline.searching import build_search
 from aca_ray.search.together import Together
 from aca_ray.training import peak_memory_bytes
 
-NUM_STEPS = 2  # the second has the optimizers' states from its beginning
+NUM_STEPS = 2  # the second step starts with the optimizers' states allocated
 
 
 @dataclass(frozen=True)
 class PackMemory:
-    """What was measured of one search, and of two that are packed.
+    """Measured memory of one search, and of two packed ones.
 
     Attributes:
-        one_bytes: peak of a search alone.
-        further_bytes: what the second added to it; at least 1.
+        one_bytes: peak of a single search.
+        further_bytes: memory that the second search added, at least 1.
     """
 
     one_bytes: int
@@ -35,26 +35,26 @@ class PackMemory:
 def measure_pack(
     orders: Sequence[SearchOrder], device: torch.device, peak_bytes: Callable[[torch.device], int] = peak_memory_bytes
 ) -> PackMemory | None:
-    """Return the memory of the first two of orders that differ in nothing but their seed, without writing anything.
+    """Return the memory of the first two of several orders that differ only in their seed; no file is written.
 
-    The process must have computed nothing before, since peaks are those of its whole life: on a GPU what torch
-    allocated, on a CPU what was resident, the interpreter among it. Stages of a method that begin after the first steps
-    are not measured. On a GPU it has not been run yet.
+    The process must not have computed anything before, since peaks cover its whole life: memory allocated by torch on
+    a GPU, resident memory including the interpreter on a CPU. Stages of a method that begin after the first steps are
+    not measured. Not yet tried on a GPU.
 
     Args:
-        orders: at least two.
-        device: where to compute.
-        peak_bytes: returns the most memory of a device that the process used so far.
+        orders: at least two orders.
+        device: device to compute on.
+        peak_bytes: returns the peak memory that the process has used on a device.
 
     Returns:
-        The memory; None where the two had no pass computed together, so that packing gains nothing.
+        The memory; None if no pass of the two was computed together, so that packing gains nothing.
 
     Raises:
-        TrialError: the second search took no memory, so that nothing is known of a third.
+        TrialError: the second search took no memory, so that the memory of a third is unknown.
         torch.OutOfMemoryError: two do not fit.
     """
     _first_steps(orders[0], device)
-    gc.collect()  # else what is left of the first would count as the second's
+    gc.collect()  # else garbage of the first search would count as memory of the second
     one_bytes = peak_bytes(device)
     together = Together(device, 2)
     together.run([partial(_first_steps, order, device) for order in orders[:2]])

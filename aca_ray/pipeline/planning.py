@@ -1,4 +1,4 @@
-"""Building every object of a sweep without running any: what `check` prints, and what `run` does before it starts."""
+"""Plans of sweeps: every object is built and nothing runs. `check` prints the plan, and `run` makes it first."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from aca_ray.space import find_space
 
 @dataclass(frozen=True)
 class PlannedSearch:
-    """A search and the cost of the supernet that it begins with."""
+    """A search and the cost of its first supernet."""
 
     trial: SearchTrial
     supernet: Cost
@@ -39,13 +39,13 @@ class PlannedSearch:
 
 @dataclass(frozen=True)
 class SweepPlan:
-    """What a sweep would do.
+    """The work of a sweep.
 
     Attributes:
-        searches: every search with its supernet's cost.
-        num_evaluations: retrainings that follow.
-        num_look_ups: look-ups in a benchmark's table that follow.
-        data: per data set, what the look at it found.
+        searches: all searches, with the costs of their supernets.
+        num_evaluations: number of retrainings.
+        num_look_ups: number of look-ups in a benchmark's table.
+        data: results of the data checks, per data set.
     """
 
     searches: tuple[PlannedSearch, ...]
@@ -55,10 +55,10 @@ class SweepPlan:
 
 
 def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
-    """Return the plan of a sweep, its data (the test split too) read and its supernets built.
+    """Read the data of a sweep (including the test split), build its supernets, and return the plan.
 
     Raises:
-        ConfigError: anything does not fit together; holds all problems.
+        ConfigError: parts of the spec do not fit together; lists all problems.
     """
     experiment = spec.experiment
     problems: list[str] = []
@@ -120,7 +120,7 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
 
 
 def _method_problems(name: str, place: str, experiment: ExperimentSpec) -> list[str]:
-    """Return what of an experiment a method cannot do."""
+    """Return the problems of running a method in an experiment."""
     method, channels, problems = find_method(name), experiment.network.channels, []
     divisor = max(method.on(find_space(space)).channel_divisor for space in experiment.spaces)
     if channels % divisor:
@@ -130,7 +130,7 @@ def _method_problems(name: str, place: str, experiment: ExperimentSpec) -> list[
     for index, space in enumerate(experiment.spaces):
         if method.only_spaces is not None and space not in method.only_spaces:
             problems.append(
-                f"experiment.spaces[{index}]: {space} is not a space that {place} ({name}) is defined on; it takes "
-                f"{', '.join(sorted(method.only_spaces))}. Give it a sweep of its own, or leave one of the two out"
+                f"experiment.spaces[{index}]: must be a space of {place} ({name}): "
+                f"{', '.join(sorted(method.only_spaces))}; found {space}. Remove one of the two, or use separate sweeps"
             )
     return problems

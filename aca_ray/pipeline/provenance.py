@@ -1,4 +1,4 @@
-"""What a result has to carry so that somebody else can judge it: versions and machine."""
+"""Provenance of results: versions and machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PACKAGES = ("torch", "torchvision", "ray", "mlflow", "numpy", "pyarrow")
 
 @cache
 def environment() -> dict[str, str]:
-    """Return the versions of this package, python and its dependencies, and the machine's kind."""
+    """Return the versions of this package, Python and the dependencies, and the machine type."""
     versions = {"aca_ray": aca_ray.__version__, "python": platform.python_version(), "machine": platform.machine()}
     for name in _PACKAGES:
         try:
@@ -30,7 +30,7 @@ def environment() -> dict[str, str]:
 
 
 def stamp(record: TrialRecord, device: torch.device) -> None:
-    """Note in a record which process computes its trial, where and with what."""
+    """Write process, device, threads and environment into the record of a trial."""
     record.device, record.threads = str(device), torch.get_num_threads()
     record.process = f"{socket.gethostname()}:{os.getpid()}"
     record.environment = {**environment(), "device": device_name(device)}

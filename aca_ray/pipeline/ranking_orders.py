@@ -1,4 +1,4 @@
-"""Orders for channel ranking: plain values that travel to the process that carries them out."""
+"""Orders for channel ranking: plain values that are sent to the process that carries them out."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from aca_ray.training import select_device
 
 @dataclass(frozen=True)
 class RankingOrder:
-    """Rank the channels of one checkpoint.
+    """The ranking of the channels of one checkpoint.
 
     Attributes:
         checkpoint: the milestone.
-        epoch: of the search at the milestone.
-        folder: where scores and plans go.
+        epoch: epoch of the search at the milestone.
+        folder: folder for scores and plans.
         base: folder that relative data paths are relative to.
         ranking: name of the ranker.
         plans: kinds of plans, the main one first.
-        protocol: the retraining protocol, by name or value, whose network the plans are counted for.
-        previous: allocation folder of the milestone before, or None.
-        search: folder of the search, or None where the checkpoint lies anywhere.
+        protocol: retraining protocol, by name or value, for whose network parameters and MACs are counted.
+        previous: allocation folder of the previous milestone, or None.
+        search: folder of the search, or None for a checkpoint given by path.
     """
 
     checkpoint: StoragePath
@@ -68,7 +68,7 @@ class RankingOrder:
 def milestone_orders(
     sweep: Sweep, search: SearchOrder, milestones: Sequence[int], rankings: Sequence[str], plans: tuple[PlanKind, ...]
 ) -> Iterator[RankingOrder]:
-    """Yield the orders for milestones of a sweep's search, ascending, by every ranker."""
+    """Yield the orders for milestones of a sweep's search: per ranker, milestones ascending."""
     for ranking in rankings:
         previous: AllocationFolder | None = None
         for epoch in milestones:
@@ -80,18 +80,18 @@ def milestone_orders(
 
 
 def sweep_orders(sweep: Sweep, rankings: Sequence[str], rules: Sequence[str]) -> list[RankingOrder]:
-    """Return the orders for all milestones that the sweep's allocated searches have come to.
+    """Return the orders for all milestones that the sweep's allocated searches have reached.
 
-    The answers go where the sweep's own lie, and what lies there is used; so a pair of ranker and rule that the sweep's
-    spec asks for later is there already.
+    Results are written to the sweep's own allocation folders, and existing ones are reused; so a pair of ranker and
+    rule that is added to the spec later is already there.
 
     Args:
-        sweep: whose searches these are.
+        sweep: sweep of the searches.
         rankings: names of rankers; empty for those of the sweep.
-        rules: names of allocation rules that are wanted beside those of the sweep, each with the sweep's controls.
+        rules: names of allocation rules in addition to those of the sweep, each with the sweep's controls.
 
     Raises:
-        ConfigError: names are unknown, or the sweep has no milestones to rank; holds all problems.
+        ConfigError: names are unknown, or the sweep has no milestones to rank; lists all problems.
     """
     problems = _unknown(rankings, rules)
     plans = dict.fromkeys([*plans_of(sweep), *plan_kinds(rules, sweep.spec.experiment.evaluation.controls)])
@@ -101,7 +101,7 @@ def sweep_orders(sweep: Sweep, rankings: Sequence[str], rules: Sequence[str]) ->
         if record is not None:
             orders += milestone_orders(sweep, search, record.milestones, rankings or rankings_of(sweep), tuple(plans))
     if not orders:
-        problems.append(f"{sweep.folder.path}: no search with allocated skips has come to a milestone; run it first")
+        problems.append(f"{sweep.folder.path}: no search with allocated skips has reached a milestone; run it first")
     if problems:
         raise ConfigError(problems)
     return orders
@@ -115,17 +115,17 @@ def ranking_orders(
     base: Path | None,
     out: StoragePath | None,
 ) -> list[RankingOrder]:
-    """Return the orders for checkpoints that lie anywhere; see `aca_ray.rank`.
+    """Return the orders for checkpoints given by path; see `aca_ray.rank`.
 
     Raises:
-        ConfigError: names are unknown, or files are missing or no search checkpoints; holds all problems.
+        ConfigError: names are unknown, or files are missing or not checkpoints of searches; lists all problems.
     """
     problems = _unknown(rankings, rules)
     if protocol is not None:
         protocol, wrong = read_protocol(protocol, "protocol")
         problems += wrong
     if not checkpoints:
-        problems.append("rank: needs at least one checkpoint, or the name of a sweep")
+        problems.append("rank: needs at least one checkpoint or the name of a sweep, found none; give one")
     orders = []
     plans = plan_kinds(rules or (DEFAULT_ALLOCATION,), ())
     for path in checkpoints:
@@ -149,7 +149,7 @@ def ranking_orders(
 
 
 def _unknown(rankings: Sequence[str], rules: Sequence[str]) -> list[str]:
-    """Return a sentence for every name that is no ranker or rule."""
+    """Return a problem for every unknown name of a ranker or rule."""
     return [
         *(unknown_name("ranking", "ranker", name, RANKERS) for name in rankings if name not in RANKERS),
         *(unknown_name("allocation", "allocation rule", name, RULES) for name in rules if name not in RULES),

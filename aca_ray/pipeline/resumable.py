@@ -1,4 +1,4 @@
-"""A trial in its folder: it can be killed anywhere and goes on from its newest checkpoint."""
+"""A trial in its folder: it can be killed at any time and resumes from its newest checkpoint."""
 
 from __future__ import annotations
 
@@ -20,22 +20,21 @@ from aca_ray.training import EpochLoop, EpochReport, EpochWork
 
 
 class ResumableTrial:
-    """Runs the epochs of a trial and keeps its checkpoints, milestones and record.
+    """Runs the epochs of a trial and writes its checkpoints, milestones and record.
 
-    The record on the disk tells of what a checkpoint on the disk holds, and of nothing else: what is done again after a
-    kill was never told of. So it lags behind the work as the checkpoints do; `Cadence` says how far.
+    The record on the disk describes the newest checkpoint on the disk and no later work, so that work repeated after a
+    kill was never reported. It lags behind the work as the checkpoints do; `Cadence` bounds the lag.
 
     Args:
-        folder: of the trial.
-        record: a fresh record, used where the folder holds no checkpoint.
-        work: what is done.
-        milestones: epochs whose checkpoints are kept for good, the last among them; none where the result is all that
-            there is to keep.
+        folder: folder of the trial.
+        record: new record, used if the folder has no checkpoint.
+        work: work of the epochs.
+        milestones: epochs whose checkpoints are kept permanently, including the last; empty if only the result is kept.
         describe: returns the record's fields that change with every epoch (genotype, mixing weights).
-        result: returns what came out, given the record's rows, once all epochs are done.
-        clock: returns the seconds that the trial has had so far, counted from any moment.
-        num_sharing: how many trials share the time of their process, this one among them.
-        patience_seconds: for how long a write that fails is tried again.
+        result: returns the result from the record's rows, once all epochs are finished.
+        clock: returns the seconds that the trial has run, from an arbitrary origin.
+        num_sharing: number of trials that share the time of the process, including this one.
+        patience_seconds: how long failed writes are retried.
     """
 
     def __init__(
@@ -62,7 +61,8 @@ class ResumableTrial:
         existing = TrialRecord.read(folder)
         if existing is not None and existing.fingerprint != record.fingerprint:
             raise CheckpointError(
-                f"{folder}: holds trial {existing.fingerprint}, not {record.fingerprint}. Move it away and resume."
+                f"{folder}: must contain trial {record.fingerprint}, found trial {existing.fingerprint}. Move it away "
+                "and resume."
             )
         self._over = existing is not None and existing.state == "finished"
         if existing is not None and self._over:
@@ -78,8 +78,8 @@ class ResumableTrial:
             _check_same_data(folder, self.record, record)
         elif not (self._checkpoints.is_empty and milestone_folder.is_empty):
             raise CheckpointError(
-                f"{folder}: none of its checkpoints can be used (the log says why). To begin the trial anew, move the "
-                "folder away and resume."
+                f"{folder}: none of its checkpoints can be used (see the log). To restart the trial, move the folder "
+                "away and resume."
             )
         self.record.state, self.record.error = "running", None
         stamp(self.record, work.device)
@@ -88,27 +88,27 @@ class ResumableTrial:
 
     @property
     def finished(self) -> bool:
-        """Whether the trial is done; one that was done before is left as it is."""
+        """Whether the trial is finished; an earlier result is kept."""
         return self._over
 
     def advance(self, slice_seconds: float = math.inf) -> EpochReport | None:
-        """Work for about so many seconds, at most until the epoch ends or a checkpoint has to be written, and write it.
+        """Work for about this many seconds, at most until the epoch ends or a checkpoint is due, which is then written.
 
         Returns:
-            The epoch if it ended.
+            The report of the epoch if it ended, else None.
 
         Raises:
             TrialError: the training diverged.
-            StorageError: a file can't be written, and could not for as long as patience lasts; the checkpoint before is
-                intact.
+            StorageError: a file can't be written, even after retries for `patience_seconds`; the previous checkpoint
+                is intact.
         """
         if self._over:
             return None
-        if self._loop.finished:  # killed between the last checkpoint and the record's last word
+        if self._loop.finished:  # killed between the last checkpoint and the final record
             self._finish()
             return None
         before = self._loop.seconds
-        # What a preemption loses is counted in time that passes, of which the trial has only its share.
+        # Lost work is counted in wall time, of which the trial has only its share.
         sharing = self._num_sharing
         report = self._loop.advance(min(slice_seconds, self._cadence.seconds_left) / sharing)
         so_far = self._loop.seconds if report is None else report.metrics["time/epoch_seconds"]
@@ -125,20 +125,20 @@ class ResumableTrial:
         return report
 
     def save(self) -> None:
-        """Write a rolling checkpoint of exactly now, and the record."""
+        """Write a rolling checkpoint of the current state, and the record."""
         self._save(
             lambda: self._checkpoints.write(self._loop.epoch, self._loop.step, self._header(), self._loop.state_dict())
         )
 
     def fail(self, error: str) -> None:
-        """Say in the record that the trial cannot go on; its checkpoints stay."""
-        # The record on the disk, since the one in memory may tell of an epoch that no checkpoint holds.
+        """Record that the trial failed; its checkpoints stay."""
+        # The record on the disk, since the one in memory may include an epoch that is in no checkpoint.
         self.record = TrialRecord.read(self.folder) or self.record
         self.record.state, self.record.error = "failed", error
         self._write_record()
 
     def _note(self, report: EpochReport) -> None:
-        """Put a finished epoch into the record in memory."""
+        """Add a finished epoch to the record in memory."""
         row = {"epoch": report.epoch, "time_ms": time.time_ns() // 1_000_000, "metrics": report.metrics}
         for name, value in self._describe().items():
             setattr(self.record, name, value)
@@ -151,12 +151,12 @@ class ResumableTrial:
             self.record.milestones.append(report.epoch)
 
     def _save(self, write: Callable[[], object]) -> None:
-        """Write a checkpoint, then the record, and count the seconds that it took without any waiting."""
+        """Write a checkpoint, then the record, and count the time of the successful attempt."""
 
         def save() -> float:
             start = time.perf_counter()
             write()
-            if not self._loop.finished:  # else the record follows at once, with the result
+            if not self._loop.finished:  # else the final record follows at once
                 self.record.write(self.folder)
             return time.perf_counter() - start
 
@@ -170,7 +170,7 @@ class ResumableTrial:
         self.record.state, self.record.result = "finished", self._result(self.record.rows)
         self._write_record()
         self._over = True
-        patiently(self._checkpoints.clear, self.patience_seconds)  # the last milestone holds the same state
+        patiently(self._checkpoints.clear, self.patience_seconds)  # the last milestone has the same state
 
     def _header(self) -> dict[str, Any]:
         record = self.record.to_json()
@@ -186,10 +186,10 @@ class ResumableTrial:
 
 
 def _check_same_data(folder: StoragePath, before: TrialRecord, now: TrialRecord) -> None:
-    """Raise CheckpointError when a trial would go on with other data than it began with."""
+    """Raise CheckpointError if a trial would resume with different data."""
     was, is_now = (record.data_info["digest"] if record.data_info else None for record in (before, now))
     if was != is_now:
         raise CheckpointError(
-            f"{folder}: the trial began with training data of digest {was}, and would go on with {is_now}. Bring the "
-            "data back, or give the sweep another name."
+            f"{folder}: the training data must be the same as at the start of the trial (digest {was}), found digest "
+            f"{is_now}. Restore the data, or give the sweep another name."
         )

@@ -1,4 +1,4 @@
-"""One search trial, from its spec to its milestones."""
+"""A search trial, from its spec to its milestones."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from aca_ray.storage import StoragePath
 
 
 def search_space(trial: SearchTrial) -> Space:
-    """Return the space that a trial searches: as named, or without skips where these are allocated afterwards."""
+    """Return the space that a trial searches: the named one, without skips if these are allocated afterwards."""
     space = find_space(trial.space)
     return without_skip(space) if trial.skip == "allocated" else space
 
 
 def build_search(trial: SearchTrial, data: SearchData, device: torch.device) -> Search:
-    """Return the search of a trial at its very beginning."""
+    """Return the search of a trial at its first step."""
     return Search(
         find_method(trial.method),
         search_space(trial),
@@ -47,14 +47,14 @@ def build_search(trial: SearchTrial, data: SearchData, device: torch.device) -> 
 def open_search(
     trial: SearchTrial, folder: StoragePath, base: Path, device: torch.device, together: Together | None = None
 ) -> ResumableTrial:
-    """Return the search of a trial where its folder says that it stands.
+    """Return the search of a trial, resumed from the newest checkpoint in its folder, if any.
 
     Args:
         trial: the search.
-        folder: of the trial.
+        folder: folder of the trial.
         base: folder that relative data paths are relative to.
-        device: where to compute.
-        together: what computes it together with others, or None where it is alone.
+        device: device to compute on.
+        together: pack that the search is computed in, or None.
     """
     data = search_data(trial.data, base)
     search = build_search(trial, data, device)

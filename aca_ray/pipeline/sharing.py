@@ -1,4 +1,4 @@
-"""Retrainings that are one training, whichever searches found their network: done once, recorded in each place."""
+"""Sharing of retrainings: equal ones are trained once and recorded for every search that found the network."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from aca_ray.storage import StoragePath, write_json
 
 @dataclass
 class SharedTraining:
-    """Retrainings that would all train the same network in the same way.
+    """Retrainings that train the same network in the same way.
 
     Attributes:
-        orders: those that are not finished, the one that has come furthest first.
-        source: folder of the one that was trained, or None where none has finished yet.
+        orders: unfinished retrainings, the most advanced first.
+        source: folder of the trained one, or None if none has finished.
     """
 
     orders: list[EvaluationOrder]
@@ -29,9 +29,12 @@ class SharedTraining:
 
 
 def shared_trainings(orders: Iterable[EvaluationOrder]) -> list[SharedTraining]:
-    """Return retrainings whose networks are known, finished ones among them, as groups that each take one training.
+    """Return retrainings in groups that take one training each; groups with nothing left to do are left out.
 
-    A look-up is a group of its own: it costs no training. Groups without anything left to do are left out.
+    A look-up is a group of its own, since it needs no training.
+
+    Args:
+        orders: orders whose networks are known, including finished ones.
     """
     groups: dict[str, list[tuple[EvaluationOrder, TrialRecord | None]]] = {}
     for order in orders:
@@ -48,7 +51,7 @@ def shared_trainings(orders: Iterable[EvaluationOrder]) -> list[SharedTraining]:
 
 
 def network_identity(order: EvaluationOrder) -> str:
-    """Return the identity of what a retraining trains: network, protocol, data and seed, whatever found the network."""
+    """Return the identity of a training: network, protocol, data and seed, whichever search found the network."""
     genotype, plan = found_network(order.trial, order.search, order.search_folder)
     trial = order.trial
     return fingerprint(
@@ -64,11 +67,11 @@ def network_identity(order: EvaluationOrder) -> str:
 
 
 def share(order: EvaluationOrder, source: StoragePath) -> None:
-    """Record a retraining as finished with the results of another of the same identity.
+    """Record a retraining as finished, with the results of another one of the same identity.
 
     Args:
-        order: the retraining that need not be done.
-        source: folder of the finished one, which keeps the weights.
+        order: the retraining that is not trained.
+        source: folder of the finished one, which has the weights.
     """
     trained = TrialRecord.read(source)
     assert trained is not None
@@ -87,7 +90,7 @@ def share(order: EvaluationOrder, source: StoragePath) -> None:
 
 
 def lost_its_source(order: EvaluationOrder) -> bool:
-    """Return whether a retraining is recorded as shared with one that is not there, so that it has to be done again."""
+    """Return whether a retraining is recorded as shared with a missing one, so that it has to be trained."""
     record = TrialRecord.read(order.folder)
     if record is None or record.shared_with is None:
         return False
@@ -96,11 +99,11 @@ def lost_its_source(order: EvaluationOrder) -> bool:
 
 
 def source_folder(folder: StoragePath, record: TrialRecord) -> StoragePath:
-    """Return the folder that holds the weights of a retraining: its own, or that of the one it shares the training of.
+    """Return the folder with the weights of a retraining: its own, or that of the retraining it is shared with.
 
     Args:
-        folder: of the retraining, in the folder of its sweep.
-        record: of the retraining.
+        folder: folder of the retraining, in the folder of its sweep.
+        record: record of the retraining.
     """
     return folder if record.shared_with is None else folder.parent / record.shared_with[:SHORT_DIGITS]
 
@@ -110,9 +113,9 @@ def _is_trained(record: TrialRecord) -> bool:
 
 
 def _effect(plan: ChannelPlan | None) -> list[list[Any]] | None:
-    """Return what a plan does to a network: None where all channels are kept, else per stage and edge what is kept.
+    """Return the effect of a plan on a network: None if it keeps all channels, else the kept ones by stage and edge.
 
-    Where the operation keeps all channels of an edge or none, their order makes no difference.
+    The order of the channels counts only on edges whose operation keeps some, but not all of them.
     """
     if plan is None or all(edge.kept_fraction == 1.0 for stage in plan.stages for edge in stage):
         return None

@@ -1,4 +1,4 @@
-"""Retraining a network that somebody names, in this process."""
+"""Retraining of a named network in this process."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from aca_ray.training import select_device
 
 
 def named_network(network: str) -> tuple[Genotype, ChannelPlan | None]:
-    """Return genotype and plan of what somebody names.
+    """Return genotype and plan of a named network.
 
     Args:
-        network: name of a published genotype; a genotype as the codes of this field print it, or an architecture string
-            of NAS-Bench-201; or path of a file with one of these, or with a network as JSON.
+        network: name of a published genotype; a genotype as printed by DARTS and its descendants, or an architecture
+            string of NAS-Bench-201; or path of a file with one of these two, or with a network as JSON.
 
     Raises:
         ConfigError: it is none of these.
@@ -44,8 +44,8 @@ def named_network(network: str) -> tuple[Genotype, ChannelPlan | None]:
         return parse_printed(network), None
     if not os.path.isfile(network):
         raise ConfigError(
-            f"{unknown_name('network', 'genotype', network[:200], PUBLISHED)}; nor is there a file of that name with a "
-            "genotype, as JSON or as printed"
+            f"{unknown_name('network', 'genotype', network[:200], PUBLISHED)}; no file with a genotype, as JSON or as "
+            "printed, has this name either"
         )
     text = _printed_in(Path(network))
     if text is None:
@@ -57,7 +57,7 @@ def named_network(network: str) -> tuple[Genotype, ChannelPlan | None]:
 
 
 def _printed_in(path: Path) -> str | None:
-    """Return the text of a file, or None if it is JSON or no text."""
+    """Return the text of a file, or None if it is JSON or not text."""
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_CHARACTERS + 1)
@@ -69,14 +69,14 @@ def _printed_in(path: Path) -> str | None:
 
 
 def network_title(network: str) -> str:
-    """Return a short name of what `named_network` takes: a name or a path as it is, of a printed genotype its name."""
+    """Return a short title of a network given to `named_network`: its name or path, or the printed genotype's name."""
     if network in PUBLISHED or network.startswith("|") or not is_printed(network):
         return network
     return printed_title(network)
 
 
 def default_folder(network: str, protocol: str | Mapping[str, Any], seed: int) -> Path:
-    """Return the folder of a retraining that is given none: the same one however its protocol is spelled."""
+    """Return the default folder of a retraining, which does not depend on the spelling of the protocol."""
     spelling, _ = read_protocol(protocol, "protocol")
     names = (Path(network_title(network)).stem, protocol_label(spelling))
     name, label = (re.sub(r"[^\w.-]+", "_", text).strip("_")[:100] for text in names)
@@ -96,8 +96,8 @@ def retrain(
     """Retrain a published genotype, an architecture string or the network of a file; see `aca_ray.evaluate`.
 
     Raises:
-        ConfigError: a name or file is unknown, the data mapping is wrong, or protocol and data do not go together.
-        DataError: the data can't be read, or show nothing.
+        ConfigError: a name or file is unknown, the data mapping is wrong, or protocol and data do not fit together.
+        DataError: the data can't be read, or the images are (nearly) constant or all equal.
     """
     data = absolute_locations(data, Path.cwd())
     problems = validate_data(data, "data")
@@ -115,7 +115,7 @@ def retrain(
     trial = RetrainingTrial(fingerprint(network_json(genotype, plan)), network_title(network), data, protocol, seed)
     existing = TrialRecord.read(out)
     if existing is not None and existing.fingerprint != trial.fingerprint:
-        raise ConfigError(f"{out}: holds another retraining ({existing.fingerprint[:12]}); name another folder")
+        raise ConfigError(f"{out}: contains another retraining ({existing.fingerprint[:12]}); give another folder")
     if existing is not None and existing.state == "finished":
         return existing
     checked = check_evaluation_data(data, evaluation_data(data, Path.cwd()))
@@ -125,7 +125,7 @@ def retrain(
     if failing:
         raise ConfigError(f"data: {batch_of_one_problem(failing, checked)}")
     resumable = open_evaluation(trial, genotype, plan, out, Path.cwd(), select_device(gpu))
-    while resumable.record.state != "finished":  # all epochs may be done and only the record's last word missing
+    while resumable.record.state != "finished":  # all epochs may be finished and only the final record missing
         report = resumable.advance()
         if report is not None:
             numbers = "  ".join(f"{name} {value:.4g}" for name, value in report.metrics.items() if "/" in name)

@@ -1,4 +1,4 @@
-"""The names that a spec may use, read off the registries."""
+"""The names that a spec may use, from the registries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aca_ray.storage import storage_problems
 
 
 def vocabulary(base: Path) -> Vocabulary:
-    """Return all known names; relative paths in a data mapping are read as relative to `base`."""
+    """Return all known names; relative paths in a data mapping are relative to `base`."""
 
     def data_problems(data: Mapping[str, Any], place: str) -> list[str]:
         return validate_data(absolute_locations(data, base) if isinstance(data, Mapping) else data, place)

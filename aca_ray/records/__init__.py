@@ -1,4 +1,4 @@
-"""What a sweep keeps on the disk about its trials: records, summaries of allocations, and where all files are."""
+"""The files of a sweep: records of trials, summaries of allocations, and the layout of all folders."""
 
 from aca_ray.records.layout import AllocationFolder, SweepFolder, TrialFolder
 from aca_ray.records.record import TrialRecord

@@ -11,13 +11,13 @@ FIX = "move the file away and resume the sweep: the channels are ranked again fr
 
 
 def read_allocation(path: StoragePath) -> dict[str, Any]:
-    """Return the summary in a file, its values checked.
+    """Return the summary in a file, with its values checked.
 
     Raises:
         StorageError: the file can't be read.
         MalformedFileError: a field is missing, of the wrong type or out of bounds.
     """
-    # Here, since pydantic takes 0.1 s, for which --help need not wait.
+    # Imported here: pydantic takes 0.1 s, which --help does not need.
     from aca_ray.records.checking import check
     from aca_ray.records.types import ALLOCATION
 

@@ -1,4 +1,4 @@
-"""Checks JSON values against the types that they must have, with one sentence per problem: place, rule, found."""
+"""Type checks of JSON values, with one sentence per problem: place, rule, value found."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from aca_ray.errors import MalformedFileError, shortened
 
-# No number is taken for another type, no text for a number, and no number is infinite.
+# Strict: types are not converted, and numbers must be finite.
 OPEN = ConfigDict(strict=True, allow_inf_nan=False, extra="allow")
 CLOSED = ConfigDict(strict=True, allow_inf_nan=False, extra="forbid")
 
-MOST_COUNTED = 2**53  # up to here every reader of JSON has the exact integer
+MOST_COUNTED = 2**53  # the largest integer that every JSON reader represents exactly
 MOST_SECONDS = 1e12  # 30,000 years
-MOST_CHARACTERS = 1 << 20  # the source of data in many files lists them all
+MOST_CHARACTERS = 1 << 20  # large, since the source of data in many files lists them all
 
 Count = Annotated[int, Field(ge=0, le=MOST_COUNTED)]
 Positive = Annotated[int, Field(ge=1, le=MOST_COUNTED)]
 Seconds = Annotated[float, Field(ge=0, le=MOST_SECONDS)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Text = Annotated[str, Field(max_length=MOST_CHARACTERS)]
-Number = Annotated[float, Field(ge=-1e100, le=1e100)] | None  # far more than float32 holds; None: not measured
+Number = Annotated[float, Field(ge=-1e100, le=1e100)] | None  # far beyond float32; None: not measured
 
 _MOST_PROBLEMS = 10
-_MOST_COUNTED_PROBLEMS = 10_000  # of more, pydantic's list of them takes long and much memory
+_MOST_COUNTED_PROBLEMS = 10_000  # listing more takes pydantic much time and memory
 
 
 def check(types: TypeAdapter[Any], value: Any, place: str, fix: str) -> None:
-    """Raise MalformedFileError unless a JSON value has the types that an adapter describes; the value stays as it is.
+    """Raise MalformedFileError unless a JSON value has the required types; the value is not changed.
 
     Args:
-        types: the types and bounds.
+        types: required types and bounds.
         value: the JSON value.
-        place: the file that it was read from.
-        fix: what to do, for the message.
+        place: file that contains the value.
+        fix: advice for the message.
     """
     try:
         types.validate_python(value)
@@ -43,7 +43,7 @@ def check(types: TypeAdapter[Any], value: Any, place: str, fix: str) -> None:
 
 
 def _problems(error: ValidationError) -> list[str]:
-    """Return a sentence for each of the first problems: the place in the value, the rule and what was found."""
+    """Return a sentence for each of the first problems: the place in the value, the rule and the value found."""
     if error.error_count() > _MOST_COUNTED_PROBLEMS:
         return [f"{error.error_count()} values are wrong"]
     found = error.errors(include_url=False, include_context=False)

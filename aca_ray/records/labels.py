@@ -1,4 +1,4 @@
-"""How the accuracy of a network was found, in the words of tables and tags."""
+"""Labels of retraining protocols and benchmark tables, for tables and tags."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 
 def is_looked_up(label: str) -> bool:
-    """Return whether an `evaluation_label` is of an accuracy that a benchmark's table holds."""
+    """Return whether an `evaluation_label` is that of a look-up in a benchmark's table."""
     return label.startswith("table ")
 
 
 def evaluation_label(trial: Mapping[str, Any]) -> str:
-    """Return how an evaluation trial, as JSON, is evaluated: its protocol's label, or such as `table nasbench201`."""
+    """Return the label of an evaluation trial, given as JSON: that of its protocol, or e.g. `table nasbench201`."""
     table, protocol = trial.get("table"), trial.get("protocol")
     if table is not None:
         return f"table {table.get('name') or table['path']}"
@@ -21,9 +21,9 @@ def evaluation_label(trial: Mapping[str, Any]) -> str:
 
 
 def protocol_label(protocol: Any) -> str:
-    """Return the name of a retraining protocol by name or value, such as `cifar` or `cifar(channels=16, epochs=100)`.
+    """Return the label of a retraining protocol by name or value, such as `cifar` or `cifar(channels=16, epochs=100)`.
 
-    Equal protocols have one label if they are in the spelling that `aca_ray.evaluation.read_protocol` returns.
+    Equal protocols have the same label if they are in the canonical form of `aca_ray.evaluation.read_protocol`.
     """
     if not isinstance(protocol, Mapping):
         return str(protocol)

@@ -1,4 +1,4 @@
-"""Where the files of a sweep are: the only module that knows their names."""
+"""Layout of a sweep on the disk; the only module that knows the names of its files."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _SEARCHES, _RETRAININGS = "searches", "evaluations"
 
 @dataclass(frozen=True)
 class AllocationFolder:
-    """The folder of the scores of one milestone by one ranker, and of the plans made of them."""
+    """The folder of a milestone's scores by one ranker, and of the plans made from them."""
 
     path: StoragePath
 
     @property
     def summary(self) -> StoragePath:
-        """What the allocation is, as JSON; written last, so that the other files are complete once it exists."""
+        """The summary of the allocation, as JSON; written last, so that the other files are complete once it exists."""
         return self.path / _ALLOCATION_FILE
 
     @property
@@ -35,7 +35,7 @@ class AllocationFolder:
 
     @property
     def picture(self) -> StoragePath:
-        """The genotype and its main plan, drawn."""
+        """Drawing of the genotype and its main plan."""
         return self.path / "genotype.svg"
 
     def plan(self, name: str) -> StoragePath:
@@ -51,7 +51,7 @@ class TrialFolder:
 
     @property
     def record(self) -> StoragePath:
-        """What is known about the trial, as JSON."""
+        """The record of the trial, as JSON."""
         return self.path / RECORD_FILE
 
     @property
@@ -61,7 +61,7 @@ class TrialFolder:
 
     @property
     def milestones(self) -> StoragePath:
-        """The folder of the checkpoints that are kept."""
+        """The folder of the checkpoints that are kept permanently."""
         return self.path / "milestones"
 
     @property
@@ -71,17 +71,17 @@ class TrialFolder:
 
     @property
     def genotype_picture(self) -> StoragePath:
-        """The cells that a search has found, drawn."""
+        """Drawing of the cells that a search found."""
         return self.path / "genotype.svg"
 
     @property
     def mixing_picture(self) -> StoragePath:
-        """The mixing weights of a search, drawn."""
+        """Drawing of the mixing weights of a search."""
         return self.path / "mixing.svg"
 
     @property
     def tracked_files(self) -> tuple[StoragePath, ...]:
-        """The files that belong to the trial's run in a tracker, as far as they exist."""
+        """The files to upload to the trial's run in a tracker; some may not exist."""
         return self.genotype_picture, self.mixing_picture, self.network
 
     def milestone(self, epoch: int) -> StoragePath:
@@ -109,17 +109,17 @@ class SweepFolder:
 
     @property
     def manifest(self) -> StoragePath:
-        """The file that makes this folder a sweep: spec, its fingerprint, where it was started."""
+        """The manifest, which makes this folder a sweep: spec, fingerprint, and where it was started."""
         return self.path / "sweep.json"
 
     @property
     def spec(self) -> StoragePath:
-        """The spec as its author wrote it."""
+        """The spec, as its author wrote it."""
         return self.path / "spec.yaml"
 
     @property
     def lock(self) -> StoragePath:
-        """Held by the process that drives the sweep."""
+        """The lock of the process that drives the sweep."""
         return self.path / "lock"
 
     @property
@@ -129,12 +129,12 @@ class SweepFolder:
 
     @property
     def searches(self) -> StoragePath:
-        """The folder of the folders of all searches."""
+        """The parent folder of all searches."""
         return self.path / _SEARCHES
 
     @property
     def retrainings(self) -> StoragePath:
-        """The folder of the folders of all retrainings and look-ups."""
+        """The parent folder of all retrainings and look-ups."""
         return self.path / _RETRAININGS
 
     def search(self, short: str) -> TrialFolder:
@@ -142,11 +142,11 @@ class SweepFolder:
         return TrialFolder(self.searches / short)
 
     def retraining(self, short: str) -> TrialFolder:
-        """Return the folder of a retraining, likewise."""
+        """Return the folder of a retraining, given the first digits of its fingerprint."""
         return TrialFolder(self.retrainings / short)
 
     def recorded_trials(self) -> Iterator[TrialFolder]:
-        """Yield the folders of all trials that have a record, the retrainings first."""
+        """Yield the folders of all trials with a record, retrainings first."""
         for kind in (self.retrainings, self.searches):
             for file in _matching(kind, f"*/{RECORD_FILE}"):
                 yield TrialFolder(file.parent)
@@ -158,7 +158,7 @@ def sweep_folders(storage: StoragePath) -> list[SweepFolder]:
 
 
 def sweep_folder_of(trial: StoragePath) -> SweepFolder:
-    """Return the folder of the sweep that a trial's folder belongs to."""
+    """Return the folder of the sweep that contains a trial's folder."""
     return SweepFolder(trial.parent.parent)
 
 

@@ -1,7 +1,7 @@
-"""The record of a trial: what is known about it, in the one JSON file that all other processes read.
+"""The record of a trial: its state and results, in the one JSON file that all other processes read.
 
-The process that runs the trial writes the record right after the checkpoint that it describes. So a kill can undo
-nothing that a record reports. Epochs since the last checkpoint are not in it yet.
+The process that runs the trial writes the record right after the checkpoint that it describes. So a kill never undoes
+anything that a record reports. Epochs since the last checkpoint are not in it yet.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aca_ray.storage.objects import StoragePath
 
 SCHEMA = "aca_ray.record"
 VERSION = 1
-FIX = "move the file away and resume the sweep: the record is written again from the trial's checkpoint"
+FIX = "move the file away and resume the sweep: the record is restored from the trial's checkpoint"
 
 State = Literal["running", "finished", "failed"]
 Kind = Literal["search", "evaluation"]
@@ -26,35 +26,35 @@ Kind = Literal["search", "evaluation"]
 
 @dataclass
 class TrialRecord:
-    """What is known about a trial.
+    """State and results of a trial.
 
     Attributes:
-        kind: search or evaluation (a retraining).
-        fingerprint: 64 hexadecimal digits, the identity of the trial.
-        trial: the trial's spec as JSON.
-        num_epochs: how many epochs it has.
-        state: running (or killed while it ran), finished, or failed.
-        epoch: finished epochs.
-        rows: one per finished epoch: {"epoch", "time_ms", "metrics"}, of a search with its "architecture"; of a look-up
+        kind: search or evaluation (a retraining or a look-up).
+        fingerprint: identity of the trial, 64 hexadecimal digits.
+        trial: spec of the trial as JSON.
+        num_epochs: total number of epochs.
+        state: running (or killed while running), finished, or failed.
+        epoch: number of finished epochs.
+        rows: one per finished epoch: {"epoch", "time_ms", "metrics"}, in a search also "architecture"; in a look-up,
             one per epoch of its search whose cell is looked up.
         milestones: epochs whose milestone checkpoint is written.
-        genotype: the current genotype as JSON, or the retrained one.
-        alphas: the current mixing weights per cell type with the names of the candidates, or None.
-        result: what came out, once finished.
-        error: traceback, once failed.
-        resumes: how often the trial was taken up again from a checkpoint.
-        device: where it ran.
-        process: host and process id that ran it last.
-        threads: torch threads it ran with; on a CPU their number can change the last bits of a result.
-        seconds: time spent in finished epochs; of a process that computes several trials together, the trial's share.
-        packed: of a search that is computed together with others, {"searches", "passes", "computed"}: how many they
-            are, how many forward passes all of them have asked for, and how many were computed for these; else None.
-        checkpointing: how often checkpoints are written and what they have cost, up to the last but one: the fields of
-            the pipeline's `Cadence`; None before.
-        data_info: name, digest, source and size of the data, and what is to be known of its images.
+        genotype: current genotype of a search, or the retrained one, as JSON.
+        alphas: current mixing weights per cell type and the names of the candidates, or None.
+        result: result of a finished trial.
+        error: traceback of a failed trial.
+        resumes: how often the trial was resumed from a checkpoint.
+        device: device it ran on.
+        process: host and process id of the last run.
+        threads: number of torch threads; on a CPU, it can change the last bits of a result.
+        seconds: time spent in finished epochs; if searches are packed, the trial's share of it.
+        packed: counts of the pack of a search, {"searches", "passes", "computed"}: searches in the pack, forward
+            passes that they requested, and forward passes that were computed; None outside of packs.
+        checkpointing: number and cost of checkpoints, as the fields of the pipeline's `Cadence`; the last checkpoint
+            is not counted yet. None before.
+        data_info: name, digest, source and size of the data, and the facts about its images.
         environment: versions, machine and device, for provenance.
-        shared_with: of a retraining that was not trained, since another trial of its sweep trains the same network in
-            the same way, the fingerprint of that trial: its results are these, and it has the weights.
+        shared_with: fingerprint of the trial that has the weights and results of this retraining, if it was not
+            trained because that trial of the sweep trains the same network in the same way.
     """
 
     kind: Kind
@@ -81,7 +81,7 @@ class TrialRecord:
     shared_with: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON-ready value, which shares what it holds with the record."""
+        """Return a JSON-ready value; its parts are shared with the record, not copied."""
         value = {"schema": SCHEMA, "version": VERSION, **vars(self)}
         if self.shared_with is None:
             del value["shared_with"]
@@ -89,16 +89,16 @@ class TrialRecord:
 
     def write(self, folder: StoragePath) -> None:
         """Write the record into a trial's folder, atomically."""
-        # Of hundreds of epochs a record on one line is written three times as fast.
+        # With hundreds of epochs, a record on one line is written three times as fast.
         write_json(TrialFolder(folder).record, self.to_json(), indent=None)
 
     @staticmethod
     def read(folder: StoragePath) -> TrialRecord | None:
-        """Return the record of a trial's folder, or None where there is none yet.
+        """Return the record in a trial's folder, or None if there is none yet.
 
         Raises:
             StorageError: the file can't be read.
-            MalformedFileError: it is no record of a version that this program reads, or a value breaks a rule.
+            MalformedFileError: it is not a record of a version that this program reads, or a value breaks a rule.
         """
         path = TrialFolder(folder).record
         try:
@@ -111,12 +111,12 @@ class TrialRecord:
 
     @staticmethod
     def from_json(value: Mapping[str, Any], path: StoragePath) -> TrialRecord:
-        """Return the record of a JSON value; `path` is the file that holds it, for messages.
+        """Return the record in a JSON value; `path` is the file that contains it, for messages.
 
         Raises:
             MalformedFileError: a field is missing, unknown, of the wrong type or out of bounds.
         """
-        # Here, since pydantic takes 0.1 s, for which --help need not wait.
+        # Imported here: pydantic takes 0.1 s, which --help does not need.
         from aca_ray.records.checking import check
         from aca_ray.records.types import RECORD
 
@@ -125,11 +125,11 @@ class TrialRecord:
 
 
 def read_record_json(path: StoragePath) -> dict[str, Any]:
-    """Return the fields of a record, unchecked, without schema and version.
+    """Return the unchecked fields of a record, without schema and version.
 
     Raises:
         StorageError: the file can't be read.
-        MalformedFileError: it is no record of a version that this program reads.
+        MalformedFileError: it is not a record of a version that this program reads.
     """
     try:
         value = read_json_object(path, RECORD_BYTES)
@@ -138,7 +138,7 @@ def read_record_json(path: StoragePath) -> dict[str, Any]:
     found = value.pop("schema", None), value.pop("version", None)
     if found != (SCHEMA, VERSION):
         raise MalformedFileError(
-            f"{path}: is not a trial record of version {VERSION}, found schema {found[0]!r:.80} version "
+            f"{path}: must be a trial record of version {VERSION}, found schema {found[0]!r:.80} version "
             f"{found[1]!r:.80}; {FIX}"
         )
     return value

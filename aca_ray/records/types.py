@@ -1,4 +1,4 @@
-"""The types and bounds of the values in record.json and allocation.json, checked whenever such a file is read."""
+"""Types and bounds of the values in record.json and allocation.json, checked whenever one of them is read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Cell(TypedDict, total=False):
 
 @with_config(OPEN)
 class GenotypeJson(TypedDict, total=False):
-    """A genotype, as far as records need it; `Genotype.from_json` checks the rest."""
+    """The parts of a genotype that records need; `Genotype.from_json` checks the rest."""
 
     normal: Cell
     reduce: Cell
@@ -42,7 +42,7 @@ class GenotypeJson(TypedDict, total=False):
 
 @with_config(CLOSED)
 class CandidateNames(TypedDict, total=False):
-    """The names of the candidates of every edge, per cell type."""
+    """Names of the candidates of every edge, per cell type."""
 
     normal: Names
     reduce: Names
@@ -58,7 +58,7 @@ class MixingWeights(TypedDict, total=False):
 
 @with_config(CLOSED)
 class Alphas(TypedDict, total=False):
-    """Mixing weights, and the candidates that they belong to."""
+    """Mixing weights, and the names of their candidates."""
 
     normal: Weights
     reduce: Weights
@@ -67,7 +67,7 @@ class Alphas(TypedDict, total=False):
 
 @with_config(CLOSED)
 class Architecture(TypedDict):
-    """What an epoch of a search would derive; `candidates` only where they differ from those of the row before."""
+    """The architecture derived from an epoch of a search; `candidates` only if they changed since the row before."""
 
     genotype: GenotypeJson
     mixing: NotRequired[MixingWeights | None]
@@ -86,14 +86,14 @@ class Row(TypedDict):
 
 @with_config(OPEN)
 class DataJson(TypedDict, total=False):
-    """The data mapping of a spec; its other keys are those of its source."""
+    """The data mapping of a spec; its other keys depend on the data set."""
 
     name: Text
 
 
 @with_config(OPEN)
 class TrialJson(TypedDict, total=False):
-    """The spec of a search, of its retraining, or of the retraining of a named network; which keys, its class knows."""
+    """The spec of a search, of its retraining, or of the retraining of a named network, which differ in their keys."""
 
     method: Text
     skip: Literal["searched", "allocated"]
@@ -117,7 +117,7 @@ class TrialJson(TypedDict, total=False):
 
 @with_config(CLOSED)
 class Packed(TypedDict):
-    """How many searches one process computes together, and the passes of all of them."""
+    """The number of packed searches, and their forward passes."""
 
     searches: Positive
     passes: Count
@@ -139,7 +139,7 @@ class Checkpointing(TypedDict, total=False):
 
 @with_config(OPEN)
 class DataInfoJson(TypedDict, total=False):
-    """What is known about the data."""
+    """The description of the data."""
 
     name: Text
     digest: Text
@@ -156,7 +156,7 @@ class DataInfoJson(TypedDict, total=False):
 
 @with_config(CLOSED)
 class TableFacts(TypedDict):
-    """The table that an accuracy was looked up in: its size, its best accuracy, that of the cell of skips alone."""
+    """A benchmark's table: its size, its best accuracy, and the accuracy of the cell of skips only."""
 
     architectures: Positive
     best: Share
@@ -165,7 +165,7 @@ class TableFacts(TypedDict):
 
 @with_config(OPEN)
 class Result(TypedDict, total=False):
-    """What came out of a trial; a search has the two counts of operations alone, a look-up has regret, rank, table."""
+    """The result of a trial: of a search only the two counts of operations; regret, rank and table of a look-up."""
 
     test_accuracy: Share
     best_test_accuracy: Share
@@ -212,7 +212,7 @@ RECORD: TypeAdapter[RecordJson] = TypeAdapter(RecordJson)
 
 @with_config(CLOSED)
 class PlanSummary(TypedDict):
-    """What a channel plan comes to; `kept_share` per stage and kept edge."""
+    """The effect of a channel plan; `kept_share` by stage and edge of the genotype."""
 
     refilled_share: Share
     kept_share: Annotated[list[Annotated[list[Share], Field(max_length=MOST_EDGES)]], Field(max_length=NUM_STAGES)]
@@ -222,7 +222,7 @@ class PlanSummary(TypedDict):
 
 @with_config(CLOSED)
 class AgreementJson(TypedDict):
-    """How far a ranking agrees with that of the milestone before."""
+    """Agreement of a ranking with the previous milestone."""
 
     previous_epoch: Positive
     kendall_tau: Number
@@ -231,7 +231,7 @@ class AgreementJson(TypedDict):
 
 @with_config(CLOSED)
 class AllocationJson(TypedDict):
-    """The allocation of the channels at a milestone; `question` says what it answers."""
+    """The allocation of the channels at a milestone; `question` identifies its inputs."""
 
     question: NotRequired[dict[Text, Any]]
     epoch: Positive

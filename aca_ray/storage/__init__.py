@@ -1,4 +1,4 @@
-"""How values reach the disk whole, and come back verified."""
+"""Atomic writes and verified reads of files and objects."""
 
 from aca_ray.storage.bounded import read_json, read_json_object, read_text
 from aca_ray.storage.checkpoint import CheckpointFolder, read_checkpoint, read_header, write_checkpoint

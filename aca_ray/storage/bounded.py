@@ -1,4 +1,4 @@
-"""Bounded reads of regular files: whatever lies in a folder of results, reading it neither hangs nor fills the memory.
+"""Bounded reads of regular files: no content of a results folder makes a read hang or fill the memory.
 
 Links to regular files are followed, since users link their results. Pipes, devices, sockets and folders are refused.
 """
@@ -19,10 +19,10 @@ from aca_ray.storage.objects import ObjectPath, StoragePath
 
 # The largest small file is the channel plan of a network: about 10 MB at the limits on edges and channels.
 SMALL_BYTES = 1 << 24
-# A record grows by about 3 kB an epoch, so this is more than 20,000 epochs. The header of a checkpoint holds a record.
+# A record grows by about 3 kB per epoch, so this is more than 20,000 epochs. A checkpoint's header contains a record.
 RECORD_BYTES = 1 << 26
 
-# Scores take about 10 bytes a channel of every kept edge of every cell.
+# Scores take about 10 bytes per channel of every genotype edge of every cell.
 SCORES_BYTES = 1 << 28
 
 _KINDS = {
@@ -35,13 +35,13 @@ _KINDS = {
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Return a stream of a regular file, without ever waiting for a writer at its other end.
+    """Return a stream of a regular file; never blocks on a pipe without a writer.
 
     Raises:
         OSError: the file is missing or can't be opened.
-        MalformedFileError: it is something else than a regular file.
+        MalformedFileError: it is not a regular file.
     """
-    _require_regular(path, os.stat(path))  # before opening, which has an effect on some devices
+    _require_regular(path, os.stat(path))  # before opening, which has side effects on some devices
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         _require_regular(path, os.fstat(descriptor))
@@ -65,7 +65,7 @@ def read_bytes(path: StoragePath, most_bytes: int) -> bytes:
             size = os.fstat(stream.fileno()).st_size
             if size > most_bytes:
                 raise MalformedFileError(f"{path}: must have at most {most_bytes:,} bytes, found {size:,}")
-            return stream.read(size)  # files are replaced whole, so this one does not grow
+            return stream.read(size)  # files are replaced as a whole, so this one does not grow
     except OSError as error:
         raise StorageError(f"{path}: cannot be read ({error.strerror or error})") from error
 
@@ -79,16 +79,16 @@ def read_text(path: StoragePath, most_bytes: int = SMALL_BYTES) -> str:
 
 
 def read_json(path: StoragePath, most_bytes: int = SMALL_BYTES) -> Any:
-    """Return the JSON value of a file or an object, nested at most 200 deep (the parser's limit); see `read_bytes`."""
+    """Return the JSON value of a file or an object, nested at most 200 levels deep (parser limit); see `read_bytes`."""
     try:
-        # Several times as fast as json, and it refuses NaN, which no file of this program holds.
+        # Several times as fast as json, and it refuses NaN, which this program never writes.
         return from_json(read_bytes(path, most_bytes), allow_inf_nan=False)
     except ValueError as error:
         raise MalformedFileError(f"{path}: is not valid JSON ({error})") from error
 
 
 def read_json_object(path: StoragePath, most_bytes: int = SMALL_BYTES) -> dict[str, Any]:
-    """Return the JSON object of a file or an object of a store; see `read_json`."""
+    """Return the JSON object in a file or an object of a store; see `read_json`."""
     value = read_json(path, most_bytes)
     if not isinstance(value, dict):
         raise MalformedFileError(f"{path}: must be a JSON object, found {type(value).__name__}")
@@ -97,7 +97,7 @@ def read_json_object(path: StoragePath, most_bytes: int = SMALL_BYTES) -> dict[s
 
 @contextmanager
 def naming(path: StoragePath) -> Iterator[None]:
-    """Have what is wrong with the value of a file (ConfigError) name the file, as MalformedFileError."""
+    """Turn a ConfigError about a file's value into a MalformedFileError that names the file."""
     try:
         yield
     except MalformedFileError:
@@ -108,5 +108,5 @@ def naming(path: StoragePath) -> Iterator[None]:
 
 def _require_regular(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
-        raise MalformedFileError(f"{path}: cannot be read: it must be a regular file, found {kind}; move it away")
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "another kind of file")
+        raise MalformedFileError(f"{path}: must be a regular file, found {kind}; move it away")

@@ -1,4 +1,4 @@
-"""Files and objects that are either there whole or not at all."""
+"""Atomic writes: a file or object is complete or missing, never partial."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ Place = TypeVar("Place", Path, ObjectPath, StoragePath)
 
 
 def write_whole(path: Place, write: Callable[[Path], object]) -> Place:
-    """Have a file written under a temporary name, flush it to the disk, rename it into place, and return its path.
+    """Write a file under a temporary name, flush it to the disk, rename it into place, and return its path.
 
-    No link is followed on the way: the temporary name can't be guessed and is new, and a link at `path` is replaced.
-    An object is written as a temporary file of this machine first.
+    Links are not followed: the temporary name is new and can't be guessed, and a link at `path` is replaced. An object
+    is first written as a temporary file on this machine.
 
     Args:
-        path: the file or object; its folder is made.
-        write: writes the content to the path that it is given, which has the same suffix.
+        path: the file or object; its folder is created.
+        write: writes the content to the path that it is called with, which has the same suffix.
 
     Raises:
-        StorageError: the disk is full or the folder can't be written; what stood at `path` before is untouched and the
-            temporary file is gone.
+        StorageError: the disk is full or the folder can't be written; the previous file at `path` is intact and the
+            temporary file is deleted.
     """
     if isinstance(path, ObjectPath):
         try:
@@ -50,8 +50,8 @@ def write_whole(path: Place, write: Callable[[Path], object]) -> Place:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         try:
-            with contextlib.suppress(OSError):  # a file system may have no locks
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # says that this file is no leftover
+            with contextlib.suppress(OSError):  # a file system may not support locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # marks the file as being written
             write(temporary)
             os.fsync(descriptor)
             os.replace(temporary, path)
@@ -60,13 +60,13 @@ def write_whole(path: Place, write: Callable[[Path], object]) -> Place:
     except OSError as error:
         raise _not_written(path, error) from error
     finally:
-        with contextlib.suppress(OSError):  # the folder itself may be missing
+        with contextlib.suppress(OSError):  # the folder may be missing
             temporary.unlink(missing_ok=True)
     return path
 
 
 def write_bytes(path: Place, *chunks: bytes) -> Place:
-    """Write the chunks one after the other into a file or an object, as `write_whole` does."""
+    """Write concatenated chunks to a file or an object, atomically as `write_whole` does."""
     if isinstance(path, ObjectPath):
         path.write(*chunks)
         return path
@@ -82,13 +82,13 @@ def write_bytes(path: Place, *chunks: bytes) -> Place:
 def write_json(path: Place, value: Any, *, indent: int | None = 1) -> Place:
     """Write a JSON value as `write_bytes` does, on one line if `indent` is None; non-finite numbers are refused.
 
-    Half a surrogate pair, which stands for a byte of a file name that is no UTF-8, is written as U+FFFD: it is no text,
-    and readers of JSON refuse it.
+    A lone surrogate, which stands for a byte of a file name that is not UTF-8, is written as U+FFFD, since readers of
+    JSON refuse it.
     """
     return write_bytes(path, _LONE_SURROGATE.sub(_whole, json.dumps(value, indent=indent, allow_nan=False)).encode())
 
 
-_LONE_SURROGATE = re.compile(r"\\u(?:d[89ab]..\\ud[c-f]..|(d[89a-f]..))|\\.")  # or any other escape, to pass over
+_LONE_SURROGATE = re.compile(r"\\u(?:d[89ab]..\\ud[c-f]..|(d[89a-f]..))|\\.")  # group 1; other escapes are skipped
 
 
 def _whole(found: re.Match[str]) -> str:
@@ -96,7 +96,7 @@ def _whole(found: re.Match[str]) -> str:
 
 
 def remove_leftovers(folder: StoragePath) -> None:
-    """Delete the temporary files that killed writers left in a folder; one that is being written stays."""
+    """Delete the temporary files that killed writers left in a folder; files being written stay."""
     for path in folder.glob(f"*{TEMPORARY_MARK}*"):
         if _TEMPORARY_NAME.search(path.name) and not (isinstance(path, Path) and _is_being_written(path)):
             with contextlib.suppress(IsADirectoryError):
@@ -120,7 +120,7 @@ def _is_being_written(path: Path) -> bool:
 
 @contextlib.contextmanager
 def local_copy(path: StoragePath) -> Iterator[Path]:
-    """Yield a file of this machine with the content and the name of a file or object, for readers of local files."""
+    """Yield a local file with the content and name of a file or object, for readers of local files."""
     if isinstance(path, ObjectPath):
         with TemporaryDirectory(prefix="aca_ray-") as folder:
             copy = Path(folder, path.name)
@@ -136,5 +136,5 @@ def _not_written(path: StoragePath, error: OSError) -> StorageError:
 
 def _advice(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "Free some space and resume the sweep; everything written before is intact."
-    return "Check that the folder exists and that you may write to it, then resume the sweep."
+        return "Free some space and resume the sweep; earlier files are intact."
+    return "Check that the folder exists and is writable, then resume the sweep."

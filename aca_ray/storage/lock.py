@@ -1,8 +1,7 @@
-"""A lock that only one process can hold, and that is free again when its holder has died, however it died.
+"""An exclusive lock for one process, which is free again after its holder died.
 
-A file is locked by the system, exactly; the file that a killed holder leaves is deleted by the next holder. An object
-store has no locks, so there the lock is a lease: an object that its holder rewrites every few seconds. `_lease` states
-its limits.
+The operating system locks files; the lock file of a killed holder is deleted by the next holder. An object store has no
+locks, so there the lock is a lease: an object that its holder rewrites every few seconds. `_lease` states its limits.
 """
 
 from __future__ import annotations
@@ -28,23 +27,23 @@ from aca_ray.errors import MalformedFileError, StorageError
 from aca_ray.storage.objects import ObjectPath, StoragePath
 
 RENEW_SECONDS = 5.0
-LOOKS_UNTIL_ABANDONED = 30  # successive looks at an unchanged lease
+LOOKS_UNTIL_ABANDONED = 30  # successive checks that find the lease unchanged
 LOOK_SECONDS = 1.0
-_MOST_BYTES = 1000  # of a lease, which is about 80 long
+_MOST_BYTES = 1000  # of a lease, which has about 80 bytes
 
 logger = logging.getLogger(__name__)
 
 
 @contextmanager
 def exclusive(path: StoragePath, *, wait: bool) -> Iterator[bool]:
-    """Hold a lock on a file or an object; yield whether it was got.
+    """Hold a lock on a file or an object; yield whether it was acquired.
 
     Args:
-        path: the lock file, created if it is not there and deleted at the end; its folder must exist.
-        wait: whether to wait until another holder lets go, else to yield False as soon as there is found to be one.
+        path: the lock file, created if missing and deleted at the end; its folder must exist.
+        wait: whether to wait until another holder releases the lock, instead of yielding False.
 
     Raises:
-        StorageError: the lock file can't be made, or is a link.
+        StorageError: the lock file can't be created, or is a link.
     """
     if isinstance(path, ObjectPath):
         with _lease(path, wait) as got:
@@ -54,8 +53,8 @@ def exclusive(path: StoragePath, *, wait: bool) -> Iterator[bool]:
         descriptor = _take_file(path, wait)
     except OSError as error:
         raise StorageError(
-            f"{path}: the lock file cannot be used ({error.strerror or error}). Check that you may write to its folder "
-            "and that it is a file and no link, or move it away"
+            f"{path}: the lock file cannot be used ({error.strerror or error}). Check that its folder is writable and "
+            "that it is a regular file and not a link, or move it away"
         ) from error
     if descriptor is None:
         yield False
@@ -63,13 +62,13 @@ def exclusive(path: StoragePath, *, wait: bool) -> Iterator[bool]:
     try:
         yield True
     finally:
-        with suppress(OSError):  # a lock file that stays does no harm
-            path.unlink()  # while the lock is held: a process that waits for it finds the file gone and makes another
+        with suppress(OSError):  # a leftover lock file is harmless
+            path.unlink()  # while the lock is held: a waiting process then finds the file gone and creates another
         os.close(descriptor)
 
 
 def is_held(path: StoragePath) -> bool:
-    """Return whether a process holds the lock at this moment; of a lease, judged by the clocks of both machines."""
+    """Return whether a process holds the lock now; for a lease, this compares the clocks of both machines."""
     if isinstance(path, ObjectPath):
         lease = _read(path)
         return lease is not None and time.time() - lease["renewed"] < LOOKS_UNTIL_ABANDONED * LOOK_SECONDS
@@ -88,16 +87,16 @@ def is_held(path: StoragePath) -> bool:
     return False
 
 
-_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # no link is followed, and no pipe waited for
+_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # refuses links and does not block on pipes
 
 
 def _take_file(path: Path, wait: bool) -> int | None:
-    """Return the descriptor of a lock file that is ours now, or None; the file is still at its path then."""
+    """Return the descriptor of the locked file, which is still at its path, or None if another process holds it."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OSError(errno.EINVAL, "no regular file")
+                raise OSError(errno.EINVAL, "not a regular file")
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(descriptor), os.lstat(path)):
@@ -108,21 +107,21 @@ def _take_file(path: Path, wait: bool) -> int | None:
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # its last holder has removed it
+        os.close(descriptor)  # the last holder has deleted the file: try again
 
 
 @contextmanager
 def _lease(path: ObjectPath, wait: bool) -> Iterator[bool]:
-    """Hold a lease; yield whether it was got.
+    """Hold a lease; yield whether it was acquired.
 
-    A lease that is renewed while it is looked at is held. One that stays the same over half a minute of looks is taken
-    over, so that no clocks are compared; that is how long a new driver waits after the death of another.
+    A lease that is renewed between two checks is held. One that stays unchanged for half a minute of checks is taken
+    over, so that no clocks are compared; a new driver waits this long after the death of another.
 
-    pyarrow has no conditional writes. Of two processes that take a free lease at once, the later writer keeps it: each
-    looks again a second after its own write. If that write is delayed for longer, or a holder is frozen or cut off for
-    half a minute and comes back, two may go on; the one that finds the lease to be another's at its next renewal, a few
-    seconds later, interrupts its own process (SIGINT). Trials survive such seconds: their files are whole, and what two
-    processes write for one trial is the same.
+    pyarrow has no conditional writes. If two processes take a free lease at the same time, the later writer keeps it:
+    each checks again a second after its own write. If that write is delayed for longer, or a holder is frozen or cut
+    off for half a minute and returns, two processes may continue. The one that finds another owner at its next renewal,
+    a few seconds later, interrupts its own process (SIGINT). Trials survive these seconds: their files are written
+    atomically, and two processes write the same values for a trial.
     """
     owner = uuid.uuid4().hex
     got = _take(path, owner)
@@ -145,7 +144,7 @@ def _lease(path: ObjectPath, wait: bool) -> Iterator[bool]:
 
 
 def _take(path: ObjectPath, owner: str) -> bool:
-    """Return whether the lease was free or abandoned and is ours now."""
+    """Take the lease if it is free or abandoned; return whether it belongs to `owner` now."""
     first = lease = _read(path)
     looks = 0
     while lease is not None and looks < LOOKS_UNTIL_ABANDONED:
@@ -162,11 +161,11 @@ def _renew(path: ObjectPath, owner: str, over: threading.Event) -> None:
     while not over.wait(RENEW_SECONDS):
         try:
             if not _is_ours(path, owner):
-                logger.critical("%s: another process drives this sweep now; this one stops", path)
+                logger.critical("%s: another process drives this sweep now; this process stops", path)
                 os.kill(os.getpid(), signal.SIGINT)
                 return
             _write(path, owner)
-        except StorageError as error:  # which trials meet as well, and wait for
+        except StorageError as error:  # trials meet it as well, and retry
             logger.warning("%s", error)
 
 
@@ -179,7 +178,7 @@ _UNKNOWN = {"owner": "unknown", "renewed": 0.0}
 
 
 def _read(path: ObjectPath) -> dict[str, Any] | None:
-    """Return a lease, or None where there is none; one that can't be read has no owner and was never renewed."""
+    """Return a lease, or None if there is none; an invalid one has an unknown owner and was never renewed."""
     try:
         content = path.read_bytes(_MOST_BYTES)
     except FileNotFoundError:

@@ -1,10 +1,10 @@
-"""Places in object stores, used like local paths: Amazon S3 and what speaks its protocol, Google Cloud Storage.
+"""Paths in object stores, used like local paths: Amazon S3 and compatible stores, Google Cloud Storage.
 
-A place is written as a URI, such as s3://bucket/results or, with pyarrow's options,
-s3://bucket/results?endpoint_override=127.0.0.1:9000&scheme=http. Credentials come from where the stores' own tools take
-them (environment, configuration files, the machine's role) and never stand in a URI.
+A path is written as a URI, such as s3://bucket/results or, with pyarrow's options,
+s3://bucket/results?endpoint_override=127.0.0.1:9000&scheme=http. Credentials come from the same sources as for the
+stores' own tools (environment, configuration files, the machine's role) and are never part of a URI.
 
-There are no folders in an object store, only names with slashes: one is there when something is in it.
+Object stores have no folders, only names with slashes: a folder exists if it contains something.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from aca_ray.errors import ConfigError, MalformedFileError, StorageError
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
 
-RETRY_SECONDS = 90.0  # how long a call that fails is tried again; an outage of a minute has to pass
+RETRY_SECONDS = 90.0  # how long failed calls are retried; must cover an outage of a minute
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
-_ATTEMPTS = 5  # of one request, by the client itself
+_ATTEMPTS = 5  # attempts of the client for one request
 _CONNECT_SECONDS, _REQUEST_SECONDS = 5.0, 30.0
 _OPTIONS = {
     "s3": {"endpoint_override", "region", "scheme", "tls_ca_file_path"},
     "gs": {"endpoint_override", "project_id", "retry_limit_seconds", "scheme"},
 }
-# Errors that come again however often one tries.
+# Errors that retries do not fix.
 _LASTING = re.compile(
     "NO_SUCH_BUCKET|ACCESS_DENIED|INVALID_|SIGNATURE_|UNRECOGNIZED_CLIENT|HTTP status 4(?!08|29)|Bucket .* not found|"
     "PERMISSION_DENIED|UNAUTHENTICATED|NOT_FOUND"
@@ -48,10 +48,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, order=True)
 class ObjectPath:
-    """An object, or a folder of objects, with as much of pathlib's interface as storage needs.
+    """An object, or a folder of objects, with the part of pathlib's interface that storage needs.
 
-    What fails is tried again for RETRY_SECONDS. A missing object raises FileNotFoundError, as a missing file does;
-    whatever else goes wrong with a store raises StorageError.
+    Failed calls are retried for RETRY_SECONDS. A missing object raises FileNotFoundError, as a missing file does; all
+    other failures of a store raise StorageError.
 
     Attributes:
         root: scheme and bucket, such as s3://bucket.
@@ -99,7 +99,7 @@ class ObjectPath:
         return self
 
     def mkdir(self, parents: bool = False, exist_ok: bool = False) -> None:
-        """Do nothing: a folder is there when something is in it."""
+        """Do nothing: a folder exists if it contains something."""
 
     def exists(self) -> bool:
         return self._type() != "NotFound"
@@ -111,7 +111,7 @@ class ObjectPath:
         return self._type() == "Directory"
 
     def iterdir(self) -> Iterator[ObjectPath]:
-        """Yield what is in the folder; nothing where there is none."""
+        """Yield the contents of the folder; nothing if it does not exist."""
         from pyarrow.fs import FileSelector
 
         selector = FileSelector(self._location, allow_not_found=True)
@@ -119,7 +119,7 @@ class ObjectPath:
             yield self / info.base_name
 
     def glob(self, pattern: str) -> Iterator[ObjectPath]:
-        """Yield what matches a pattern of names and stars with slashes between."""
+        """Yield the paths that match a pattern of names and stars, separated by slashes."""
         first, _, rest = pattern.partition("/")
         for path in self.iterdir():
             if fnmatchcase(path.name, first):
@@ -129,10 +129,10 @@ class ObjectPath:
                     yield path
 
     def read_bytes(self, most_bytes: int | None = None) -> bytes:
-        """Return the content; raise MalformedFileError if it is longer than `most_bytes`, before any of it is read."""
+        """Return the content; raise MalformedFileError, before reading it, if it is longer than `most_bytes`."""
 
         def read(store: FileSystem) -> bytes:
-            # Its length is asked for before its bytes: an object that grew in between would be cut off.
+            # pyarrow requests the length before the bytes: an object that grew in between would be truncated.
             while True:
                 with store.open_input_file(self._location) as stream:
                     if most_bytes is not None and stream.size() > most_bytes:
@@ -150,15 +150,15 @@ class ObjectPath:
         return self.read_bytes().decode(encoding)
 
     def open(self, mode: Literal["rb"] = "rb") -> BinaryIO:
-        """Return a stream that fetches no more than is read, a buffer at a time."""
+        """Return a buffered stream, which fetches only what is read."""
         raw = self._persistently("read", lambda store: store.open_input_file(self._location))
         return cast(BinaryIO, BufferedReader(raw))
 
     def write(self, *chunks: bytes) -> None:
-        """Write the chunks one after the other as an object, which is there whole or, if this fails, as it was before.
+        """Write concatenated chunks as an object, atomically.
 
         Raises:
-            StorageError: the object cannot be written; what stood there before is untouched.
+            StorageError: the object cannot be written; the previous object is intact.
         """
 
         def upload(store: FileSystem) -> None:
@@ -167,7 +167,7 @@ class ObjectPath:
                     stream.write(chunk)
 
         def attempt(store: FileSystem) -> None:
-            # Closing the stream completes the upload, also after a KeyboardInterrupt, which only the main thread gets.
+            # Closing the stream completes the upload, even after a KeyboardInterrupt, which only the main thread gets.
             with ThreadPoolExecutor(1, "upload") as pool:
                 pool.submit(upload, store).result()
 
@@ -186,11 +186,11 @@ class ObjectPath:
         return str(PurePosixPath(self.root.partition("://")[2]) / self.key)
 
     def _type(self) -> str:
-        """Return pyarrow's name for what is there: File, Directory or NotFound."""
-        return str(self._persistently("looked for", lambda store: store.get_file_info(self._location).type.name))
+        """Return pyarrow's name of the type: File, Directory or NotFound."""
+        return str(self._persistently("accessed", lambda store: store.get_file_info(self._location).type.name))
 
     def _persistently(self, done: str, call: Callable[[FileSystem], Answer]) -> Answer:
-        """Return what a call returns, made again while it fails in a way that may pass."""
+        """Return the result of a call, which is retried after temporary failures."""
         end, pause = time.monotonic() + RETRY_SECONDS, _FIRST_PAUSE
         while True:
             try:
@@ -201,10 +201,10 @@ class ObjectPath:
                 lasting = _LASTING.search(str(error)) is not None
                 if lasting or time.monotonic() + pause > end:
                     raise StorageError(
-                        f"{self}: cannot be {done} ({error}). Check that the bucket exists, that it can be reached and "
-                        "that the credentials in the environment give the right to it, then resume the sweep."
-                    ) from (None if lasting else error)  # who waits for a cause to pass has nothing to wait for
-                logger.warning("%s: cannot be %s (%s); tried again in %g s", self, done, error, pause)
+                        f"{self}: cannot be {done} ({error}). Check that the bucket exists and can be reached, and "
+                        "that the credentials in the environment give access to it, then resume the sweep."
+                    ) from (None if lasting else error)  # without a cause, `patiently` does not retry
+                logger.warning("%s: cannot be %s (%s); retrying in %g s", self, done, error, pause)
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -213,10 +213,10 @@ StoragePath = Path | ObjectPath
 
 
 def storage_path(text: str) -> StoragePath:
-    """Return the place that a path or a URI names.
+    """Return the local path or object path that a text names.
 
     Raises:
-        ConfigError: it is a URI of a kind that is not known, or holds what it must not.
+        ConfigError: it is a URI of an unknown scheme, or contains something that is not allowed.
     """
     if problems := storage_problems(text, "storage"):
         raise ConfigError(problems)
@@ -227,11 +227,11 @@ def storage_path(text: str) -> StoragePath:
 
 
 def storage_problems(text: str, place: str) -> list[str]:
-    """Return all that is wrong with a path or a URI of storage; no path is wrong.
+    """Return all problems of a path or URI of storage; every local path is valid.
 
     Args:
         text: the path or URI.
-        place: where it was read.
+        place: setting or argument that contains it, for messages.
     """
     if "://" not in text:
         return []
@@ -243,13 +243,13 @@ def storage_problems(text: str, place: str) -> list[str]:
     problems = []
     if "@" in parts.netloc:
         problems.append(
-            f"{place}: must hold no credentials, since it is written into files and logs; found some before the "
-            "bucket. Leave them out: they are taken from the environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+            f"{place}: must not contain credentials, since it is written to files and logs; found some before the "
+            "bucket. Remove them: they are read from the environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
             "GOOGLE_APPLICATION_CREDENTIALS) or the machine's role"
         )
     elif not parts.netloc or re.search(r"[\s%#]", text):
         problems.append(
-            f"{place}: must be {parts.scheme}://bucket/prefix without spaces, % and #, found {parts.scheme}://"
+            f"{place}: must be {parts.scheme}://bucket/prefix without spaces, % or #, found {parts.scheme}://"
             f"{parts.netloc}{parts.path}"
         )
     unknown = sorted({name for name, _ in parse_qsl(parts.query, keep_blank_values=True)} - known)
@@ -260,7 +260,7 @@ def storage_problems(text: str, place: str) -> list[str]:
 
 @lru_cache
 def _file_system(root: str, options: str) -> FileSystem:
-    """Return the file system of a bucket; every process makes it once."""
+    """Return the file system of a bucket, made once per process."""
     from pyarrow.fs import AwsStandardS3RetryStrategy, FileSystem, S3FileSystem, resolve_s3_region
 
     scheme, _, bucket = root.partition("://")
@@ -269,8 +269,8 @@ def _file_system(root: str, options: str) -> FileSystem:
         if scheme == "s3":
             if not known.keys() & {"endpoint_override", "region"}:
                 known["region"] = resolve_s3_region(bucket)
-            # Writing is left as pyarrow does it: with its option allow_delayed_open, or without background_writes, it
-            # completes an upload of which a part has failed (seen with 25.0), and half an object replaces the whole.
+            # pyarrow's defaults for writing are kept: with allow_delayed_open, or without background_writes, it
+            # completes an upload although a part failed (seen with 25.0), so a partial object replaces the old one.
             return S3FileSystem(
                 **known,
                 connect_timeout=_CONNECT_SECONDS,
@@ -281,4 +281,4 @@ def _file_system(root: str, options: str) -> FileSystem:
         query = "&".join(f"{name}={value}" for name, value in known.items())
         return FileSystem.from_uri(f"{root}?{query}")[0]
     except ValueError as error:
-        raise ConfigError(f"storage: {root}?{options} is refused ({error}); correct the options") from error
+        raise ConfigError(f"storage: {root}?{options} has invalid options ({error}); correct them") from error

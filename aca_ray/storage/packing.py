@@ -1,6 +1,6 @@
-"""Many small tensors as a few large ones: a supernet has thousands, and each costs more to write than its bytes.
+"""Packing of many small tensors into a few large ones: a supernet has thousands, and each adds overhead to a write.
 
-A state is packed into its tree (JSON, in which every tensor is a place in a buffer) and one flat buffer per data type.
+A state is packed into a tree (JSON, in which every tensor is a slice of a buffer) and one flat buffer per data type.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def pack(state: Mapping[str, Any]) -> dict[str, Any]:
     """Return a state as {"tree", "buffers"}: a JSON text, and a flat CPU tensor per data type.
 
     Args:
-        state: nested dicts, lists and tuples of tensors and plain values that JSON knows.
+        state: nested dicts, lists and tuples of tensors and JSON values.
     """
     parts: dict[str, list[Tensor]] = {}
     lengths: dict[str, int] = {}
@@ -43,10 +43,10 @@ def pack(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state that `pack` was given, every tensor with memory of its own.
+    """Return the state that `pack` packed; every tensor has its own memory.
 
     Raises:
-        CheckpointError: this is not what `pack` returns.
+        CheckpointError: `packed` is not a value that `pack` returns.
     """
     buffers = packed["buffers"]
 
@@ -63,7 +63,7 @@ def unpack(packed: Mapping[str, Any]) -> dict[str, Any]:
             return tuple(value(item) for item in node[1])
         if kind == "value":
             return node[1]
-        raise CheckpointError(f"a packed state has no node of kind {kind!r}")
+        raise CheckpointError(f"a packed state has an unknown node of kind {kind!r}")
 
     state = value(json.loads(packed["tree"]))
     if not isinstance(state, dict):

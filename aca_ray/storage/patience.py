@@ -1,4 +1,4 @@
-"""Writing to a storage that fails for a while."""
+"""Retries of failed writes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from aca_ray.errors import StorageError
 PATIENCE_SECONDS = 120.0
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.25, 15.0
 
-# What is wrong with a name or a right stays wrong until a person corrects it. All else may pass: a full disk or quota,
-# a device or server that does not answer, a handle that went stale, a file system that is read-only after an error.
-# Errors of object stores often have no number; theirs are mostly the network's.
+# Errors about names and permissions last until the user corrects them. Others may be temporary: a full disk or quota,
+# a device or server that does not answer, a stale handle, a file system that is read-only after an error. Errors of
+# object stores often have no number; most of these are network errors.
 _LASTING = {
     errno.EACCES,
     errno.EEXIST,
@@ -31,14 +31,14 @@ logger = logging.getLogger(__name__)
 
 
 def patiently(write: Callable[[], T], limit_seconds: float = PATIENCE_SECONDS) -> T:
-    """Return what a function returns that writes to the storage, called again while the storage fails.
+    """Return the result of a function that writes to the storage; failed calls are retried.
 
     Args:
-        write: leaves nothing half written when it fails, and can be called again.
-        limit_seconds: for how long; the last call is after so many seconds.
+        write: function that can be called again; it leaves no partial files when it fails.
+        limit_seconds: how long to retry; the last call is made after this many seconds.
 
     Raises:
-        StorageError: as `write` raised it last, when it fails for longer, or at once when waiting would not help.
+        StorageError: the last error of `write`, if it fails for longer; raised at once if retries would not help.
     """
     end = time.monotonic() + limit_seconds
     pause, warned = _FIRST_PAUSE_SECONDS, False
@@ -50,7 +50,7 @@ def patiently(write: Callable[[], T], limit_seconds: float = PATIENCE_SECONDS) -
             if left <= 0 or not _may_pass(error):
                 raise
             if not warned:
-                logger.warning("waiting up to %.0f seconds for the storage: %s", limit_seconds, error)
+                logger.warning("retrying a failed write for up to %.0f seconds: %s", limit_seconds, error)
                 warned = True
         time.sleep(min(pause, left))
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

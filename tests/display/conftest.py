@@ -1,4 +1,4 @@
-"""A sweep's orders, and records of any progress in their folders."""
+"""Fixtures: orders of a sweep, and records with a given progress in their folders."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ runtime: {{storage: {storage}}}
 
 @pytest.fixture
 def make_orders(tmp_path: Path) -> Callable[..., list[Order]]:
-    """Return a function from a number of seeds to all orders of a sweep: unless told otherwise four a seed."""
+    """Return a function that makes all orders of a sweep from a number of seeds: four per seed by default."""
 
     def make(num_seeds: int, settings: str = "evaluation: {protocol: small, skip_free: false}") -> list[Order]:
         text = TEXT.format(seeds=", ".join(map(str, range(num_seeds))), storage=tmp_path, settings=settings)
@@ -40,7 +40,7 @@ def make_orders(tmp_path: Path) -> Callable[..., list[Order]]:
 
 @pytest.fixture
 def write_record() -> Callable[..., None]:
-    """Return a function that writes the record of an order, so many epochs done."""
+    """Return a function that writes the record of an order with a number of finished epochs."""
 
     def write(
         order: Order,

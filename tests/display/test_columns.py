@@ -5,7 +5,7 @@ from __future__ import annotations
 from aca_ray.columns import in_columns
 
 
-def test_columns_align_on_the_side_they_are_asked_to() -> None:
+def test_columns_align_left_or_right() -> None:
     rows = [("name", "value", ""), ("a", "1", "x"), ("longer", "1,000", "")]
     assert in_columns(rows, right=[1]) == ["name    value", "a           1  x", "longer  1,000"]
 

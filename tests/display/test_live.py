@@ -1,4 +1,4 @@
-"""The live view, drawn on a small terminal that only knows what the view sends."""
+"""The live view, drawn on a simulated terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MakeOrders = Callable[[int], list[Order]]
 
 
 class Terminal:
-    """A screen of so many columns and rows: wraps long lines, scrolls, moves the cursor up, clears below."""
+    """A screen of columns and rows that wraps long lines, scrolls, moves the cursor up and clears below it."""
 
     def __init__(self, columns: int, rows: int) -> None:
         self.columns, self.rows = columns, rows
@@ -70,7 +70,7 @@ def test_redraw_moves_up_by_the_lines_drawn(
     assert stream.getvalue() == ""
     view.refresh()
     first = stream.getvalue()
-    assert "\033[" not in first.replace("\033[J", "")  # nothing was drawn before
+    assert "\033[" not in first.replace("\033[J", "")  # the first drawing
     assert first.count("\n") == 1 + 8 + 1
     view.refresh()  # at most once a second
     assert stream.getvalue() == first
@@ -81,7 +81,7 @@ def test_redraw_moves_up_by_the_lines_drawn(
     assert second.startswith(f"\033[{first.count(chr(10))}A\r\033[J")
     assert second.count("\n") == first.count("\n")
     assert "running    1/4" in second
-    assert "8 trials: 1 running, 7 waiting; 0:0" in second
+    assert re.search(r"\b8 trials: 1 running, 7 waiting\b.*\b0:0", second)
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(200, 50), (80, 24), (80, 12), (40, 10), (20, 8), (5, 5)])
@@ -112,12 +112,12 @@ def test_fits_the_terminal(
     num_running = sum("running" in line for line in terminal.lines()[:-1])
     if columns >= 80:
         assert num_running == min(4, rows - 4)
-        assert terminal.lines()[-1].startswith("16 trials: 4 running, 12 waiting; ")
+        assert terminal.lines()[-1].startswith("16 trials: 4 running, 12 waiting")
         hidden = 16 - (rows - 4)
-        assert (f"... and {hidden} more" in terminal.lines()) == (hidden > 0)
+        assert any(str(hidden) in line and "more" in line for line in terminal.lines()) == (hidden > 0)
 
 
-def test_what_is_said_stays_above_the_table(make_orders: MakeOrders, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_printed_lines_stay_above_the_table(make_orders: MakeOrders, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("LINES", "40")
     orders = make_orders(2)
@@ -133,7 +133,7 @@ def test_what_is_said_stays_above_the_table(make_orders: MakeOrders, monkeypatch
     assert sum("trial" in line and "kind" in line for line in lines) == 1
 
 
-def test_what_runs_is_shown_first(
+def test_running_trials_take_precedence(
     make_orders: MakeOrders, write_record: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "120")
@@ -151,17 +151,17 @@ def test_what_runs_is_shown_first(
     view.close()
     shown = [line.split()[0] for line in stream.getvalue().split("\n")[1:-3]]
     assert shown == [orders[index].trial.short for index in (2, 3, 4, 5)]  # in the order of the sweep
-    assert "... and 4 more\n8 trials: 2 finished, 2 running, 3 waiting, 1 failed; " in stream.getvalue()
+    assert re.search(r"\b4 more\n8 trials: 2 finished, 2 running, 3 waiting, 1 failed\b", stream.getvalue())
 
 
-def test_plain_lines_where_nobody_watches(make_orders: MakeOrders, write_record: Callable[..., None]) -> None:
+def test_plain_lines_without_a_terminal(make_orders: MakeOrders, write_record: Callable[..., None]) -> None:
     orders = make_orders(1)
     stream = io.StringIO()
     view = LiveView(stream, in_place=False)
     view.open(orders)
     assert stream.getvalue() == "4 trials\n"
     write_record(orders[0], 1, seconds=10.0)
-    for _ in range(3):  # one line for a change, however often it is reported
+    for _ in range(3):  # one line per change, however often it is reported
         view.update(orders[0].folder)
         view.refresh()
     write_record(orders[0], 4, state="finished", seconds=40.0)
@@ -178,7 +178,7 @@ def test_plain_lines_where_nobody_watches(make_orders: MakeOrders, write_record:
     assert "\033" not in stream.getvalue()
 
 
-def test_closing_what_was_never_opened() -> None:
+def test_closing_a_view_that_was_never_opened() -> None:
     stream = io.StringIO()
     for in_place in (True, False):
         LiveView(stream, in_place=in_place).close()
@@ -187,7 +187,7 @@ def test_closing_what_was_never_opened() -> None:
 
 @pytest.mark.parametrize("in_place", [True, False])
 @pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), BrokenPipeError()])
-def test_a_closed_terminal_or_pipe_ends_nothing(make_orders: MakeOrders, in_place: bool, error: OSError) -> None:
+def test_a_closed_terminal_or_pipe_raises_nothing(make_orders: MakeOrders, in_place: bool, error: OSError) -> None:
     class Closed(io.StringIO):
         def write(self, text: str) -> int:
             raise error

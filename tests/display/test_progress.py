@@ -1,7 +1,8 @@
-"""The progress table: what the records say, in columns that line up."""
+"""The progress table: values of the records, in aligned columns."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -34,7 +35,7 @@ def test_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text
 
 
-def test_lines_tell_what_the_records_say(make_orders: MakeOrders, write_record: Callable[..., None]) -> None:
+def test_lines_have_the_values_of_the_records(make_orders: MakeOrders, write_record: Callable[..., None]) -> None:
     orders = make_orders(1)
     searched, allocated, retraining, _ = orders
     write_record(searched, 3, seconds=180.0)
@@ -45,7 +46,7 @@ def test_lines_tell_what_the_records_say(make_orders: MakeOrders, write_record: 
     first, second, third, fourth = (line.cells() for line in progress.lines)
     assert first == (
         *(searched.trial.short, "search", "darts", "searched", "0", "4", "running", "3/4"),
-        *("0.667", "37.5 %", "3", "1:00"),  # 60 s an epoch, one to go
+        *("0.667", "37.5 %", "3", "1:00"),  # 60 s per epoch, one left
     )
     assert second[6:] == ("finished", "4/4", "0.500", "50.0 %", "3", "")
     assert third[1] == "retrain plain"
@@ -72,7 +73,7 @@ def test_columns_line_up(make_orders: MakeOrders, write_record: Callable[..., No
     assert read_progress(orders).summary() == "44 trials: 1 finished, 1 running, 42 waiting"
 
 
-def test_kinds_say_what_is_done_with_which_network(make_orders: MakeOrders) -> None:
+def test_kinds_name_action_and_network(make_orders: MakeOrders) -> None:
     evaluation = "evaluation: {table: nasbench201, protocol: small, controls: [random]}"
     axes = ("spaces: nasbench201", "allocation: [rounded, sign]")
     kinds = [line.cells()[1] for line in read_progress(make_orders(1, "\n  ".join((*axes, evaluation)))).lines]
@@ -88,9 +89,7 @@ def test_no_estimate_before_the_first_epoch(make_orders: MakeOrders, write_recor
     assert (line.state, line.epoch, line.num_epochs, line.seconds_left) == ("running", 0, 4, None)
 
 
-def test_what_checkpoints_cost_and_a_preemption_loses(
-    make_orders: MakeOrders, write_record: Callable[..., None]
-) -> None:
+def test_cost_of_checkpoints_and_work_at_risk(make_orders: MakeOrders, write_record: Callable[..., None]) -> None:
     orders = make_orders(1)
     for order in orders:
         write_record(order, 1)
@@ -113,17 +112,17 @@ def test_what_checkpoints_cost_and_a_preemption_loses(
     )
     write_record(orders[0], 3, cadence=slow)
     write_record(orders[1], 4, state="finished", cadence=quick)
-    assert read_progress(orders).checkpoints() == (
-        "checkpoints: 1.0 % of training time, one every 12.5 s; a preemption loses at most 128.5 s"
-    )
+    sentence = read_progress(orders).checkpoints()
+    assert sentence is not None
+    assert re.search(r"checkpoints: .*\b1\.0 %.*\b12\.5 s.*\b128\.5 s", sentence)
     write_record(orders[0], 3, cadence=replace(slow, cost_seconds=9.0, epoch_seconds=1800.0))
     sentence = read_progress(orders).checkpoints()
     assert sentence is not None
-    assert sentence.endswith("a preemption loses at most 450.0 s")  # the next is due after 50 times its cost
+    assert re.search(r"\b450\.0 s$", sentence)  # the next is due after 50 times its cost
     assert len(sentence) < 100
 
 
-def test_a_damaged_record_makes_its_own_trial_unreadable_alone(
+def test_a_damaged_record_makes_only_its_own_trial_unreadable(
     make_orders: MakeOrders, write_record: Callable[..., None]
 ) -> None:
     orders = make_orders(1)
@@ -138,9 +137,7 @@ def test_a_damaged_record_makes_its_own_trial_unreadable_alone(
     assert problem.startswith(f"{path}: ")
 
 
-def test_checkpoints_that_were_never_written_cost_nothing(
-    make_orders: MakeOrders, write_record: Callable[..., None]
-) -> None:
+def test_no_sentence_before_the_first_checkpoint(make_orders: MakeOrders, write_record: Callable[..., None]) -> None:
     (order, *_) = make_orders(1)
     write_record(order, 3, cadence=Cadence(training_seconds=5.0))
     assert read_progress([order]).checkpoints() is None

@@ -1,4 +1,4 @@
-"""A search that takes about a second, run to its end once, and functions to run others."""
+"""Fixtures: a finished search that takes about a second, and functions to run others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DATA = {"name": "digits", "max_train_images": 64, "max_test_images": 32}
 
 @pytest.fixture(scope="session")
 def make_trial() -> Callable[..., SearchTrial]:
-    """Return a maker of small search trials: two epochs of two steps each."""
+    """Return a function that makes small search trials: two epochs of two steps each."""
     trial = SearchTrial(
         method="darts",
         skip="allocated",

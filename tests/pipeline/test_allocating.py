@@ -1,4 +1,4 @@
-"""From a milestone to scores and plans: asked twice it is only read, and it is the same wherever it is computed."""
+"""Allocation of a milestone: existing results are reused, and results are the same wherever they are computed."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_files_and_summary(folder: Path, searched: Path) -> None:
     assert summary["plans"]["all"]["refilled_share"] == 0
 
 
-def test_asked_again_it_is_only_read(folder: Path, allocate: Allocate) -> None:
+def test_a_repeated_allocation_only_reads(folder: Path, allocate: Allocate) -> None:
     before = state_of(folder)
     summary = allocate(folder, previous=folder.with_name("epoch_0001"))
     assert state_of(folder) == before
@@ -88,21 +88,21 @@ def test_asked_again_it_is_only_read(folder: Path, allocate: Allocate) -> None:
 
 
 def copied(folder: Path, target: Path) -> Path:
-    """Return an allocation folder with the files of another."""
+    """Copy the files of an allocation folder; return the copy."""
     target.mkdir()
     for path in folder.iterdir():
         (target / path.name).write_bytes(path.read_bytes())
     return target
 
 
-def test_another_ranker_ranks_anew(folder: Path, allocate: Allocate, tmp_path: Path) -> None:
+def test_another_ranker_ranks_again(folder: Path, allocate: Allocate, tmp_path: Path) -> None:
     target = copied(folder, tmp_path / "allocation")
     summary = allocate(target, ranking="l1", plans=(PlanKind("otsu"),))
     assert (summary["ranking"], list(summary["plans"])) == ("l1", ["otsu"])
     assert ChannelScores.read_parquet(target / "scores.parquet").ranking == "l1"
 
 
-def test_plans_are_added_to_what_is_there(
+def test_plans_are_added_to_existing_ones(
     folder: Path, allocate: Allocate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     more = (*PLANS[:1], PlanKind("otsu"), PlanKind("otsu", "random"))
@@ -111,7 +111,7 @@ def test_plans_are_added_to_what_is_there(
     at_once = allocate(tmp_path / "two", plans=(*PLANS, *more), previous=tmp_path / "one")
     grown = copied(folder, tmp_path / "grown")
     kept = state_of(grown)
-    # Nothing but the header of the checkpoint is read: the scores are not computed again.
+    # Only the header of the checkpoint is read: the scores are not computed again.
     monkeypatch.setattr("aca_ray.pipeline.allocating.read_checkpoint", None)
     summary = allocate(grown, plans=more, previous=before)
     assert set(summary["plans"]) == {*NAMES, "otsu", "otsu_random"}
@@ -125,17 +125,17 @@ def test_plans_are_added_to_what_is_there(
     assert summary["seconds"] > read_json(folder / "allocation.json")["seconds"]
     del at_once["seconds"], summary["seconds"]
     assert summary == at_once
-    assert set(allocate(grown, previous=before)["plans"]) == set(summary["plans"])  # what is asked for is among them
+    assert set(allocate(grown, previous=before)["plans"]) == set(summary["plans"])  # the requested ones are among them
 
 
-def test_another_main_plan_or_protocol_changes_the_summary_alone(
+def test_another_main_plan_or_protocol_changes_only_the_summary(
     folder: Path, allocate: Allocate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grown = copied(folder, tmp_path / "grown")
     monkeypatch.setattr("aca_ray.pipeline.allocating.read_checkpoint", None)
     settings = {"plans": PLANS[::-1], "previous": folder.with_name("epoch_0001")}
     small, large = allocate(grown, **settings), allocate(grown, protocol=find_protocol("nasbench201"), **settings)
-    assert small["agreement"]["jaccard"] == 1.0  # of plans that keep all
+    assert small["agreement"]["jaccard"] == 1.0  # the plans keep all channels
     for name in NAMES:
         assert small["plans"][name] == read_json(folder / "allocation.json")["plans"][name]
         assert large["plans"][name]["kept_share"] == small["plans"][name]["kept_share"]
@@ -143,7 +143,7 @@ def test_another_main_plan_or_protocol_changes_the_summary_alone(
 
 
 @pytest.mark.parametrize("damaged", ["scores.parquet", "genotype.json", "plan_sign.json"])
-def test_what_is_damaged_is_ranked_again(folder: Path, allocate: Allocate, tmp_path: Path, damaged: str) -> None:
+def test_damaged_files_are_ranked_again(folder: Path, allocate: Allocate, tmp_path: Path, damaged: str) -> None:
     target = copied(folder, tmp_path / "allocation")
     (target / damaged).write_bytes(b"half a file")
     allocate(target, plans=(*PLANS, PlanKind("otsu")), previous=folder.with_name("epoch_0001"))
@@ -151,7 +151,7 @@ def test_what_is_damaged_is_ranked_again(folder: Path, allocate: Allocate, tmp_p
         assert (target / name).read_bytes() == (folder / name).read_bytes()
 
 
-def test_bit_for_bit_the_same_elsewhere(folder: Path, allocate: Allocate, tmp_path: Path) -> None:
+def test_the_same_bits_in_another_folder(folder: Path, allocate: Allocate, tmp_path: Path) -> None:
     torch.manual_seed(999)
     summary = allocate(tmp_path, previous=folder.with_name("epoch_0001"))
     assert ChannelScores.read_parquet(tmp_path / "scores.parquet") == ChannelScores.read_parquet(
@@ -176,7 +176,7 @@ def test_a_search_in_bfloat16_is_ranked_in_float32(
     assert found == expected
 
 
-def test_interrupted_before_the_summary_it_is_answered_anew(folder: Path, allocate: Allocate, tmp_path: Path) -> None:
+def test_an_allocation_without_summary_is_computed_again(folder: Path, allocate: Allocate, tmp_path: Path) -> None:
     (tmp_path / "scores.parquet").write_bytes(b"half a file")
     allocate(tmp_path)
     assert ChannelScores.read_parquet(tmp_path / "scores.parquet") == ChannelScores.read_parquet(
@@ -197,11 +197,11 @@ def test_agreement_with_the_milestone_before(folder: Path, allocate: Allocate, t
 def test_only_the_checkpoint_of_a_search(tmp_path: Path, searched: Path, allocate: Allocate) -> None:
     path = tmp_path / "other.ckpt"
     write_checkpoint(path, {"kind": "evaluation", "fingerprint": "0" * 64, "epoch": 1}, {})
-    with pytest.raises(CheckpointError, match=r"other\.ckpt: is a checkpoint of kind 'evaluation'"):
+    with pytest.raises(CheckpointError, match=r"other\.ckpt: .*search.*'evaluation'"):
         allocate(tmp_path / "out", checkpoint=path)
     write_checkpoint(path, {**read_header(TrialFolder(searched).milestone(2)), "epoch": 2}, {})
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(CheckpointError, match=r"other\.ckpt: is truncated"):
+    with pytest.raises(CheckpointError, match=r"other\.ckpt: .*truncated"):
         allocate(tmp_path / "out", checkpoint=path)
     assert not (tmp_path / "out").exists()
 
@@ -225,17 +225,19 @@ def test_ranking_orders_collect_all_problems(tmp_path: Path, searched: Path) -> 
         )
     found = caught.value.problems
     assert len(found) == 6
-    assert found[0].startswith("ranking: unknown ranker 'tailor'. Did you mean taylor?")
-    assert found[1].startswith("allocation: unknown allocation rule 'signs'. Did you mean sign?")
-    assert found[2].startswith("protocol: unknown protocol 'smal'. Did you mean small?")
-    assert "none.ckpt: cannot be read" in found[3]
-    assert "other.ckpt: is a checkpoint of kind 'evaluation'" in found[4]
-    assert "foreign.ckpt: is not a checkpoint" in found[5]
-    with pytest.raises(ConfigError, match="needs at least one checkpoint"):
+    unknown = [("ranking", "tailor", "taylor"), ("allocation", "signs", "sign"), ("protocol", "smal", "small")]
+    for problem, (place, name, hint) in zip(found[:3], unknown, strict=True):
+        assert problem.startswith(f"{place}: ")
+        assert f"'{name}'. Did you mean {hint}?" in problem
+    assert "none.ckpt: " in found[3]
+    assert "other.ckpt: " in found[4]
+    assert "'evaluation'" in found[4]
+    assert "foreign.ckpt: " in found[5]
+    with pytest.raises(ConfigError, match=r"rank: .*checkpoint.*sweep"):
         ranking_orders([], [], [], "small", None, None)
 
 
-def test_ranking_order_of_a_checkpoint_anywhere(tmp_path: Path, searched: Path) -> None:
+def test_ranking_order_of_a_checkpoint_given_by_path(tmp_path: Path, searched: Path) -> None:
     milestones = [TrialFolder(searched).milestone(1), TrialFolder(searched).milestone(2)]
     orders = ranking_orders(milestones, ["random", "l1"], ["otsu"], "small", tmp_path, tmp_path / "out")
     assert [order.ranking for order in orders] == ["random", "l1"] * 2
@@ -248,4 +250,4 @@ def test_ranking_order_of_a_checkpoint_anywhere(tmp_path: Path, searched: Path) 
     (beside,) = ranking_orders([TrialFolder(searched).milestone(1)], [], [], None, None, None)
     assert beside.protocol == "cifar"
     assert beside.folder.path.parent == (searched / "milestones").resolve()
-    assert beside.base == Path.cwd()  # outside of sweeps
+    assert beside.base == Path.cwd()  # the checkpoint is in no sweep

@@ -1,4 +1,4 @@
-"""What one process carries out: trials alone, and searches that are computed together."""
+"""The work of one process: single trials, and packed searches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def make_orders(make_trial: Callable[..., SearchTrial]) -> Callable[[Path], list[SearchOrder]]:
-    """Return a maker of orders for searches of two seeds below a folder."""
+    """Return a function that makes orders for searches of two seeds in a folder."""
     return lambda base: [SearchOrder(make_trial(seed=seed), base / str(seed), base) for seed in (0, 1)]
 
 
@@ -32,7 +32,7 @@ def run_alone(
     finish: Callable[[ResumableTrial], ResumableTrial],
     tmp_path: Path,
 ) -> Callable[[SearchOrder], ResumableTrial]:
-    """Return a function that runs the search of an order alone, in a folder of its own, to its end."""
+    """Return a function that runs the search of an order unpacked, in a folder of its own, to its end."""
     return lambda order: finish(start(order.trial, tmp_path / "alone" / str(order.trial.seed)))
 
 
@@ -62,7 +62,7 @@ def assert_equal_but_for_rounding(order: SearchOrder, alone: ResumableTrial) -> 
         torch.testing.assert_close(tensor, state["work"]["network"][name], rtol=1e-3, atol=1e-3)
 
 
-def test_two_searches_are_those_of_two_processes(
+def test_packed_searches_equal_those_of_two_processes(
     make_orders: Callable[[Path], list[SearchOrder]],
     run_alone: Callable[[SearchOrder], ResumableTrial],
     tmp_path: Path,
@@ -79,12 +79,12 @@ def test_two_searches_are_those_of_two_processes(
         assert record.packed["computed"] == record.packed["passes"] / 2
         assert_equal_but_for_rounding(order, run_alone(order))
     assert record_of(orders[0]).fingerprint != record_of(orders[1]).fingerprint
-    # Of the time that passed, each had half.
+    # Each has half of the elapsed time.
     times = [[row["metrics"]["time/epoch_seconds"] for row in record_of(order).rows] for order in orders]
     assert times[0] == times[1]
 
 
-def test_what_is_saved_goes_on_elsewhere(
+def test_saved_searches_resume(
     make_orders: Callable[[Path], list[SearchOrder]],
     run_alone: Callable[[SearchOrder], ResumableTrial],
     tmp_path: Path,
@@ -101,7 +101,7 @@ def test_what_is_saved_goes_on_elsewhere(
 
 
 @pytest.mark.parametrize("packed_first", [True, False])
-def test_what_is_saved_goes_on_in_another_pack(
+def test_saved_searches_resume_in_another_pack(
     make_orders: Callable[[Path], list[SearchOrder]],
     run_alone: Callable[[SearchOrder], ResumableTrial],
     tmp_path: Path,
@@ -121,19 +121,20 @@ def test_what_is_saved_goes_on_in_another_pack(
         assert_equal_but_for_rounding(order, run_alone(order))
 
 
-def test_one_that_fails_leaves_the_others_alone(
+def test_a_failed_search_does_not_stop_the_other(
     make_orders: Callable[[Path], list[SearchOrder]], tmp_path: Path
 ) -> None:
     first, second = make_orders(tmp_path)
     write_json(first.folder / "record.json", {**record_elsewhere(second, tmp_path), "fingerprint": "f" * 64})
     carry_out([first, second])
     assert record_of(first).state == "failed"
-    assert "holds trial ffff" in (record_of(first).error or "")
+    assert f"{first.folder}: " in (record_of(first).error or "")
+    assert "f" * 64 in (record_of(first).error or "")
     assert record_of(second).state == "finished"
 
 
 def record_elsewhere(order: SearchOrder, base: Path) -> dict[str, Any]:
-    """Return the record of a search as JSON, run in a folder of its own."""
+    """Run a search in a folder of its own; return its record as JSON."""
     elsewhere = SearchOrder(order.trial, base / "elsewhere", base)
     carry_out([elsewhere])
     record = record_of(elsewhere)
@@ -141,7 +142,7 @@ def record_elsewhere(order: SearchOrder, base: Path) -> dict[str, Any]:
     return record.to_json()
 
 
-def test_orders_are_packed_by_what_is_equal_but_the_seed(make_trial: Callable[..., SearchTrial]) -> None:
+def test_orders_that_differ_only_in_the_seed_are_packed(make_trial: Callable[..., SearchTrial]) -> None:
     def order(seed: int, epochs: int) -> SearchOrder:
         trial = make_trial(seed=seed, epochs=epochs)
         return SearchOrder(trial, Path("folder"), Path("base"))

@@ -1,4 +1,4 @@
-"""When checkpoints are due: by what they cost and by what would be lost, in seconds that nobody waits for."""
+"""When checkpoints are due, by their cost and by the work that could be lost, on a simulated clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Cost = Callable[[int], float]
 
 
 def trained(cost: Cost, *, num_epochs: int, epoch: float, stretch: float) -> tuple[Cadence, list[float]]:
-    """Return the cadence of a trial whose n-th checkpoint costs so much, and the work between checkpoints."""
+    """Return the cadence of a trial whose n-th checkpoint costs `cost(n)` seconds, and the work between checkpoints."""
     cadence, between = Cadence(), []
     for _ in range(num_epochs):
         so_far = 0.0
@@ -49,9 +49,9 @@ def test_costs_little_and_loses_little(cost: float, epoch: float, stretch: float
     num_epochs = int(200 * cost / MAX_SHARE / epoch) + 20
     cadence, between = trained(costs, num_epochs=num_epochs, epoch=epoch, stretch=stretch)
     assert cadence.num_saves > 5
-    assert share(cadence) < 1.05 * MAX_SHARE  # the first may come early
+    assert share(cadence) < 1.05 * MAX_SHARE  # the first one may be early
     assert max(between) == cadence.longest_seconds <= max(MAX_LOST_SECONDS, epoch)
-    # No less often than it may cost, once that is known: the interval of the dearest, and a stretch.
+    # Once the cost is known, at most the interval of the most expensive checkpoint, and a slice.
     assert max(between[1:]) <= cost * (1 + noise) / MAX_SHARE + stretch
 
 
@@ -64,14 +64,14 @@ def test_costs_little_and_loses_little(cost: float, epoch: float, stretch: float
         (300.0, math.inf, 300.0),
     ],
 )
-def test_what_is_lost_has_the_last_word(epoch: float, stretch: float, longest: float) -> None:
+def test_the_limit_on_lost_work_overrides_the_limit_on_cost(epoch: float, stretch: float, longest: float) -> None:
     cadence, _ = trained(lambda index: 60.0, num_epochs=int(12_000 / epoch), epoch=epoch, stretch=stretch)
     assert share(cadence) > 2 * MAX_SHARE
     assert cadence.longest_seconds == longest
     assert cadence.interval_seconds == max(MAX_LOST_SECONDS, epoch)
 
 
-def test_the_first_is_due_with_the_first_epoch_or_within_two_minutes() -> None:
+def test_the_first_is_due_at_the_end_of_the_first_epoch_or_after_two_minutes() -> None:
     short, long = Cadence(), Cadence()
     assert not short.worked(10.0, 10.0, epoch_ended=False)
     assert short.worked(2.0, 12.0, epoch_ended=True)
@@ -81,7 +81,7 @@ def test_the_first_is_due_with_the_first_epoch_or_within_two_minutes() -> None:
     assert stretches == MAX_LOST_SECONDS / 10.0
 
 
-def test_a_dear_checkpoint_in_a_long_first_epoch_is_not_repeated_every_two_minutes() -> None:
+def test_an_expensive_checkpoint_in_a_long_first_epoch_is_not_repeated_every_two_minutes() -> None:
     cadence = Cadence()
     ends = []
     for stretch in range(1, 200):
@@ -91,7 +91,7 @@ def test_a_dear_checkpoint_in_a_long_first_epoch_is_not_repeated_every_two_minut
     assert ends == [120, 620, 1120, 1620]
 
 
-def test_what_a_checkpoint_costs_follows_at_once_upwards_and_by_halves_downwards() -> None:
+def test_the_estimated_cost_rises_at_once_and_falls_by_halves() -> None:
     cadence = Cadence()
     found = []
     for seconds in (1.0, 3.0, 1.0, 1.0):

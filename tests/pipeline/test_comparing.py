@@ -1,4 +1,4 @@
-"""A tiny sweep without Ray, compared: the numbers are those of the records."""
+"""Comparison of a tiny sweep, without Ray: its numbers are those of the records."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ runtime: {{storage: {storage}}}
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory, finish: Callable[[ResumableTrial], ResumableTrial]) -> Sweep:
-    """Do all trials of a sweep, one after the other."""
+    """Run all trials of a sweep, one after the other."""
     base = tmp_path_factory.mktemp("base")
     text = TEXT.format(storage=base / "results")
     sweep = create_sweep(parse_spec(text, vocabulary(base)), base, text)
@@ -107,12 +107,12 @@ def test_comparison_has_the_numbers_of_the_records(sweep: Sweep) -> None:
 def test_a_retraining_whose_search_has_not_finished(sweep: Sweep, tmp_path: Path) -> None:
     order = next(order for order in all_orders(sweep) if isinstance(order, EvaluationOrder))
     moved = EvaluationOrder(order.trial, tmp_path / "evaluation", order.base, order.search, tmp_path / "search")
-    with pytest.raises(ConfigError, match="the search has no genotype yet"):
+    with pytest.raises(ConfigError, match=r"search: .*no genotype.*resume"):
         moved.open(torch.device("cpu"))
 
 
-def test_sweeps_that_are_not_there(sweep: Sweep) -> None:
-    with pytest.raises(ConfigError, match="needs at least one sweep"):
+def test_unknown_sweeps(sweep: Sweep) -> None:
+    with pytest.raises(ConfigError, match=r"compare: .*one sweep"):
         api.compare([])
-    with pytest.raises(ConfigError, match=r"no sweep 'tinny' .* Known: tiny"):
+    with pytest.raises(ConfigError, match=r"'tinny'.*: tiny$"):
         api.compare(["tiny", "tinny"], storage=sweep.folder.path.parent)

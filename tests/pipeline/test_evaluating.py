@@ -1,4 +1,4 @@
-"""Retraining from a file: interrupted anywhere, it ends with the same weights and the same accuracy."""
+"""Retraining from a file: interrupted at any step, it ends with the same weights and the same accuracy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EPOCHS = find_protocol("small").epochs
 
 Finish = Callable[[ResumableTrial], ResumableTrial]
 GENOTYPE = PUBLISHED["DARTS_V2"]
-# Half of the channels of every edge, which ones differs from edge to edge.
+# Half of the channels of every edge; which half differs between edges.
 PLAN = ChannelPlan(
     "random",
     "sign",
@@ -115,7 +115,7 @@ def test_network_json(tmp_path: Path, retrained: Path) -> None:
 
 
 @pytest.mark.parametrize("value", [[], None, "DARTS_V2", {}, {"schema": "aca_ray.genotype", "version": 9}])
-def test_files_that_hold_no_network(tmp_path: Path, value: object) -> None:
+def test_files_without_a_network(tmp_path: Path, value: object) -> None:
     with pytest.raises(ConfigError):
         read_network(write_json(tmp_path / "network.json", value))
     with pytest.raises(StorageError, match="cannot be read"):
@@ -124,6 +124,6 @@ def test_files_that_hold_no_network(tmp_path: Path, value: object) -> None:
 
 def test_plan_of_another_genotype_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     short = ChannelPlan("random", "sign", tuple(stage[:3] for stage in PLAN.stages))
-    with pytest.raises(ConfigError, match="plans 3 edges"):
+    with pytest.raises(ConfigError, match="3 edges"):
         start(tmp_path / "trial", GENOTYPE, short)
     assert not (tmp_path / "trial").exists()

@@ -1,4 +1,4 @@
-"""How many searches fit into memory."""
+"""The number of searches that fit into memory."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from aca_ray.pipeline.fitting import searches_that_fit
 @pytest.mark.parametrize(
     ("free", "one", "further", "fit"),
     [
-        (1000, 100, 100, 9),  # of the 900 that may be taken
+        (1000, 100, 100, 9),  # in the 900 that may be used
         (1000, 100, 50, 17),
         (1000, 100, 51, 16),
         (1000, 900, 100, 1),
         (1000, 800, 100, 2),
         (1000, 801, 100, 1),
-        (1000, 950, 10, 1),  # not even one
+        (1000, 950, 10, 1),  # not even one fits
         (0, 10, 10, 1),
         (10**15, 10, 10, 9 * 10**13),
     ],

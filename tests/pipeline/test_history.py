@@ -1,3 +1,5 @@
+"""The history of a search's architecture: candidates only where they change, and rows that can be read back."""
+
 from __future__ import annotations
 
 import json
@@ -19,24 +21,24 @@ GENOTYPE = {"normal": "any"}
 
 
 def alphas(*names: str) -> dict[str, Any]:
-    """Mixing weights of a cell with two edges, with candidates as a search gives them."""
+    """Return mixing weights of a cell with two edges, with candidates in the form that a search gives them."""
     return {"normal": [[1 / 3] * len(names)] * 2, "candidates": {"normal": (names, names)}}
 
 
-def test_candidates_are_told_where_they_change() -> None:
-    rows: list[dict[str, Any]] = [{"metrics": {}}]  # of a version that kept no architecture
-    told = []
+def test_candidates_are_recorded_only_where_they_change() -> None:
+    rows: list[dict[str, Any]] = [{"metrics": {}}]  # a row without architecture
+    recorded = []
     for names in (("a", "b", "c"), ("a", "b", "c"), ("a", "c"), ("a", "c")):
         architecture = epoch_architecture(GENOTYPE, alphas(*names), rows)
-        told.append(architecture.get("candidates"))
-        # As after a kill: the rows come back from a checkpoint.
+        recorded.append(architecture.get("candidates"))
+        # As after a kill: the rows are read from a checkpoint.
         rows = json.loads(json.dumps([*rows, {"architecture": architecture}]))
-    assert told == [{"normal": [["a", "b", "c"]] * 2}, None, {"normal": [["a", "c"]] * 2}, None]
+    assert recorded == [{"normal": [["a", "b", "c"]] * 2}, None, {"normal": [["a", "c"]] * 2}, None]
     assert rows[-1]["architecture"] == {"genotype": GENOTYPE, "mixing": {"normal": [[0.3333, 0.3333]] * 2}}
 
 
-def test_edges_of_unlike_numbers_of_candidates_can_be_read_back(build_search: Callable[..., Search]) -> None:
-    """Mixing weights of a search are padded to the longest edge, as where DARTS-PT has decided some edges."""
+def test_edges_with_different_numbers_of_candidates_can_be_read_back(build_search: Callable[..., Search]) -> None:
+    """Mixing weights of a search are padded to the longest edge, as after DARTS-PT has decided some edges."""
     names = SPACES["darts"].normal[0]
     normal = (names, names[:1], *[names[1:4]] * 12)
     search = build_search(find_method("darts"), replace(SPACES["darts"], normal=normal), num_cells=3)

@@ -1,4 +1,4 @@
-"""A sweep's folder: a name belongs to one experiment, and a sweep is found by name or path."""
+"""The manifest of a sweep: its versions, sweeps found by name or path, and sweeps that have moved."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_created_and_found(create: Create, storage: Path, tmp_path: Path) -> Non
     assert sweep.folder.spec.read_text() == sweep.text
 
 
-def test_the_same_spec_again_is_the_same_sweep(create: Create, storage: Path) -> None:
+def test_repeating_a_spec_gives_the_same_sweep(create: Create, storage: Path) -> None:
     first = create()
     again = create(concurrent=2)  # runtime settings may change
     assert again.fingerprint == first.fingerprint
@@ -86,7 +86,7 @@ def test_every_version_of_the_spec_is_kept(create: Create, storage: Path) -> Non
     assert sweep_names(storage) == ["first"]
 
 
-def test_a_manifest_of_before_sweeps_could_grow(create: Create, storage: Path) -> None:
+def test_a_manifest_without_versions(create: Create, storage: Path) -> None:
     first = create()
     value = read_json(first.folder.manifest)
     del value["versions"]
@@ -99,31 +99,31 @@ def test_a_manifest_of_before_sweeps_could_grow(create: Create, storage: Path) -
 
 
 def test_an_unknown_sweep(create: Create, storage: Path) -> None:
-    with pytest.raises(ConfigError, match=r"^no sweep 'none' in .*results\. Known: none$"):
-        find_sweep("none", storage)
+    with pytest.raises(ConfigError, match=r"'absent' in .*results.*: none$"):
+        find_sweep("absent", storage)
     create("first")
     create("second")
     (storage / "mlflow-artifacts").mkdir()
-    with pytest.raises(ConfigError, match=r"^no sweep 'frist' in .*results\. Known: first, second$"):
+    with pytest.raises(ConfigError, match=r"'frist' in .*results.*: first, second$"):
         find_sweep("frist", storage)
 
 
 def test_damaged_manifests(create: Create, storage: Path) -> None:
     sweep = create()
     sweep.folder.manifest.write_text("{")
-    with pytest.raises(StorageError, match=r"sweep\.json: is not valid JSON"):
+    with pytest.raises(StorageError, match=r"sweep\.json: .*JSON"):
         find_sweep("first", storage)
-    with pytest.raises(StorageError, match=r"sweep\.json: is not valid JSON"):
+    with pytest.raises(StorageError, match=r"sweep\.json: .*JSON"):
         create()
     sweep.folder.manifest.write_text('{"schema": "aca_ray.sweep", "version": 2}')
-    with pytest.raises(ConfigError, match=r"sweep\.json: is not the manifest of a sweep of version 1"):
+    with pytest.raises(ConfigError, match=r"sweep\.json: .*version 1, found .*version 2"):
         find_sweep("first", storage)
 
 
 def test_a_sweep_that_moved_with_its_spec(create: Create, storage: Path, tmp_path: Path) -> None:
     create()
     (tmp_path / "spec.yaml").touch()
-    for name in ("there", "further"):  # the second move starts from what the first has recorded
+    for name in ("there", "further"):  # the second move starts from the folder recorded after the first
         to = tmp_path.parent / f"{tmp_path.name} {name}"
         shutil.move(tmp_path if tmp_path.exists() else to.with_name(f"{tmp_path.name} there"), to)
         found = find_sweep("first", to / storage.name)

@@ -1,4 +1,4 @@
-"""From a search of one-input cells over its channel plan to a retrained network and its pictures."""
+"""Stages of a space with one-input cells: search, channel plan, retraining and pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The memory of packed searches, measured for real in a process of its own."""
+"""The memory of packed searches, measured in a separate process."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ orders = [
     for seed in (0, 1, 2)
 ]
 
-def peak_bytes(device):  # what getrusage(2) tells is at least what the parent had when it forked
+def peak_bytes(device):  # getrusage(2) reports at least the memory of the parent when it forked
     return 1024 * int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())[1])
 
 
@@ -64,14 +64,14 @@ def measured(folder: Path, method: str = "darts", precision: str = "float32") ->
     return found
 
 
-def test_a_second_search_takes_memory_and_leaves_no_files(tmp_path: Path) -> None:
+def test_the_second_search_takes_memory_and_writes_no_files(tmp_path: Path) -> None:
     memory = measured(tmp_path)
     assert memory is not None
-    # The first has the interpreter and the libraries with it.
+    # The first includes the interpreter and the libraries.
     assert 2**20 < memory["further_bytes"] < memory["one_bytes"]
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("method", "precision"), [("gdas", "float32"), ("darts", "bfloat16")])
-def test_what_is_not_computed_together_is_known(tmp_path: Path, method: str, precision: str) -> None:
+def test_none_if_nothing_is_computed_together(tmp_path: Path, method: str, precision: str) -> None:
     assert measured(tmp_path, method, precision) is None

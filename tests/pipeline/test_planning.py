@@ -1,4 +1,4 @@
-"""What `check` finds without running anything."""
+"""Plans of sweeps, and the problems that `check` finds without running anything."""
 
 from __future__ import annotations
 
@@ -75,18 +75,18 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError) as caught:
         plan_sweep(spec, tmp_path)
-    size = (
-        "protocol cifar: the auxiliary tower needs 32x32 images, found 8x8 (digits); "
-        "choose another protocol or data set, or set auxiliary_weight: 0"
-    )
-    assert caught.value.problems == (
-        f"experiment.data[0]: {size}",
-        f"experiment.data[1]: {size}",
-        "experiment.network.channels: must be divisible by 4 for experiment.methods[1] (pc_darts), found 6",
-    )
+    expected = [
+        ("experiment.data[0]: ", "protocol cifar", "32x32", "8x8", "digits", "auxiliary_weight: 0"),
+        ("experiment.data[1]: ", "protocol cifar", "32x32", "8x8", "digits", "auxiliary_weight: 0"),
+        ("experiment.network.channels: ", "divisible by 4", "experiment.methods[1]", "pc_darts", "found 6"),
+    ]
+    for problem, (place, *texts) in zip(caught.value.problems, expected, strict=True):
+        assert problem.startswith(place)
+        for text in texts:
+            assert text in problem
 
 
-def test_data_that_cannot_be_read(tmp_path: Path) -> None:
+def test_unreadable_data(tmp_path: Path) -> None:
     for name in ("train.parquet", "test.parquet"):
         (tmp_path / name).write_text("no Parquet")
     text = (
@@ -94,5 +94,5 @@ def test_data_that_cannot_be_read(tmp_path: Path) -> None:
         " seeds: 0, epochs: 1, network: {channels: 4, cells: 3}, evaluation: {protocol: small}}\n"
     )
     spec = parse_spec(text, vocabulary(tmp_path))
-    with pytest.raises(ConfigError, match=r"experiment\.data\[0\]: .*train\.parquet: can't be read as a Parquet file"):
+    with pytest.raises(ConfigError, match=r"experiment\.data\[0\]: .*train\.parquet: .*Parquet"):
         plan_sweep(spec, tmp_path)

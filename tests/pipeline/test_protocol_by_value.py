@@ -1,4 +1,4 @@
-"""A sweep whose networks are retrained under a protocol by value, on resized images: from the spec to MLflow's tags."""
+"""A sweep with a retraining protocol given by value, on resized images: from the spec to MLflow's tags."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Mapping[str, Any
     return read_allocation(folder.summary), order, retraining.record
 
 
-def test_the_network_that_is_trained_has_the_size_of_the_value(
+def test_the_trained_network_has_the_size_in_the_protocol(
     finished: tuple[Mapping[str, Any], EvaluationOrder, TrialRecord],
 ) -> None:
     summary, order, record = finished
@@ -95,7 +95,9 @@ def test_the_network_that_is_trained_has_the_size_of_the_value(
     assert (allocated["parameters"], allocated["macs"]) == (record.result["parameters"], record.result["macs"])
 
 
-def test_what_is_told_of_it(finished: tuple[Mapping[str, Any], EvaluationOrder, TrialRecord]) -> None:
+def test_the_protocol_in_record_label_tags_and_params(
+    finished: tuple[Mapping[str, Any], EvaluationOrder, TrialRecord],
+) -> None:
     summary, order, record = finished
     assert order.trial.protocol == VALUE
     assert record.trial["protocol"] == VALUE

@@ -1,4 +1,4 @@
-"""Orders for ranking the milestones of a sweep: where the sweep's own answers lie, and what they are counted for."""
+"""Orders for ranking the milestones of a sweep: their folders, plans and protocol."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
 
 @pytest.fixture(scope="module")
 def search(sweep: Sweep, finish: Callable[[ResumableTrial], ResumableTrial]) -> SearchOrder:
-    """Return the one search with allocated skips that has finished."""
+    """Return the only finished search with allocated skips."""
     import torch
 
     order = next(order for order in search_orders(sweep) if order.trial.skip == "allocated")
@@ -71,30 +71,30 @@ def test_the_milestones_of_a_sweep(sweep: Sweep, search: SearchOrder) -> None:
     assert more[0].plans == (*own, PlanKind("sign"), PlanKind("sign", "random"), PlanKind("all"))
 
 
-def test_a_checkpoint_of_a_sweep_is_counted_for_its_protocol(sweep: Sweep, search: SearchOrder) -> None:
+def test_a_checkpoint_in_a_sweep_uses_the_sweeps_protocol(sweep: Sweep, search: SearchOrder) -> None:
     (order,) = ranking_orders([TrialFolder(search.folder).milestone(2)], [], [], None, None, None)
     assert (order.protocol, order.base) == ("nasbench201", sweep.base)
     (order,) = ranking_orders([TrialFolder(search.folder).milestone(2)], [], [], "small", None, None)
     assert order.protocol == "small"
 
 
-def test_what_can_not_be_ranked(sweep: Sweep, search: SearchOrder, tmp_path: Path) -> None:
+def test_unknown_names_and_missing_milestones(sweep: Sweep, search: SearchOrder, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         sweep_orders(sweep, ["l2"], ["signs"])
     assert [problem.split(":")[0] for problem in caught.value.problems] == ["ranking", "allocation"]
     text = TEXT.format(storage=tmp_path).replace("seeds: [0, 1]", "seeds: 5")
     fresh = create_sweep(parse_spec(text, vocabulary(tmp_path)), tmp_path, text)
-    with pytest.raises(ConfigError, match="no search with allocated skips has come to a milestone"):
+    with pytest.raises(ConfigError, match=rf"^{fresh.folder.path}: .*milestone.*run it"):
         sweep_orders(fresh, [], [])
 
 
 @pytest.mark.parametrize("given", [{"protocol": "small"}, {"out": Path("out")}, {"base": Path()}])
 def test_a_sweep_has_its_own_settings(sweep: Sweep, search: SearchOrder, given: dict[str, Any]) -> None:
     (key,) = given
-    with pytest.raises(ConfigError, match=f"^{key}: is for checkpoints"):
+    with pytest.raises(ConfigError, match=f"^{key}: "):
         api.rank(["ranked"], storage=sweep.storage, **given)
 
 
-def test_a_sweep_that_is_driven_is_not_ranked_by_hand(sweep: Sweep, search: SearchOrder) -> None:
+def test_a_driven_sweep_is_not_ranked_by_hand(sweep: Sweep, search: SearchOrder) -> None:
     with exclusive(sweep.folder.lock, wait=False), pytest.raises(SweepError, match="another process drives"):
         rank_checkpoints(sweep_orders(sweep, [], []), 1, [sweep.folder])

@@ -1,4 +1,4 @@
-"""What the disk tells of a trial whose epochs are far shorter than a checkpoint takes, at any moment."""
+"""Records and checkpoints of a trial whose epochs are much shorter than writing a checkpoint."""
 
 from __future__ import annotations
 
@@ -68,18 +68,18 @@ def newest_header(folder: Path) -> dict[str, Any]:
     return max(headers, key=lambda header: (header["epoch"], header["step"]))
 
 
-def test_the_record_tells_of_what_the_newest_checkpoint_holds(tmp_path: Path) -> None:
+def test_the_record_describes_the_newest_checkpoint(tmp_path: Path) -> None:
     trial = start(tmp_path)
-    told = []
+    recorded = []
     while not trial.finished:
         trial.advance()
         record, held = read(tmp_path), newest_header(tmp_path)["record"]
         assert (record.epoch, record.rows, record.milestones) == (held["epoch"], held["rows"], held["milestones"])
-        told.append(record.epoch)
-    assert told[0] == 1  # the first epoch is saved, to know what that costs
-    assert told[1:24] != list(range(2, 25))  # not every one after it
-    assert told[24] == 25
-    assert told[39] == 40
+        recorded.append(record.epoch)
+    assert recorded[0] == 1  # the first epoch is saved, to measure the cost
+    assert recorded[1:24] != list(range(2, 25))  # later epochs are not all saved
+    assert recorded[24] == 25
+    assert recorded[39] == 40
     assert trial.record.checkpointing is not None
     cadence = Cadence(**trial.record.checkpointing)
     assert 3 <= cadence.num_saves < NUM_EPOCHS
@@ -88,17 +88,17 @@ def test_the_record_tells_of_what_the_newest_checkpoint_holds(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("killed_after", [1, 2, 24, 25, 30])
-def test_rows_that_were_told_of_are_never_told_anew(tmp_path: Path, killed_after: int) -> None:
+def test_recorded_rows_never_change(tmp_path: Path, killed_after: int) -> None:
     finish(start(tmp_path / "undisturbed"))
     trial = start(tmp_path / "killed")
     for _ in range(killed_after):
         trial.advance()
-    told = read(tmp_path / "killed").rows
+    recorded = read(tmp_path / "killed").rows
     resumed = start(tmp_path / "killed")
-    assert resumed.record.rows == told
+    assert resumed.record.rows == recorded
     finish(resumed)
     rows = read(tmp_path / "killed").rows
-    assert rows[: len(told)] == told  # to the millisecond
+    assert rows[: len(recorded)] == recorded  # to the millisecond
     assert [row["epoch"] for row in rows] == list(range(1, NUM_EPOCHS + 1))
     totals, expected = (
         [row["metrics"]["total"] for row in read(tmp_path / name).rows] for name in ("killed", "undisturbed")
@@ -112,7 +112,7 @@ def test_rows_that_were_told_of_are_never_told_anew(tmp_path: Path, killed_after
         assert torch.equal(found["random"]["torch"], same["random"]["torch"])
 
 
-def test_a_resumed_trial_knows_what_a_checkpoint_costs(tmp_path: Path) -> None:
+def test_a_resumed_trial_keeps_the_cost_of_checkpoints(tmp_path: Path) -> None:
     trial = start(tmp_path)
     trial.advance()
     trial.save()
@@ -126,7 +126,7 @@ def test_a_resumed_trial_knows_what_a_checkpoint_costs(tmp_path: Path) -> None:
     assert Cadence(**resumed.record.checkpointing).num_saves == 2
 
 
-def test_saving_on_request_brings_the_record_along(tmp_path: Path) -> None:
+def test_saving_on_request_writes_the_record_too(tmp_path: Path) -> None:
     trial = start(tmp_path)
     for _ in range(3):
         trial.advance()
@@ -134,9 +134,9 @@ def test_saving_on_request_brings_the_record_along(tmp_path: Path) -> None:
     assert read(tmp_path).epoch == newest_header(tmp_path)["epoch"] == 3
 
 
-def test_a_trial_that_diverges_tells_of_its_last_checkpoint(tmp_path: Path) -> None:
+def test_the_record_of_a_diverged_trial_describes_its_last_checkpoint(tmp_path: Path) -> None:
     trial = start(tmp_path, diverges_in=20)
-    with pytest.raises(TrialError, match="epoch 20: total is nan"):
+    with pytest.raises(TrialError, match=r"epoch 20.*total.*nan"):
         finish(trial)
     trial.fail("traceback")
     record = read(tmp_path)

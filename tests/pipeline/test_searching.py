@@ -1,4 +1,4 @@
-"""A search in its folder: interrupted anywhere, it ends bit for bit where it would have ended."""
+"""A search in its folder: interrupted at any step, it ends with the same bits as without interruption."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read(folder: Path) -> TrialRecord:
 
 
 def measured(record: TrialRecord) -> list[dict[str, float]]:
-    """Return the rows without what the clock and the machine decide."""
+    """Return the metrics of the rows that do not depend on the clock or the machine."""
     return [
         {name: value for name, value in row["metrics"].items() if not name.startswith(("time/", "memory/"))}
         for row in record.rows
@@ -45,7 +45,7 @@ def rolling(folder: Path) -> list[Path]:
 
 
 def check_end(folder: Path, searched: Path, same: Same, resumes: int) -> None:
-    """Assert that a search ended as the one that was never interrupted."""
+    """Assert that a search ended like the uninterrupted one."""
     record, expected = read(folder), read(searched)
     assert (record.state, record.epoch, record.resumes, record.error) == ("finished", 2, resumes, None)
     assert [row["epoch"] for row in record.rows] == [1, 2]
@@ -80,7 +80,7 @@ def test_record_of_a_search(searched: Path, make_trial: MakeTrial) -> None:
     }
     assert record.genotype is not None
     genotype = Genotype.from_json(record.genotype)
-    assert genotype.num_skips == 0  # they are to be allocated
+    assert genotype.num_skips == 0  # skips are allocated later
     assert record.result == {"num_skips": 0, "num_parametric": genotype.num_parametric}
     assert record.data_info is not None
     assert (record.data_info["name"], record.data_info["num_images"]) == ("digits", 64)
@@ -116,7 +116,7 @@ def test_rows_have_the_architecture_of_their_epoch(searched: Path) -> None:
         torch.testing.assert_close(torch.tensor(weights), torch.tensor(record.alphas[cell_type]), atol=5e-5, rtol=0)
 
 
-def test_after_an_epoch_the_disk_tells_of_it(tmp_path: Path, make_trial: MakeTrial, start: Start) -> None:
+def test_a_finished_milestone_is_recorded(tmp_path: Path, make_trial: MakeTrial, start: Start) -> None:
     folder = tmp_path / "trial"
     trial = start(make_trial(), folder)
     record = read(folder)
@@ -135,7 +135,7 @@ def test_after_an_epoch_the_disk_tells_of_it(tmp_path: Path, make_trial: MakeTri
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-def test_a_milestone_is_gone_on_from_as_long_as_it_is_the_newest(
+def test_a_milestone_that_is_the_newest_checkpoint_is_resumed(
     tmp_path: Path,
     searched: Path,
     make_trial: MakeTrial,
@@ -225,14 +225,14 @@ def test_damaged_checkpoints(
     record = read(folder)
     assert (record.epoch, record.milestones, record.resumes) == (1, [1], 1)
     assert measured(record) == measured(read(searched))[:1]
-    resumed.save()  # it stands exactly where the uninterrupted one stood after epoch 1
+    resumed.save()  # in exactly the state of the uninterrupted one after epoch 1
     _, found = read_checkpoint(before)
     _, expected = read_checkpoint(TrialFolder(searched).milestone(1))
     assert_equal_states(found["work"], expected["work"])
     assert_equal_states(found["random"], expected["random"])
 
 
-def test_without_any_checkpoint_it_begins_anew(tmp_path: Path, make_trial: MakeTrial, start: Start) -> None:
+def test_without_checkpoints_a_search_starts_again(tmp_path: Path, make_trial: MakeTrial, start: Start) -> None:
     folder = tmp_path / "trial"
     start(make_trial(), folder).advance()
     for path in [*rolling(folder), TrialFolder(folder).milestone(1)]:
@@ -242,10 +242,10 @@ def test_without_any_checkpoint_it_begins_anew(tmp_path: Path, make_trial: MakeT
     assert (record.epoch, record.rows, record.milestones, record.resumes) == (0, [], [], 0)
 
 
-def test_a_finished_search_is_not_done_again(
+def test_a_finished_search_is_not_repeated(
     tmp_path: Path, searched: Path, make_trial: MakeTrial, start: Start, assert_equal_states: Same
 ) -> None:
-    """As after a kill between the record's last word and the message of it."""
+    """As after a kill between writing the final record and reporting it."""
     folder = tmp_path / "trial"
     shutil.copytree(searched, folder)
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*.*")}
@@ -256,7 +256,7 @@ def test_a_finished_search_is_not_done_again(
     check_end(folder, searched, assert_equal_states, resumes=0)
 
 
-def test_killed_before_the_last_word_of_the_record(
+def test_killed_before_the_final_record(
     tmp_path: Path, searched: Path, make_trial: MakeTrial, start: Start, assert_equal_states: Same
 ) -> None:
     folder = tmp_path / "trial"
@@ -266,13 +266,13 @@ def test_killed_before_the_last_word_of_the_record(
     TrialRecord(**header["record"]).write(folder)
     assert read(folder).state == "running"
     trial = start(make_trial(), folder)
-    assert trial.advance() is None  # no epoch is left
+    assert trial.advance() is None  # no epochs left
     assert trial.finished
     check_end(folder, searched, assert_equal_states, resumes=1)
 
 
 @pytest.mark.parametrize("left", ["record", "rolling checkpoint", "milestones"])
-def test_folder_of_another_trial_is_refused(
+def test_the_folder_of_another_trial_is_refused(
     tmp_path: Path, searched: Path, make_trial: MakeTrial, start: Start, left: str
 ) -> None:
     folder, other = tmp_path / "trial", make_trial(seed=1)
@@ -283,12 +283,16 @@ def test_folder_of_another_trial_is_refused(
         (folder / "checkpoints").mkdir()
         TrialFolder(folder).milestone(2).rename(folder / "checkpoints" / "epoch_00002_step_0000000.ckpt")
     before = {path: path.read_bytes() for path in folder.rglob("*.*")}
-    with pytest.raises(CheckpointError, match=f"{make_trial().fingerprint}, not .*{other.fingerprint}"):
+    with pytest.raises(CheckpointError, match=f"^{folder}.*: .*Move it away and resume") as caught:
         start(other, folder)
+    assert make_trial().fingerprint in str(caught.value)
+    assert other.fingerprint in str(caught.value)
     assert {path: path.read_bytes() for path in folder.rglob("*.*")} == before
 
 
-def test_failure_stays_in_the_record_until_it_goes_on(tmp_path: Path, make_trial: MakeTrial, start: Start) -> None:
+def test_a_failure_stays_in_the_record_until_the_trial_resumes(
+    tmp_path: Path, make_trial: MakeTrial, start: Start
+) -> None:
     folder = tmp_path / "trial"
     trial = start(make_trial(), folder)
     trial.advance()

@@ -1,4 +1,4 @@
-"""Retrainings of one network are one training: their identity, the copies, and what is exported of a copy."""
+"""Shared retrainings: their identity, the copied records, and exports of a copy."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def plan_of(genotype: Genotype, kept: float, reverse: bool = False) -> ChannelPl
 
 @pytest.fixture
 def make_order(make_trial: Callable[..., SearchTrial], tmp_path: Path) -> Callable[..., EvaluationOrder]:
-    """Return a maker of the retraining of what a finished search has found."""
+    """Return a function that makes the order for retraining the result of a finished search."""
 
     def make(genotype: Genotype, plan: ChannelPlan | None, seed: int = 0, **changes: Any) -> EvaluationOrder:
         search = make_trial(seed=seed)
@@ -105,7 +105,7 @@ def test_identity_is_the_network_and_how_it_is_trained(make_order: Callable[...,
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory, finish: Callable[[ResumableTrial], ResumableTrial]) -> Sweep:
-    """Return a sweep whose searches are finished and ranked, on a space without skips: both kinds find one cell."""
+    """Return a sweep of finished and ranked searches on a space without skips, so that all searches find one cell."""
     base = tmp_path_factory.mktemp("base")
     text = TEXT.format(storage=base / "results")
     sweep = create_sweep(parse_spec(text, vocabulary(base)), base, text)
@@ -126,7 +126,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory, finish: Callable[[ResumableT
 
 @pytest.fixture
 def orders(sweep: Sweep, tmp_path: Path) -> dict[str, EvaluationOrder]:
-    """Return the sweep's retrainings by what they retrain, in a copy of its folder."""
+    """Return the sweep's retrainings by the network they retrain, in a copy of its folder."""
     shutil.copytree(sweep.folder.path, tmp_path / "shared")
     storage = tmp_path / "shared" / "evaluations"
     found = {}
@@ -138,12 +138,15 @@ def orders(sweep: Sweep, tmp_path: Path) -> dict[str, EvaluationOrder]:
     return found
 
 
-def test_done_once_and_recorded_in_each_place(
+def test_trained_once_and_recorded_for_each_search(
     orders: dict[str, EvaluationOrder], finish: Callable[[ResumableTrial], ResumableTrial]
 ) -> None:
     assert set(orders) == {"searched", "all", "rounded", "random"}
     groups = shared_trainings(orders.values())
-    assert [len(group.orders) for group in groups] == [2, 2]  # of whole edges, the order of the channels is no matter
+    assert [len(group.orders) for group in groups] == [
+        2,
+        2,
+    ]  # with whole edges, the order of the channels is irrelevant
     assert [group.source for group in groups] == [None, None]
     assert {order.folder for order in groups[0].orders} == {orders["searched"].folder, orders["all"].folder}
     trained = finish(orders["all"].open(CPU))
@@ -168,11 +171,11 @@ def test_done_once_and_recorded_in_each_place(
     assert copy.milestones == []
     assert {path.name for path in orders["searched"].folder.iterdir()} == {"network.json", "record.json"}
     assert read_network(orders["searched"].folder / "network.json")[0] == Genotype.from_json(source.genotype)
-    opened = orders["searched"].open(CPU)  # as a driver that knows of no sharing would
+    opened = orders["searched"].open(CPU)  # as a driver without sharing would
     assert opened.finished
 
 
-def test_a_copy_is_what_training_gives(
+def test_a_copy_equals_the_result_of_training(
     orders: dict[str, EvaluationOrder], finish: Callable[[ResumableTrial], ResumableTrial], differences: Any
 ) -> None:
     results = []
@@ -184,7 +187,7 @@ def test_a_copy_is_what_training_gives(
     assert not differences(results[0][1], results[1][1])
 
 
-def test_weights_of_a_copy_are_exported(
+def test_the_weights_of_a_copy_are_exported(
     orders: dict[str, EvaluationOrder], finish: Callable[[ResumableTrial], ResumableTrial], differences: Any
 ) -> None:
     trained = finish(orders["searched"].open(CPU))
@@ -202,7 +205,7 @@ def test_weights_of_a_copy_are_exported(
         read_named(str(orders["all"].folder), orders["all"].folder.parent)
 
 
-def test_what_lost_its_source_is_done_again(
+def test_a_copy_without_its_source_is_trained_again(
     orders: dict[str, EvaluationOrder], finish: Callable[[ResumableTrial], ResumableTrial]
 ) -> None:
     trained = finish(orders["searched"].open(CPU))
@@ -212,7 +215,7 @@ def test_what_lost_its_source_is_done_again(
     assert [name for name, order in orders.items() if lost_its_source(order)] == ["all"]
 
 
-def test_the_one_that_has_come_furthest_goes_first(orders: dict[str, EvaluationOrder]) -> None:
+def test_the_most_advanced_retraining_comes_first(orders: dict[str, EvaluationOrder]) -> None:
     half = orders["all"].open(CPU)
     half.advance()
     half.save()

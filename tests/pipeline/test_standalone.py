@@ -1,4 +1,4 @@
-"""Retraining a network that somebody names."""
+"""Retraining of a named network."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_cell_with_a_node_left_out(tmp_path: Path) -> None:
     assert (record.state, record.genotype) == ("finished", genotype.to_json())
 
 
-def test_asked_again_it_is_only_read(retrained: tuple[Path, TrialRecord, str]) -> None:
+def test_a_repeated_retraining_only_reads(retrained: tuple[Path, TrialRecord, str]) -> None:
     folder, record, _ = retrained
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     assert run(folder) == (record, "")
@@ -64,13 +64,13 @@ def test_asked_again_it_is_only_read(retrained: tuple[Path, TrialRecord, str]) -
 @pytest.mark.parametrize("changes", [{"seed": 1}, {"network": "DARTS_V1"}, {"data": {**DATA, "max_test_images": 8}}])
 def test_folder_of_another_retraining(retrained: tuple[Path, TrialRecord, str], changes: dict[str, Any]) -> None:
     folder, record, _ = retrained
-    with pytest.raises(ConfigError, match=f"holds another retraining \\({record.fingerprint[:12]}\\); name another"):
+    with pytest.raises(ConfigError, match=f"^{folder}: .*{record.fingerprint[:12]}.*another folder"):
         run(folder, **changes)
     assert TrialRecord.read(folder) == record
 
 
-def test_killed_before_the_last_word_of_the_record(retrained: tuple[Path, TrialRecord, str], tmp_path: Path) -> None:
-    """All epochs are done and saved, and the record does not say so yet."""
+def test_killed_before_the_final_record(retrained: tuple[Path, TrialRecord, str], tmp_path: Path) -> None:
+    """All epochs are finished and saved, but the record does not include the last one yet."""
     folder, record, _ = retrained
     header, _ = read_checkpoint(TrialFolder(folder).milestone(EPOCHS))
     target = TrialFolder(tmp_path).milestone(EPOCHS)
@@ -93,7 +93,7 @@ def test_architecture_string(tmp_path: Path) -> None:
     record, _ = run(tmp_path, text)
     assert record.state == "finished"
     assert record.genotype == parse_architecture_string(text).to_json()
-    with pytest.raises(ConfigError, match="architecture string: unknown operation 'nor_conv_5x5'"):
+    with pytest.raises(ConfigError, match=r"architecture string: .*'nor_conv_5x5'"):
         run(tmp_path / "out", text.replace("nor_conv_3x3", "nor_conv_5x5"))
 
 
@@ -102,14 +102,18 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
         run(tmp_path / "out", "DARTS_V3", data={"name": "digit"}, protocol="smal")
     found = caught.value.problems
     assert len(found) == 3
-    assert found[0].startswith("data.name: unknown data set 'digit'. Did you mean digits?")
-    assert found[1].startswith("protocol: unknown protocol 'smal'. Did you mean small?")
-    assert found[2].startswith("network: unknown genotype 'DARTS_V3'")
-    assert "nor is there a file of that name" in found[2]
+    for problem, (place, name, hint) in zip(
+        found,
+        [("data.name", "digit", "digits"), ("protocol", "smal", "small"), ("network", "DARTS_V3", "DARTS_V2")],
+        strict=True,
+    ):
+        assert problem.startswith(f"{place}: ")
+        assert f"'{name}'. Did you mean {hint}" in problem
+    assert "file" in found[2]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_protocol_that_does_not_fit_the_images_writes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="protocol cifar: the auxiliary tower needs 32x32 images, found 8x8"):
+def test_a_protocol_that_does_not_fit_the_images_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"protocol cifar: .*32x32.*8x8"):
         run(tmp_path / "out", protocol="cifar")
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""The record of a trial: read back equal, refused when it is anything else."""
+"""The record of a trial: it reads back equal, and invalid files are refused."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_round_trip(tmp_path: Path) -> None:
     assert TrialRecord.read(tmp_path / "trial") == RECORD
 
 
-def test_a_fresh_record(tmp_path: Path) -> None:
+def test_a_new_record(tmp_path: Path) -> None:
     fresh = TrialRecord(kind="search", fingerprint="0" * 64, trial={}, num_epochs=4)
     fresh.write(tmp_path)
     read = TrialRecord.read(tmp_path)
@@ -52,14 +52,14 @@ def test_a_fresh_record(tmp_path: Path) -> None:
     assert fresh.rows is not TrialRecord(kind="search", fingerprint="0" * 64, trial={}, num_epochs=4).rows
 
 
-def test_a_record_from_before_checkpoints_were_measured(tmp_path: Path) -> None:
+def test_a_record_without_checkpointing(tmp_path: Path) -> None:
     value = RECORD.to_json()
     del value["checkpointing"]
     (tmp_path / "record.json").write_text(json.dumps(value))
     assert TrialRecord.read(tmp_path) == replace(RECORD, checkpointing=None)
 
 
-def test_no_record(tmp_path: Path) -> None:
+def test_a_missing_record(tmp_path: Path) -> None:
     assert TrialRecord.read(tmp_path) is None
     assert TrialRecord.read(tmp_path / "no folder") is None
 
@@ -69,16 +69,16 @@ def changed(**changes: object) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("value", [[], None, "text"])
-def test_no_object(tmp_path: Path, value: object) -> None:
+def test_another_type_than_an_object(tmp_path: Path, value: object) -> None:
     (tmp_path / "record.json").write_text(json.dumps(value))
-    with pytest.raises(MalformedFileError, match=r"record\.json: must be a JSON object"):
+    with pytest.raises(MalformedFileError, match=r"record\.json: .*JSON object"):
         TrialRecord.read(tmp_path)
 
 
 @pytest.mark.parametrize("value", [{}, changed(schema="aca_ray.genotype"), changed(version=2), changed(version="1")])
 def test_another_schema_or_version(tmp_path: Path, value: object) -> None:
     (tmp_path / "record.json").write_text(json.dumps(value))
-    with pytest.raises(MalformedFileError, match=r"record\.json: is not a trial record of version 1"):
+    with pytest.raises(MalformedFileError, match=r"record\.json: .*version 1, found .*version.*move the file away"):
         TrialRecord.read(tmp_path)
 
 
@@ -132,14 +132,15 @@ def test_a_missing_field_is_named(tmp_path: Path) -> None:
     (tmp_path / "record.json").write_text('{"schema": "aca_ray.record", "version": 1, "kind": "search"}')
     with pytest.raises(MalformedFileError) as caught:
         TrialRecord.read(tmp_path)
-    assert [problem.split()[1] for problem in caught.value.problems] == ["fingerprint", "trial", "num_epochs"]
+    for problem, name in zip(caught.value.problems, ["fingerprint", "trial", "num_epochs"], strict=True):
+        assert problem.startswith(f"{tmp_path / 'record.json'}: {name} ")
 
 
-def test_the_types_know_every_field() -> None:
+def test_the_types_cover_every_field() -> None:
     assert set(RecordJson.__annotations__) == {field.name for field in fields(TrialRecord)}
 
 
-def test_a_name_that_is_no_text_does_not_make_the_record_unreadable(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf_8_does_not_make_the_record_unreadable(tmp_path: Path) -> None:
     lone = b"data/\xff.parquet".decode("utf-8", "surrogateescape")
     replace(RECORD, error=lone, data_info={"source": "é \N{GRINNING FACE} \\udc80"}).write(tmp_path)
     read = TrialRecord.read(tmp_path)
@@ -152,5 +153,5 @@ def test_truncated(tmp_path: Path) -> None:
     RECORD.write(tmp_path)
     path = tmp_path / "record.json"
     path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(StorageError, match=r"record\.json: is not valid JSON"):
+    with pytest.raises(StorageError, match=r"record\.json: .*JSON"):
         TrialRecord.read(tmp_path)

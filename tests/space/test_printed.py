@@ -113,5 +113,5 @@ def test_files(tmp_path: Path) -> None:
     (tmp_path / "other.txt").write_text("nothing")
     with pytest.raises(ConfigError, match=r"other\.txt: genotype: .*contains none"):
         named_network(str(tmp_path / "other.txt"))
-    with pytest.raises(ConfigError, match="nor is there a file"):
+    with pytest.raises(ConfigError, match=r"network: unknown genotype 'xxx.*no file"):
         named_network("x" * 5000)

@@ -1,4 +1,4 @@
-"""A disk that can be full, and checkpoints to store."""
+"""Fixtures: small file systems that can be full, and Python processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ torch.set_num_threads(1)
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Return a maker of file systems of a given size, such as "1m"; skip where mounting one is not permitted."""
+    """Return a function that makes a file system of a given size, such as "1m"; skip if mounting is not permitted."""
     mounted: list[Path] = []
 
     def make(size: str) -> Path:
@@ -38,7 +38,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 
 @pytest.fixture
 def start_python() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Return a function that starts a Python process with a script and arguments; it is gone after the test."""
+    """Return a function that starts a Python process with a script and arguments; it is killed after the test."""
     started: list[subprocess.Popen[str]] = []
 
     def start(script: str, *arguments: object) -> subprocess.Popen[str]:

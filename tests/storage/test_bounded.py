@@ -1,4 +1,4 @@
-"""Reads of files that are none, or too large, or nested too deep: refused at once, with the file named."""
+"""Reads of paths that are not regular files, too large, or nested too deep: refused at once, with the file named."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def link_to_device(path: Path) -> None:
 
 
 def make_socket(path: Path) -> None:
-    with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as listener:  # its path must be short
+    with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as listener:  # needs a short path
         listener.bind(f"{short}/s")
         os.rename(f"{short}/s", path)
 
@@ -42,13 +42,13 @@ def test_only_regular_files_are_read(
     tmp_path: Path, make: Callable[[Path], None], read: Callable[[Path], object]
 ) -> None:
     make(path := tmp_path / "value.json")
-    with pytest.raises(MalformedFileError, match=r"value\.json: .*regular file"):
+    with pytest.raises(MalformedFileError, match=r"value\.json: .*regular file.*move it away"):
         read(path)
 
 
 @pytest.mark.parametrize("make", NO_FILES)
 @pytest.mark.timeout(20)
-def test_a_record_that_is_no_file_stops_nobody(tmp_path: Path, make: Callable[[Path], None]) -> None:
+def test_a_record_that_is_not_a_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None]) -> None:
     folder = tmp_path / "sweep" / "searches" / "0123456789ab"
     folder.mkdir(parents=True)
     make(folder / "record.json")
@@ -61,7 +61,7 @@ def test_a_record_that_is_no_file_stops_nobody(tmp_path: Path, make: Callable[[P
 @pytest.mark.parametrize("make", NO_FILES)
 @pytest.mark.parametrize("read", [read_header, read_checkpoint])
 @pytest.mark.timeout(20)
-def test_a_checkpoint_that_is_no_file(
+def test_a_checkpoint_that_is_not_a_file(
     tmp_path: Path, make: Callable[[Path], None], read: Callable[[Path], object]
 ) -> None:
     make(path := tmp_path / "epoch_00001.ckpt")
@@ -75,19 +75,19 @@ def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:
     assert read_json(tmp_path / "value.json") == {"a": 1}
 
 
-def test_a_link_in_a_circle(tmp_path: Path) -> None:
+def test_a_link_to_itself(tmp_path: Path) -> None:
     (path := tmp_path / "value.json").symlink_to("value.json")
-    with pytest.raises(StorageError, match=r"value\.json: cannot be read"):
+    with pytest.raises(StorageError, match=r"value\.json: .*symbolic links"):
         read_json(path)
 
 
 def test_a_file_is_bounded_before_it_is_read(tmp_path: Path) -> None:
     (path := tmp_path / "value.json").write_bytes(b"1" * 100)
     assert read_bytes(path, 100) == b"1" * 100
-    with pytest.raises(MalformedFileError, match=r"value\.json: must have at most 99 bytes, found 100"):
+    with pytest.raises(MalformedFileError, match=r"value\.json: .*\b99\b.*\b100\b"):
         read_bytes(path, 99)
-    os.truncate(path, 1 << 40)  # a terabyte of holes
-    with pytest.raises(MalformedFileError, match=f"at most {SMALL_BYTES:,} bytes"):
+    os.truncate(path, 1 << 40)  # a sparse file of a terabyte
+    with pytest.raises(MalformedFileError, match=rf"value\.json: .*{SMALL_BYTES:,}"):
         read_json(path)
 
 
@@ -95,18 +95,18 @@ def test_a_file_is_bounded_before_it_is_read(tmp_path: Path) -> None:
     "content",
     [b"[" * 1000 + b"]" * 1000, b'{"a":' * 500 + b"1" + b"}" * 500, b"[NaN]", b"9" * 5000, b'"\xff"', b"[1] 2", b""],
 )
-def test_what_is_no_json(tmp_path: Path, content: bytes) -> None:
+def test_invalid_json(tmp_path: Path, content: bytes) -> None:
     (path := tmp_path / "value.json").write_bytes(content)
-    with pytest.raises(MalformedFileError, match=r"value\.json: is not valid JSON"):
+    with pytest.raises(MalformedFileError, match=r"value\.json: .*JSON"):
         read_json(path)
 
 
-def test_what_is_no_object_and_no_text(tmp_path: Path) -> None:
+def test_not_an_object_and_not_text(tmp_path: Path) -> None:
     (path := tmp_path / "value.json").write_bytes(b"[1]")
-    with pytest.raises(MalformedFileError, match=r"value\.json: must be a JSON object, found list"):
+    with pytest.raises(MalformedFileError, match=r"value\.json: .*object.*list"):
         read_json_object(path)
     path.write_bytes(b"\xff")
-    with pytest.raises(MalformedFileError, match=r"value\.json: must be UTF-8"):
+    with pytest.raises(MalformedFileError, match=r"value\.json: .*UTF-8"):
         read_text(path)
 
 
@@ -116,14 +116,14 @@ def test_a_problem_of_a_value_names_its_file() -> None:
     assert caught.value.problems == ("a/b.json: one", "a/b.json: two")
 
 
-def test_malformed_files_are_bad_input_and_stored_files() -> None:
+def test_malformed_file_errors_are_config_errors_and_storage_errors() -> None:
     error = MalformedFileError("x.json: is wrong")
     assert isinstance(error, ConfigError)
     assert isinstance(error, StorageError)
     assert str(error) == "x.json: is wrong"
 
 
-def test_a_network_that_breaks_a_rule_names_its_file(tmp_path: Path) -> None:
+def test_the_error_of_an_invalid_network_names_its_file(tmp_path: Path) -> None:
     (tmp_path / "network.json").write_text('{"schema": "aca_ray.network", "version": 1, "genotype": {}, "plan": null}')
-    with pytest.raises(MalformedFileError, match=r"network\.json: genotype: needs schema"):
+    with pytest.raises(MalformedFileError, match=r"network\.json: genotype: .*schema"):
         read_network(tmp_path / "network.json")

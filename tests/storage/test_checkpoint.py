@@ -1,4 +1,4 @@
-"""Checkpoints: verified before anything is decoded, decoded without running any code, the newest sound one used."""
+"""Checkpoints: verified before decoding, decoded without running code, and resumed from the newest valid one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def wrap(path: Path, payload: bytes, **changes: object) -> Path:
-    """Write a checkpoint file with any payload, and a header that fits it except for the changes."""
+    """Write a checkpoint file with any payload, and a header that matches it except for the changes."""
     header = {
         "format": "aca_ray.checkpoint",
         "version": 3,
@@ -80,7 +80,7 @@ def test_round_trip(path: Path) -> None:
     assert state["random"] == expected["random"]
 
 
-def test_the_file_is_what_its_description_says(path: Path) -> None:
+def test_the_file_has_the_documented_format(path: Path) -> None:
     line, _, payload = path.read_bytes().partition(b"\n")
     header = json.loads(line)
     assert (header["format"], header["version"]) == ("aca_ray.checkpoint", 3)
@@ -101,7 +101,7 @@ def test_header_is_readable_without_torch(path: Path) -> None:
     assert json.loads(done.stdout) == read_header(path)
 
 
-def test_header_is_readable_although_the_payload_is_gone(path: Path) -> None:
+def test_header_is_readable_without_the_payload(path: Path) -> None:
     line = path.read_bytes().partition(b"\n")[0]
     path.write_bytes(line + b"\n")
     assert read_header(path)["epoch"] == 3
@@ -114,10 +114,10 @@ def test_truncated_at_any_length(path: Path) -> None:
     assert len(lengths) > 50
     for length in lengths:
         path.write_bytes(data[:length])
-        with pytest.raises(CheckpointError, match=r"state\.ckpt: is (truncated|not a checkpoint)"):
+        with pytest.raises(CheckpointError, match=r"state\.ckpt: .*(truncated|not a checkpoint)"):
             read_checkpoint(path)
-    path.write_bytes(data + b"\0")  # nothing may follow either
-    with pytest.raises(CheckpointError, match="needs"):
+    path.write_bytes(data + b"\0")  # trailing bytes are refused too
+    with pytest.raises(CheckpointError, match=rf"state\.ckpt: .*\b{len(data) - end}\b.*\b{len(data) - end + 1}\b"):
         read_checkpoint(path)
 
 
@@ -128,11 +128,11 @@ def test_one_flipped_byte_of_the_payload(path: Path) -> None:
         flipped = bytearray(data)
         flipped[position] ^= 1
         path.write_bytes(flipped)
-        with pytest.raises(CheckpointError, match=r"state\.ckpt: its content does not match its SHA-256"):
+        with pytest.raises(CheckpointError, match=r"state\.ckpt: .*SHA-256.*Delete it"):
             read_checkpoint(path)
 
 
-def test_one_flipped_bit_of_the_header_is_never_a_crash(path: Path) -> None:
+def test_one_flipped_bit_of_the_header_never_crashes(path: Path) -> None:
     data = path.read_bytes()
     num_refused = 0
     for position in range(data.index(b"\n") + 1):
@@ -150,9 +150,7 @@ def test_one_flipped_bit_of_the_header_is_never_a_crash(path: Path) -> None:
 def test_wrong_version(tmp_path: Path, version: object) -> None:
     path = wrap(tmp_path / "other.ckpt", saved({}), version=version)
     for read in (read_checkpoint, read_header):
-        with pytest.raises(
-            CheckpointError, match=rf"other\.ckpt: has version {version!r}, this program reads version 3"
-        ):
+        with pytest.raises(CheckpointError, match=rf"other\.ckpt: .*version 3, found version {version!r}$"):
             read(path)
 
 
@@ -166,7 +164,7 @@ def test_wrong_version(tmp_path: Path, version: object) -> None:
         saved(make_state(), zipped=False),
         pickle.dumps({"format": "aca_ray.checkpoint"}),
         b'["aca_ray.checkpoint"]\n',
-        b'{"format": "somebody.else", "version": 3}\n',
+        b'{"format": "another.program", "version": 3}\n',
         b"[" * 100_000 + b"\n",
     ],
     ids=["png", "empty", "newline", "torch", "old torch", "pickle", "list", "other format", "deep"],
@@ -175,7 +173,7 @@ def test_foreign_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "foreign.ckpt"
     path.write_bytes(content)
     for read in (read_checkpoint, read_header):
-        with pytest.raises(CheckpointError, match=r"foreign\.ckpt: is not a checkpoint of this program"):
+        with pytest.raises(CheckpointError, match=r"foreign\.ckpt: .*not a checkpoint.*aca_ray\.checkpoint"):
             read(path)
 
 
@@ -184,22 +182,22 @@ def test_altered_header(path: Path) -> None:
     assert b'"epoch": 3' in content
     path.write_bytes(content.replace(b'"epoch": 3', b'"epoch": 7', 1))
     for read in (read_checkpoint, read_header):
-        with pytest.raises(CheckpointError, match="does not match its own hash"):
+        with pytest.raises(CheckpointError, match=r"state\.ckpt: .*hash"):
             read(path)
 
 
 @pytest.mark.parametrize("missing", ["payload_bytes", "payload_sha256"])
 def test_header_without_length_or_hash(tmp_path: Path, missing: str) -> None:
     path = wrap(tmp_path / "odd.ckpt", saved({}), **{missing: None})
-    with pytest.raises(CheckpointError, match=r"odd\.ckpt: its first line"):
+    with pytest.raises(CheckpointError, match=r"odd\.ckpt: .*length and hash"):
         read_checkpoint(path)
 
 
 @pytest.mark.parametrize("read", [read_checkpoint, read_header])
 def test_missing_file_and_folder(tmp_path: Path, read: Callable[[Path], object]) -> None:
-    with pytest.raises(CheckpointError, match=r"none\.ckpt: cannot be read \(No such file"):
+    with pytest.raises(CheckpointError, match=r"none\.ckpt: .*No such file"):
         read(tmp_path / "none.ckpt")
-    with pytest.raises(CheckpointError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match=f"^{tmp_path}: "):
         read(tmp_path)
 
 
@@ -242,14 +240,14 @@ def test_code_in_a_checkpoint_is_never_run(
     marker = tmp_path / "marker"
     payload = encode({"network": {"weight": torch.ones(2)}, "random": [attack(marker)]})
     path = wrap(tmp_path / "evil.ckpt", payload)
-    with pytest.raises(CheckpointError, match=r"evil\.ckpt: holds more than tensors.*could run code"):
+    with pytest.raises(CheckpointError, match=r"evil\.ckpt: .*more than tensors.*run code"):
         read_checkpoint(path)
     assert not marker.exists()
-    run(payload)  # the payload is a live one: whoever unpickles it runs the code
+    run(payload)  # the payload works: unpickling it runs the code
     assert marker.exists()
 
 
-def test_payloads_that_torch_has_not_written(tmp_path: Path) -> None:
+def test_payloads_that_torch_did_not_write(tmp_path: Path) -> None:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as stream:
         stream.writestr("other/file", "x")
@@ -257,13 +255,13 @@ def test_payloads_that_torch_has_not_written(tmp_path: Path) -> None:
     payloads = [b"", b"text\n", b"\x80\x02.", archive.getvalue(), whole[:-40], bytes(300), pickle.dumps([1])]
     payloads += [payload[:cut] for payload in [pickle.dumps({"a": [1]}, protocol=2)] for cut in range(1, 20, 3)]
     for payload in payloads:
-        with pytest.raises(CheckpointError, match=r"odd\.ckpt: holds more than tensors"):
+        with pytest.raises(CheckpointError, match=r"odd\.ckpt: .*more than tensors"):
             read_checkpoint(wrap(tmp_path / "odd.ckpt", payload))
 
 
 @pytest.mark.parametrize("value", [[1, 2], torch.ones(2), None, "text"])
-def test_payload_that_is_no_dict(tmp_path: Path, value: object) -> None:
-    with pytest.raises(CheckpointError, match=r"odd\.ckpt: its payload is not a packed state"):
+def test_payload_that_is_not_a_dict(tmp_path: Path, value: object) -> None:
+    with pytest.raises(CheckpointError, match=r"odd\.ckpt: .*payload.*packed state"):
         read_checkpoint(wrap(tmp_path / "odd.ckpt", saved(value)))
 
 
@@ -287,7 +285,7 @@ def test_empty_folder(folder: CheckpointFolder) -> None:
     assert not folder.folder.exists()
 
 
-def test_prunes_to_two(folder: CheckpointFolder) -> None:
+def test_the_two_newest_are_kept(folder: CheckpointFolder) -> None:
     paths = [write_value(folder, epoch, step) for epoch, step in ((0, 9), (0, 10), (1, 0), (9, 99), (10, 0), (100, 2))]
     assert sorted(folder.folder.iterdir()) == paths[-2:]
     assert newest_value(folder) == [100, 2]
@@ -298,7 +296,7 @@ def test_prunes_to_two(folder: CheckpointFolder) -> None:
 
 
 @pytest.mark.parametrize("damage", ["truncated", "emptied", "flipped", "other version"])
-def test_damaged_newest_is_passed_over_with_a_warning(
+def test_a_damaged_newest_checkpoint_is_skipped_with_a_warning(
     folder: CheckpointFolder, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_value(folder, 1)
@@ -316,7 +314,7 @@ def test_damaged_newest_is_passed_over_with_a_warning(
         assert newest_value(folder) == [1, 0]
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert newest.name in caplog.text
-    write_value(folder, 2)  # done again, it replaces the damaged one
+    write_value(folder, 2)  # replaces the damaged one
     assert newest_value(folder) == [2, 0]
 
 
@@ -331,7 +329,7 @@ def test_all_damaged(folder: CheckpointFolder, caplog: pytest.LogCaptureFixture)
 def test_another_trial_is_refused(folder: CheckpointFolder) -> None:
     path = write_value(folder, 1)
     other = CheckpointFolder(folder.folder, "b" * 64)
-    with pytest.raises(CheckpointError, match=f"trial {'a' * 64}, not of {'b' * 64}"):
+    with pytest.raises(CheckpointError, match=f"^{folder.folder}: .*trial {'b' * 64}, found .*trial {'a' * 64}"):
         other.newest()
     assert path.exists()
 

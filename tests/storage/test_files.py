@@ -1,4 +1,4 @@
-"""Files are whole or not there: failing writers, killed writers, unusable places."""
+"""Atomic writes of files: failing writers, killed writers, unusable folders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aca_ray.errors import StorageError
 from aca_ray.storage import read_json, write_bytes, write_json
 from aca_ray.storage.files import TEMPORARY_MARK, remove_leftovers, write_whole
 
-# Writes 1 MB at a time and says so after each, until it is killed or has written 256 MB.
+# Writes 1 MB at a time, each followed by a message, until it is killed or has written 256 MB.
 ENDLESS_WRITER = """
 import sys
 from pathlib import Path
@@ -31,7 +31,7 @@ write_whole(Path(sys.argv[1]), write)
 
 
 def test_writes_and_replaces(tmp_path: Path) -> None:
-    path = tmp_path / "made" / "on the way" / "value.bin"
+    path = tmp_path / "new" / "folder" / "value.bin"
     assert write_bytes(path, b"old") == path
     write_bytes(path, b"n", b"", b"ew")
     assert path.read_bytes() == b"new"
@@ -53,7 +53,7 @@ def test_non_finite_numbers_do_not_reach_the_file(tmp_path: Path, number: float)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no"), OSError(5, "Input/output error"), KeyboardInterrupt()])
-def test_failing_writer_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: BaseException) -> None:
+def test_a_failing_writer_leaves_only_the_old_file(tmp_path: Path, error: BaseException) -> None:
     path = write_bytes(tmp_path / "value.bin", b"old")
 
     def write(temporary: Path) -> None:
@@ -79,7 +79,9 @@ def test_the_writer_gets_the_suffix_of_the_file(tmp_path: Path) -> None:
     assert seen[0].name != "plot.png"
 
 
-def test_killed_writer_leaves_the_old_file(tmp_path: Path, start_python: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_killed_writer_leaves_the_old_file(
+    tmp_path: Path, start_python: Callable[..., subprocess.Popen[str]]
+) -> None:
     path = write_bytes(tmp_path / "value.bin", b"old")
     process = start_python(ENDLESS_WRITER, path)
     assert process.stdin is not None
@@ -94,22 +96,22 @@ def test_killed_writer_leaves_the_old_file(tmp_path: Path, start_python: Callabl
     assert path.read_bytes() == b"old"
     (leftover,) = set(tmp_path.iterdir()) - {path}
     assert TEMPORARY_MARK in leftover.name
-    assert leftover.stat().st_size == 4_000_000  # it was in the middle of it
+    assert leftover.stat().st_size == 4_000_000  # killed in the middle of the write
     remove_leftovers(tmp_path)
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match=r"file/value.json: cannot be written .*Check that the folder exists"):
+    with pytest.raises(StorageError, match=r"file/value\.json: .*folder.*resume"):
         write_json(tmp_path / "file" / "value.json", 1)
 
 
 def test_missing_and_malformed_json(tmp_path: Path) -> None:
     path = tmp_path / "value.json"
-    with pytest.raises(StorageError, match=r"value\.json: cannot be read \(No such file"):
+    with pytest.raises(StorageError, match=r"value\.json: .*No such file"):
         read_json(path)
     for content in (b"", b'{"a": 1', b"\xff\xfe\x00"):
         path.write_bytes(content)
-        with pytest.raises(StorageError, match=r"value\.json: is not valid JSON"):
+        with pytest.raises(StorageError, match=r"value\.json: .*JSON"):
             read_json(path)

@@ -1,4 +1,4 @@
-"""The lock in an object store: one holder, taken over from a dead one, given up by one that was thought dead."""
+"""The lease of an object store: one holder, taken over from a dead one, given up by one that was frozen."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 HOLDER = """
 import signal, sys
 from aca_ray.storage import lock, storage_path
-signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell has what it starts in the background ignore
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore SIGINT in background processes
 lock.RENEW_SECONDS, lock.LOOK_SECONDS = 1.0, 0.1
 try:
     with lock.exclusive(storage_path(sys.argv[1]), wait=False) as free:
@@ -77,15 +77,15 @@ def test_taken_over_when_its_holder_was_killed(path: ObjectPath, holder: subproc
         assert not free
     holder.kill()
     holder.wait()
-    time.sleep(0.5)  # a renewal that was on its way has arrived
+    time.sleep(0.5)  # a renewal in flight has arrived
     start = time.monotonic()
     with exclusive(path, wait=False) as free:
         assert free
-        assert time.monotonic() - start > 30 * 0.1  # not before half a minute of looks, here sped up
+        assert time.monotonic() - start > 30 * 0.1  # after half a minute of checks, here sped up
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"owner": 1}', b'{"owner": "a", "renewed": "now"}', b"9" * 10_000])
-def test_what_is_no_lease_is_taken_over(path: ObjectPath, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_lease_is_taken_over(path: ObjectPath, content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "LOOKS_UNTIL_ABANDONED", 2)
     path.write(content)
     assert not is_held(path)
@@ -95,7 +95,7 @@ def test_what_is_no_lease_is_taken_over(path: ObjectPath, content: bytes, monkey
     assert not path.exists()
 
 
-def test_waits_until_the_holder_lets_go(path: ObjectPath, holder: subprocess.Popen[str]) -> None:
+def test_waits_until_the_holder_releases_it(path: ObjectPath, holder: subprocess.Popen[str]) -> None:
     assert holder.stdin is not None
     threading.Timer(0.5, lambda: (holder.stdin.write("\n"), holder.stdin.flush())).start()  # type: ignore[union-attr]
     with exclusive(path, wait=True) as free:
@@ -103,9 +103,9 @@ def test_waits_until_the_holder_lets_go(path: ObjectPath, holder: subprocess.Pop
         assert holder.wait(10) == 0
 
 
-def test_a_frozen_holder_gives_up_when_it_comes_back(path: ObjectPath, holder: subprocess.Popen[str]) -> None:
+def test_a_frozen_holder_gives_up_when_it_continues(path: ObjectPath, holder: subprocess.Popen[str]) -> None:
     lease = path.read_bytes()
-    while path.read_bytes() == lease:  # so that it is not frozen in the middle of a renewal
+    while path.read_bytes() == lease:  # do not freeze it in the middle of a renewal
         time.sleep(0.01)
     holder.send_signal(signal.SIGSTOP)
     with exclusive(path, wait=False) as free:
@@ -115,11 +115,11 @@ def test_a_frozen_holder_gives_up_when_it_comes_back(path: ObjectPath, holder: s
         assert holder.stdout.readline() == "interrupted\n"
         holder.wait(10)
         time.sleep(0.5)
-        with exclusive(path, wait=False) as again:  # it has not taken ours away
+        with exclusive(path, wait=False) as again:  # it did not take the lease back
             assert not again
 
 
-def test_two_that_begin_at_once(path: ObjectPath) -> None:
+def test_two_that_start_at_the_same_time(path: ObjectPath) -> None:
     got: list[bool] = []
     begin, end = threading.Barrier(2), threading.Barrier(2)
 
@@ -137,7 +137,7 @@ def test_two_that_begin_at_once(path: ObjectPath) -> None:
     assert sorted(got) == [False, True]
 
 
-def test_a_store_that_fails_for_a_while_does_not_end_it(
+def test_a_temporary_failure_of_the_store_does_not_end_it(
     path: ObjectPath, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(objects, "RETRY_SECONDS", 0.0)

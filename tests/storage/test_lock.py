@@ -1,4 +1,4 @@
-"""The lock: one holder, and none when the holder is dead."""
+"""The lock: at most one holder, and free after the holder died."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def holder(path: Path, start_python: Callable[..., subprocess.Popen[str]]) -> su
 
 def test_free_lock(path: Path) -> None:
     assert not is_held(path)
-    assert not path.exists()  # asking leaves nothing behind
+    assert not path.exists()  # is_held creates no file
     with exclusive(path, wait=False) as free:
         assert free
         assert is_held(path)
         with exclusive(path, wait=False) as again:
             assert not again
-        assert is_held(path)  # asking in vain has not let it go
+        assert is_held(path)  # the failed attempt did not release it
     assert not is_held(path)
 
 
@@ -63,7 +63,7 @@ def test_held_by_a_process_until_it_is_killed(path: Path, holder: subprocess.Pop
         assert free
 
 
-def test_waits_until_the_holder_lets_go(path: Path, holder: subprocess.Popen[str]) -> None:
+def test_waits_until_the_holder_releases_it(path: Path, holder: subprocess.Popen[str]) -> None:
     acquired = threading.Event()
 
     def wait_for_it() -> None:
@@ -81,10 +81,10 @@ def test_waits_until_the_holder_lets_go(path: Path, holder: subprocess.Popen[str
     thread.join()
 
 
-def test_the_file_goes_with_the_lock(path: Path, holder: subprocess.Popen[str]) -> None:
+def test_the_file_is_deleted_with_the_lock(path: Path, holder: subprocess.Popen[str]) -> None:
     with exclusive(path, wait=False) as free:
         assert not free
-    assert path.exists()  # that of the living holder
+    assert path.exists()  # the file of the running holder
     holder.kill()
     holder.wait()
     assert path.exists()  # a leftover now
@@ -95,7 +95,7 @@ def test_the_file_goes_with_the_lock(path: Path, holder: subprocess.Popen[str]) 
     assert not path.exists()
 
 
-def test_one_at_a_time_though_the_file_comes_and_goes(path: Path) -> None:
+def test_one_holder_at_a_time_while_the_file_is_deleted_and_created(path: Path) -> None:
     inside: list[int] = []
     most: list[int] = []
 

@@ -1,4 +1,4 @@
-"""Object stores: paths like local ones, writes that are whole or not there, failures that pass and that stay."""
+"""Object stores: paths like local ones, atomic writes, temporary and lasting failures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from aca_ray.storage.files import write_whole
 if TYPE_CHECKING:
     from conftest import ObjectStore
 
-LARGE = 25_000_000  # pyarrow sends it in three parts
+LARGE = 25_000_000  # bytes that pyarrow sends in three parts
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def root(object_store: ObjectStore) -> ObjectPath:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Try every request once, and nothing again."""
+    """Try every request once, without retries."""
     monkeypatch.setattr(objects, "_ATTEMPTS", 1)
     monkeypatch.setattr(objects, "RETRY_SECONDS", 0.0)
 
@@ -59,7 +59,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         "s3://bucket?region=eu-west-1",
     ],
 )
-def test_a_path_is_its_uri(uri: str) -> None:
+def test_a_path_is_restored_from_its_uri(uri: str) -> None:
     path = storage_path(uri)
     assert str(path) == uri
     assert pickle.loads(pickle.dumps(path)) == path
@@ -74,7 +74,7 @@ def test_a_path_is_its_uri(uri: str) -> None:
     assert sorted([path / "b", path / "a"]) == [path / "a", path / "b"]
 
 
-def test_local_paths_are_paths() -> None:
+def test_local_paths() -> None:
     assert storage_path("some/where") == Path("some/where")
     assert storage_path("~/here") == Path.home() / "here"
 
@@ -82,11 +82,11 @@ def test_local_paths_are_paths() -> None:
 @pytest.mark.parametrize(
     ("uri", "problem"),
     [
-        ("ftp://host/x", "must be a folder or a URI that begins with one of s3://, gs://; found ftp://"),
-        ("s3://me:hidden@bucket/x", "must hold no credentials"),
-        ("s3:///x", "must be s3://bucket/prefix"),
-        ("s3://bucket/a b", "must be s3://bucket/prefix"),
-        ("s3://bucket/x?secret_key=hidden", "unknown option secret_key. Known: endpoint_override, region"),
+        ("ftp://host/x", "s3://, gs://.*found ftp://"),
+        ("s3://me:hidden@bucket/x", "credentials.*AWS_ACCESS_KEY_ID"),
+        ("s3:///x", "s3://bucket/prefix.*found s3:///x"),
+        ("s3://bucket/a b", "s3://bucket/prefix.*found s3://bucket/a b"),
+        ("s3://bucket/x?secret_key=hidden", "secret_key.*endpoint_override, region"),
     ],
 )
 def test_uris_that_are_refused(uri: str, problem: str) -> None:
@@ -97,7 +97,7 @@ def test_uris_that_are_refused(uri: str, problem: str) -> None:
 
 
 def test_an_option_that_the_store_refuses() -> None:
-    with pytest.raises(ConfigError, match=r"storage: s3://bucket\?scheme=ftp&region=a is refused .*scheme 'ftp'"):
+    with pytest.raises(ConfigError, match=r"storage: s3://bucket\?scheme=ftp&region=a .*scheme 'ftp'"):
         storage_path("s3://bucket/x?scheme=ftp&region=a").exists()
 
 
@@ -125,7 +125,9 @@ def test_folders_and_files(root: ObjectPath) -> None:
         (root / "b/one.txt").unlink()
 
 
-def test_an_object_that_is_replaced_while_it_is_read_is_read_whole(root: ObjectPath, object_store: ObjectStore) -> None:
+def test_an_object_that_is_replaced_during_a_read_is_read_as_a_whole(
+    root: ObjectPath, object_store: ObjectStore
+) -> None:
     path = root / "value.json"
     values = iter([[1] * 2, [1] * 200, [1] * 100])
     write_json(path, next(values))
@@ -145,20 +147,18 @@ def test_an_object_that_is_replaced_while_it_is_read_is_read_whole(root: ObjectP
     assert len(written) == 2
 
 
-def test_what_is_missing(root: ObjectPath) -> None:
+def test_missing_objects(root: ObjectPath) -> None:
     with pytest.raises(FileNotFoundError):
         (root / "none").read_bytes()
-    with pytest.raises(StorageError, match=r"none\.json.*: cannot be read \(Path does not exist"):
+    with pytest.raises(StorageError, match=r"none\.json.*: .*Path does not exist"):
         read_json(root / "none.json")
     assert TrialRecord.read(root) is None
 
 
-def test_a_bucket_that_is_missing_is_said_at_once(object_store: ObjectStore) -> None:
+def test_a_missing_bucket_is_reported_at_once(object_store: ObjectStore) -> None:
     start = time.monotonic()
     path = storage_path(object_store.uri("x").replace(object_store.bucket, "no-such-bucket"))
-    with pytest.raises(
-        StorageError, match=r"no-such-bucket/x.*cannot be written .*NO_SUCH_BUCKET.*Check that the bucket"
-    ):
+    with pytest.raises(StorageError, match=r"no-such-bucket/x.*written .*NO_SUCH_BUCKET.*bucket exists"):
         write_bytes(path, b"x")
     assert time.monotonic() - start < 5
 
@@ -185,7 +185,7 @@ def test_writers_of_local_files(root: ObjectPath) -> None:
 
 
 @pytest.mark.parametrize("how", ["500", "503", "drop", "lost"])
-def test_a_failure_that_passes_is_not_noticed(root: ObjectPath, object_store: ObjectStore, how: str) -> None:
+def test_short_failures_are_hidden(root: ObjectPath, object_store: ObjectStore, how: str) -> None:
     content = b"n" * LARGE
     object_store.disturb(how, lambda number: number % 3 == 0)  # type: ignore[arg-type]
     write_bytes(root / "value.bin", content)
@@ -193,7 +193,7 @@ def test_a_failure_that_passes_is_not_noticed(root: ObjectPath, object_store: Ob
     assert [path.name for path in root.iterdir()] == ["value.bin"]
 
 
-def test_a_longer_failure_is_tried_again(
+def test_longer_failures_are_retried(
     root: ObjectPath, object_store: ObjectStore, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(objects, "RETRY_SECONDS", 20.0)
@@ -207,7 +207,7 @@ def test_a_longer_failure_is_tried_again(
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("how", ["503", "drop"])
 @pytest.mark.parametrize("size", [5, LARGE])
-def test_a_write_that_fails_anywhere_leaves_what_was_there(
+def test_a_write_that_fails_at_any_request_leaves_the_old_object(
     root: ObjectPath, object_store: ObjectStore, how: str, size: int
 ) -> None:
     path = root / "value.bin"
@@ -217,19 +217,19 @@ def test_a_write_that_fails_anywhere_leaves_what_was_there(
     num_requests = len(object_store.requests)
     assert num_requests == 3 + size // 10_000_000  # begin, parts, complete
     for failing in range(1, num_requests + 1):
-        for lasts in (1, 1000):  # pyarrow may go on with what comes after a failed request
+        for lasts in (1, 1000):  # pyarrow may continue with the requests after a failed one
             object_store.disturb("503", lambda number: False)
             write_bytes(path, old)
             fails = range(failing, failing + lasts)
             object_store.disturb(how, lambda number, fails=fails: number in fails)  # type: ignore[arg-type]
-            with pytest.raises(StorageError, match=r"value\.bin.*cannot be written .*then resume the sweep"):
+            with pytest.raises(StorageError, match=r"value\.bin.*written .*resume"):
                 write_bytes(path, new)
             object_store.disturb("503", lambda number: False)
             assert path.read_bytes() == old, (failing, lasts)
 
 
 @pytest.mark.usefixtures("impatient")
-def test_the_checkpoint_before_is_intact(root: ObjectPath, object_store: ObjectStore) -> None:
+def test_the_previous_checkpoint_is_intact(root: ObjectPath, object_store: ObjectStore) -> None:
     folder = CheckpointFolder(root / "checkpoints", "f" * 64)
     for epoch in (1, 2, 3):
         folder.write(epoch, 0, {}, {"weights": torch.full((100,), epoch)})
@@ -238,9 +238,9 @@ def test_the_checkpoint_before_is_intact(root: ObjectPath, object_store: ObjectS
         "epoch_00003_step_0000000.ckpt",
     ]
     object_store.disturb("drop", lambda number: True)
-    with pytest.raises(StorageError, match=r"epoch_00004_step_0000000\.ckpt.*cannot be written"):
+    with pytest.raises(StorageError, match=r"epoch_00004_step_0000000\.ckpt.*written"):
         folder.write(4, 0, {}, {"weights": torch.zeros(100)})
-    with pytest.raises(StorageError, match="cannot be listed"):  # it is not taken for a folder without checkpoints
+    with pytest.raises(StorageError, match="listed"):  # it is not mistaken for a folder without checkpoints
         folder.newest()
     object_store.disturb("drop", lambda number: False)
     found = folder.newest()
@@ -253,12 +253,12 @@ def test_the_checkpoint_before_is_intact(root: ObjectPath, object_store: ObjectS
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_store_that_fails_does_not_make_a_checkpoint_damaged(root: ObjectPath, object_store: ObjectStore) -> None:
+def test_a_checkpoint_in_a_failing_store_does_not_count_as_damaged(root: ObjectPath, object_store: ObjectStore) -> None:
     path = root / "a.ckpt"
     write_checkpoint(path, {}, {"weights": torch.zeros(3)})
     object_store.disturb("503", lambda number: True)
     for read in (read_checkpoint, read_header):
-        with pytest.raises(StorageError, match=r"a\.ckpt.*cannot be read"):
+        with pytest.raises(StorageError, match=r"a\.ckpt.*read"):
             read(path)
 
 
@@ -273,13 +273,13 @@ def test_a_header_is_read_without_its_payload(root: ObjectPath, object_store: Ob
     assert sum(int(last) - int(first) + 1 for first, last in ranges) < 10_000
 
 
-def test_an_interrupted_write_is_whole(root: ObjectPath, object_store: ObjectStore) -> None:
+def test_an_interrupted_write_is_completed(root: ObjectPath, object_store: ObjectStore) -> None:
     def interrupt(signum: int, frame: object) -> None:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        for seconds in (0.2, 0.6, 1.0):  # in each of the three requests
+        for seconds in (0.2, 0.6, 1.0):  # during each of the three requests
             write_bytes(root / "value.bin", b"old")
             object_store.disturb("slow", lambda number: True)
             signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -305,11 +305,11 @@ def test_processes_share_no_connection(
 def test_an_object_is_bounded_before_it_is_read(root: ObjectPath) -> None:
     path = write_bytes(root / "value.json", b"1" * 100)
     assert path.read_bytes(100) == b"1" * 100
-    with pytest.raises(MalformedFileError, match=r"value\.json.* at most 99 bytes, found 100"):
+    with pytest.raises(MalformedFileError, match=r"value\.json.*\b99\b.*\b100\b"):
         path.read_bytes(99)
 
 
 def test_a_damaged_record_in_a_store_is_named(root: ObjectPath) -> None:
     write_bytes(root / "trial" / "record.json", b'{"schema": "aca_ray.record", "version": 1, "kind": 7}')
-    with pytest.raises(MalformedFileError, match=r"trial/record\.json.*: kind must be"):
+    with pytest.raises(MalformedFileError, match=r"trial/record\.json.*: kind .*found 7"):
         TrialRecord.read(root / "trial")

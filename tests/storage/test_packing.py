@@ -23,7 +23,7 @@ def equal(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def test_everything_comes_back() -> None:
+def test_round_trip() -> None:
     state = {
         "weights": torch.randn(3, 4, 5),
         "transposed": torch.randn(3, 4).t(),
@@ -50,5 +50,5 @@ def test_tensors_share_no_memory() -> None:
 
 @pytest.mark.parametrize("tree", ['["set", []]', '["list", []]'])
 def test_other_trees_are_refused(tree: str) -> None:
-    with pytest.raises(CheckpointError, match="a packed state"):
+    with pytest.raises(CheckpointError, match="packed state"):
         unpack({"tree": tree, "buffers": {}})

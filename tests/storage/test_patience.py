@@ -1,4 +1,4 @@
-"""What is tried again and for how long, with real errors of the system and of object stores."""
+"""Retries of failed writes: which errors are retried and for how long, with real errors of system and object store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def failing(error: Exception, times: int) -> tuple[Callable[[], str], list[float]]:
-    """Return a function that raises an error so many times and then returns "written", and when it was called."""
+    """Return a function that raises an error `times` times and then returns "written", and a list of its call times."""
     calls: list[float] = []
 
     def write() -> str:
@@ -59,13 +59,15 @@ def of_system(number: int) -> OSError:
     ],
     ids=repr,
 )
-def test_what_passes_is_waited_for(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+def test_temporary_errors_are_retried(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
     write, calls = failing(error, times=1)
     with caplog.at_level(logging.WARNING):
         assert patiently(write, 30.0) == "written"
     assert len(calls) == 2
     assert calls[1] - calls[0] > 0.2
-    assert [record.getMessage() for record in caplog.records] == [f"waiting up to 30 seconds for the storage: {error}"]
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert "30" in warning
+    assert str(error) in warning
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def test_what_passes_is_waited_for(error: Exception, caplog: pytest.LogCaptureFi
     ],
     ids=repr,
 )
-def test_what_does_not_pass_fails_at_once(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+def test_lasting_errors_fail_at_once(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
     write, calls = failing(error, times=1)
     with pytest.raises(type(error)) as caught:
         patiently(write, 30.0)
@@ -87,7 +89,7 @@ def test_what_does_not_pass_fails_at_once(error: Exception, caplog: pytest.LogCa
     assert not caplog.records
 
 
-def test_the_last_try_is_when_patience_ends() -> None:
+def test_the_last_attempt_is_at_the_end_of_the_limit() -> None:
     error = caused_by(of_system(errno.EIO))
     write, calls = failing(error, times=1000)
     with pytest.raises(StorageError) as caught:
@@ -97,16 +99,16 @@ def test_the_last_try_is_when_patience_ends() -> None:
     assert 1.0 <= calls[-1] - calls[0] < 2.0
 
 
-def test_a_file_in_the_place_of_a_folder_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_file_in_place_of_a_folder_fails_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     start = time.monotonic()
     for path in (tmp_path / "file" / "record.json", tmp_path / "file" / "folder" / "record.json"):
-        with pytest.raises(StorageError, match=r"record\.json: cannot be written"):
+        with pytest.raises(StorageError, match=r"record\.json: .*(File exists|Not a directory)"):
             patiently(lambda path=path: write_json(path, {}), 30.0)
     assert time.monotonic() - start < 1.0
 
 
-def test_a_bucket_that_is_not_there_is_not_waited_for(object_store: ObjectStore) -> None:
+def test_a_missing_bucket_fails_at_once(object_store: ObjectStore) -> None:
     path = storage_path(object_store.uri().replace("://", "://no-such-")) / "value.bin"
     calls: list[int] = []
 
@@ -114,6 +116,6 @@ def test_a_bucket_that_is_not_there_is_not_waited_for(object_store: ObjectStore)
         calls.append(1)
         write_bytes(path, b"new")
 
-    with pytest.raises(StorageError, match="cannot be written"):
+    with pytest.raises(StorageError, match=r"no-such-.*value\.bin"):
         patiently(write, limit_seconds=2.0)
     assert len(calls) == 1
