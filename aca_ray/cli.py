@@ -103,9 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
     status.add_argument("name", metavar="NAME", nargs="?", help="name of a sweep, or path or URI of its folder")
     status.set_defaults(verb=_status)
 
-    rank = verbs.add_parser(
-        "rank", parents=[storage], help="rank and allocate the channels of saved supernets, as Ray tasks"
-    )
+    rank = verbs.add_parser("rank", parents=[storage], help="rank and allocate the channels of saved supernets")
     rank.add_argument(
         "names",
         metavar="SWEEP|CHECKPOINT",
@@ -169,7 +167,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="data set of an untrained network: a name, or a JSON mapping (default: that of its search, or cifar10)",
     )
     named.add_argument(
-        "--out", type=storage_path, help="file (export: named after the network by default; show: an .svg)"
+        "--out", type=storage_path, help="output file (export: default from the network's name; show: .svg)"
     )
 
     export = verbs.add_parser(
@@ -179,7 +177,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--format", choices=("onnx", "torch-export", "python", "json"), help="file format (default: python)"
     )
     export.add_argument(
-        "--mlflow", action="store_true", help="log an MLflow model to the network's run, instead of a file"
+        "--mlflow", action="store_true", help="log an MLflow model to its run instead of writing a file"
     )
     export.add_argument("--register", metavar="NAME", help="log a new version of this registered MLflow model")
     export.set_defaults(verb=_export)
@@ -189,9 +187,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     compare = verbs.add_parser("compare", parents=[storage], help="compare the results of sweeps so far")
     compare.add_argument("names", metavar="NAME", nargs="+", help="name of a sweep, or path or URI of its folder")
-    compare.add_argument(
-        "--out", type=storage_path, help="folder of report, tables and plots (default: in the results)"
-    )
+    compare.add_argument("--out", type=storage_path, help="folder of report, tables, plots (default: in the results)")
     compare.set_defaults(verb=_compare)
 
     doctor = verbs.add_parser("doctor", parents=[cluster], help="check a cluster, and whether a sweep can run on it")
