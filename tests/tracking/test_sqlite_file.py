@@ -137,7 +137,5 @@ def test_opening_an_intact_store_writes_nothing(copied: CopyStore, tmp_path: Pat
 def test_a_file_that_is_not_mlflows_is_named(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "mlflow.db") as connection:
         connection.execute("CREATE TABLE other (id INTEGER)")
-    with pytest.raises(
-        StorageError, match=r"^tracking store: .*mlflow\.db .*\(no such table: experiments\).*runtime\.tracking"
-    ):
+    with pytest.raises(StorageError, match=r"^tracking store: .*mlflow\.db .*no such table.*runtime\.tracking"):
         open_store(None, tmp_path)
