@@ -114,7 +114,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--ranking", nargs="+", default=[], help="channel rankers (default: the sweep's; default ranker for a .ckpt)"
     )
     rank.add_argument(
-        "--allocation", nargs="+", default=[], help="allocation rules, the main one first (a sweep adds its own)"
+        "--allocation", nargs="+", default=[], help="allocation rules, the main one first; in addition to a sweep's own"
     )
     rank.add_argument(
         "--protocol",
