@@ -28,7 +28,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load the public functions on first use, so that the import stays light."""
+    """Load the public functions on first use, which keeps the import light."""
     if name in __all__:
         from aca_ray import api
 

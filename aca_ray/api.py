@@ -1,4 +1,4 @@
-"""The public functions: what the command line does, for Python."""
+"""The public functions: the verbs of the command line, for Python."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ DEFAULT_STORAGE = Path("results")
 
 
 def check(spec: Path | str) -> tuple[SweepSpec, SweepPlan]:
-    """Return a spec and its plan, everything validated and built but nothing run.
+    """Validate a spec, build its supernets without running anything, and return it with its plan.
 
     Args:
         spec: path of a YAML file.
 
     Raises:
-        ConfigError: the file is missing or anything in it is wrong; holds all problems.
+        ConfigError: the file is missing or anything in it is wrong; lists all problems.
     """
     from aca_ray.pipeline.planning import plan_sweep
     from aca_ray.pipeline.vocabulary import vocabulary
@@ -43,19 +43,19 @@ def check(spec: Path | str) -> tuple[SweepSpec, SweepPlan]:
 
 
 def run(spec: Path | str, *, address: str | None = None, stream: TextIO | None = None) -> SweepOutcome:
-    """Run a sweep, or what is left of it, and return how it ended.
+    """Run everything in a spec that is not done yet and return how the sweep ended.
 
-    A sweep of the same name grows: finished trials stay, and what the spec asks for beside them is added.
+    An existing sweep of the same name grows: its finished trials stay, and the trials that the spec adds are run.
 
     Args:
         spec: path of a YAML file.
-        address: of a running Ray cluster, instead of runtime.address.
-        stream: where progress is shown; standard output if None.
+        address: address of a running Ray cluster; overrides runtime.address.
+        stream: output for progress; standard output if None.
 
     Raises:
         ConfigError: the spec is wrong, or no longer asks for a trial that is finished; nothing was started.
-        SweepError: another process drives the sweep, no cluster answers, no node could hold a trial, or the nodes do
-            not share the storage folder.
+        SweepError: another process drives the sweep, no cluster answers, no node can hold a trial, or the nodes do not
+            share the storage folder.
     """
     return drive(create(spec), address, stream)
 
@@ -63,16 +63,16 @@ def run(spec: Path | str, *, address: str | None = None, stream: TextIO | None =
 def resume(
     name: str, *, storage: StoragePath = DEFAULT_STORAGE, address: str | None = None, stream: TextIO | None = None
 ) -> SweepOutcome:
-    """Check and finish what is left of a sweep, by its newest spec, and return how it ended; see `run`."""
+    """Check and resume an unfinished sweep by its newest spec, and return how it ended; see `run`."""
     return drive(reopen(name, storage), address, stream)
 
 
 def create(spec: Path | str) -> Sweep:
-    """Return the sweep of a spec, checked and given its folder, or the one of that name, grown to it; nothing is run.
+    """Check a spec and return its sweep, created, or grown if it exists; nothing is run.
 
     Raises:
         ConfigError: the spec is wrong, or no longer asks for a trial that is finished.
-        SweepError: the sweep is there, and another process drives it.
+        SweepError: the sweep exists, and another process drives it.
     """
     from aca_ray.pipeline.growing import start_sweep
 
@@ -89,10 +89,10 @@ def find(name: str, storage: StoragePath = DEFAULT_STORAGE) -> Sweep:
 
 
 def reopen(name: str, storage: StoragePath = DEFAULT_STORAGE) -> Sweep:
-    """Return a sweep by name; while trials of it are left, its data and networks are checked as in `create`.
+    """Return a sweep by name; if it is unfinished, its data and networks are checked as in `create`.
 
     Raises:
-        ConfigError: there is no such sweep, or what is left of it can't run.
+        ConfigError: there is no such sweep, or its unfinished trials can't run.
     """
     from aca_ray.display import read_progress
     from aca_ray.pipeline.orders import all_orders
@@ -105,7 +105,7 @@ def reopen(name: str, storage: StoragePath = DEFAULT_STORAGE) -> Sweep:
 
 
 def drive(sweep: Sweep, address: str | None = None, stream: TextIO | None = None) -> SweepOutcome:
-    """Do everything of a sweep that is not done yet; see `run`."""
+    """Run everything in a sweep that is not done yet; see `run`."""
     from aca_ray.display import LiveView
     from aca_ray.pipeline.manifest import settle_sweep
     from aca_ray.sweep.run import drive_sweep
@@ -116,14 +116,14 @@ def drive(sweep: Sweep, address: str | None = None, stream: TextIO | None = None
 
 
 def doctor(spec: Path | str | None = None, *, address: str | None = None) -> Iterator[Check]:
-    """Yield what a Ray cluster has and, with a spec, whether its sweep could run there; nothing of it is run.
+    """Yield the checks of a Ray cluster and, with a spec, of whether its sweep can run there; no trial is run.
 
     Args:
         spec: path of a YAML file.
-        address: of a running Ray cluster, instead of runtime.address.
+        address: address of a running Ray cluster; overrides runtime.address.
 
     Raises:
-        ConfigError: the spec is wrong, whatever the cluster.
+        ConfigError: the spec is wrong.
     """
     from aca_ray.pipeline.vocabulary import vocabulary
     from aca_ray.sweep.doctor import examine
@@ -136,13 +136,13 @@ def doctor(spec: Path | str | None = None, *, address: str | None = None) -> Ite
 
 
 def submit(spec: Path | str, *, address: str) -> str:
-    """Send a sweep to a cluster as a job of Ray's job server and return the job's id; submitted again, it goes on.
+    """Submit a sweep to Ray's job server and return the job id; submitting it again resumes it.
 
-    Code and spec travel with the job; the data is looked for where the job runs.
+    Code and spec are uploaded with the job; the data is looked up where the job runs.
 
     Args:
         spec: path of a YAML file.
-        address: of the job server, such as http://HEAD:8265.
+        address: URL of the job server, such as http://HEAD:8265.
 
     Raises:
         ConfigError: the spec is wrong; nothing was sent.
@@ -157,7 +157,7 @@ def submit(spec: Path | str, *, address: str) -> str:
 
 
 def status(name: str, *, storage: StoragePath = DEFAULT_STORAGE) -> tuple[Progress, bool]:
-    """Return how far the trials of a sweep are, and whether a process drives it now; Ray need not run."""
+    """Return the progress of a sweep, and whether a process drives it now; needs no Ray."""
     from aca_ray.display import read_progress
     from aca_ray.pipeline.orders import all_orders
     from aca_ray.storage.lock import is_held
@@ -177,26 +177,26 @@ def rank(
     storage: StoragePath = DEFAULT_STORAGE,
     threads: int = 1,
 ) -> dict[StoragePath, dict[str, Any]]:
-    """Rank the channels of saved supernets and allocate them, as Ray tasks; return the summary per folder of an answer.
+    """Rank and allocate the channels of saved supernets, as Ray tasks; return the summaries by output folder.
 
-    What is there already is used. The answers for a sweep go where its own lie, so that they are found when its spec
-    asks for the same rankers and rules later; they are counted for the sweep's own protocol.
+    Existing results are reused. The results for a sweep are written to the sweep's own folders, where a run finds them
+    if the spec later asks for the same rankers and rules. Their parameters and MACs are those of the sweep's protocol.
 
     Args:
         names: checkpoints (milestones of searches), or sweeps: the name or folder of a sweep stands for all milestones
             of its searches with allocated skips.
-        rankings: names of rankers; empty for those of the sweep, for checkpoints the default.
-        rules: names of allocation rules, the main one first; empty for the default. For a sweep, rules beside its own.
-        protocol: retraining protocol, by name or value, whose network the plans of checkpoints are counted for; None
-            for that of the sweep that a checkpoint lies in, or the default.
-        base: folder that relative data paths are relative to; None takes it from the sweep that a checkpoint lies in.
-        out: folder for the answers, one folder a checkpoint and ranker; None puts them beside each checkpoint.
+        rankings: names of rankers; empty for those of the sweep, or the default for checkpoints.
+        rules: names of allocation rules, the main one first; empty for the default. A sweep adds its own rules.
+        protocol: retraining protocol, by name or value, that sets the network size for the parameters and MACs of
+            checkpoints' plans; None for the protocol of the checkpoint's sweep, or the default.
+        base: base folder of relative data paths; None for that of the checkpoint's sweep.
+        out: output folder, with one folder per checkpoint and ranker; None writes beside each checkpoint.
         storage: folder of all sweeps.
-        threads: torch threads of a task.
+        threads: torch threads per task.
 
     Raises:
-        ConfigError: a name is unknown or a file does not exist; holds all problems.
-        CheckpointError: a file is no checkpoint of a search.
+        ConfigError: a name is unknown or a file does not exist; lists all problems.
+        CheckpointError: a file is not a checkpoint of a search.
         SweepError: a task failed, or another process drives the sweep.
     """
     from aca_ray.pipeline.ranking_orders import ranking_orders, sweep_orders
@@ -208,7 +208,7 @@ def rank(
     given = {"protocol": protocol, "base": base, "out": out}
     if sweeps and any(value is not None for value in given.values()):
         keys = [key for key, value in given.items() if value is not None]
-        raise ConfigError([f"{key}: is for checkpoints, and a sweep has its own; leave it out" for key in keys])
+        raise ConfigError([f"{key}: is for checkpoints only; leave it out for a sweep" for key in keys])
     orders = [order for sweep in sweeps for order in sweep_orders(sweep, rankings, rules)]
     if checkpoints or not sweeps:
         orders += ranking_orders(checkpoints, rankings, rules, protocol, base, out)
@@ -226,18 +226,18 @@ def evaluate(
     gpu: bool = False,
     stream: TextIO | None = None,
 ) -> TrialRecord:
-    """Retrain a derived network from scratch and return its record; killed, it goes on where it was.
+    """Retrain a derived network from scratch and return its record; resumes a retraining that was killed.
 
     Args:
-        network: name of a published genotype; a genotype as the codes of this field print it; architecture string; or
+        network: name of a published genotype; a genotype as printed by other codes; an architecture string; or the
             path of a file with one of these, a network.json or a genotype.json.
         data: data mapping, such as {"name": "digits"}; relative paths are relative to the working directory.
         protocol: retraining protocol: a name, or a mapping such as {"base": "cifar", "epochs": 100}.
-        seed: of the retraining.
+        seed: seed of the retraining.
         out: folder of checkpoints and record.
         threads: torch threads.
         gpu: whether to compute on the GPU.
-        stream: where a line per epoch goes; standard output if None.
+        stream: output for a line per epoch; standard output if None.
     """
     from aca_ray.pipeline.standalone import retrain
 
@@ -247,13 +247,13 @@ def evaluate(
 def compare(
     names: Sequence[str], *, storage: StoragePath = DEFAULT_STORAGE, out: StoragePath | None = None
 ) -> tuple[Comparison, StoragePath]:
-    """Return the comparison of finished trials of sweeps, and the folder that its tables and plots were written to.
+    """Compare the finished trials of sweeps; return the comparison and the folder with its tables and plots.
 
     Args:
-        names: of sweeps, or paths or URIs of their folders.
+        names: names of sweeps, or paths or URIs of their folders.
         storage: folder of all sweeps.
-        out: where the files go, such as for sweeps that may only be read; None for the folder of the only sweep, or one
-            in `storage` for several.
+        out: output folder, needed for sweeps that are read-only; None for the folder of a single sweep, or a folder in
+            `storage` for several.
     """
     from aca_ray.pipeline.comparing import compare_sweeps
 
@@ -278,26 +278,26 @@ def export(
     protocol: str | Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> Export:
-    """Write a network as files that run without this package, checked to give the same logits.
+    """Export a network to files that run without this package, checked to give the same logits.
 
-    A retraining's network has its trained weights. What a search has found (with the plan of the main allocation rule
-    where skips are allocated), a genotype, and what was looked up in a table are untrained.
+    The network of a retraining has its trained weights. Untrained are the result of a search (with the plan of the main
+    allocation rule where skips are allocated), a genotype, and an architecture that was looked up in a table.
 
     Args:
         network: first digits of a trial's fingerprint, alone or as SWEEP/DIGITS; path or URI of a trial's folder; name
-            of a published genotype; a genotype as the codes of this field print it; architecture string; or path of a
-            file with one of these, or of a network.json.
+            of a published genotype; a genotype as printed by other codes; an architecture string; or the path of a file
+            with one of these, or of a network.json.
         format: onnx, torch-export, python (a file that imports torch alone, the weights beside it) or json.
-        out: the file; None puts it into the working directory, named after the network.
+        out: output file; None for a file in the working directory, named after the network.
         storage: folder of all sweeps.
-        protocol: retraining protocol, by name or value, that gives the size of an untrained network; None takes that of
-            its sweep, without one cifar.
-        data: mapping of the data that an untrained network is for; None takes that of its search, without one CIFAR-10.
+        protocol: retraining protocol, by name or value, that sets the size of an untrained network; None for that of
+            its sweep, or cifar.
+        data: data mapping of an untrained network; None for that of its search, or CIFAR-10.
 
     Raises:
         ConfigError: a name is unknown or ambiguous, or a trial has not finished.
         CheckpointError: the weights are damaged.
-        DataError: the images must be known from the data, and those can't be read.
+        DataError: the image size must be read from the data, and the data can't be read.
         ExportError: a package is missing (pip install 'aca-ray[export]'), or the logits differ; nothing is written.
         StorageError: a file can't be read or written.
     """
@@ -313,16 +313,16 @@ def export(
 def log_model(network: str, *, storage: StoragePath = DEFAULT_STORAGE, register: str | None = None) -> str:
     """Log the trained network of a retraining as an MLflow model of its run; return the model's URI.
 
-    It takes (N, C, H, W) normalized float32 images, returns (N, K) logits, and is loaded and served without this
-    package.
+    The model takes (N, C, H, W) normalized float32 images and returns (N, K) logits. It loads and is served without
+    this package.
 
     Args:
-        network: names a retraining of a sweep, as in `export`.
+        network: a retraining of a sweep, named as in `export`.
         storage: folder of all sweeps.
-        register: name of the registered model that it becomes a version of, or None.
+        register: name of the registered model that gets this model as a new version, or None.
 
     Raises:
-        ConfigError: the name is unknown or ambiguous, or no finished retraining of a sweep.
+        ConfigError: the name is unknown, ambiguous, or not that of a finished retraining of a sweep.
         CheckpointError: the weights are damaged.
         StorageError: MLflow can't be reached, or has no run of the retraining.
     """
@@ -334,7 +334,7 @@ def log_model(network: str, *, storage: StoragePath = DEFAULT_STORAGE, register:
     named = read_named(network, storage)
     sweep, trial = named.sweep, named.exported.trial
     if sweep is None or trial is None or named.exported.weights is None:
-        raise ConfigError(f"{network}: is untrained or of no sweep; an MLflow model is made of a sweep's retraining")
+        raise ConfigError(f"{network}: is untrained or not of a sweep; to log a model, name a retraining of a sweep")
     alone = stand_alone(named.exported)
     return log_to_store(
         open_store(sweep.spec.runtime.tracking, sweep.storage),
@@ -360,10 +360,10 @@ def show(
 
     Args:
         network: as in `export`, like storage, protocol and data.
-        out: where the cells are drawn as well, an .svg file; None for nowhere.
+        out: .svg file that the cells are drawn to; None for no drawing.
         storage: folder of all sweeps.
-        protocol: retraining protocol, by name or value, that gives the network's size.
-        data: mapping of the data that the network is for.
+        protocol: retraining protocol, by name or value, that sets the size of the network.
+        data: data mapping of the network.
 
     Raises:
         AcaRayError: see `export`.

@@ -1,4 +1,4 @@
-"""The command line: verbs only; what they do is in aca_ray.api, and everything heavy is imported inside them."""
+"""The command line: parsing and printing. Verbs call aca_ray.api and import heavy packages when they run."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 LISTED = ("methods", "spaces", "data", "rankers", "rules", "controls", "protocols", "sweeps", "trials")
 BAD_INPUT, FAILED, INTERRUPTED, PIPE_CLOSED = 2, 1, 130, 141
 CHECKING = (
-    "still checking the spec: reading the data, and building a supernet for every method, space and data set; many "
-    "cells (experiment.network.cells) or images take minutes"
+    "still checking the spec: reading the data, and building a supernet for every method, space and data set; this "
+    "takes minutes with many cells (experiment.network.cells) or images"
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out a command line and return its exit code.
+    """Run a command line and return its exit code.
 
-    It is 0, 1 where something failed, 2 for bad input, 130 when interrupted, and 141 when the reader of the output has
-    gone, as in `aca-ray show DARTS_V2 | head -1`.
+    The code is 0 for success, 1 for a failure, 2 for bad input, 130 for an interrupt, and 141 for a closed output pipe,
+    as in `aca-ray show DARTS_V2 | head -1`.
     """
     if arguments is None:
         use_utf8()
@@ -62,12 +62,12 @@ def _carry_out(arguments: Sequence[str] | None) -> int:
         print(error, file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print("interrupted; nothing finished is lost. To go on, give the same command again", file=sys.stderr)
+        print("interrupted; finished work is kept. To continue, run the same command again", file=sys.stderr)
         return INTERRUPTED
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of all verbs; each sets `verb`, the function that carries it out."""
+    """Return the parser of all verbs; each sets `verb`, the function that runs it."""
     parser = argparse.ArgumentParser(
         prog="aca-ray", description="Sweeps of differentiable architecture search with Adaptive Channel Allocation."
     )
@@ -79,59 +79,59 @@ def build_parser() -> argparse.ArgumentParser:
         "--storage",
         type=storage_path,
         default=Path("results"),
-        help="folder of all sweeps, or its URI (s3://bucket/prefix, gs://bucket/prefix; default: results)",
+        help="folder or URI of all sweeps (s3://bucket/prefix, gs://bucket/prefix; default: results)",
     )
 
     cluster = argparse.ArgumentParser(add_help=False)
     cluster.add_argument(
-        "--address", type=cluster_address, help="running Ray cluster (host:port, or auto), instead of runtime.address"
+        "--address", type=cluster_address, help="running Ray cluster (host:port or auto); overrides runtime.address"
     )
 
-    check = verbs.add_parser("check", help="validate a spec and build everything without starting Ray")
+    check = verbs.add_parser("check", help="validate a spec and build its supernets, without Ray")
     check.add_argument("spec", metavar="SPEC", help="sweep spec (YAML)")
     check.set_defaults(verb=_check)
 
-    run = verbs.add_parser("run", parents=[cluster], help="run a sweep, what is left of it, or what its spec adds")
+    run = verbs.add_parser("run", parents=[cluster], help="run everything in a sweep spec that is not done yet")
     run.add_argument("spec", metavar="SPEC", help="sweep spec (YAML)")
     run.set_defaults(verb=_run)
 
-    resume = verbs.add_parser("resume", parents=[storage, cluster], help="finish what is left of a sweep")
+    resume = verbs.add_parser("resume", parents=[storage, cluster], help="resume an unfinished sweep")
     resume.add_argument("name", metavar="NAME", help="name of a sweep, or path or URI of its folder")
     resume.set_defaults(verb=_resume)
 
-    status = verbs.add_parser("status", parents=[storage], help="show how far a sweep is, or list all sweeps")
+    status = verbs.add_parser("status", parents=[storage], help="show the progress of a sweep, or list all sweeps")
     status.add_argument("name", metavar="NAME", nargs="?", help="name of a sweep, or path or URI of its folder")
     status.set_defaults(verb=_status)
 
-    rank = verbs.add_parser(
-        "rank", parents=[storage], help="rank and allocate the channels of saved supernets, as Ray tasks"
-    )
+    rank = verbs.add_parser("rank", parents=[storage], help="rank and allocate the channels of saved supernets")
     rank.add_argument(
         "names",
         metavar="SWEEP|CHECKPOINT",
         nargs="+",
-        help="name, path or URI of a sweep, for all milestones of its searches; or one milestone of a search (.ckpt)",
+        help="sweep (name, path or URI; ranks all milestones of its searches), or milestone of a search (.ckpt)",
     )
-    rank.add_argument("--ranking", nargs="+", default=[], help="channel rankers (default: the sweep's, or the default)")
     rank.add_argument(
-        "--allocation", nargs="+", default=[], help="allocation rules, the main one first; for a sweep, beside its own"
+        "--ranking", nargs="+", default=[], help="channel rankers (default: the sweep's; default ranker for a .ckpt)"
+    )
+    rank.add_argument(
+        "--allocation", nargs="+", default=[], help="allocation rules, the main one first; in addition to a sweep's own"
     )
     rank.add_argument(
         "--protocol",
         type=protocol_value,
-        help="protocol whose network is counted, as in evaluate (default: the sweep's own, or cifar)",
+        help="protocol that sets the network size for parameters and MACs (default: that of the sweep, or cifar)",
     )
-    rank.add_argument("--out", type=storage_path, help="folder for the answers (default: beside each checkpoint)")
-    rank.add_argument("--base", type=Path, help="folder that relative data paths are relative to")
-    rank.add_argument("--threads", type=positive, default=1, help="torch threads of a task (default: 1)")
+    rank.add_argument("--out", type=storage_path, help="output folder (default: beside each checkpoint)")
+    rank.add_argument("--base", type=Path, help="base folder of relative data paths")
+    rank.add_argument("--threads", type=positive, default=1, help="torch threads per task (default: 1)")
     rank.set_defaults(verb=_rank)
 
     evaluate = verbs.add_parser("evaluate", help="retrain a derived network from scratch")
     evaluate.add_argument(
         "network",
         metavar="NETWORK",
-        help='genotype: a name (DARTS_V2, ...), text as printed by other codes ("Genotype(normal=[..."), architecture '
-        "string, or a file with one of these or network.json",
+        help='genotype: a name (DARTS_V2, ...), text as printed by other codes ("Genotype(normal=[..."), an '
+        "architecture string, or a file with one of these, or network.json",
     )
     evaluate.add_argument(
         "--protocol",
@@ -142,7 +142,7 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--data", type=data_mapping, default="cifar10", help="data set: a name, or a JSON mapping (default: cifar10)"
     )
-    evaluate.add_argument("--seed", type=not_negative, default=0, help="of the retraining (default: 0)")
+    evaluate.add_argument("--seed", type=not_negative, default=0, help="seed of the retraining (default: 0)")
     evaluate.add_argument("--out", type=Path, help="folder (default: results/retraining/<NETWORK>-<protocol>-s<seed>)")
     evaluate.add_argument("--threads", type=positive, default=1, help="torch threads (default: 1)")
     evaluate.add_argument("--gpu", action="store_true", help="compute on the GPU")
@@ -152,74 +152,80 @@ def build_parser() -> argparse.ArgumentParser:
     named.add_argument(
         "network",
         metavar="TRIAL|GENOTYPE",
-        help="first digits of a trial's fingerprint, alone or as SWEEP/DIGITS; folder of a trial; genotype: a name "
-        '(DARTS_V2, ...), text as printed by other codes ("Genotype(normal=[..."), architecture string, or a file with '
-        "one of these or network.json",
+        help="trial: first digits of its fingerprint, alone or as SWEEP/DIGITS, or its folder; genotype: a name "
+        '(DARTS_V2, ...), text as printed by other codes ("Genotype(normal=[..."), an architecture string, or a file '
+        "with one of these, or network.json",
     )
     named.add_argument(
         "--protocol",
         type=protocol_value,
-        help="of an untrained network: a name, or a mapping as in evaluate (default: its sweep's, or cifar)",
+        help="protocol of an untrained network: a name, or a mapping as in evaluate (default: its sweep's, or cifar)",
     )
     named.add_argument(
         "--data",
         type=data_mapping,
-        help="of an untrained network: a name, or a JSON mapping (default: its own, or cifar10)",
+        help="data set of an untrained network: a name, or a JSON mapping (default: that of its search, or cifar10)",
     )
-    named.add_argument("--out", type=storage_path, help="file (export: named after the network by default; show: .svg)")
+    named.add_argument(
+        "--out", type=storage_path, help="output file (export: default from the network's name; show: .svg)"
+    )
 
     export = verbs.add_parser(
-        "export", parents=[named], help="write a network as a file that runs without this package"
+        "export", parents=[named], help="export a network to a file that runs without this package"
     )
     export.add_argument(
-        "--format", choices=("onnx", "torch-export", "python", "json"), help="of the file (default: python)"
+        "--format", choices=("onnx", "torch-export", "python", "json"), help="file format (default: python)"
     )
-    export.add_argument("--mlflow", action="store_true", help="log it to its run as an MLflow model, instead of a file")
-    export.add_argument("--register", metavar="NAME", help="log it as a version of this registered MLflow model")
+    export.add_argument(
+        "--mlflow", action="store_true", help="log an MLflow model to its run instead of writing a file"
+    )
+    export.add_argument("--register", metavar="NAME", help="log a new version of this registered MLflow model")
     export.set_defaults(verb=_export)
 
-    show = verbs.add_parser("show", parents=[named], help="show the cells of a network and their channel plans")
+    show = verbs.add_parser("show", parents=[named], help="show the cells, channel plan and cost of a network")
     show.set_defaults(verb=_show)
 
-    compare = verbs.add_parser("compare", parents=[storage], help="compare what sweeps have found so far")
+    compare = verbs.add_parser("compare", parents=[storage], help="compare the results of sweeps so far")
     compare.add_argument("names", metavar="NAME", nargs="+", help="name of a sweep, or path or URI of its folder")
-    compare.add_argument("--out", type=storage_path, help="folder for page, tables and plots (default: in the results)")
+    compare.add_argument("--out", type=storage_path, help="folder of report, tables, plots (default: in the results)")
     compare.set_defaults(verb=_compare)
 
-    doctor = verbs.add_parser("doctor", parents=[cluster], help="look whether a cluster has what a sweep needs")
+    doctor = verbs.add_parser("doctor", parents=[cluster], help="check a cluster, and whether a sweep can run on it")
     doctor.add_argument("spec", metavar="SPEC", nargs="?", help="sweep spec (YAML)")
     doctor.set_defaults(verb=_doctor)
 
     listing = verbs.add_parser(
-        "list", parents=[storage], help="list what a spec can name, sweeps, or trials of a sweep"
+        "list", parents=[storage], help="list the names that a spec can use, the sweeps, or the trials of a sweep"
     )
     listing.add_argument("kind", metavar="KIND", choices=LISTED, help=f"one of {', '.join(LISTED)}")
-    listing.add_argument("name", metavar="SWEEP", nargs="?", help="of trials: name of a sweep, or its folder")
+    listing.add_argument("name", metavar="SWEEP", nargs="?", help="for trials: name of a sweep, or its folder")
     listing.set_defaults(verb=_list)
 
     server = argparse.ArgumentParser(add_help=False)
     server.add_argument("--address", required=True, help="job server of a Ray cluster, such as http://HEAD:8265")
 
-    submit = verbs.add_parser("submit", parents=[server], help="run a sweep as a job of a Ray cluster; print the id")
-    submit.add_argument("spec", metavar="SPEC", help="sweep spec (YAML); its folder travels with it")
+    submit = verbs.add_parser(
+        "submit", parents=[server], help="run a sweep as a job of a Ray cluster; print the job id"
+    )
+    submit.add_argument("spec", metavar="SPEC", help="sweep spec (YAML); its folder is uploaded with it")
     submit.set_defaults(verb=_submit)
 
-    jobs = verbs.add_parser("jobs", help="list, watch and stop submitted sweeps")
+    jobs = verbs.add_parser("jobs", help="list, follow and stop submitted sweeps")
     actions = jobs.add_subparsers(required=True, metavar="ACTION")
     job_list = actions.add_parser("list", parents=[server], help="list submitted sweeps, newest first")
     job_list.set_defaults(verb=_list_jobs)
 
     logs = actions.add_parser("logs", parents=[server], help="print the output of a job")
     logs.add_argument("job", metavar="ID", help="id that submit printed")
-    logs.add_argument("--follow", action="store_true", help="keep printing until the job ends")
+    logs.add_argument("--follow", action="store_true", help="continue until the job ends")
     logs.set_defaults(verb=_logs)
 
-    stop = actions.add_parser("stop", parents=[server], help="save the trials of a job and end it; submit resumes it")
+    stop = actions.add_parser("stop", parents=[server], help="save the trials of a job and stop it; submit resumes it")
     stop.add_argument("job", metavar="ID", help="id that submit printed")
     stop.set_defaults(verb=_stop)
 
-    ui = verbs.add_parser("ui", parents=[storage], help="serve MLflow's pages on 127.0.0.1")
-    ui.add_argument("--port", type=int, default=5000, help="(default: 5000)")
+    ui = verbs.add_parser("ui", parents=[storage], help="serve the MLflow UI on 127.0.0.1")
+    ui.add_argument("--port", type=int, default=5000, help="port (default: 5000)")
     ui.set_defaults(verb=_ui)
     return parser
 
@@ -255,7 +261,7 @@ def _check(options: argparse.Namespace) -> int:
     ]
     print("\n".join(in_columns([header, *rows])))
     looked_up = f", {plan.num_look_ups} look-ups" if plan.num_look_ups else ""
-    print(f"{len(rows)} searches, {plan.num_evaluations} retrainings{looked_up}; nothing is wrong")
+    print(f"{len(rows)} searches, {plan.num_evaluations} retrainings{looked_up}; no problems found")
     return 0
 
 
@@ -275,7 +281,7 @@ def _resume(options: argparse.Namespace) -> int:
 
 
 def _report(sweep: Sweep, address: str | None) -> int:
-    """Drive a sweep, on the cluster at an address if one is given, say how it ended, and return the exit code."""
+    """Drive a sweep, on the cluster at an address if one is given, print how it ended, and return the exit code."""
     from aca_ray import api
     from aca_ray.report.tables import to_text
 
@@ -288,15 +294,15 @@ def _report(sweep: Sweep, address: str | None) -> int:
         say(to_text(outcome.comparison))
     for failure in outcome.failures:
         say(failure, error=True)
-    say(f"files: {_relative(folder)} (comparison/ holds the tables and plots)")
+    say(f"files: {_relative(folder)} (report, tables and plots in comparison/)")
     if not outcome.tracked:
-        say(f"some of it could not be logged to MLflow yet; to log the rest: {again}", error=True)
+        say(f"some results are not in MLflow yet; to log the rest: {again}", error=True)
     if outcome.interrupted:
-        say(f"interrupted; nothing finished is lost. To go on: {again}")
+        say(f"interrupted; finished work is kept. To continue: {again}")
         return INTERRUPTED
     say(f"MLflow: {tracking or f'aca-ray ui{option}'}")
     if outcome.failures:
-        say(f"to try again what failed: {again}")
+        say(f"to retry what failed: {again}")
         return FAILED
     return 0
 
@@ -332,14 +338,14 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _told(problems: Sequence[str]) -> int:
-    """Print what is wrong with files of a sweep and return the exit code."""
+    """Print the problems of a sweep's files and return the exit code."""
     for problem in problems:
         print(problem, file=sys.stderr)
     return BAD_INPUT if problems else 0
 
 
 def _driven(driven: bool) -> str:
-    return "running now" if driven else "no process drives it"
+    return "running" if driven else "not running"
 
 
 def _rank(options: argparse.Namespace) -> int:
@@ -392,7 +398,7 @@ def _export(options: argparse.Namespace) -> int:
         given = [f"--{name}" for name, value in {"format": options.format, **settings}.items() if value is not None]
         if given:
             raise ConfigError(
-                f"{', '.join(given)}: is not for MLflow models; leave it out, or export a file without MLflow"
+                f"{', '.join(given)}: does not apply to MLflow models; leave it out, or export a file without MLflow"
             )
         print(f"MLflow: {api.log_model(options.network, storage=options.storage, register=options.register)}")
         return 0
@@ -455,7 +461,7 @@ def _list_trials(options: argparse.Namespace) -> int:
     from aca_ray.display import progress_lines
 
     if options.name is None:
-        raise ConfigError("SWEEP: is required to list trials; aca-ray list sweeps names the sweeps")
+        raise ConfigError("SWEEP: is required to list trials; `aca-ray list sweeps` shows the names")
     progress, _ = api.status(options.name, storage=options.storage)
     print("\n".join(progress_lines(progress.lines)))
     return _told(progress.problems)
@@ -495,14 +501,14 @@ def _ui(options: argparse.Namespace) -> int:
 
 
 def _use_one_thread() -> None:
-    """Keep this process, which trains nothing, off the cores of those that do."""
+    """Limit torch to one thread: this process trains nothing and leaves the cores to the trials."""
     import torch
 
     torch.set_num_threads(1)
 
 
 def _relative(path: StoragePath) -> StoragePath:
-    """Return the path as seen from the working directory, where it lies below."""
+    """Return a path below the working directory as relative, any other one resolved."""
     path = path.resolve()
     if not isinstance(path, Path):
         return path

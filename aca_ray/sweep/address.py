@@ -1,4 +1,4 @@
-"""Whether a Ray cluster answers at an address, found out within seconds: Ray itself retries for minutes or forever."""
+"""A check within seconds that a Ray cluster answers at an address. Ray itself retries for minutes or forever."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ def require_cluster(address: str) -> None:
         address: host:port, or auto for the cluster that Ray finds on this machine.
 
     Raises:
-        SweepError: none is found, or none answers there.
+        SweepError: no cluster is found, or none answers there.
     """
     found = _resolved(address)
     host, _, port = found.rpartition(":")
-    place = found if found == address else f"{found}, which Ray takes {address} for"
+    place = found if found == address else f"{found}, to which Ray resolves {address}"
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
     except (OSError, OverflowError, UnicodeError) as error:
-        private = "" if found == address else ". It may be another sweep's own Ray, which no other process can join"
+        private = "" if found == address else ". It may be another sweep's private Ray, which no other process can join"
         raise SweepError(
             f"address: no Ray cluster answers at {place} ({error}){private}. Correct the address, start a cluster with "
-            "`ray start --head`, or leave the address out to have Ray started here for this sweep alone"
+            "`ray start --head`, or leave the address out to start a private Ray on this machine"
         ) from error
     if not _speaks_grpc(found):
         raise SweepError(
-            f"address: what listens at {place} is no Ray cluster, or its TLS settings differ: no answer within "
+            f"address: the server at {place} is not a Ray cluster, or its TLS settings differ: no answer within "
             f"{CONNECT_SECONDS:g} s. Give the port of `ray start --head` (6379 by default), not that of the dashboard"
         )
 
 
 def _resolved(address: str) -> str:
-    """Return the host:port that Ray takes an address for: of auto, and of this machine's loopback, it makes another."""
+    """Return the host:port to which Ray resolves an address; auto and this machine's loopback become another one."""
     from ray._private.services import canonicalize_bootstrap_address
 
     if address == "auto":
@@ -52,12 +52,12 @@ def _resolved(address: str) -> str:
     except (OSError, ValueError) as error:
         raise SweepError(
             f"address: Ray finds no cluster for {address} ({error}). Start one with `ray start --head`, or leave the "
-            "address out to have Ray started here for this sweep alone"
+            "address out to start a private Ray on this machine"
         ) from error
 
 
 def _speaks_grpc(address: str) -> bool:
-    """Return whether a server answers in the protocol of Ray's processes."""
+    """Return whether a server answers in gRPC, the protocol of Ray's processes."""
     import grpc  # type: ignore[import-untyped]
     from ray._private.grpc_utils import init_grpc_channel
 

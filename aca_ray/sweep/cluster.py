@@ -1,4 +1,4 @@
-"""Joining a Ray cluster, or starting one on this machine for as long as a sweep runs."""
+"""Joining a Ray cluster, or starting one on this machine for the duration of a sweep."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from aca_ray.sweep.watcher import Watcher, watched
 
 logger = logging.getLogger(__name__)
 
-# Read by Ray when it is imported or started; a value that the user has set wins.
+# Ray reads these when it is imported or started. A value set by the user takes precedence.
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_SCHEDULER_EVENTS": "0",
     "RAY_TQDM_PATCH_PRINT": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
-    # A trial without a GPU on a machine with some must not see them.
+    # A trial that reserves no GPU must not see the GPUs of its machine.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",
     # Trials read and write absolute paths.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    # Tune's own state is not what a sweep is resumed from: write little of it.
+    # A sweep is not resumed from Tune's own state: write little of it.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-    # The view says in a line what Tune would print a page about.
+    # The view reports in one line what Tune would print on a page.
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     # The sweep handles all signals itself.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
@@ -58,33 +58,33 @@ __all__ = [
     "ray",
     "ray_session",
     "tune",
-]  # everybody gets ray from here, after the environment is set
+]  # the other modules import ray from here, after the environment is set
 
-# Tune would put these on the command lines of trials, and in what every holder of Ray's token can read.
+# Tune would put these on the command lines of trials, and where every holder of Ray's token can read them.
 ENV_VARS_TO_PROPAGATE.difference_update({name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")})
 
 
 def cluster_address(address: str | None) -> str | None:
-    """Return the address of the running cluster to join, or None where Ray is to be started on this machine.
+    """Return the address of the running cluster to join, or None to start Ray on this machine.
 
     Args:
-        address: None takes RAY_ADDRESS, which Ray sets in its jobs.
+        address: None reads RAY_ADDRESS, which Ray sets in its jobs.
     """
     return address or os.environ.get("RAY_ADDRESS")
 
 
 @contextmanager
 def ray_session(address: str | None) -> Iterator[dict[str, float]]:
-    """Yield the cluster's resources while connected; a cluster started here is gone afterwards.
+    """Yield the cluster's resources while connected.
 
-    It is also gone, within seconds, when this process is killed. A session that is open already is used and left open,
-    and a cluster that was running continues.
+    A cluster started here ends with the block, or within seconds after this process was killed. A session that is
+    already open is used and left open, and a cluster that was already running continues.
 
     Args:
         address: see `cluster_address`.
 
     Raises:
-        SweepError: no cluster answers there, or this machine lacks what Ray needs to start.
+        SweepError: no cluster answers there, or Ray cannot start on this machine.
     """
     if ray.is_initialized():
         yield ray.cluster_resources()
@@ -107,8 +107,8 @@ def ray_session(address: str | None) -> Iterator[dict[str, float]]:
 
 @contextmanager
 def _joined(address: str | None, starting: AbstractContextManager[None]) -> Iterator[dict[str, float]]:
-    """Yield the resources of the cluster at an address, or of one that is started here, in a context."""
-    # On all addresses of this machine otherwise, whatever address Ray is told.
+    """Yield the resources of the cluster at an address, or of one started here inside the context `starting`."""
+    # Otherwise a local Ray listens on all addresses of this machine, whichever address it is given.
     ray_constants.ENABLE_RAY_CLUSTER = bool(address)
     local: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
     if address:
@@ -132,15 +132,15 @@ def _joined(address: str | None, starting: AbstractContextManager[None]) -> Iter
 
 
 def _hurry(watcher: Watcher | None) -> None:
-    """Say that Ray does not end, and kill its processes on this machine, for which it would wait forever."""
-    logger.warning("Ray has not ended within %g s; what it still runs here is killed", _SHUTDOWN_SECONDS)
+    """Log that Ray has not ended, and kill its processes on this machine, which it would wait for forever."""
+    logger.warning("Ray has not ended within %g s; killing its remaining processes on this machine", _SHUTDOWN_SECONDS)
     if watcher is not None:
         watcher.end()
 
 
 @contextmanager
 def _initializing() -> Iterator[None]:
-    """Restore the handler of SIGTERM, which Ray replaces, and undo a start that fails or is interrupted."""
+    """Restore the SIGTERM handler, which Ray replaces, and shut Ray down if its start fails or is interrupted."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield

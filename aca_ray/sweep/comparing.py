@@ -1,4 +1,4 @@
-"""Comparing what a sweep has found so far, as Ray tasks while it runs."""
+"""Comparisons of the results so far, as Ray tasks while a sweep runs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from aca_ray.sweep.waiting import wait_for
 
 logger = logging.getLogger(__name__)
 
-_SHARE = 0.02  # of the time that comparisons may take
+_SHARE = 0.02  # of the time, at most, for comparisons
 _SHORTEST_SECONDS = 120.0
 _LONGEST_SECONDS = 600.0
-_CANCEL_SECONDS = 30.0  # until a task that was canceled is known to be
+_CANCEL_SECONDS = 30.0  # to wait for the end of a canceled task
 
 
 def _compare(sweep: Sweep) -> float:
@@ -29,11 +29,11 @@ def _compare(sweep: Sweep) -> float:
 
 
 class Comparisons:
-    """Brings a sweep's comparison up to date from time to time: after two minutes, and so that it costs 2 % at most.
+    """Updates the comparison of a sweep every two minutes, or less often so that it takes 2 % of the time at most.
 
     Args:
-        sweep: what is compared.
-        compared: called when the comparison's files are new.
+        sweep: sweep to compare.
+        compared: called when the comparison's files were written.
     """
 
     def __init__(self, sweep: Sweep, compared: Callable[[], None]) -> None:
@@ -43,14 +43,14 @@ class Comparisons:
         self._due = time.monotonic() + _SHORTEST_SECONDS
 
     def poll(self) -> None:
-        """Begin a comparison if one is due; tell of one that is done."""
+        """Start a comparison if one is due; report a finished one."""
         if self._running is not None and ray.wait([self._running], timeout=0)[0]:
             self._end()
         if self._running is None and time.monotonic() >= self._due:
             self._running = self._task.remote(self._sweep)
 
     def finish(self, say: Callable[[str], None]) -> None:
-        """Wait for a comparison under way, so that it cannot write over the final one; cancel one that takes too long.
+        """Wait for a running comparison, so that it cannot overwrite the final one; cancel one that takes too long.
 
         Args:
             say: shows the user a line.
@@ -58,7 +58,7 @@ class Comparisons:
         if self._running is None:
             return
         running = self._running
-        what = "the comparison of what was found so far"
+        what = "the comparison of the results so far"
         if not wait_for(lambda s: bool(ray.wait([running], timeout=s)[0]), what, say, _LONGEST_SECONDS):
             ray.cancel(running, force=True)
         self._end()
@@ -68,7 +68,7 @@ class Comparisons:
         try:
             seconds = ray.get(self._running, timeout=_CANCEL_SECONDS)
             self._compared()
-        except Exception as error:  # the comparison at the end says what is wrong
-            logger.warning("comparison: what is found so far could not be compared (%s); the sweep goes on", error)
+        except Exception as error:  # the final comparison reports the problem
+            logger.warning("comparison: the results so far could not be compared (%s); the sweep continues", error)
         self._running = None
         self._due = time.monotonic() + max(_SHORTEST_SECONDS, seconds / _SHARE)

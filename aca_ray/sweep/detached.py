@@ -1,4 +1,4 @@
-"""Start Ray's processes on this machine apart from the driver, so that signals reach the driver alone."""
+"""Starting Ray's processes on this machine detached, so that signals reach only the driver."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from aca_ray.sweep.watcher import Watcher
 
 @contextmanager
 def detached(watcher: Watcher) -> Iterator[None]:
-    """Have Ray start its processes in sessions of their own, and immune to SIGTERM and SIGHUP, while the block runs.
+    """Make Ray start its processes in their own sessions, with SIGTERM and SIGHUP blocked, while the block runs.
 
     Ctrl-C, a closed terminal and `kill -- -GROUP` signal the driver's process group; systemd and Slurm signal all
-    processes of the service or the job. Trials can be saved only if Ray's processes survive that. The processes that
-    these start, workers among them, inherit session and signal mask.
+    processes of the service or the job. Trials can be saved only if Ray's processes survive these signals. Their child
+    processes, workers among them, inherit session and signal mask.
 
     Args:
         watcher: ends them with the driver.
@@ -40,7 +40,7 @@ def detached(watcher: Watcher) -> Iterator[None]:
             """Kill the process at once, since SIGTERM would not reach it."""
             self.kill()
 
-    module: Any = services  # Ray has no public way to say how it starts its processes
+    module: Any = services  # Ray has no public way to change how it starts its processes
     plain = services.ConsolePopen
     module.ConsolePopen = Detached
     try:

@@ -1,4 +1,4 @@
-"""What a sweep would need, looked at in the cluster's own processes before anything is started."""
+"""Checks of what a sweep needs, made in the cluster's own processes before anything is started."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _DATA_SECONDS = 600.0
 
 @dataclass(frozen=True)
 class Check:
-    """What one look found.
+    """The result of one check.
 
     Attributes:
-        subject: what was looked at.
-        sentence: what is there and, where that is wrong, what to do about it.
-        fine: whether nothing is wrong.
+        subject: name of the check.
+        sentence: what was found and, for a problem, the fix.
+        fine: whether there is no problem.
     """
 
     subject: str
@@ -35,14 +35,14 @@ class Check:
 
 
 def examine(address: str | None, spec: SweepSpec | None, base: Path) -> Iterator[Check]:
-    """Yield every check of a cluster and, if there is a spec, of what its sweep would need there.
+    """Yield every check of a cluster and, with a spec, of what its sweep needs there.
 
-    Storage folder and tracking store are made if they are not there, as a run would.
+    Missing storage folders and tracking stores are created, as in a run.
 
     Args:
-        address: of the cluster; see `ray_session`.
-        spec: of the sweep.
-        base: folder that relative data paths of the spec are relative to.
+        address: address of the cluster; see `ray_session`.
+        spec: spec of the sweep.
+        base: base folder of the spec's relative data paths.
     """
     try:
         with Interrupt().handling_signals(), ray_session(address) as resources:
@@ -59,7 +59,7 @@ def examine(address: str | None, spec: SweepSpec | None, base: Path) -> Iterator
 
 
 def _attempt(subject: str, look: Callable[[], str]) -> Check:
-    """Return what a look finds, or what it raises because something is wrong."""
+    """Return the result of a check: what it found, or the error that it raised."""
     try:
         return Check(subject, look())
     except AcaRayError as error:
@@ -78,7 +78,7 @@ def _count(nodes: Sequence[Node]) -> str:
 
 
 def _processes(nodes: Sequence[Node]) -> Iterator[Check]:
-    """Yield whether this project runs on all nodes, in equal versions, and whether torch sees their GPUs."""
+    """Yield whether all nodes can run this package in the same versions, and whether torch sees their GPUs."""
     answers, failures = ask_nodes(nodes, _look)
     versions = dict(failures)
     here = environment()
@@ -87,23 +87,25 @@ def _processes(nodes: Sequence[Node]) -> Iterator[Check]:
         if names:
             versions[node] = ", ".join(f"{n} {there.get(n, 'missing')}, here {here.get(n, 'missing')}" for n in names)
     if versions:
-        yield _wrong("versions", versions, "Install the same on every node, as it is here; best from one image")
+        yield _wrong("versions", versions, "Install the versions of this machine on every node, best from one image")
     else:
         equal = ", ".join(f"{name} {version}" for name, version in here.items() if name != "machine")
         yield Check("versions", f"{equal} on {_count(nodes)}")
     unseen = {
-        node: f"torch can use {gpus} GPUs, Ray hands out {node.resources.get('GPU', 0):g}"
+        node: f"torch can use {gpus} GPUs, Ray offers {node.resources.get('GPU', 0):g}"
         for node, (_, gpus) in answers.items()
         if gpus != node.resources.get("GPU", 0)
     }
     if unseen:
-        yield _wrong("GPUs", unseen, "Install a torch for that driver, or start Ray there with as many as --num-gpus")
+        yield _wrong(
+            "GPUs", unseen, "Install a torch for that driver, or start Ray there with torch's count as --num-gpus"
+        )
     else:
-        yield Check("GPUs", f"torch can use the {sum(gpus for _, gpus in answers.values())} that Ray hands out")
+        yield Check("GPUs", f"torch can use the {sum(gpus for _, gpus in answers.values())} that Ray offers")
 
 
 def _look() -> tuple[dict[str, str], int]:
-    """Return the versions that a process here has, and how many GPUs its torch can use."""
+    """Return the versions in this process, and how many GPUs its torch can use."""
     import torch
 
     return environment(), torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -122,7 +124,7 @@ def _fit(spec: SweepSpec, resources: dict[str, float]) -> str:
 def _share(spec: SweepSpec, nodes: Sequence[Node]) -> str:
     folder = storage_folder(spec)
     require_shared(folder, nodes)
-    return f"{folder} is one folder on {_count(nodes)}, and can be written"
+    return f"{folder} is the same folder on {_count(nodes)}, and writable"
 
 
 def _track(spec: SweepSpec) -> str:
@@ -140,13 +142,13 @@ def _find_data(spec: SweepSpec, base: Path, nodes: Sequence[Node]) -> str:
 
 
 def agreed_data(answers: Mapping[Node, tuple[bool, str]]) -> str:
-    """Return what all nodes say of the data.
+    """Return the description of the data on which all nodes agree.
 
     Args:
-        answers: per node, whether its data are fine, and what they are or what is wrong with them.
+        answers: per node, whether its data are valid, and their description or the problem.
 
     Raises:
-        DataError: the data are not fine everywhere, or differ.
+        DataError: the data are invalid on a node, or differ between nodes.
     """
     if len(set(answers.values())) == 1:
         fine, sentence = next(iter(answers.values()))
@@ -160,7 +162,7 @@ def agreed_data(answers: Mapping[Node, tuple[bool, str]]) -> str:
 
 
 def look_at_data(spec: SweepSpec, base: Path) -> tuple[bool, str]:
-    """Return whether a spec's data pass the check that `run` makes, and their digests or all that is wrong."""
+    """Return whether a spec's data pass the check that `run` makes, and their digests or the problems."""
     try:
         return True, ", ".join(
             f"{data.info.source} (sha256 {data.info.digest[:12]}, test {data.test_digest[:12]})"

@@ -1,4 +1,4 @@
-"""Ending a driver in good order on SIGINT (Ctrl-C), SIGTERM and SIGHUP (a closed terminal)."""
+"""Orderly end of a driver on SIGINT (Ctrl-C), SIGTERM and SIGHUP (a closed terminal)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_ECHO_SECONDS = 1.0  # a terminal, a shell and a wrapper may all deliver one and the same request
+_ECHO_SECONDS = 1.0  # a terminal, a shell and a wrapper may each deliver the same request
 
 
 class Interrupt:
     """A request to stop, made by a signal.
 
     Attributes:
-        requested: whether a signal has come.
+        requested: whether a signal has arrived.
     """
 
     def __init__(self) -> None:
@@ -28,10 +28,10 @@ class Interrupt:
 
     @contextmanager
     def handling_signals(self) -> Iterator[Interrupt]:
-        """Have the first signal raise KeyboardInterrupt, once; a later SIGINT or SIGTERM ends the process at once.
+        """Raise KeyboardInterrupt on the first signal; a later SIGINT or SIGTERM ends the process at once.
 
-        A driver that was told to ignore SIGHUP (nohup) goes on ignoring it. In threads other than the main one,
-        where Python handles no signals, nothing changes.
+        A driver started to ignore SIGHUP (nohup) still ignores it. In threads other than the main one, where Python
+        handles no signals, nothing changes.
         """
         if threading.current_thread() is not threading.main_thread():
             yield self
@@ -49,7 +49,7 @@ class Interrupt:
 
     @contextmanager
     def only_noted(self) -> Iterator[None]:
-        """Have a signal raise nothing while the block runs, which has to look at `requested` itself."""
+        """Raise nothing on a signal while the block runs; the block has to check `requested` itself."""
         self._raises = False
         try:
             yield
@@ -57,7 +57,7 @@ class Interrupt:
             self._raises = True
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if a signal has come, since Python ignores what is raised inside finalizers."""
+        """Raise KeyboardInterrupt if a signal has arrived, since Python ignores exceptions in finalizers."""
         if self.requested:
             raise KeyboardInterrupt
 
@@ -73,7 +73,7 @@ class Interrupt:
             os.kill(os.getpid(), number)
 
     def _leave_terminal(self) -> None:
-        """Discard all further output to the terminal: it is closed, so that writing to it would fail."""
+        """Discard all further output to the terminal, which is closed: writing to it would fail."""
         with open(os.devnull, "wb") as nowhere:
             for number in self._terminals:
                 os.dup2(nowhere.fileno(), number)

@@ -1,4 +1,4 @@
-"""Sweeps as jobs of Ray's own job server, from machines that do not belong to the cluster."""
+"""Sweeps as jobs of Ray's job server, submitted from machines outside the cluster."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ import aca_ray
 from aca_ray.config import SweepSpec
 from aca_ray.errors import ConfigError, SweepError
 
-ANSWER_SECONDS = 60.0  # that the job server may say nothing
+ANSWER_SECONDS = 60.0  # to wait for an answer of the job server
 STOP_SECONDS = 120  # Ray's own 3 seconds are too few for trials to save
 
 
 def submit(path: Path, spec: SweepSpec, address: str) -> str:
-    """Send a sweep to a cluster, with this package and the spec's folder, and return the job's id.
+    """Submit a sweep to a cluster, with this package and the spec's folder, and return the job id.
 
-    Submitted again, a sweep goes on where it was.
+    Submitting a sweep again resumes it.
 
     Args:
-        path: of the spec.
-        spec: what is in it.
-        address: of the job server, such as http://HEAD:8265.
+        path: path of the spec.
+        spec: content of the spec.
+        address: URL of the job server, such as http://HEAD:8265.
 
     Raises:
         ConfigError: the sweep would write its results into the job's working directory, which Ray deletes.
@@ -50,7 +50,7 @@ def submit(path: Path, spec: SweepSpec, address: str) -> str:
             metadata={"sweep": spec.name},
             runtime_env={
                 "working_dir": str(path.resolve().parent),
-                "excludes": ["/results/"],  # where sweeps that ran on this machine are by default
+                "excludes": ["/results/"],  # default folder of the sweeps that ran on this machine
                 "py_modules": [str(Path(aca_ray.__file__).parent)],
                 "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)},
             },
@@ -58,7 +58,7 @@ def submit(path: Path, spec: SweepSpec, address: str) -> str:
 
 
 def write_logs(job: str, address: str, follow: bool, stream: TextIO) -> None:
-    """Write what a job has printed so far to a stream, or, following it, also what it prints until it ends.
+    """Write the output of a job so far to a stream or, with `follow`, its output until it ends.
 
     Raises:
         SweepError: the job server does not answer, or does not know the job.
@@ -71,14 +71,14 @@ def write_logs(job: str, address: str, follow: bool, stream: TextIO) -> None:
 
     with _job_server(address) as client:
         if follow:
-            client.get_job_status(job)  # the tail of an unknown job is merely empty
+            client.get_job_status(job)  # the tail of an unknown job is empty and raises nothing
             asyncio.run(write_tail(client))
         else:
             stream.write(client.get_job_logs(job))
 
 
 def stop(job: str, address: str) -> str:
-    """Have a job save its trials and end, wait for that, and return Ray's word for how it ended.
+    """Make a job save its trials and end, wait for its end, and return its final Ray status.
 
     Raises:
         SweepError: the job server does not answer, does not know the job, or cannot end it in time.
@@ -88,13 +88,13 @@ def stop(job: str, address: str) -> str:
         end = time.monotonic() + STOP_SECONDS + 30
         while not (status := client.get_job_status(job)).is_terminal():
             if time.monotonic() > end:
-                raise SweepError(f"job {job}: is still {status.value} after {STOP_SECONDS + 30} s; look at its logs")
+                raise SweepError(f"job {job}: is still {status.value} after {STOP_SECONDS + 30} s; see its logs")
             time.sleep(0.5)
         return str(status.value)
 
 
 def job_lines(address: str) -> list[str]:
-    """Return a line per sweep of the job server, the newest first: id, Ray's word for its status, start.
+    """Return a line per sweep of the job server, the newest first: id, Ray status, start time.
 
     Raises:
         SweepError: the job server does not answer.
@@ -111,7 +111,7 @@ def _moment(milliseconds: int | None) -> str:
 
 @contextmanager
 def _job_server(address: str) -> Iterator[JobSubmissionClient]:
-    for handler in logging.getLogger("ray").handlers:  # its loggers of uploads have levels of their own
+    for handler in logging.getLogger("ray").handlers:  # its upload loggers have their own levels
         handler.setLevel(logging.WARNING)
     try:
         yield _BoundedClient(address)
@@ -123,7 +123,7 @@ def _job_server(address: str) -> Iterator[JobSubmissionClient]:
 
 
 class _BoundedClient(JobSubmissionClient):
-    """A client whose requests fail after a while without an answer; Ray's own wait forever."""
+    """A client whose requests time out; those of Ray's own client wait forever."""
 
     def _do_request(self, method: str, endpoint: str, **arguments: Any) -> Any:
         return super()._do_request(method, endpoint, **{"timeout": ANSWER_SECONDS, **arguments})

@@ -1,4 +1,4 @@
-"""What Ray needs of this machine to start here: a token, and a folder for its session and its sockets."""
+"""Requirements of a Ray started on this machine: a token, and a folder for its session and its sockets."""
 
 from __future__ import annotations
 
@@ -11,21 +11,19 @@ from pathlib import Path
 
 from aca_ray.errors import SweepError
 
-_LONGEST_SOCKET = 103 if sys.platform == "darwin" else 107  # bytes of a path that a socket can have
-# As Ray names it: the moment has 26 characters.
+_LONGEST_SOCKET = 103 if sys.platform == "darwin" else 107  # maximal bytes in the path of a socket
+# Ray's own pattern; the moment has 26 characters.
 _SOCKET = "/ray/session_{moment}_{pid}/sockets/plasma_store"
 
 
 def require_home() -> None:
-    """Raise an error where no home folder is known, without which Ray cannot even be imported.
+    """Raise an error if no home folder is known: without one Ray cannot be imported.
 
     Raises:
         SweepError: HOME is not set, and the system does not know the user.
     """
     if os.path.expanduser("~") == "~":
-        raise SweepError(
-            f"HOME: is not set, and the system knows no user {os.getuid()}; set HOME to a folder that you can write to"
-        )
+        raise SweepError(f"HOME: is not set, and the system knows no user {os.getuid()}; set HOME to a writable folder")
 
 
 @contextmanager
@@ -33,7 +31,7 @@ def local_ray() -> Iterator[None]:
     """Provide what Ray needs to start on this machine, for as long as it runs.
 
     Raises:
-        SweepError: a variable of the environment names something that cannot be used; says which, and what to set.
+        SweepError: an environment variable has an unusable value; names the variable and the fix.
     """
     _require_session_folder()
     token = _token()
@@ -66,13 +64,13 @@ def _require_session_folder() -> None:
         place = os.path.dirname(place)
     if not os.path.isdir(place or ".") or not os.access(place or ".", os.W_OK | os.X_OK):
         raise SweepError(
-            f"{variable or '/tmp'}: Ray keeps its session in {os.path.join(folder, 'ray')}, and {place} is no folder "
-            "that you can write to. Set RAY_TMPDIR to one, with a short path"
+            f"{variable or '/tmp'}: Ray keeps its session in {os.path.join(folder, 'ray')}, and {place} is not a "
+            "writable folder. Set RAY_TMPDIR to one with a short path"
         )
 
 
 def _token() -> str | None:
-    """Return a token for this session alone where Ray can neither read nor keep one of this user, else None.
+    """Return a token for this session if Ray can neither read nor store one for this user, else None.
 
     Raises:
         SweepError: RAY_AUTH_TOKEN_PATH names no file with a token.
@@ -88,15 +86,15 @@ def _token() -> str | None:
         except OSError as error:
             reason = str(error.strerror)
         raise SweepError(
-            f"RAY_AUTH_TOKEN_PATH: names no file with a token ({named}: {reason}). Correct it, or unset it to have a "
-            "token made"
+            f"RAY_AUTH_TOKEN_PATH: must name a file with a token, found {named} ({reason}). Correct it, or unset it to "
+            "have a token created"
         )
     try:
         file = Path.home() / ".ray" / "auth_token"
         if file.exists() and file.read_bytes().strip():
             return None
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600)  # private from the start: Ray would make it readable for everybody
+        file.touch(mode=0o600)  # private from the start: Ray would make it world-readable
         with open(file, "r+b"):
             return None
     except (OSError, RuntimeError):  # HOME is missing or cannot be written

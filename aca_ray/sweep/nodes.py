@@ -1,4 +1,4 @@
-"""The nodes of a cluster, and questions to each, answered by a process of Ray there."""
+"""The nodes of a cluster, and functions that run on each of them as Ray tasks."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from aca_ray.sweep.cluster import NodeAffinitySchedulingStrategy, ray
 
 Answer = TypeVar("Answer")
 
-ANSWER_SECONDS = 60.0  # a process has to start and to import first
+ANSWER_SECONDS = 60.0  # a process has to start and import first
 
 
 @dataclass(frozen=True)
 class Node:
-    """A node that takes work.
+    """A node that accepts work.
 
     Attributes:
-        id: Ray's name of it, in hexadecimal digits.
+        id: Ray's id of the node, in hexadecimal digits.
         host: name of the machine.
-        resources: what it has in all.
+        resources: total resources.
     """
 
     id: str
@@ -35,7 +35,7 @@ class Node:
 
 
 def live_nodes() -> list[Node]:
-    """Return the nodes of the cluster that this process is connected to, without those that take no more work."""
+    """Return the live nodes of the connected cluster, without draining ones, which accept no more work."""
     draining = draining_nodes()
     return [
         Node(node["NodeID"], node["NodeManagerHostname"], node["Resources"])
@@ -45,21 +45,21 @@ def live_nodes() -> list[Node]:
 
 
 def draining_nodes() -> set[str]:
-    """Return the ids of nodes that are about to go, and take no more work."""
-    return set(ray._private.state.state.get_draining_nodes())  # no public call tells
+    """Return the ids of draining nodes, which will leave the cluster and accept no more work."""
+    return set(ray._private.state.state.get_draining_nodes())  # Ray has no public call for this
 
 
 def sign_of_life(actor_id: str) -> Any | None:
-    """Return a reference that `ray.get` gets as soon as the node of an actor has answered, and never if it is gone.
+    """Return a reference that is ready as soon as the node of a dead actor answers, or raises if the node is dead.
 
-    An actor dies with its node some time before Ray knows that the node is dead; until it knows, the reference is not
-    ready, and then getting it raises an error.
+    An actor dies with its node some time before Ray knows that the node is dead. Until then the reference is not ready;
+    afterwards getting it raises an error.
 
     Args:
-        actor_id: of an actor that has died, in hexadecimal digits.
+        actor_id: id of an actor that has died, in hexadecimal digits.
 
     Returns:
-        The reference, or None if nobody knows where the actor was.
+        The reference, or None if Ray does not know the node of the actor.
     """
     actor = ray._private.state.state.actor_table(actor_id)  # the public one needs the dashboard
     node = actor.get("Address", {}).get("NodeID", "")
@@ -76,15 +76,15 @@ def _answer() -> None:
 def ask_nodes(
     nodes: Sequence[Node], question: Callable[..., Answer], *arguments: object, seconds: float = ANSWER_SECONDS
 ) -> tuple[dict[Node, Answer], dict[Node, str]]:
-    """Return what a function returns on each node, and why there is no answer from the others.
+    """Run a function on all nodes at once; return its answers, and the reason for each node without an answer.
 
     Args:
-        nodes: which to ask, all at once.
-        question: a function of a module, which every node has to be able to import.
-        arguments: of the function.
-        seconds: how long to wait for all.
+        nodes: nodes to ask.
+        question: a module-level function, which every node has to be able to import.
+        arguments: arguments of the function.
+        seconds: time limit for all answers together.
     """
-    # The process has to see the GPUs of its node, without owning one.
+    # The process has to see the GPUs of its node without reserving one.
     sees_gpus = {"env_vars": {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}}
     task = ray.remote(num_cpus=0, max_retries=0, runtime_env=sees_gpus)(question)
     refs = {}
@@ -106,11 +106,11 @@ def ask_nodes(
 
 
 def require_shared(folder: StoragePath, nodes: Sequence[Node]) -> None:
-    """Raise an error unless a folder of this machine can be written, and is the same folder on all nodes.
+    """Raise an error unless a folder is writable, and the same folder on this machine and all nodes.
 
     Raises:
-        StorageError: this process cannot write there.
-        SweepError: nodes cannot; names all, with the reasons.
+        StorageError: this process cannot write to the folder.
+        SweepError: nodes do not see the folder or cannot write to it; names each node with its reason.
     """
     mark = write_bytes(folder / f".shared-{uuid.uuid4().hex}")
     try:
@@ -120,19 +120,19 @@ def require_shared(folder: StoragePath, nodes: Sequence[Node]) -> None:
     problems.update((node, problem) for node, problem in answers.items() if problem)
     if problems:
         advice = (
-            "Give every node network and credentials to write there"
+            "Give every node network access and credentials to write there"
             if isinstance(folder, ObjectPath)
-            else "Set it to one that every node mounts at the same path and may write to (NFS, Lustre, ...)"
+            else "Set it to a folder that every node mounts at the same path and can write to (NFS, Lustre, ...)"
         )
         raise SweepError(
-            f"runtime.storage: {folder} has to be the same folder on all {len(nodes)} nodes; it is not on "
+            f"runtime.storage: {folder} must be the same folder on all {len(nodes)} nodes; it is not on "
             + "; ".join(f"{node}: {problem}" for node, problem in problems.items())
             + f". {advice}"
         )
 
 
 def _problem_beside(mark: StoragePath) -> str:
-    """Return why this process cannot see a file or write another one beside it, "" if it can."""
+    """Return why this process cannot read a file or write another one beside it, or "" if it can."""
     beside = mark.with_name(f"{mark.name}-{ray.get_runtime_context().get_node_id()}")
     try:
         mark.read_bytes()

@@ -1,4 +1,4 @@
-"""How many searches one process takes where `runtime.pack` is auto."""
+"""The number of searches packed into one process if `runtime.pack` is auto."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from aca_ray.sweep.waiting import wait_for
 from aca_ray.training import free_gpu_bytes, select_device
 
 _GIB = 2**30
-_MEASURE_SECONDS = 600.0  # a GPU of the cluster may be taken for some time
+_MEASURE_SECONDS = 600.0  # the GPUs of the cluster may be busy for a while
 
 
 def automatic_sizes(groups: Sequence[Sequence[Order]], runtime: RuntimeSpec, say: Callable[[str], None]) -> list[int]:
-    """Return how many of each group one process takes, and say why.
+    """Return how many searches of each group are packed into one process, and show the reason.
 
-    On a CPU that is one. Where trials own GPUs every group is measured, by a task that reserves what a trial does. One
-    that can't be measured is not packed, and the sweep goes on: packing changes nothing but speed.
+    The number is 1 on a CPU. If trials reserve GPUs, a task with the same reservation measures the memory of every
+    group. A group that can't be measured is not packed, and the sweep continues: packing changes only the speed.
 
     Args:
-        groups: searches that differ in nothing but their seed; what is alone in its group is not asked about.
-        runtime: what a trial reserves.
-        say: tells whoever watches the sweep.
+        groups: searches that differ only in their seed; groups of one are not measured.
+        runtime: resources of a trial.
+        say: shows the user a line.
     """
     pairs = [[order for order in group if isinstance(order, SearchOrder)][:2] for group in groups]
     num_kinds = sum(len(pair) == 2 for pair in pairs)
     if num_kinds and not runtime.gpus_per_trial:
-        say("runtime.pack: auto is 1: on a CPU a core for every search is faster")
+        say("runtime.pack: auto is 1: on a CPU, one core per search is faster")
     if not (num_kinds and runtime.gpus_per_trial):
         return [1] * len(groups)
-    say(f"runtime.pack: auto measures the memory of {num_kinds} kinds of searches, two steps of each")
-    # The process ends with its call, so that no memory of the GPU stays with it.
+    say(f"runtime.pack: auto measures the memory of {num_kinds} kinds of searches, two steps each")
+    # The process ends with its call, which frees its GPU memory.
     task = ray.remote(
         max_calls=1,
         max_retries=0,
@@ -53,7 +53,7 @@ def automatic_sizes(groups: Sequence[Sequence[Order]], runtime: RuntimeSpec, say
 
 
 def _measure(orders: Sequence[SearchOrder], threads: int, gpus: float) -> tuple[int, PackMemory | None]:
-    """Return the bytes that a trial of this process can take of its GPU, and what was measured."""
+    """Return the free GPU memory for a trial of this process, in bytes, and the measured memory."""
     torch.set_num_threads(threads)
     device = select_device(gpus)
     return free_gpu_bytes(), measure_pack(orders, device)
@@ -69,11 +69,11 @@ def _size(group: Sequence[Order], ref: Any, say: Callable[[str], None]) -> int:
         reason = (str(error).strip() or repr(error)).splitlines()[-1]
         return _said(1, group, f"measuring the memory of two failed ({reason})", say)
     if memory is None:
-        return _said(1, group, "their passes can't be computed together", say)
+        return _said(1, group, "these searches cannot be packed", say)
     fit = searches_that_fit(free_bytes, memory.one_bytes, memory.further_bytes)
     reason = (
-        f"of {free_bytes / _GIB:.1f} GiB free one search takes {memory.one_bytes / _GIB:.2f}, every further one "
-        f"{memory.further_bytes / _GIB:.2f}: {fit} fit, {len(group)} there are"
+        f"{free_bytes / _GIB:.1f} GiB are free, one search takes {memory.one_bytes / _GIB:.2f}, every further one "
+        f"{memory.further_bytes / _GIB:.2f}: {fit} of {len(group)} fit"
     )
     return _said(min(fit, len(group)), group, reason, say)
 

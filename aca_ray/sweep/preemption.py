@@ -1,4 +1,4 @@
-"""Decide which trial runs next, which has to leave its node, and how trials stop on an interrupt."""
+"""The scheduler of trials: which one runs next, which ones leave their node, and how they stop on an interrupt."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from aca_ray.sweep.interrupt import Interrupt
 from aca_ray.sweep.nodes import draining_nodes, sign_of_life
 
 POLL_SECONDS = 1.0
-SAVE_SECONDS = 120.0  # as long as a trial waits for its storage
+SAVE_SECONDS = 120.0  # a trial retries failed writes for as long
 
 
 class Preemption(FIFOScheduler):
-    """First in, first out; trials leave nodes that are about to go, and what dies with a node is no failure.
+    """First in, first out; trials leave draining nodes, and the loss of a node does not count as a failure.
 
-    A trial on a draining node is paused after its slice, which saves it, and goes on, from exactly there, on another
-    node. Tune itself counts every death without notice as a failure of the trial, so it has to be run with endless
-    failures allowed; the ones that count are counted here.
+    A trial on a draining node is paused after its slice, which saves it, and resumes from the same state on another
+    node. Tune counts every death without notice as a failure of the trial. It therefore has to run with unlimited
+    failures, and this class counts the failures of processes on live nodes.
 
-    On an interrupt every running trial is paused after its slice in the same way, and no other one starts.
+    On an interrupt every running trial is paused after its slice in the same way, and no other trial starts.
 
     Args:
-        max_failures: how often a trial is taken up again after its process died on a node that lives.
-        give_up: called with the orders, as JSON, of a trial whose process died once more than that.
-        interrupt: says when all trials have to stop.
+        max_failures: how often a trial is restarted after its process died on a live node.
+        give_up: called with the orders, as JSON, of a trial whose process died more often than that.
+        interrupt: request for all trials to stop.
         say: shows the user a line.
     """
 
@@ -42,13 +42,13 @@ class Preemption(FIFOScheduler):
         super().__init__()
         self._max_failures, self._give_up, self._interrupt, self._say = max_failures, give_up, interrupt, say
         self._save_until: float | None = None
-        self._deaths: dict[Any, Trial] = {}  # by a sign of life of the node, which says whether they count
+        self._deaths: dict[Any, Trial] = {}  # by a sign of life of the node, which decides whether they count
         self._failures: Counter[Trial] = Counter()
         self._draining: set[str] = set()
         self._next_poll = 0.0
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Have a trial continue where it is, or save itself and leave."""
+        """Continue a trial, or pause it on an interrupt or a draining node."""
         if self._interrupt.requested:
             return self.PAUSE
         if time.monotonic() >= self._next_poll:
@@ -57,7 +57,7 @@ class Preemption(FIFOScheduler):
         return self.PAUSE if result["node"] in self._draining else self.CONTINUE
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """Note a death; Tune has the trial run again after this."""
+        """Note a death; Tune restarts the trial afterwards."""
         actor = actor_that_died(Path(trial.error_file).read_text(errors="replace")) if trial.error_file else None
         sign = None if actor is None else sign_of_life(actor)
         if sign is None:
@@ -66,7 +66,7 @@ class Preemption(FIFOScheduler):
             self._deaths[sign] = trial
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """Return the trial that waits longest; one that failed too often, and does not run just now, ends here."""
+        """Return the trial that waited longest; stop pending trials that failed too often."""
         if self._interrupt.requested:
             self._stop_all(tune_controller)
             return None
@@ -78,7 +78,7 @@ class Preemption(FIFOScheduler):
         return super().choose_trial_to_run(tune_controller)
 
     def _stop_all(self, tune_controller: Any) -> None:
-        """Stop all trials that do not run, and end Tune's run once the others have saved, or had time enough to."""
+        """Stop all trials that are not running, and end Tune's run when the others have saved or their time is up."""
         by_status: dict[str, list[Trial]] = defaultdict(list)
         for trial in tune_controller.get_trials():
             by_status[trial.status].append(trial)
@@ -99,7 +99,7 @@ class Preemption(FIFOScheduler):
             tune_controller.request_stop_experiment()
 
     def _count_deaths(self) -> None:
-        """Count the deaths of which it is known by now that the node lives."""
+        """Count the deaths on nodes that are known to be alive by now."""
         if not self._deaths:
             return
         known, _ = ray.wait(list(self._deaths), num_returns=len(self._deaths), timeout=0)
@@ -113,9 +113,9 @@ class Preemption(FIFOScheduler):
 
 
 def actor_that_died(errors: str) -> str | None:
-    """Return the id of the actor whose death is the last error in Tune's error file, or None if it is another error.
+    """Return the id of the actor whose death is the last error in Tune's error file, or None for another error.
 
-    Tune also writes the error as a pickle, which is not read: unpickling runs code.
+    Tune also writes the error as a pickle, which is never read: unpickling runs code.
     """
     last = errors.rpartition("\nFailure # ")[2]
     found = re.search(r"^(?:\tactor_id: |The actor )([0-9a-f]+)(?:$| is unavailable)", last, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Ranking checkpoints, of sweeps or anywhere, without a sweep that runs."""
+"""Ranking of checkpoints without a running sweep."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from aca_ray.sweep.ranking import RankingTasks
 def rank_checkpoints(
     orders: Sequence[RankingOrder], threads: int, sweeps: Sequence[SweepFolder] = ()
 ) -> dict[StoragePath, dict[str, Any]]:
-    """Carry out orders as Ray tasks on this machine and return the summary per folder of an answer.
+    """Run ranking orders as Ray tasks on this machine and return the summary per output folder.
 
     Args:
-        orders: what to rank.
-        threads: torch threads of a task.
-        sweeps: in whose folders answers are written.
+        orders: milestones and rankers to rank.
+        threads: torch threads per task.
+        sweeps: folders of the sweeps that the results are written to.
 
     Raises:
-        SweepError: some could not be carried out, and the others' answers are on the disk; or another process drives
-            one of the sweeps.
+        SweepError: some orders failed (the results of the others are stored), or another process drives one of the
+            sweeps.
     """
     summaries: dict[StoragePath, dict[str, Any]] = {}
     with Interrupt().handling_signals(), ExitStack() as stack:

@@ -12,21 +12,21 @@ from aca_ray.sweep.cluster import ray
 
 
 def _carry_out(order: RankingOrder, threads: int, gpus: float, after: Any) -> dict[str, Any]:
-    """Rank and allocate; `after` is only waited for."""
+    """Rank and allocate, after the task `after`."""
     return order.carry_out(threads=threads, gpus=gpus)
 
 
 class RankingTasks:
-    """Submits ranking orders, a few at a time, and collects what they answer.
+    """Submits ranking orders, a few at a time, and collects their summaries.
 
-    A task reserves no CPU: it is short, and a reservation would have it wait until a whole search has ended. Where
-    trials own GPUs a task asks for the same share, of the same accelerator.
+    A task reserves no CPU: it is short, and with a reservation it would wait for the end of a whole search. If trials
+    reserve GPUs, a task reserves the same share of the same accelerator.
 
     Args:
-        threads: torch threads of a task.
-        gpus: GPUs, or a share of one, of a task.
-        max_in_flight: tasks at once.
-        resources: what else a task reserves.
+        threads: torch threads per task.
+        gpus: GPUs per task; may be a fraction.
+        max_in_flight: maximal number of tasks at once.
+        resources: further resources per task.
     """
 
     def __init__(self, threads: int, gpus: float, max_in_flight: int, resources: Mapping[str, float]) -> None:
@@ -38,13 +38,13 @@ class RankingTasks:
         self.failures: dict[AllocationFolder, str] = {}
 
     def submit(self, order: RankingOrder) -> None:
-        """Take an order; one for the same folder is taken once only."""
+        """Submit an order; further orders for the same folder are ignored."""
         if order.folder not in self._refs and all(order.folder != other.folder for other in self._waiting):
             self._waiting.append(order)
             self._start()
 
     def poll(self, timeout: float = 0.0) -> Sequence[tuple[RankingOrder, dict[str, Any]]]:
-        """Return orders that were carried out, with their summaries; the reasons of others go to `failures`."""
+        """Return newly finished orders with their summaries; the errors of failed orders are added to `failures`."""
         if not self._running:
             return ()
         ready, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout)
@@ -60,7 +60,7 @@ class RankingTasks:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits and nothing runs."""
+        """Whether no order waits or runs."""
         return not self._waiting and not self._running
 
     def _start(self) -> None:

@@ -1,4 +1,4 @@
-"""Tracking on a thread of its own, so that a slow tracking server never holds up a search."""
+"""Tracking on a separate thread, so that a slow tracking server never delays a search."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from aca_ray.sweep.waiting import wait_for
 logger = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 120.0
-_OPEN_SECONDS = 180.0  # then the sweep begins, and the tracking thread tries on
+_OPEN_SECONDS = 180.0  # then the sweep starts, and the tracking thread keeps trying
 
 
 class Reporter:
-    """Brings the tracking store up to date with the records on the disk.
+    """Keeps the tracking store up to date with the stored records.
 
-    What a job logs is read from the disk when the job runs, so that a job lost with the process is made good by the
-    next one for the same trial.
+    A job reads the records when it runs. If the process dies before a job is done, the next job of the same trial logs
+    everything that is missing.
 
     Args:
-        sweep: whose runs these are.
+        sweep: sweep to track.
         main_plan: name of the main kind of plans.
     """
 
@@ -46,7 +46,7 @@ class Reporter:
         """Open the store, then work in the background.
 
         Raises:
-            AcaRayError: the store refuses; one that cannot be reached is tried again while the sweep goes on.
+            AcaRayError: the store refuses. An unreachable store is retried while the sweep runs.
         """
         self._thread.start()
         wait_for(self._opened.wait, "MLflow to answer", logger.warning, _OPEN_SECONDS)
@@ -62,28 +62,28 @@ class Reporter:
         self._put(("allocation", folder), lambda: self._log_allocation(search_folder, folder, epoch))
 
     def comparison(self, folder: StoragePath) -> None:
-        """Log the comparison of what is found so far."""
+        """Log the comparison of the results so far."""
         self._put("comparison", lambda: self._tracker.sync_comparison(folder))
 
     def finish(self, comparison: StoragePath, metrics: Mapping[str, float]) -> None:
-        """Log the comparison, and that the sweep is done; `stop` then waits for a server that is away."""
+        """Log the comparison and the end of the sweep; `stop` then waits for an unreachable server."""
         self._patience_seconds = _PATIENCE_SECONDS
         self._put("finish", lambda: self._tracker.finish(comparison, metrics))
 
     def interrupt(self) -> None:
-        """Log that the sweep was stopped before its end."""
+        """Log that the sweep was interrupted."""
         self._put("interrupt", lambda: self._tracker.interrupt())
 
     def stop(self, limit_seconds: float) -> bool:
-        """Wait until all is logged, or for an interrupt; return whether it was, else a resume has to log the rest.
+        """Wait until everything is logged; return False after the limit or an interrupt, when a resume logs the rest.
 
         Args:
-            limit_seconds: for how long to wait.
+            limit_seconds: longest time to wait.
         """
         self._jobs.put(None)
         if self._thread.ident is not None:
             with suppress(KeyboardInterrupt):
-                wait_for(self._ended, "MLflow to take what is not logged yet", logger.warning, limit_seconds)
+                wait_for(self._ended, "MLflow to log the rest", logger.warning, limit_seconds)
         return self.complete
 
     def _ended(self, timeout: float) -> bool:
@@ -92,7 +92,7 @@ class Reporter:
 
     def _put(self, key: object, job: Callable[[], None]) -> None:
         with self._lock:
-            if key in self._pending:  # the job that waits will read the newer record
+            if key in self._pending:  # the waiting job will read the newer record
                 return
             self._pending.add(key)
         self._jobs.put((key, job))
@@ -120,7 +120,7 @@ class Reporter:
         except BaseException as error:
             self.error = error
             if self._opened.is_set():
-                logger.warning("tracking: off (%s); the sweep goes on, and a resume logs what is missing", error)
+                logger.warning("tracking: off (%s); the sweep continues, and a resume logs what is missing", error)
             self._opened.set()
 
     def _log_trial(self, folder: StoragePath) -> None:

@@ -1,4 +1,4 @@
-"""What a trial reserves of the cluster."""
+"""Cluster resources that a trial reserves."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Mapping
 from aca_ray.config import RuntimeSpec
 from aca_ray.errors import SweepError
 
-# Ray's nodes have 1 of the type of their accelerator; a sliver of it places a trial there, as Ray's own option does.
+# Every Ray node has 1 unit of its accelerator type; a sliver of it places a trial there, as Ray's own option does.
 ACCELERATOR, _SLIVER = "accelerator_type:", 0.001
 
 
 def trial_bundle(runtime: RuntimeSpec) -> dict[str, float]:
-    """Return what one trial reserves, on one node."""
+    """Return the resources that one trial reserves on one node."""
     return {"CPU": runtime.cpus_per_trial, "GPU": runtime.gpus_per_trial, **accelerator(runtime)}
 
 
 def accelerator(runtime: RuntimeSpec) -> dict[str, float]:
-    """Return what places a trial or a task on a node with the accelerator that it needs, {} where any will do."""
+    """Return the resources that place a trial or task on a node with the required accelerator; {} for any node."""
     return {} if runtime.accelerator_type is None else {f"{ACCELERATOR}{runtime.accelerator_type}": _SLIVER}
 
 
 def check_resources(runtime: RuntimeSpec, resources: Mapping[str, float]) -> None:
-    """Raise SweepError, with all problems, when a cluster of these resources can never hold a trial."""
+    """Raise SweepError, with all problems, if a cluster with these resources can never hold a trial."""
     problems = [
         f"runtime.{key}_per_trial: needs {needed} {name}s on one node, the whole cluster has {resources.get(name, 0):g}"
         for key, name, needed in (
@@ -35,13 +35,13 @@ def check_resources(runtime: RuntimeSpec, resources: Mapping[str, float]) -> Non
     if wanted is not None and f"{ACCELERATOR}{wanted}" not in resources:
         there = accelerator_types(resources)
         problems.append(
-            f"runtime.accelerator_type: no node has {wanted!r}; the cluster has {', '.join(there) or 'none at all'}. "
-            "Name one that is there, leave it out, or add such a node"
+            f"runtime.accelerator_type: no node has {wanted!r}; the cluster has {', '.join(there) or 'none'}. "
+            "Name one of these, leave the key out, or add a node of this type"
         )
     if problems:
         raise SweepError("\n".join(problems))
 
 
 def accelerator_types(resources: Mapping[str, float]) -> list[str]:
-    """Return the accelerators among resources, as Ray calls them."""
+    """Return the accelerator types among resources, by Ray's names."""
     return sorted(name.removeprefix(ACCELERATOR) for name in resources if name.startswith(ACCELERATOR))

@@ -1,4 +1,4 @@
-"""Driving a sweep: searches, then channel ranking while they go on, then retraining, then the comparison."""
+"""Driving a sweep: searches, with channel ranking while they run, then retraining, then the comparison."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_TRACKING_SECONDS = 600.0  # for a slow server; one that is away is given up earlier
+_TRACKING_SECONDS = 600.0  # for a slow server; the wait for an unreachable one ends earlier
 _INTERRUPTED_SECONDS = 30.0
 
 
@@ -63,10 +63,10 @@ class SweepOutcome:
     """How a driven sweep ended.
 
     Attributes:
-        comparison: of everything that is finished, or None where the sweep was interrupted before anything was.
-        interrupted: whether it was stopped before its end and can be resumed.
-        failures: what could not be done, one sentence each.
-        tracked: whether everything is in the tracking store.
+        comparison: comparison of all finished trials, or None if no retraining has finished.
+        interrupted: whether the sweep was stopped before its end and can be resumed.
+        failures: one sentence per trial that failed or could not start.
+        tracked: whether the tracking store is complete.
     """
 
     comparison: Comparison | None
@@ -76,7 +76,7 @@ class SweepOutcome:
 
 
 def drive_sweep(sweep: Sweep, address: str | None, view: LiveView) -> SweepOutcome:
-    """Do everything of a sweep that is not done yet, on the Ray cluster at an address (see `ray_session`).
+    """Run everything in a sweep that is not done yet, on the Ray cluster at an address (see `ray_session`).
 
     Raises:
         SweepError: another process drives this sweep or has given it another spec, no cluster answers, its resources
@@ -89,7 +89,7 @@ def drive_sweep(sweep: Sweep, address: str | None, view: LiveView) -> SweepOutco
         require_newest(sweep)
         remove_leftovers(sweep.folder.path)
         reporter = Reporter(sweep, plans_of(sweep)[0].name)
-        gc.freeze()  # torch and Ray are no garbage: each look through them, two for MLflow's import, takes 0.2 s
+        gc.freeze()  # torch and Ray are no garbage: a collection over them takes 0.2 s; MLflow's import makes two
         try:
             with ray_session(address) as resources:
                 interrupt.check()
@@ -105,7 +105,7 @@ def drive_sweep(sweep: Sweep, address: str | None, view: LiveView) -> SweepOutco
                 except KeyboardInterrupt:  # between Tune's runs
                     interrupt.requested = True
                 if interrupt.requested:
-                    reporter.interrupt()  # first: whoever sent the signal may not wait for the rest
+                    reporter.interrupt()  # first: the sender of the signal may not wait for the rest
             comparison = driver.compare()
             interrupted = interrupt.requested  # a signal after this ends only the wait for MLflow
         except BaseException:
@@ -119,16 +119,16 @@ def drive_sweep(sweep: Sweep, address: str | None, view: LiveView) -> SweepOutco
 
 
 class _Driver:
-    """Drives a sweep on a cluster that is connected.
+    """Drives a sweep on the connected cluster.
 
     Args:
-        sweep: what is to be done.
-        view: shows it.
-        reporter: logs it.
-        interrupt: says when to stop.
-        resources: of the cluster.
-        reuse_actors: whether one process runs many trials; saves 3 s a trial, but Tune gives the next trial to a
-            process whatever becomes of its node.
+        sweep: sweep to run.
+        view: display of the trials.
+        reporter: tracking of the trials.
+        interrupt: request to stop.
+        resources: resources of the cluster.
+        reuse_actors: whether one process runs many trials; saves 3 s per trial, but Tune gives the next trial to a
+            process whatever the state of its node.
     """
 
     def __init__(
@@ -177,9 +177,9 @@ class _Driver:
             self.comparisons.finish(self.view.say)
 
     def _evaluate(self, orders: Sequence[EvaluationOrder]) -> None:
-        """Carry out evaluations; those that are one training are trained once.
+        """Run retrainings; equal ones are trained once.
 
-        A failure is its own: when the one that is trained fails, the next of its group is tried.
+        If the trained one of a group fails, only this one is failed, and the next of the group is trained.
         """
         groups = shared_trainings(orders)
         for group in groups:
@@ -197,11 +197,11 @@ class _Driver:
                     self._share(group)
 
             self._run_trials(heads, changed, lambda: None)
-            for folder in trained:  # also what has finished without a word
+            for folder in trained:  # also trials that finished without a report
                 changed(folder)
 
     def _share(self, group: SharedTraining) -> None:
-        """Record all of a group as finished, which one of them is."""
+        """Record all retrainings of a group as finished, with the result of the trained one."""
         assert group.source is not None
         while group.orders:
             order = group.orders.pop(0)
@@ -210,8 +210,8 @@ class _Driver:
             self.reporter.trial(order.folder)
 
     def compare(self) -> Comparison | None:
-        """Return the comparison of what is finished, if anything is, and have it logged."""
-        # Here, so that the first trials need not wait for the libraries of statistics and plots.
+        """Return and log the comparison of the finished trials, or None if no retraining has finished."""
+        # Imported here, so that the first trials do not wait for the statistics and plot libraries.
         from aca_ray.pipeline.comparing import compare_sweeps
 
         self._note_failures()
@@ -224,10 +224,10 @@ class _Driver:
         return comparison
 
     def _catch_up(self) -> None:
-        """Log and rank what an earlier driver left behind; refuse to go on while any record is damaged."""
+        """Log and rank what an earlier driver left behind; raise an error if any record is damaged."""
         if left := abandoned(self.sweep):
             self.view.say(
-                f"{len(left)} unfinished trials of an older version of the spec are left out; their files stay"
+                f"{len(left)} unfinished trials of an older version of the spec are skipped; their files stay"
             )
         damaged: list[str] = []
         for order in all_orders(self.sweep):
@@ -258,7 +258,7 @@ class _Driver:
             return
         runtime = self.runtime
         config = {
-            # As text: of everything else Tune makes copies of all orders for every order.
+            # As text: Tune would copy all other objects for every order.
             "orders": tune.grid_search(
                 [json.dumps([order.to_json() for order in group]) for group in self._packed(todo)]
             ),
@@ -271,7 +271,7 @@ class _Driver:
             changed(folder)
 
         def died(folder: StoragePath) -> None:
-            self.view.note(folder, "its process died; it is tried again from its last checkpoint")
+            self.view.note(folder, "its process died; it is restarted from its last checkpoint")
 
         def turn() -> None:
             between()
@@ -285,7 +285,7 @@ class _Driver:
                 config=config,
                 resources_per_trial=tune.PlacementGroupFactory([trial_bundle(runtime)]),
                 max_concurrent_trials=runtime.max_concurrent,
-                # Nothing is read from it, so that nobody who can write a storage can have code run by Tune's pickles.
+                # In memory and never read: write access to the storage then cannot run code through Tune's pickles.
                 storage_path="/tune",
                 storage_filesystem=PyFileSystem(FSSpecHandler(MemoryFileSystem())),
                 max_failures=-1,
@@ -297,14 +297,14 @@ class _Driver:
             )
 
     def _packed(self, orders: Sequence[Order]) -> list[tuple[Order, ...]]:
-        """Return orders in groups that one process carries out."""
+        """Return orders in groups, each for one process."""
         groups, pack = alike_orders(orders), self.runtime.pack
         sizes = [pack] * len(groups) if isinstance(pack, int) else automatic_sizes(groups, self.runtime, self.view.say)
         return packed_orders(groups, sizes)
 
     def _give_up(self, orders: str) -> None:
         tries = self.runtime.max_failures + 1
-        error = f"its process died at {tries} of {tries} tries, its node did not (out of memory? a crash in a library?)"
+        error = f"its process died in {tries} of {tries} tries on a live node (out of memory? a crash in a library?)"
         for order in map(order_from_json, json.loads(orders)):
             if _state(order) != "finished":
                 record_failure(order, error)
@@ -326,13 +326,13 @@ class _Driver:
             self.reporter.allocation(done.search, done.folder, done.epoch)
 
     def _ranked(self, timeout: float) -> bool:
-        """Return whether no channel ranking is under way any more, after waiting for up to so many seconds for one."""
+        """Wait up to `timeout` seconds for a channel ranking; return whether none is running any more."""
         self._poll_ranking(timeout)
         self.view.refresh()
         return self.ranking.idle or self.interrupt.requested
 
     def _missing(self, order: EvaluationOrder) -> str | None:
-        """Return why a retraining cannot begin, or None."""
+        """Return why a retraining cannot start, or None."""
         if _state(order) == "finished":
             return None
         record = TrialRecord.read(order.search_folder)
@@ -356,7 +356,7 @@ class _Driver:
 
 
 class _Watch(tune.Callback):
-    """Tells of every change of a trial, and of every turn of Tune's loop; its start changes nothing on the disk yet."""
+    """Reports every change of a trial and every turn of Tune's loop. Starts are not reported: they write no files."""
 
     def __init__(
         self, changed: Callable[[StoragePath], None], died: Callable[[StoragePath], None], turn: Callable[[], None]
@@ -397,7 +397,7 @@ def _state_in(folder: StoragePath) -> str | None:
 
 
 def _metrics(comparison: Comparison) -> dict[str, float]:
-    """Return the comparison's numbers for the sweep's own run."""
+    """Return the metrics of a comparison for the parent run of the sweep."""
     from aca_ray.comparison import comparison_metrics
 
     return comparison_metrics(comparison)

@@ -1,4 +1,4 @@
-"""Waiting with a limit, and with a message where it takes long."""
+"""Waiting with a time limit, and with messages if it takes long."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _LOOK_SECONDS = 0.5
 def wait_for(
     done: Callable[[float], bool], what: str, say: Callable[[str], None], limit_seconds: float = math.inf
 ) -> bool:
-    """Wait until something is done and return whether it is; say what is waited for after 10, 20, 40, ... seconds.
+    """Wait until `done` is true and return whether it became true; show a message after 10, 20, 40, ... seconds.
 
     Args:
-        done: waits for up to so many seconds itself, and returns whether it is done.
-        what: the driver waits for, as part of a sentence.
+        done: waits up to the given number of seconds, and returns whether the wait is over.
+        what: what the driver waits for, as part of a sentence.
         say: shows the user a line.
-        limit_seconds: for how long to wait; infinite only for what trials compute.
+        limit_seconds: longest time to wait; infinite only for the results of trials.
     """
     start = time.monotonic()
     message_at = _FIRST_MESSAGE_SECONDS

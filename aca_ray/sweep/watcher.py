@@ -1,9 +1,10 @@
-"""End the processes of a local Ray as soon as the driver is gone, whether it ended, crashed or was killed.
+"""Ends the processes of a local Ray as soon as the driver is gone, whether it ended, crashed or was killed.
 
-Ray binds its first processes to the driver, and these end the others in time, but only once Ray is up; until then, and
-for some of Ray's helpers, that takes half a minute. So a watcher starts before Ray does, and kills what is left.
+Ray binds its first processes to the driver, and these end the others in time, but only after Ray's start; before that,
+and for some of Ray's helpers, it takes half a minute. A watcher therefore starts before Ray and kills the remaining
+processes.
 
-This file is also the watcher's program. It imports nothing but the standard library, so that it starts at once.
+This file is also the watcher's program. It imports only the standard library, so that it starts fast.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 _MARK = "ACA_RAY_DRIVER"  # environment variable of the processes that end with the driver
-_FAREWELL = b"end"  # what a driver that ends in good order writes last; one that dies does not
+_FAREWELL = b"end"  # last line of a driver that ends in order; a driver that dies does not write it
 _PAUSE_SECONDS = 0.1
-_STARTING_SECONDS = 1.0  # a process forked by a driver that then died may take so long to become visible
+_STARTING_SECONDS = 1.0  # until a process forked by a driver that then died is visible
 _LONGEST_SECONDS = 10.0  # a process in uninterruptible sleep cannot be killed
 
 logger = logging.getLogger(__name__)
 
 
 class Watcher:
-    """The driver's end of the line to its watcher.
+    """The driver's connection to its watcher.
 
     Attributes:
-        environment: variables to start processes with that have to end with the driver.
+        environment: environment variables for processes that have to end with the driver.
     """
 
     def __init__(self) -> None:
@@ -47,7 +48,7 @@ class Watcher:
         )
 
     def add_session(self, leader: int) -> None:
-        """Have all processes of a session end with the driver, also those that lose their environment.
+        """Make all processes of a session end with the driver, even those that lose their environment.
 
         Args:
             leader: id of the session's first process, which was started with `environment`.
@@ -55,12 +56,12 @@ class Watcher:
         self._write(b"%d\n" % leader)
 
     def end(self) -> None:
-        """Kill all these processes now."""
+        """Kill all watched processes now."""
         self._write(_FAREWELL)
         try:
             self._process.communicate(timeout=_LONGEST_SECONDS + 5)
         except subprocess.TimeoutExpired:
-            logger.warning("processes of Ray are still there; look for them with `ps x` and kill them")
+            logger.warning("processes of Ray are still running; find them with `ps x` and kill them")
 
     def _write(self, line: bytes) -> None:
         assert self._process.stdin is not None
@@ -73,7 +74,7 @@ class Watcher:
 def watched() -> Iterator[Watcher]:
     """Yield a watcher; its processes are killed after the block, or as soon as this process dies.
 
-    Where there is no /proc (macOS), nothing is killed, and Ray's own means have to do.
+    Without /proc (macOS) nothing is killed, and Ray has to end its processes itself.
     """
     watcher = Watcher()
     try:
@@ -83,7 +84,7 @@ def watched() -> Iterator[Watcher]:
 
 
 def _watch(mark: str) -> None:
-    """Wait for the driver's end, then kill all its processes."""
+    """Wait for the end of the driver, then kill all watched processes."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     *leaders, last = sys.stdin.buffer.read().split(b"\n")
@@ -101,10 +102,10 @@ def _watch(mark: str) -> None:
 
 
 def _processes(mark: str, leaders: set[int]) -> list[int]:
-    """Return the ids of living processes with a mark in their environment or in sessions of these leaders.
+    """Return the ids of live processes with a mark in their environment, or in the sessions of these leaders.
 
-    A process that sets its title writes over its environment; workers and agents of Ray do. A leader without the mark
-    is another process that got the id of one that has ended.
+    A process that sets its title overwrites its environment, as workers and agents of Ray do. A leader without the mark
+    is a different process that reused the id.
     """
     sessions: dict[int, int] = {}
     marked = set()
@@ -115,7 +116,7 @@ def _processes(mark: str, leaders: set[int]) -> list[int]:
                 with open(f"/proc/{name}/environ", "rb") as environment, open(f"/proc/{name}/stat") as stat:
                     variables = environment.read().split(b"\0")
                     state, _, _, session = stat.read().rpartition(")")[2].split()[:4]
-            except OSError:  # it has ended, or is another user's
+            except OSError:  # it has ended, or belongs to another user
                 continue
             if state not in "ZX":
                 sessions[int(name)] = int(session)

@@ -1,4 +1,4 @@
-"""MLflow as the mirror of a sweep's records; the only package that imports mlflow."""
+"""Mirroring the records of a sweep in MLflow; the only package that imports mlflow."""
 
 from aca_ray.tracking import environment as environment  # first: sets what mlflow reads at its import
 from aca_ray.tracking.store import Store, open_store, require_answer, serve_ui, ui_command

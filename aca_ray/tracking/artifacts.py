@@ -1,4 +1,4 @@
-"""The files of one run in MLflow."""
+"""The artifact files of an MLflow run."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from aca_ray.storage import StoragePath, local_copy
 
 
 class Artifacts:
-    """Uploads files of a run; unlike MLflow's client, which asks for each run where they go, without a request for it.
+    """Uploads files of a run. MLflow's client first requests the artifact location of each run; this class does not.
 
     Args:
-        run: as the store returned it.
-        tracking_uri: of the store.
+        run: run as returned by the store.
+        tracking_uri: tracking URI of the store.
     """
 
     def __init__(self, run: Run, tracking_uri: str) -> None:
@@ -26,12 +26,12 @@ class Artifacts:
         self._repository = get_artifact_repository(uri, tracking_uri=tracking_uri)
 
     def upload(self, path: StoragePath, folder: str | None = None) -> None:
-        """Upload a file, wherever it is stored, to a folder of the run's artifacts."""
+        """Upload a file, local or in an object store, to a folder of the run's artifacts."""
         with local_copy(path) as file:
             self._repository.log_artifact(str(file), folder)
 
     def upload_folder(self, path: StoragePath, folder: str) -> None:
-        """Upload the files below a path, as they lie there, to a folder of the run's artifacts; links are left out."""
+        """Upload all files below a path, with subfolders, to a folder of the run's artifacts; links are skipped."""
         for entry in path.iterdir():
             if isinstance(entry, Path) and entry.is_symlink():
                 continue
@@ -41,7 +41,7 @@ class Artifacts:
                 self.upload(entry, folder)
 
     def write(self, files: Mapping[str, bytes], target: str | None = None) -> None:
-        """Upload contents, by name, as files of the run's artifacts or of a folder of them, all in one call."""
+        """Upload contents, by file name, to the run's artifacts or to a folder of them, all in one call."""
         with TemporaryDirectory(prefix="aca_ray-") as folder:
             for name, content in files.items():
                 Path(folder, name).write_bytes(content)

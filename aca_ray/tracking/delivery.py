@@ -1,4 +1,4 @@
-"""When MLflow work is done: now, or later if MLflow can't be reached."""
+"""Delivery of work to MLflow: now, or later if MLflow can't be reached."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ Work = Callable[[], None]
 class Delivery:
     """Runs pieces of work and keeps those that fail, so that no MLflow error reaches a search.
 
-    Work must be idempotent: after a failure nobody knows how much of it has been done. A key has one piece of work; a
-    newer one replaces an older one that is still waiting, so a piece of work must cover what its predecessors cover.
+    Work must be idempotent: after a failure it is unknown how much of it was done. A key has one piece of work; a newer
+    one replaces an older one that is still waiting, so it must cover the work of its predecessors.
 
-    A failure is one of two kinds. Unreachable (no connection, timeout, locked database): everything waits for
+    There are two kinds of failure. Unreachable (no connection, timeout, locked database): all work waits for
     `pause_seconds`, then the next call tries again. Refused (any other error): only this key waits, until its own next
-    call or `flush`. Each is warned of once.
+    call or `flush`. Each failure is logged once.
     """
 
     def __init__(self, on_unreachable: Work, pause_seconds: float) -> None:
         """Start without work.
 
         Args:
-            on_unreachable: called after every unreachable failure; forgets what was believed to be in MLflow, since a
-                request whose answer was lost may have been carried out.
-            pause_seconds: how long nothing is tried after an unreachable failure.
+            on_unreachable: called after every unreachable failure to discard cached knowledge of MLflow, since a
+                request whose answer was lost may have been processed.
+            pause_seconds: pause after an unreachable failure.
         """
         self._on_unreachable = on_unreachable
         self._pause_seconds = pause_seconds
@@ -44,7 +44,7 @@ class Delivery:
         self._next_attempt = 0.0
 
     def submit(self, key: str, work: Work) -> None:
-        """Do a piece of work after what was waiting, or keep it."""
+        """Do a piece of work after the waiting work, or keep it for later."""
         self._attempt(key, work)
         self._warn_of_refusals()
 
@@ -57,22 +57,22 @@ class Delivery:
             raise refusal
 
     def discard(self, keys: Collection[str]) -> None:
-        """Drop waiting work that has become wrong."""
+        """Drop waiting work that is obsolete."""
         for key in keys:
             self._waiting.pop(key, None)
             self._refused.pop(key, None)
 
     def flush(self, patience_seconds: float = 0.0) -> bool:
-        """Try everything that waits, at once; return whether nothing is left.
+        """Try all waiting work at once; return whether none is left.
 
         Args:
-            patience_seconds: how long it is tried again, after each pause, while MLflow cannot be reached.
+            patience_seconds: how long to retry, after each pause, while MLflow cannot be reached.
         """
         end = time.monotonic() + patience_seconds
         self._refused.clear()
         self._run(list(self._waiting))
         if self._away and patience_seconds:
-            logger.warning("tracking: waiting up to %g s for MLflow, to log the rest", patience_seconds)
+            logger.warning("tracking: waiting up to %g s for MLflow to log the rest", patience_seconds)
         while self._away and (left := end - time.monotonic()) > 0:
             time.sleep(min(self._pause_seconds, left))
             self._run(list(self._waiting))
@@ -81,7 +81,7 @@ class Delivery:
 
     @property
     def _away(self) -> bool:
-        """Whether MLflow could not be reached for something that waits."""
+        """Whether work waits because MLflow could not be reached."""
         return bool(self._waiting) and not self._reachable
 
     def _attempt(self, key: str, work: Work) -> None:
@@ -94,7 +94,7 @@ class Delivery:
         for key in keys:
             try:
                 self._waiting[key]()
-            # Everything: plugins for artifact stores raise errors of their own, and losing a search to any is worse.
+            # All errors: plugins for artifact stores raise their own, and none is worth losing a search.
             except Exception as error:
                 if is_unreachable(error):
                     self._pause(error)
@@ -109,8 +109,8 @@ class Delivery:
     def _pause(self, error: Exception) -> None:
         if self._reachable:
             logger.warning(
-                "tracking: MLflow cannot be reached (%s); the sweep goes on, its records keep the results; tried again "
-                "every %g s",
+                "tracking: MLflow cannot be reached (%s); the sweep continues, and its records keep the results; "
+                "retrying every %g s",
                 error,
                 self._pause_seconds,
             )
@@ -123,7 +123,7 @@ class Delivery:
             if (key, str(error)) not in self._warned:
                 self._warned.add((key, str(error)))
                 logger.warning(
-                    "tracking: %s cannot be logged (%s); the sweep goes on, its records keep the results",
+                    "tracking: %s cannot be logged (%s); the sweep continues, and its records keep the results",
                     key,
                     error,
                     exc_info=None if isinstance(error, MlflowException) else error,
@@ -131,7 +131,7 @@ class Delivery:
 
 
 def is_unreachable(error: BaseException | None) -> bool:
-    """Return whether an error, or one behind it, says that MLflow can't be reached at the moment."""
+    """Return whether an error or one of its causes means that MLflow can't be reached at the moment."""
     while error is not None:
         # MLflow wraps an HTTP failure without `from`, so the reason may be in __context__ only.
         if isinstance(error, (requests.ConnectionError, requests.Timeout, requests.exceptions.RetryError)):

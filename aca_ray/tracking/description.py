@@ -1,4 +1,4 @@
-"""What a record is called in MLflow: run name, tags, params, data set."""
+"""The description of a record in MLflow: run name, tags, params, data set."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def run_name(record: Record) -> str:
 
 
 def run_tags(record: Record) -> dict[str, str]:
-    """Return a trial's own tags, all beginning with ``aca.``.
+    """Return the tags of a trial's run; all names start with ``aca.``.
 
-    ``aca.group`` joins everything but the seeds, so that grouping by it averages over them.
+    ``aca.group`` joins everything except the seeds, so that grouping by it averages over the seeds.
     """
     trial = record["trial"]
     data = trial["data"]["name"]
@@ -72,11 +72,11 @@ def params(value: Mapping[str, Any]) -> dict[str, str]:
 
 
 def changed_params(values: Mapping[str, str], data: RunData) -> dict[str, str]:
-    """Return tags with the params of a sweep's newest spec that are not as they were logged, or were not before.
+    """Return tags with the params of a sweep's newest spec that differ from the logged ones, or did so before.
 
     Args:
-        values: the params of the newest spec.
-        data: what the sweep's run holds.
+        values: params of the newest spec.
+        data: params and tags of the sweep's run.
     """
     names = {name: limits.distinct(f"aca.spec.{name}", limits.KEY) for name in values}
     return {
@@ -87,7 +87,7 @@ def changed_params(values: Mapping[str, str], data: RunData) -> dict[str, str]:
 
 
 def version_files(versions: Sequence[tuple[int, str]]) -> dict[str, bytes]:
-    """Return a file name with number and date, and the content, for every (ms since 1970, YAML) of a spec."""
+    """Return file names, with number and date, and contents for all versions (ms since 1970, YAML) of a spec."""
     return {
         f"{number:04d}_{datetime.fromtimestamp(written_ms / 1000, UTC):%Y-%m-%dT%H%M%SZ}.yaml": text.encode()
         for number, (written_ms, text) in enumerate(versions, start=1)
@@ -104,10 +104,10 @@ def _flatten(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]
 
 
 def dataset_input(record: Record) -> DatasetInput | None:
-    """Return the data set of a trial as an MLflow input, without reading the data; None if the trial trains on none.
+    """Return the data set of a trial as an MLflow input, without reading the data; None if the trial has no data.
 
-    ``record["data_info"]`` (name, digest, source, num_images) describes the data as they were read; without it
-    the digest is that of the trial's data settings.
+    ``record["data_info"]`` (name, digest, source, num_images) describes the data as they were read. Without it, the
+    digest is that of the trial's data settings.
     """
     settings = record["trial"].get("data")
     info = record.get("data_info")
@@ -116,7 +116,7 @@ def dataset_input(record: Record) -> DatasetInput | None:
     if not info:
         text = json.dumps(settings, sort_keys=True)
         info = {"name": settings["name"], "digest": hashlib.sha256(text.encode()).hexdigest(), "source": text}
-    source = limits.shortened(str(info["source"]), limits.DATASET_SOURCE // 12)  # JSON may take 12 for a character
+    source = limits.shortened(str(info["source"]), limits.DATASET_SOURCE // 12)  # JSON may need 12 for a character
     remote = source.startswith(("http://", "https://"))
     dataset = Dataset(
         name=limits.distinct(info["name"], limits.DATASET_NAME),

@@ -1,6 +1,6 @@
-"""What MLflow reads from the process environment; imported before anything imports mlflow.
+"""Environment variables for MLflow; this module must be imported before mlflow.
 
-A variable that the user has set wins.
+A value set by the user takes precedence.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ DEFAULTS = {
     # MLflow decides at its own import whether to start the telemetry thread.
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    # MLflow's own seven retries block the driver for 127 s a call while a server is away, and resend a request whose
-    # answer was lost, which creates a second run. delivery.py is the one place that tries again, after looking.
+    # MLflow's own seven retries block the driver for 127 s per call while a server is unreachable, and resend requests
+    # whose answer was lost, which creates second runs. Only delivery.py retries, after reading the state of MLflow.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    # libpq waits for as long as the network lets it, and MLflow tries ten times.
+    # By default libpq waits as long as the network does, and MLflow tries ten times.
     "PGCONNECT_TIMEOUT": "10",
 }
 
 for _name, _value in DEFAULTS.items():
     os.environ.setdefault(_name, _value)
 
-# Fifty lines of migrations for every new store otherwise.
+# Otherwise every new store logs fifty lines of migrations.
 logging.getLogger("alembic").setLevel(logging.WARNING)

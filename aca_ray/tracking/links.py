@@ -1,4 +1,4 @@
-"""Links into MLflow's pages: what somebody who compares seeds and budgets looks at, a click away."""
+"""Links from a sweep's experiment page in MLflow to its report and to charts across seeds and budgets."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _CHARTS = {
 
 
 def with_links(description: str, experiment_id: str, run_id: str) -> str:
-    """Return the description of a sweep's experiment, as Markdown: links to its report and charts, then the author's.
+    """Return the description of a sweep's experiment as Markdown: links to report and charts, then the author's text.
 
-    The page shows the first lines only until it is asked for more.
+    The links come first because the page collapses the description to its first lines.
 
     Args:
-        description: by the sweep's author.
-        experiment_id: of the sweep.
-        run_id: of the sweep's own run, which has the report.
+        description: description by the sweep's author.
+        experiment_id: experiment of the sweep.
+        run_id: parent run of the sweep, which has the report.
     """
     pages = {"report": f"runs/{run_id}/artifacts/comparison/report.html"}
     pages |= {name: f"runs?searchFilter={quote(query)}&compareRunsMode=CHART" for name, query in _CHARTS.items()}

@@ -32,23 +32,23 @@ def log_model(
 ) -> str:
     """Log a trained network as an MLflow model of its retraining's run and return the model's URI.
 
-    The model is a program of torch.export, so that it loads and is served where this package is not installed. The run
-    keeps its status and its times.
+    The model is a torch.export program, which loads and is served without this package. The run keeps its status and
+    its times.
 
     Args:
-        store: where the sweep's runs are.
+        store: store with the sweep's runs.
         sweep: name of the sweep.
-        fingerprint: of the retraining.
+        fingerprint: fingerprint of the retraining.
         network: a module made of torch's own layers, in evaluation mode, on the CPU.
-        images: (N, C, H, W) float32, normalized, at least two: the input example.
-        logits: (N, K) float32 what the network answers.
-        metadata: kept with the model.
-        register: name of the registered model that this becomes a version of, or None.
+        images: (N, C, H, W) float32, normalized, at least two images: the input example.
+        logits: (N, K) float32 outputs of the network for `images`.
+        metadata: metadata of the model.
+        register: name of the registered model that gets this model as a new version, or None.
 
     Raises:
-        StorageError: MLflow has no run of the retraining, or can't be reached, or refuses.
+        StorageError: MLflow has no run of the retraining, can't be reached, or refuses the model.
     """
-    # Here, because they import torch, which this package does without.
+    # Imported here because they import torch, which this package does not need.
     from mlflow import pytorch
     from mlflow.models import infer_signature
 
@@ -56,7 +56,7 @@ def log_model(
     mlflow.set_tracking_uri(store.uri)
     try:
         run = _run_of(store, sweep, fingerprint)
-        # Else it would become one of the process's own experiment, which is another.
+        # Otherwise the model would belong to the current experiment of the process, which is a different one.
         model = store.client().create_logged_model(
             run.info.experiment_id, MODEL, source_run_id=run.info.run_id, params=run.data.params
         )
@@ -74,7 +74,7 @@ def log_model(
         )
     except MlflowException as error:
         raise StorageError(
-            f"MLflow at {store.uri} did not take the model ({error}); try again, or export a file without MLflow"
+            f"MLflow at {store.uri} did not accept the model ({error}); try again, or export a file without MLflow"
         ) from error
     finally:
         mlflow.set_tracking_uri(before)
@@ -82,13 +82,13 @@ def log_model(
 
 
 def _run_of(store: Store, sweep: str, fingerprint: str) -> Run:
-    """Return a retraining's run."""
+    """Return the run of a retraining."""
     client = store.client()
     experiment = client.get_experiment_by_name(sweep)
     condition = f"tags.`aca.fingerprint` = '{fingerprint}'"
     runs = [] if experiment is None else client.search_runs([experiment.experiment_id], condition)
     if not runs:
         raise StorageError(
-            f"MLflow at {store.uri} has no run of trial {fingerprint[:12]}; aca-ray resume {sweep} logs what is missing"
+            f"MLflow at {store.uri} has no run of trial {fingerprint[:12]}; log it with `aca-ray resume {sweep}`"
         )
     return runs[0]

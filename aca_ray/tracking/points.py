@@ -1,7 +1,7 @@
-"""What a record and an allocation are as points of MLflow's curves.
+"""Records and allocations as points of MLflow's curves.
 
-A point's timestamp is part of its identity in MLflow, so it comes from the record and never from the clock: a point
-that is logged twice is then the same point.
+The timestamp of a point is part of its identity in MLflow. It comes from the record and never from the clock, so that a
+point that is logged twice is the same point.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from mlflow.entities import Metric
 
 from aca_ray.tracking import limits
 
-# The metric that says which rows have arrived; it is the last point of its row.
+# The metric that marks the rows that have arrived; it is the last point of its row.
 MARKER = "epoch"
-# MLflow takes 1,000 entities a request; the rest is room for 100 params.
+# MLflow accepts 1,000 entities per request; this leaves room for 100 params.
 MAX_POINTS = 900
 
 
 def row_points(record: Mapping[str, Any], after: int) -> list[list[Metric]]:
-    """Return, for each row later than epoch `after`, its points, the marker last."""
+    """Return the points of each row after epoch `after`, the marker last."""
     return [
         [
             *_points(row["metrics"], row["time_ms"], row["epoch"]),
@@ -33,13 +33,13 @@ def row_points(record: Mapping[str, Any], after: int) -> list[list[Metric]]:
 
 
 def result_points(record: Mapping[str, Any]) -> list[Metric]:
-    """Return the numbers of a record's result as points named ``result/...`` at the last epoch."""
+    """Return the numbers in a record's result as points named ``result/...`` at the last epoch."""
     result = {f"result/{name}": value for name, value in (record["result"] or {}).items()}
     return _points(result, end_time(record) or 0, record["epoch"])
 
 
 def allocation_points(allocation: Mapping[str, Any], main_plan: str, time_ms: int) -> list[Metric]:
-    """Return an allocation's points at its milestone's epoch.
+    """Return the points of an allocation at the epoch of its milestone.
 
     ``refill/<ranker>/<plan>`` is the refilled share of every kind of plan, ``kept/<ranker>/<plan>/stage<k>/edge<i>``
     the kept share of every edge under `main_plan` (nothing if there is no such plan); ``agreement/<ranker>/...`` and
@@ -62,18 +62,18 @@ def allocation_points(allocation: Mapping[str, Any], main_plan: str, time_ms: in
 
 
 def end_time(record: Mapping[str, Any], epoch: int | None = None) -> int | None:
-    """Return when an epoch (None: the last) ended, in ms since 1970, from the last row up to it; None without one."""
+    """Return the end of an epoch (None: the last), in ms since 1970, from the last row up to it; None without rows."""
     times = [row["time_ms"] for row in record["rows"] if epoch is None or row["epoch"] <= epoch]
     return times[-1] if times else None
 
 
 def metric_key(name: str) -> str:
-    """Return a name with what MLflow refuses in a metric's name, such as the brackets of a label, as ``_``."""
+    """Return a name with ``_`` for every character that MLflow refuses, such as the brackets of a label."""
     return limits.distinct(re.sub(r"[^\w\-. :/]", "_", name), limits.KEY)
 
 
 def batches(groups: Iterable[list[Metric]]) -> Iterator[list[Metric]]:
-    """Yield the points of all groups in order, at most MAX_POINTS at a time, a group split only if larger than that."""
+    """Yield the points of all groups in order, at most MAX_POINTS at a time; only groups larger than that are split."""
     batch: list[Metric] = []
     for group in groups:
         if batch and len(batch) + len(group) > MAX_POINTS:

@@ -1,4 +1,4 @@
-"""The SQLite file of an MLflow store: its URI, its creation, and its artifact locations after the file has moved."""
+"""The SQLite file of an MLflow store: its URI, its creation, and its artifact locations after a move."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError
 from aca_ray.errors import ConfigError, StorageError
 
 ARTIFACTS = "mlflow-artifacts"
-_SECONDS = 30.0  # SQLite waits this long for another process's transaction
+_SECONDS = 30.0  # to wait for the transaction of another process
 # Columns of MLflow's tables that hold absolute URIs of artifacts.
 _LOCATIONS = (
     ("experiments", "artifact_location"),
@@ -30,7 +30,7 @@ _LOCATIONS = (
 
 
 def is_sqlite(tracking: str) -> bool:
-    """Return whether a tracking URI is one of SQLite."""
+    """Return whether a tracking URI is an SQLite URI."""
     return tracking.partition("://")[0].partition("+")[0] == "sqlite"
 
 
@@ -46,14 +46,14 @@ def database_path(tracking: str) -> Path:
         raise ConfigError(f"runtime.tracking: {tracking!r} is not an SQLite URI ({error})") from error
     if not url.database or url.database == ":memory:" or "?" in tracking or url.host:
         raise ConfigError(
-            f"runtime.tracking: must be sqlite:///PATH, where PATH is a file and a question mark in it is written as "
-            f"%3F; found {tracking!r}"
+            f"runtime.tracking: must be sqlite:///PATH, where PATH is a file with question marks written as %3F; "
+            f"found {tracking!r}"
         )
     return Path(url.database).resolve()
 
 
 def database_uri(database: Path) -> str:
-    """Return the URI from which SQLAlchemy and MLflow open a file, whatever characters its path has.
+    """Return the URI with which SQLAlchemy and MLflow open a file, for any characters in its path.
 
     Raises:
         StorageError: the installed SQLAlchemy (before 2.1) cannot express the path.
@@ -61,7 +61,7 @@ def database_uri(database: Path) -> str:
     plain = f"sqlite:///{database}"
     if make_url(plain).database == str(database):
         return plain
-    # With the driver's name, because MLflow makes the parent folders of a sqlite:/// URI without decoding it.
+    # With the name of the driver, because MLflow creates the parent folders of sqlite:/// URIs without decoding them.
     uri = URL.create("sqlite+pysqlite", database=str(database)).render_as_string()
     if make_url(uri).database != str(database):
         raise StorageError(
@@ -72,13 +72,13 @@ def database_uri(database: Path) -> str:
 
 
 def create(database: Path, artifact_root: str) -> None:
-    """Create the SQLite file under another name and rename it, so that no killed process leaves half a schema.
+    """Create the SQLite file under another name and rename it, so that a killed process never leaves half a schema.
 
     Raises:
         StorageError: MLflow cannot create it.
     """
     draft = database.with_name(f"{database.name}.{uuid.uuid4().hex}")
-    # INFO lines about tables and migrations; errors still come as exceptions.
+    # Hides INFO lines about tables and migrations; errors still arrive as exceptions.
     logger = logging.getLogger("mlflow.store.db.utils")
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -95,13 +95,13 @@ def create(database: Path, artifact_root: str) -> None:
 
 
 def moved_roots(database: Path, artifact_root: str, *, owned: bool) -> list[str]:
-    """Return the artifact roots that experiments name although their artifacts now lie below `artifact_root`.
+    """Return the outdated artifact roots of experiments whose artifacts are now below `artifact_root`.
 
     Args:
         database: the SQLite file; it is only read.
         artifact_root: file URI of the folder `mlflow-artifacts` beside it.
-        owned: whether the file is a sweep storage's own. Of any other file only roots that no longer exist count, and
-            only where `artifact_root` does exist.
+        owned: whether the file is the default one of a sweep storage. For other files, only roots that no longer exist
+            are returned, and only if `artifact_root` exists.
 
     Raises:
         StorageError: the file cannot be read, or is not MLflow's.
@@ -111,8 +111,8 @@ def moved_roots(database: Path, artifact_root: str, *, owned: bool) -> list[str]
             locations = connection.execute("SELECT artifact_location FROM experiments").fetchall()
     except sqlite3.Error as error:
         raise StorageError(
-            f"tracking store: {database} cannot be read ({error}). Correct runtime.tracking, or restore the file; "
-            "without it, move it away: a new one is filled from the records"
+            f"tracking store: {database} cannot be read ({error}). Correct runtime.tracking, restore the file, or "
+            "move it away: a new one is filled from the records"
         ) from error
     roots = {location.rpartition("/")[0] for (location,) in locations if location}
     moved = sorted(root for root in roots - {artifact_root} if root.startswith("file:") and _is_root(root))
@@ -122,7 +122,7 @@ def moved_roots(database: Path, artifact_root: str, *, owned: bool) -> list[str]
 
 
 def move_artifacts(database: Path, old_root: str, new_root: str) -> None:
-    """Have everything in the SQLite file that lay below one artifact root lie below another.
+    """Replace one artifact root by another one in all locations in the SQLite file.
 
     Raises:
         StorageError: the file cannot be written.

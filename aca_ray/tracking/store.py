@@ -1,4 +1,4 @@
-"""Where MLflow keeps its data: an SQLite file beside the results, or a server."""
+"""The store of MLflow: an SQLite file beside the results, a database or a server."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ _LOCK_SECONDS = 120.0  # creating a file takes about 7 s
 
 @dataclass(frozen=True)
 class Store:
-    """An MLflow store that exists.
+    """An existing MLflow store.
 
     Attributes:
         uri: the tracking URI.
-        artifact_root: URI under which experiments keep their artifacts; None leaves the choice to the server.
+        artifact_root: URI of the folder of artifacts, one subfolder per experiment; None if the server chooses it.
     """
 
     uri: str
     artifact_root: str | None
 
     def client(self) -> MlflowClient:
-        """Return a client; it has a database's schema, but has not contacted a server yet.
+        """Return a client; for a database this connects and creates the schema, a server is not contacted yet.
 
         Raises:
-            StorageError: the database cannot be reached, refuses this user, or has no driver here.
+            StorageError: the database cannot be reached, refuses this user, or its driver is not installed.
         """
         try:
             return MlflowClient(tracking_uri=self.uri)
@@ -54,16 +54,16 @@ class Store:
 
 
 def open_store(tracking: str | None, storage: StoragePath) -> Store:
-    """Return the store of a sweep, created first if it is an SQLite file that doesn't exist yet.
+    """Return the store of a sweep; a missing SQLite file is created.
 
-    The artifact locations in an SQLite file that has moved, along with its artifacts, are corrected first. Nothing is
-    written where there is nothing to create and nothing to correct.
+    If an SQLite file has moved together with its artifacts, its artifact locations are corrected. Nothing is written if
+    there is nothing to create or correct.
 
     Any number of processes may open the same new store at once: one creates it, the others wait (about 7 s).
 
     Args:
         tracking: a tracking URI; None for mlflow.db and mlflow-artifacts in `storage`.
-        storage: the storage root of sweeps.
+        storage: folder of all sweeps.
 
     Raises:
         ConfigError: `tracking` is not a tracking URI.
@@ -80,7 +80,7 @@ def open_store(tracking: str | None, storage: StoragePath) -> Store:
     if tracking.partition("://")[0].partition("+")[0] in DATABASES:
         return Store(tracking, _artifact_root(storage))
     raise ConfigError(
-        f"runtime.tracking: needs null (an SQLite file in runtime.storage) or a URI that begins with one of "
+        f"runtime.tracking: must be null (an SQLite file in runtime.storage) or a URI that starts with one of "
         f"{', '.join(f'{scheme}://' for scheme in (*SERVERS, *DATABASES))}; found {tracking!r}"
     )
 
@@ -92,7 +92,7 @@ def _open_file(database: Path, *, owned: bool) -> Store:
         database.parent.mkdir(parents=True, exist_ok=True)
         if _is_in_order(database, artifact_root, owned=owned):
             return Store(sqlite_file.database_uri(database), artifact_root)
-        with _locked(database):  # looks again: another process may have done it meanwhile
+        with _locked(database):  # checks again: another process may have done it meanwhile
             for draft in _drafts(database):
                 draft.unlink(missing_ok=True)
             if not database.exists():
@@ -101,18 +101,18 @@ def _open_file(database: Path, *, owned: bool) -> Store:
                 sqlite_file.move_artifacts(database, root, artifact_root)
     except OSError as error:
         raise StorageError(
-            f"tracking store: cannot create or correct {database} ({error}); check that the directory is "
-            "writable and not full, or set runtime.storage to another one"
+            f"tracking store: cannot create or correct {database} ({error}); check that the folder is "
+            "writable and the disk is not full, or change runtime.storage"
         ) from error
     return Store(sqlite_file.database_uri(database), artifact_root)
 
 
 @contextmanager
 def _locked(database: Path) -> Iterator[None]:
-    """Hold the lock of an SQLite file's creation and correction.
+    """Hold the lock that guards the creation and correction of an SQLite file.
 
     Raises:
-        StorageError: another process held it for too long.
+        StorageError: another process held the lock for too long.
     """
     lock = database.with_name(f"{database.name}.lock")
     end = time.monotonic() + _LOCK_SECONDS
@@ -134,7 +134,7 @@ def _artifact_root(storage: StoragePath) -> str:
 
 
 def require_answer(store: Store) -> None:
-    """Raise StorageError when a store cannot be reached, or refuses this user."""
+    """Raise StorageError if a store cannot be reached or refuses this user."""
     client = store.client()
     try:
         client.search_experiments(max_results=1)
@@ -145,22 +145,22 @@ def require_answer(store: Store) -> None:
 
 
 def ui_command(store: Store, port: int = UI_PORT) -> str:
-    """Return the shell command that serves MLflow's pages for a store on 127.0.0.1.
+    """Return the shell command that serves the MLflow UI of a store on 127.0.0.1.
 
-    One worker and no job runner: 2 processes and about 0.5 GB, where the defaults take 15 processes and 2.3 GB.
+    One worker and no job runner: 2 processes and about 0.5 GB instead of 15 processes and 2.3 GB by default.
 
     Raises:
-        ConfigError: the store is a server, which serves its own pages.
+        ConfigError: the store is a server, which serves its own UI.
     """
     environment = [f"{name}={value}" for name, value in _UI_ENVIRONMENT.items()]
     return shlex.join([*environment, "mlflow", *_ui_arguments(store, port)])
 
 
 def serve_ui(store: Store, port: int = UI_PORT) -> None:
-    """Replace this process by MLflow's server for a store, on 127.0.0.1; never returns.
+    """Replace this process by the MLflow UI of a store, on 127.0.0.1; never returns.
 
     Raises:
-        ConfigError: the store is a server, which serves its own pages.
+        ConfigError: the store is a server, which serves its own UI.
     """
     arguments = [sys.executable, "-m", "mlflow", *_ui_arguments(store, port)]
     os.execve(sys.executable, arguments, {**os.environ, **_UI_ENVIRONMENT})
@@ -171,7 +171,7 @@ _UI_ENVIRONMENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB
 
 def _ui_arguments(store: Store, port: int) -> list[str]:
     if store.uri.startswith(("http://", "https://")):
-        raise ConfigError(f"ui: {store.uri} is a tracking server and serves its own pages; open it in a browser")
+        raise ConfigError(f"ui: {store.uri} is a tracking server with its own UI; open it in a browser")
     artifacts = ["--artifacts-destination", store.artifact_root] if store.artifact_root else []
     return [
         "server",
@@ -184,12 +184,12 @@ def _ui_arguments(store: Store, port: int) -> list[str]:
 
 
 def _is_in_order(database: Path, artifact_root: str, *, owned: bool) -> bool:
-    """Return whether an SQLite file can be used as it is, without the lock."""
+    """Return whether an SQLite file is usable as it is; takes no lock."""
     complete = database.exists() and not _drafts(database)
     return complete and not sqlite_file.moved_roots(database, artifact_root, owned=owned)
 
 
 def _drafts(database: Path) -> list[Path]:
-    """Return the files of creations under way, which hold the lock, and of those that were killed."""
+    """Return the draft files of running creations, which hold the lock, and of killed ones."""
     draft = re.compile(rf"{re.escape(database.name)}\.[0-9a-f]{{32}}(-journal|-shm|-wal)?")
     return [path for path in database.parent.iterdir() if draft.fullmatch(path.name)]

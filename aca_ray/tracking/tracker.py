@@ -1,4 +1,4 @@
-"""The mirror of one sweep in MLflow: an experiment, a parent run, a child run per trial."""
+"""The mirror of one sweep in MLflow: an experiment, a parent run, and one child run per trial."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _PAGE = 500
 
 @dataclass
 class _Child:
-    """What is known to be in MLflow for one trial."""
+    """The known state of a trial's run in MLflow."""
 
     run_id: str
     artifacts: Artifacts
@@ -57,7 +57,7 @@ class _Child:
 
     @staticmethod
     def of(run: Run, tracking_uri: str) -> _Child:
-        """Return what a run that was found holds."""
+        """Return the state of an existing run."""
         return _Child(
             run_id=run.info.run_id,
             artifacts=Artifacts(run, tracking_uri),
@@ -70,22 +70,22 @@ class _Child:
 
 
 class Tracker:
-    """Reconciles MLflow with the records of one sweep, which are the truth.
+    """Reconciles MLflow with the records of one sweep, which are the source of truth.
 
-    Every method may be called again at any time, in this process or another one after it, and MLflow ends with one run
-    per trial and every step once. There must be one tracker of a sweep at a time (the sweep's lock sees to it), used
-    from one thread. After `open`, no method raises because of MLflow: what can't be logged now is kept and tried again
-    at later calls; `flush` tells whether anything is left.
+    Every method may be called again at any time, in this process or a later one, and MLflow ends up with one run per
+    trial and every step once. There must be only one tracker of a sweep at a time (the sweep's lock ensures it), used
+    from one thread. After `open`, no method raises because of MLflow: work that fails is kept and retried at later
+    calls, and `flush` returns whether any is left.
     """
 
     def __init__(self, store: Store, sweep: str, fingerprint: str, *, pause_seconds: float = 30.0) -> None:
-        """Prepare; contacts a database, but no server.
+        """Prepare; connects to a database, but not to a server.
 
         Args:
-            store: where MLflow keeps its data.
-            sweep: the sweep's name, which becomes the experiment's.
-            fingerprint: identity of the sweep, by which its parent run is found again; the same after it has grown.
-            pause_seconds: how long MLflow is left alone after it could not be reached.
+            store: store of MLflow.
+            sweep: name of the sweep and of its experiment.
+            fingerprint: identity of the sweep, which identifies its parent run and stays the same when it grows.
+            pause_seconds: pause after MLflow could not be reached.
 
         Raises:
             StorageError: see `Store.client`.
@@ -104,15 +104,15 @@ class Tracker:
     ) -> None:
         """Find or create the experiment and the parent run, and set the run RUNNING.
 
-        MLflow's params can't change. Those of a sweep that has grown stay the first version's; what the newest version
-        has in their place is a tag ``aca.spec.<param>``.
+        MLflow's params can't change. After a sweep has grown they are still those of the first version, and the tags
+        ``aca.spec.<param>`` have the changed values of the newest version.
 
         Args:
-            spec_text: the sweep's YAML, kept as the artifact spec.yaml.
-            spec: the fingerprinted half of the spec, logged as params.
-            description: shown on the pages of the experiment and the parent run.
-            versions: (ms since 1970, YAML) of every version of the spec, the oldest first; where there are several,
-                each is kept as an artifact in spec_versions.
+            spec_text: YAML of the sweep, stored as the artifact spec.yaml.
+            spec: fingerprinted half of the spec, logged as params.
+            description: text for the pages of the experiment and the parent run.
+            versions: (ms since 1970, YAML) of every version of the spec, the oldest first; two or more are stored as
+                artifacts in spec_versions.
 
         Raises:
             SweepError: MLflow answered and refused (permissions, schema, host name). Not raised if it is unreachable.
@@ -128,35 +128,34 @@ class Tracker:
             ) from refusal
 
     def sync(self, record: Record, folder: TrialFolder) -> None:
-        """Bring a trial's run up to date with its record; free of requests when there is nothing new.
+        """Bring a trial's run up to date with its record; makes no request if nothing is new.
 
         Args:
-            record: the content of record.json.
-            folder: of the trial.
+            record: content of record.json.
+            folder: folder of the trial.
         """
         self._delivery.submit(f"{record['kind']} {record['fingerprint']}", partial(self._sync, record, folder))
 
     def sync_allocation(
         self, search_record: Record, folder: AllocationFolder, epoch: int, main_plan: str = "sign"
     ) -> None:
-        """Log the allocation of one milestone by one ranker on its search's run, again when plans were added.
+        """Log the allocation of a milestone by a ranker to the run of its search, and again after plans were added.
 
         Args:
-            search_record: the content of the search's record.json.
-            folder: the directory of the allocation, named after the ranker; does nothing as long as it holds no
-                allocation.json.
-            epoch: the milestone.
-            main_plan: the kind of plans whose kept share is logged edge by edge.
+            search_record: content of the search's record.json.
+            folder: folder of the allocation, named after the ranker; nothing is logged while it has no allocation.json.
+            epoch: epoch of the milestone.
+            main_plan: kind of plans whose kept share is logged edge by edge.
         """
         key = f"allocation {search_record['fingerprint']} epoch {epoch} {folder.path.name}"
         self._delivery.submit(key, partial(self._sync_allocation, search_record, folder, epoch, main_plan))
 
     def sync_comparison(self, folder: StoragePath) -> None:
-        """Upload the files of the comparison of what is found so far to the parent run."""
+        """Upload the files of the comparison so far to the parent run."""
         self._delivery.submit("comparison so far", partial(self._upload_comparison, folder))
 
     def finish(self, comparison_folder: StoragePath, metrics: Mapping[str, float]) -> None:
-        """Log the comparison's files and metrics on the parent run and set it FINISHED."""
+        """Log the files and metrics of the comparison to the parent run and set it FINISHED."""
         self._delivery.submit("comparison", partial(self._finish, comparison_folder, dict(metrics)))
 
     def interrupt(self) -> None:
@@ -164,10 +163,10 @@ class Tracker:
         self._delivery.submit("sweep's interruption", self._interrupt)
 
     def flush(self, patience_seconds: float = 0.0) -> bool:
-        """Try at once everything that is not logged yet; return whether MLflow now holds everything.
+        """Try to log all waiting work at once; return whether MLflow is complete now.
 
         Args:
-            patience_seconds: how long it is tried again while MLflow cannot be reached.
+            patience_seconds: how long to retry while MLflow cannot be reached.
         """
         return self._delivery.flush(patience_seconds)
 
@@ -176,7 +175,7 @@ class Tracker:
         self._children = {}
 
     def _load(self) -> Run:
-        """Return the parent run, found or created, and know its children afterwards."""
+        """Return the parent run, found or created, and load its children."""
         if self._parent is None:
             self._experiment_id = self._find_experiment()
             parent = self._find_parent()
@@ -189,7 +188,7 @@ class Tracker:
         if experiment is None:
             root = self._store.artifact_root
             location = f"{root}/{quote(self._sweep)}" if root else None
-            # The kind keeps the page from opening on the views for language models.
+            # Without this kind, the page opens with the views for language models.
             kind = {"mlflow.experimentKind": "custom_model_development"}
             return str(self._client.create_experiment(self._sweep, location, kind))
         if experiment.lifecycle_stage == "deleted":
@@ -203,9 +202,9 @@ class Tracker:
         return found[0] if found else self._client.create_run(self._experiment_id, tags=tags, run_name=self._sweep)
 
     def _find_children(self, parent: Run) -> dict[str, _Child]:
-        """Return the parent's child runs by fingerprint; deletes the lesser of two runs of one trial.
+        """Return the parent's child runs by fingerprint; of two runs of a trial, the shorter one is deleted.
 
-        Two can be there when an answer got lost and something between here and MLflow sent the request again.
+        Two can exist if an answer was lost and a proxy or gateway sent the request again.
         """
         children: dict[str, _Child] = {}
         token: str | None = None
@@ -248,7 +247,7 @@ class Tracker:
         self._client.update_run(run_id, status="RUNNING")
 
     def _child(self, record: Record) -> _Child:
-        """Return the run of a trial, found or created."""
+        """Return the state of a trial's run, found or created."""
         parent = self._load()
         fingerprint = record["fingerprint"]
         if fingerprint not in self._children:
@@ -275,7 +274,7 @@ class Tracker:
             del child.tags[_ERROR]
         self._log(child, [*rows, result_points(record)] if ended else rows, params(record["trial"]), tags)
         child.epoch = max([child.epoch, *(row["epoch"] for row in record["rows"])])
-        # Last: a run that says FINISHED is complete, so a process that dies before this line is made good by the next.
+        # Last: a FINISHED run is complete, and if this process dies before this line, the next sync repeats the work.
         if ended:
             self._client.set_terminated(child.run_id, status, end_time(record))
         elif child.status != status:
@@ -293,7 +292,7 @@ class Tracker:
     def _log(
         self, child: _Child, groups: Iterable[list[Metric]], settings: Mapping[str, str], tags: Mapping[str, str]
     ) -> None:
-        """Log points, the settings that are not logged yet and tags, in as few requests as that takes: one, mostly."""
+        """Log points, new settings and tags, in as few requests as possible: usually one."""
         new = {name: value for name, value in settings.items() if name not in child.params}
         first, *others = [*batches(groups)] or [[]]
         self._client.log_batch(child.run_id, first, _params(new), [RunTag(*tag) for tag in tags.items()])
@@ -310,7 +309,7 @@ class Tracker:
         child.artifacts.write(files)
 
     def _upload_error(self, child: _Child, text: str) -> dict[str, str]:
-        """Keep a traceback as error.txt and return the tag with its last line, which names the error."""
+        """Upload a traceback as error.txt and return the tag with its last line, which names the error."""
         child.artifacts.write({"error.txt": text.encode()})
         return {_ERROR: limits.shortened(text.strip().splitlines()[-1], limits.TAG)}
 
@@ -321,7 +320,7 @@ class Tracker:
         child = self._child(search_record)
         target = f"milestones/epoch_{epoch:04d}/{folder.path.name}"
         tag, digest = f"{_FILES}.{target.replace('/', '.')}", hashlib.sha256(file.read_bytes()).hexdigest()
-        if child.tags.get(tag) == digest:  # the file is written last, whatever changes
+        if child.tags.get(tag) == digest:  # the file is written last in every change
             return
         points = allocation_points(read_allocation(file), main_plan, end_time(search_record, epoch) or 0)
         for path in folder.path.iterdir():
@@ -333,7 +332,7 @@ class Tracker:
         run_id = self._load().info.run_id
         logged = self._client.get_run(run_id).data.metrics
         metrics = {metric_key(name): value for name, value in metrics.items()}
-        # A comparison that is made again may differ: the newest point of the one step is the valid one.
+        # A repeated comparison may differ: of several points at one step, the newest is valid.
         now = time.time_ns() // 1_000_000
         changed = [Metric(name, float(value), now, 0) for name, value in metrics.items() if logged.get(name) != value]
         for batch in batches([changed]):

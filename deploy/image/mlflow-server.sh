@@ -1,7 +1,7 @@
 #!/bin/sh
-# MLflow with users and permissions on PostgreSQL, which libpq finds by PGHOST and PGUSER. Secrets come from files and
-# go on by the environment: a process list shows none.
-# Usage: mlflow-server ALLOWED-HOSTS, the Host headers to answer, such as mlflow:5000,localhost:5000
+# MLflow with users and permissions on PostgreSQL; libpq reads PGHOST and PGUSER. Secrets are read from files and passed
+# in the environment, so that a process list shows none.
+# Usage: mlflow-server ALLOWED-HOSTS, the accepted Host headers, such as mlflow:5000,localhost:5000
 set -eu
 : "${1:?Usage: mlflow-server ALLOWED-HOSTS}"
 : "${SECRETS:?SECRETS: the folder with postgres_password, mlflow_admin_password and mlflow_secret_key}"

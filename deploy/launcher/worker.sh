@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs a Ray worker and passes a spot notice of the cloud on to it: `ray start --block` then drains its node, so that
-# trials leave it while the machine is still there. Ray's cluster launcher does not watch for notices itself.
+# Runs a Ray worker and sends it SIGTERM on a spot notice of the cloud: `ray start --block` then drains its node, so that
+# trials leave it while the machine still runs. Ray's cluster launcher does not watch for notices itself.
 # Usage: worker.sh aws|gcp RAY-START-OPTIONS...
 set -uo pipefail
 cloud=${1:?Usage: worker.sh aws|gcp RAY-START-OPTIONS...}

@@ -1,4 +1,4 @@
-"""The layers of the package, read from its import statements; also those inside functions."""
+"""The layers of the package, checked by its import statements, including those inside functions."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from aca_ray.methods.registry import methods
 
 ROOT = Path(aca_ray.__file__).parent
 
-# Every package (or module of the top level) and what of this project it may import besides itself, lowest layer first.
-# Adding to a row is a decision about the architecture.
+# The packages and top-level modules of this project that each one may import besides itself, lowest layer first.
+# Extending a row is an architectural decision.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "transfer": set(),
@@ -106,9 +106,9 @@ def package_of(path: Path) -> str:
 
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (line, dotted name) of everything that a file imports.
+    """Yield (line, dotted name) of every import in a file.
 
-    `from a import b` is a.b, and `import aca_ray` what is then read of it.
+    `from a import b` yields a.b; `import aca_ray` yields the attributes of aca_ray that the file uses.
     """
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -121,7 +121,7 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def of_this_project(name: str) -> bool:
-    """Whether a dotted name lies in a package of this project; those of the project as a whole lie in none."""
+    """Whether a dotted name is in a package of this project; dunder names of aca_ray itself are in none."""
     return name.startswith("aca_ray.") and not name.split(".")[1].startswith("__")
 
 
@@ -129,7 +129,7 @@ def place(path: Path, line: int) -> str:
     return f"{path.relative_to(ROOT.parent)}:{line}"
 
 
-def test_the_table_is_a_street() -> None:
+def test_the_table_is_ordered_by_layer() -> None:
     built: set[str] = set()
     for package, allowed in MAY_IMPORT.items():
         assert allowed <= built, f"{package} would import from its own layer or above: {sorted(allowed - built)}"
@@ -176,7 +176,7 @@ def test_where_torch_is_not_imported() -> None:
 
 
 def loaded_by(*modules: str) -> set[str]:
-    """Return the top-level names in sys.modules of a fresh process after it imported some modules."""
+    """Return the top-level names in sys.modules of a new process that imported some modules."""
     code = "; ".join(
         [*(f"import {module}" for module in modules), "import json, sys", "print(json.dumps(sorted(sys.modules)))"]
     )
@@ -184,13 +184,13 @@ def loaded_by(*modules: str) -> set[str]:
     return {name.split(".")[0] for name in json.loads(done.stdout)}
 
 
-def test_what_light_imports_load() -> None:
+def test_light_imports_load_nothing_heavy() -> None:
     loaded = loaded_by("aca_ray", "aca_ray.space", "aca_ray.config", "aca_ray.cli")
     assert "aca_ray" in loaded
     assert not loaded & {"torch", "ray", "mlflow"}
 
 
-def test_the_algorithms_need_torch_and_numpy_alone() -> None:
+def test_the_algorithms_need_only_torch_and_numpy() -> None:
     loaded = loaded_by(
         "aca_ray.search.search", "aca_ray.methods.registry", "aca_ray.channels", "aca_ray.evaluation", "aca_ray.data"
     )

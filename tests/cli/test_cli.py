@@ -1,4 +1,4 @@
-"""The command line: exit codes, where messages go, and that bad input leaves nothing behind."""
+"""The command line: exit codes, output streams, and bad input, which leaves no files behind."""
 
 from __future__ import annotations
 
@@ -95,14 +95,14 @@ def test_help_is_light(arguments: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["chek"], ["check"], ["status", "--nope"]])
-def test_command_lines_that_are_none(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_command_lines(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
     assert capsys.readouterr().err.startswith("usage: aca-ray")
 
 
-def test_several_mistakes_in_a_process_of_its_own(folder: Path) -> None:
+def test_several_mistakes_in_a_separate_process(folder: Path) -> None:
     (folder / "spec.yaml").write_text(SEVERAL_MISTAKES)
     done = python("-m", "aca_ray.cli", "run", "spec.yaml")
     assert (done.returncode, done.stdout) == (2, "")
@@ -129,13 +129,11 @@ experiment:
     assert (code, errors) == (0, [])
     assert "10 classes of 1x4x4" in out
     assert "resized to 4x4 (antialiased bilinear)" in out
-    assert out.rstrip().endswith("nothing is wrong")
+    assert out.splitlines()[-1].startswith("2 searches, 3 retrainings; ")
     (folder / "spec.yaml").write_text(spec.replace("auxiliary_weight: 0", "auxiliary_weight: 0.4"))
     code, out, errors = run("check", "spec.yaml")
     assert (code, out, len(errors)) == (2, "", 1)
-    assert errors[0].startswith(
-        "experiment.data[0]: protocol cifar(channels=16, epochs=100): the auxiliary tower needs"
-    )
+    assert errors[0].startswith("experiment.data[0]: protocol cifar(channels=16, epochs=100): the auxiliary tower ")
 
 
 @pytest.mark.slow
@@ -145,7 +143,7 @@ def test_check_of_the_quickstart(folder: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0].startswith("quickstart: experiment ")
     assert lines[1].startswith("data digits: 10 classes of 1x8x8, ")
-    assert lines[-1] == "12 searches, 0 retrainings, 18 look-ups; nothing is wrong"
+    assert lines[-1].startswith("12 searches, 0 retrainings, 18 look-ups")
     searches = lines[3:-1]
     assert len(searches) == len({line.split()[0] for line in searches}) == 12
     assert list(folder.iterdir()) == []
@@ -167,10 +165,13 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 @pytest.mark.parametrize("verb", ["check", "run"])
-def test_spec_that_is_not_there(run: Run, folder: Path, verb: str) -> None:
+def test_missing_spec(run: Run, folder: Path, verb: str) -> None:
     code, out, errors = run(verb, "none.yaml")
     assert (code, out) == (2, "")
-    assert errors == ["none.yaml: cannot be read (No such file or directory); give the path of a sweep spec (YAML)"]
+    (error,) = errors
+    assert error.startswith("none.yaml: ")
+    assert "No such file or directory" in error
+    assert "YAML" in error
     assert list(folder.iterdir()) == []
 
 
@@ -186,13 +187,17 @@ def test_check_of_several_mistakes(run: Run, folder: Path) -> None:
 def test_unknown_sweep(run: Run, folder: Path, verb: str, name: str) -> None:
     code, out, errors = run(verb, name)
     assert (code, out) == (2, "")
-    assert errors == [f"no sweep {name!r} in results. Known: none"]
+    (error,) = errors
+    assert error.startswith(f"no sweep {name!r} in results. ")
+    assert error.endswith(": none")
     assert list(folder.iterdir()) == []
 
 
 def test_status_of_an_empty_storage(run: Run, folder: Path) -> None:
-    assert run("status") == (0, "no sweeps in results\n", [])
-    assert run("status", "--storage", "elsewhere") == (0, "no sweeps in elsewhere\n", [])
+    for arguments, storage in ((), "results"), (("--storage", "elsewhere"), "elsewhere"):
+        code, out, errors = run("status", *arguments)
+        assert (code, errors, len(out.splitlines())) == (0, [], 1)
+        assert storage in out
     assert list(folder.iterdir()) == []
 
 
@@ -210,7 +215,7 @@ def test_list_of_sweeps_and_trials(run: Run, folder: Path) -> None:
     assert errors[0].startswith("SWEEP: ")
 
 
-def test_status_says_what_checkpoints_cost_and_a_preemption_loses(run: Run, folder: Path) -> None:
+def test_status_shows_the_cost_of_checkpoints_and_of_a_preemption(run: Run, folder: Path) -> None:
     (folder / "spec.yaml").write_text(
         "name: small\nexperiment:\n  methods: darts\n  skip: searched\n  seeds: [0]\n  epochs: 2\n"
         "  data: {name: digits, max_train_images: 64}\n  network: {channels: 4, cells: 3}\n"
@@ -227,18 +232,18 @@ def test_status_says_what_checkpoints_cost_and_a_preemption_loses(run: Run, fold
     assert (code, errors) == (0, [])
     *table, checkpoints, summary = out.splitlines()
     assert len(table) == 3
-    number = r"\d+\.\d"
-    assert re.fullmatch(
-        f"checkpoints: {number} % of training time, one every {number} s; a preemption loses at most {number} s",
-        checkpoints,
-    )
-    assert summary == "2 trials: 1 finished, 1 waiting; no process drives it"
+    assert checkpoints.startswith("checkpoints: ")
+    assert len(re.findall(r"\d+\.\d (?:%|s)", checkpoints)) == 3
+    assert "preemption" in checkpoints
+    assert summary.startswith("2 trials: 1 finished, 1 waiting; ")
 
 
-def test_storage_that_is_not_there(run: Run, folder: Path) -> None:
+def test_missing_storage(run: Run, folder: Path) -> None:
     code, out, errors = run("ui", "--storage", "none")
     assert (code, out) == (2, "")
-    assert errors == ["--storage: no folder none; run a sweep first, or name the folder of its results"]
+    (error,) = errors
+    assert error.startswith("--storage: no folder none; ")
+    assert "run a sweep" in error
     assert list(folder.iterdir()) == []
 
 
@@ -250,7 +255,7 @@ def test_storage_that_is_not_there(run: Run, folder: Path) -> None:
             ["DARTS_V2", "--protocol", "smal", "--data", '{"name": "digits", "max_images": 5}'],
             ["data.max_images: unknown key 'max_images'", "protocol: unknown protocol 'smal'. Did you mean small?"],
         ),
-        (["DARTS_V2", "--data", '{"name": '], ["--data: is neither a name nor a JSON mapping"]),
+        (["DARTS_V2", "--data", '{"name": '], ["--data: ...JSON"]),
         (
             ["DARTS_V2", "--protocol", "{base: smal, epochs: 0, chanels: 4}", "--data", "digit"],
             [
@@ -260,16 +265,18 @@ def test_storage_that_is_not_there(run: Run, folder: Path) -> None:
                 "protocol.chanels: unknown key 'chanels'. Did you mean channels?",
             ],
         ),
-        (["DARTS_V2", "--protocol", "{base: small"], ["--protocol: is not valid YAML"]),
-        (["DARTS_V2", "--data", "digits", "--protocol", "cifar"], ["protocol cifar: the auxiliary tower needs 32x32"]),
+        (["DARTS_V2", "--protocol", "{base: small"], ["--protocol: ...YAML"]),
+        (["DARTS_V2", "--data", "digits", "--protocol", "cifar"], ["protocol cifar: the auxiliary tower ...32x32"]),
     ],
 )
-def test_retrainings_that_cannot_be(run: Run, folder: Path, arguments: list[str], problems: list[str]) -> None:
+def test_invalid_retrainings(run: Run, folder: Path, arguments: list[str], problems: list[str]) -> None:
     code, out, errors = run("evaluate", *arguments)
     assert (code, out) == (2, "")
     assert len(errors) == len(problems)
     for error, problem in zip(errors, problems, strict=True):
-        assert error.startswith(problem)
+        start, _, word = problem.partition("...")
+        assert error.startswith(start)
+        assert word in error
     assert list(folder.iterdir()) == []
 
 
@@ -278,55 +285,58 @@ def test_address_of_another_service(folder: Path, capsys: pytest.CaptureFixture[
     with pytest.raises(SystemExit) as end:
         main([verb, "spec.yaml", "--address", "http://head:8265"])
     assert end.value.code == 2
-    assert "send the sweep as a job: aca-ray submit" in capsys.readouterr().err
+    assert "aca-ray submit" in capsys.readouterr().err
     assert list(folder.iterdir()) == []
 
 
-def test_doctor_of_a_cluster_that_is_not_there(run: Run, folder: Path) -> None:
+def test_doctor_without_a_cluster(run: Run, folder: Path) -> None:
     code, out, errors = run("doctor", "--address", "127.0.0.1:1")
     assert (code, errors) == (1, [])
-    assert out.startswith("problem  cluster: address: no Ray cluster answers at ")
+    assert out.startswith("problem  cluster: address: ")
     assert "127.0.0.1:1" in out
     assert "`ray start --head`" in out
     assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("action", [["list"], ["logs", "a-1"], ["logs", "a-1", "--follow"], ["stop", "a-1"]])
-def test_job_server_that_is_not_there(run: Run, action: list[str]) -> None:
+def test_missing_job_server(run: Run, action: list[str]) -> None:
     code, out, errors = run("jobs", *action, "--address", "http://127.0.0.1:1")
     assert (code, out) == (1, "")
-    assert errors[0].startswith("--address: the job server at http://127.0.0.1:1 does not answer, or refuses (")
+    assert errors[0].startswith("--address: the job server at http://127.0.0.1:1 ")
 
 
 def test_object_stores(run: Run, folder: Path, object_store: ObjectStore) -> None:
     uri = object_store.uri()
-    assert run("status", "--storage", uri) == (0, f"no sweeps in {uri}\n", [])
-    assert run("resume", "none", "--storage", uri)[2] == [f"no sweep 'none' in {uri}. Known: none"]
-    assert run("ui", "--storage", uri)[2] == [
-        f"runtime.tracking: {uri} cannot hold an SQLite file; name a server or a sqlite:/// file"
-    ]
-    code, _, errors = run("status", "--storage", "ftp://host/results")
-    assert (code, errors) == (
-        2,
-        ["storage: must be a folder or a URI that begins with one of s3://, gs://; found ftp://"],
-    )
+    code, out, errors = run("status", "--storage", uri)
+    assert (code, errors) == (0, [])
+    assert uri in out
+    (error,) = run("resume", "none", "--storage", uri)[2]
+    assert error.startswith(f"no sweep 'none' in {uri}. ")
+    (error,) = run("ui", "--storage", uri)[2]
+    assert error.startswith(f"runtime.tracking: {uri} ")
+    assert "sqlite:///" in error
+    code, _, (error,) = run("status", "--storage", "ftp://host/results")
+    assert code == 2
+    assert error.startswith("storage: ")
+    for text in ("s3://, gs://", "found ftp://"):
+        assert text in error
 
 
-def test_jobs_need_a_storage_that_stays(run: Run, folder: Path) -> None:
+def test_jobs_need_an_absolute_storage(run: Run, folder: Path) -> None:
     (folder / "spec.yaml").write_text(QUICKSTART.read_text())
     code, out, errors = run("submit", "spec.yaml", "--address", "http://127.0.0.1:1")
     assert (code, out, len(errors)) == (2, "", 1)
-    assert errors[0].startswith("runtime.storage: must be absolute in a job")
+    assert errors[0].startswith("runtime.storage: must be absolute ")
 
 
-def test_file_of_another_kind_is_no_spec(run: Run, folder: Path) -> None:
+def test_a_file_of_another_kind_is_not_a_spec(run: Run, folder: Path) -> None:
     write_checkpoint(folder / "state.ckpt", {"kind": "search"}, {"weights": torch.ones(3)})
     code, out, errors = run("check", "state.ckpt")
     assert (code, out, len(errors)) == (2, "", 1)
     assert errors[0].startswith("state.ckpt: ")
 
 
-def test_retrains_and_says_where_the_files_are(run: Run, folder: Path) -> None:
+def test_evaluate_retrains_and_prints_its_folder(run: Run, folder: Path) -> None:
     data = '{"name": "digits", "max_train_images": 32, "max_test_images": 16}'
     code, out, errors = run("evaluate", "DARTS_V2", "--protocol", "small", "--data", data, "--seed", "3")
     assert (code, errors) == (0, [])
@@ -335,7 +345,7 @@ def test_retrains_and_says_where_the_files_are(run: Run, folder: Path) -> None:
     assert (folder / "results/retraining/DARTS_V2-small-s3/record.json").is_file()
 
 
-def test_retrains_under_a_protocol_by_value(run: Run, folder: Path) -> None:
+def test_evaluate_retrains_under_a_protocol_by_value(run: Run, folder: Path) -> None:
     data = '{"name": "digits", "max_train_images": 32, "max_test_images": 16}'
     for protocol in (
         "{base: small, epochs: 1, channels: 4, cells: 3}",

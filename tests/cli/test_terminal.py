@@ -1,4 +1,4 @@
-"""Output whose reader has gone, and locales of other encodings."""
+"""Output to closed pipes and terminals, and locales with other encodings."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def closed_terminal() -> int:
     return inside
 
 
-def test_a_terminal_that_is_gone() -> None:
+def test_a_closed_terminal() -> None:
     terminal = closed_terminal()
     program = "import sys; from aca_ray import cli; cli._carry_out = lambda given: print('x'); sys.exit(cli.main([]))"
     done = run("-c", program, stdout=terminal)
@@ -65,7 +65,7 @@ def test_a_terminal_that_is_gone() -> None:
 
 
 @pytest.mark.parametrize("closed", [closed_pipe, closed_terminal])
-def test_what_is_said_to_nobody_ends_nothing(closed: Callable[[], int]) -> None:
+def test_say_ignores_closed_output(closed: Callable[[], int]) -> None:
     write = closed()
     code = "from aca_ray.terminal import say; say('one'); say('two'); print('three', flush=True); exit(7)"
     done = run("-c", code, stdout=write)
@@ -73,7 +73,7 @@ def test_what_is_said_to_nobody_ends_nothing(closed: Callable[[], int]) -> None:
     assert (done.returncode, done.stderr) == (7, b"")
 
 
-def test_what_is_slow_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_slow_blocks_are_reported(capsys: pytest.CaptureFixture[str]) -> None:
     with told_when_slow("still here", seconds=0.01):
         time.sleep(0.1)
     with told_when_slow("not told", seconds=0.1):
@@ -92,7 +92,7 @@ def test_another_broken_pipe_is_an_error() -> None:
     assert b"BrokenPipeError" in done.stderr
 
 
-def test_characters_that_the_output_lacks() -> None:
+def test_characters_missing_from_the_output_encoding() -> None:
     code = "from aca_ray.terminal import show_every_character; show_every_character(); print('Maß \u2265')"
     assert run("-c", code, PYTHONIOENCODING="latin-1").stdout == b"Ma\xdf \\u2265\n"
 

@@ -1,4 +1,4 @@
-"""What all files of deploy/ have in common: their commands are ours, and nothing secret is in them."""
+"""Rules for all files in deploy/: their aca-ray commands parse, and they contain no secret."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_secret_would_be_found(text: str) -> None:
     assert SECRET.search(text)
 
 
-def test_the_readme_names_every_file_that_is_there_and_no_other() -> None:
+def test_the_readme_links_to_every_folder_and_only_to_existing_files() -> None:
     named = set(re.findall(r"\]\(((?!http)[\w./-]+)\)", TEXTS["README.md"]))
     assert {name for name in named if not (DEPLOY / name).exists()} == set()
     folders = {path.parent.name for path in FILES if path.parent != DEPLOY}

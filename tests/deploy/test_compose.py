@@ -1,4 +1,4 @@
-"""The files of Docker Compose, as far as they can be checked without it."""
+"""The Docker Compose files, checked without Docker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 GPU: dict[str, Any] = yaml.safe_load((FOLDER / "gpu.yaml").read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 
-# The keys of the Compose specification that we use; a misspelt one is not among them.
+# The keys of the Compose specification in use; any other one is a misspelling.
 KEYS = {
     "build", "cap_drop", "command", "depends_on", "deploy", "environment", "healthcheck", "image", "init", "networks",
     "ports", "restart", "secrets", "security_opt", "shm_size", "stop_grace_period", "volumes",
@@ -44,7 +44,7 @@ def test_the_services() -> None:
 
 
 @each_service
-def test_services_are_made_of_what_exists(name: str) -> None:
+def test_services_refer_to_existing_things(name: str) -> None:
     service = SERVICES[name]
     assert set(service) <= KEYS
     assert service["image"]
@@ -80,7 +80,7 @@ def test_ports_are_bound_to_loopback(name: str) -> None:
     assert bool(ports) == (name in ("ray-head", "mlflow"))
 
 
-def test_every_variable_is_demanded() -> None:
+def test_every_variable_is_required() -> None:
     variables = re.findall(r"\$\{?(\w+)([^}]*)\}?", TEXT)
     assert {name for name, _ in variables} == {
         "ACA_STORAGE",
@@ -90,7 +90,7 @@ def test_every_variable_is_demanded() -> None:
         "WORKER_MEMORY",
     }
     for name, rest in variables:
-        assert re.match(r":?\?\w", rest), f"{name} has no message for the one who forgot it"
+        assert re.match(r":?\?\w", rest), f"{name} has no error message for when it is not set"
 
 
 @each_service
@@ -105,7 +105,7 @@ def test_secrets_come_from_files(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ray-head", "ray-worker"])
-def test_ray_demands_the_token(name: str) -> None:
+def test_ray_requires_the_token(name: str) -> None:
     service = SERVICES[name]
     assert service["environment"]["RAY_AUTH_MODE"] == "token"
     assert service["environment"]["RAY_AUTH_TOKEN_PATH"] == "/run/secrets/ray_token"

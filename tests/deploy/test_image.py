@@ -1,4 +1,4 @@
-"""The container image, and that everything that names it or its versions agrees."""
+"""The container image, and agreement on its name and versions in all files."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_nothing_runs_as_root() -> None:
     assert {name for name, _ in after} == {"WORKDIR", "CMD"}
 
 
-def test_what_is_copied_exists_and_is_let_through() -> None:
+def test_copied_files_exist_and_are_not_ignored() -> None:
     ignored = (DEPLOY / "image" / "Dockerfile.dockerignore").read_text(encoding="utf-8").split()
     assert ignored[0] == "*"
     let_through = [line[1:] for line in ignored if line.startswith("!")]
@@ -61,7 +61,7 @@ def test_what_is_copied_exists_and_is_let_through() -> None:
         assert any(fnmatch.fnmatch(source, f"{path}*") for path in let_through), source
 
 
-def test_versions_are_pinned_and_are_those_that_the_package_accepts() -> None:
+def test_versions_are_pinned_and_accepted_by_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     required = {(parsed := Requirement(line)).name: parsed.specifier for line in project["dependencies"]}
     pinned = constraints()
@@ -77,7 +77,7 @@ def test_kuberay_expects_the_version_in_the_image() -> None:
     assert cluster["spec"]["rayVersion"] == constraints()["ray"]
 
 
-def test_everybody_names_this_version_of_the_image_and_no_registry() -> None:
+def test_all_files_name_this_version_of_the_image_and_no_registry() -> None:
     named = {}
     for path in DEPLOY.rglob("*.yaml"):
         for image in re.findall(r"(?m)^\s*(?:- )?image: (\S+)", path.read_text(encoding="utf-8")):
@@ -86,5 +86,5 @@ def test_everybody_names_this_version_of_the_image_and_no_registry() -> None:
     assert ours == {f"aca-ray:{__version__}"}
     assert f"aca-ray:{__version__}" in DOCKERFILE
     for image in named:
-        assert "/" not in image, f"{image}: a registry or a repository of somebody's"
+        assert "/" not in image, f"{image}: names a registry or a repository"
         assert re.fullmatch(r"[\w-]+:\d+\.\d+[\w.-]*", image), f"{image} is not pinned"

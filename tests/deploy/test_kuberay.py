@@ -1,4 +1,4 @@
-"""The manifests for Kubernetes, against the schemas of KubeRay made strict."""
+"""The Kubernetes manifests, validated by strict versions of KubeRay's schemas."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_worker_outlives_its_drain(name: str) -> None:
 
 
 @each_cluster
-def test_ray_is_closed_to_strangers(name: str) -> None:
+def test_ray_requires_the_token(name: str) -> None:
     spec = cluster_spec(name)
     assert spec["authOptions"] == {"mode": "token"}
     assert spec["headGroupSpec"]["serviceType"] == "ClusterIP"
@@ -104,10 +104,10 @@ def test_mounts_have_volumes(name: str) -> None:
         assert mounts == {volume["name"] for volume in pod["volumes"]}
 
 
-def test_the_job_has_the_cluster_that_is_kept_and_the_spec() -> None:
+def test_the_job_has_the_same_cluster_and_the_spec() -> None:
     job, cluster = cluster_spec("rayjob"), cluster_spec("raycluster")
     assert pods(job)[0].pop("restartPolicy") == "Never"
-    # The anchors of the file are one object: what is taken from the head is gone from the workers.
+    # The anchors of the file are shared objects: popping from the head also removes the entry from the workers.
     for part, key in ((pods(job)[0]["containers"][0], "volumeMounts"), (pods(job)[0], "volumes")):
         assert part[key].pop(0)["name"] == "sweep"
     assert job == cluster

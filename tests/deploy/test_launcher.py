@@ -1,4 +1,4 @@
-"""The files of Ray's cluster launcher, against Ray's own schema."""
+"""The files of Ray's cluster launcher, validated by Ray's schema."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_workers_are_spot_and_the_head_is_not(cluster: dict[str, Any]) -> None:
 
 
 @each_file
-def test_ray_is_closed_to_strangers(cluster: dict[str, Any]) -> None:
+def test_ray_requires_the_token(cluster: dict[str, Any]) -> None:
     starts = [cluster[f"{node}_start_ray_commands"][-1] for node in ("head", "worker")]
     assert all(line.startswith("RAY_AUTH_MODE=token ") for line in starts)
     assert "--dashboard-host=127.0.0.1" in starts[0]

@@ -1,4 +1,4 @@
-"""The shell scripts: checked, and run; commands that a machine without a cluster lacks are stood in for."""
+"""The shell scripts, linted and run with fakes of the commands of a cluster."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ each_script = pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.n
 
 
 class Commands:
-    """A folder of commands for PATH, each of which notes how it was called before it does something."""
+    """A folder of fake commands for PATH; each logs its call before it runs."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "bin"
@@ -65,7 +65,7 @@ def test_the_shell_can_read_it(script: Path) -> None:
 
 
 @each_script
-def test_shellcheck_has_nothing_to_say(script: Path) -> None:
+def test_shellcheck_finds_nothing(script: Path) -> None:
     if shutil.which("shellcheck") is None:
         pytest.skip("shellcheck is not installed: apt-get install shellcheck")
     found = subprocess.run(["shellcheck", script], capture_output=True, text=True)
@@ -145,7 +145,7 @@ def metadata() -> Iterator[tuple[str, type[Metadata]]]:
         thread.join()
 
 
-# Ray's head or worker, which drains when it is told to end.
+# Ray's head or worker, which drains on SIGTERM.
 RAY_START = 'trap "echo drained >>$LOG; exit 0" TERM; echo up >>$LOG; while :; do sleep 0.05; done'
 
 
@@ -169,13 +169,13 @@ def test_the_worker_refuses_an_unknown_cloud(commands: Commands) -> None:
     assert commands.calls() == []
 
 
-# A driver that is done when the file `done` is there, and ends with the code of an interruption when told to.
+# A driver that ends when the file `done` exists, or with the exit code of an interrupt on SIGTERM.
 DRIVER = 'trap "exit 130" TERM; echo driving >>$LOG; until [ -e "$HOME/done" ]; do sleep 0.05; done'
 
 
 @pytest.fixture
 def slurm(commands: Commands, tmp_path: Path) -> dict[str, str]:
-    """Slurm, Ray and aca-ray; the environment of a job on two nodes."""
+    """The environment of a job on two nodes, with fakes of Slurm, Ray and aca-ray."""
     commands.add("scontrol", 'if [ "$1" = show ]; then printf "node1\\nnode2\\n"; fi')
     commands.add("hostname", "echo 10.0.0.1")
     commands.add("srun", 'while [[ $1 == -* ]]; do [ "$1" = -w ] && shift; shift; done; exec "$@"')
@@ -206,7 +206,7 @@ def test_slurm_runs_the_sweep_on_all_nodes(commands: Commands, slurm: dict[str, 
     assert list(tmp_path.glob(".aca-ray-token*")) == []
 
 
-def test_slurm_takes_an_unfinished_sweep_up_later(commands: Commands, slurm: dict[str, str], tmp_path: Path) -> None:
+def test_slurm_requeues_an_unfinished_sweep(commands: Commands, slurm: dict[str, str], tmp_path: Path) -> None:
     with subprocess.Popen([DEPLOY / "slurm" / "sweep.sbatch", "sweep.yaml"], env=slurm) as job:
         commands.wait_for("up", times=2)
         commands.wait_for("driving")

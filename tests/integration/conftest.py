@@ -1,4 +1,4 @@
-"""Real sweeps in processes of their own, and what is needed to look at them and to kill them."""
+"""Real sweeps in separate processes, and the means to inspect and kill them."""
 
 from __future__ import annotations
 
@@ -37,12 +37,13 @@ experiment:
 
 @dataclass
 class SweepProcess:
-    """A sweep that is run by `aca-ray` in processes that carry a mark of their own.
+    """A sweep run by `aca-ray` in processes with a unique mark.
 
     Attributes:
-        folder: working directory; results go to folder/results.
-        tracking: URI of the MLflow store of the spec; null for the one in the results.
-        prefix: how each command begins.
+        folder: working directory; results are written to folder/results.
+        mark: value of the environment variable that marks the processes.
+        tracking: URI of the MLflow store in the spec; None for the one in the results.
+        prefix: first words of each command.
     """
 
     folder: Path
@@ -68,25 +69,25 @@ class SweepProcess:
         )
 
     def environment(self) -> dict[str, str]:
-        """Return the environment that marks a process."""
+        """Return the environment with the mark."""
         return {**os.environ, MARK: self.mark}
 
     def run(self, *arguments: str, seconds: float = 240.0) -> tuple[int, str]:
-        """Run `aca-ray` to its end, for at most so many seconds; return its exit code and output."""
+        """Run `aca-ray` to its end, at most for `seconds`; return its exit code and output."""
         process = self.start(*arguments)
         code = process.wait(timeout=seconds)
         return code, self.output()
 
     def output(self) -> str:
-        """Return what the last started process printed."""
+        """Return the output of the last started process."""
         return self.output_path().read_text()
 
     def output_path(self) -> Path:
-        """Return where the last started process prints to."""
+        """Return the output file of the last started process."""
         return sorted(self.folder.glob("output-*.txt"))[-1]
 
     def processes(self, title: str = "") -> list[int]:
-        """Return the ids of living processes that were started by this sweep, optionally with a word in their title."""
+        """Return the ids of live processes of this sweep, optionally only those with a word in their title."""
         found = []
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
@@ -106,14 +107,14 @@ class SweepProcess:
         return [json.loads(path.read_text()) for path in sorted(self.sweep.glob("*/*/record.json"))]
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = 120.0) -> None:
-        """Wait until something is so; fail the test when it takes too long."""
+        """Wait until a condition holds; fail the test after `seconds`."""
         end = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < end, f"not so after {seconds} s; output:\n{self.output()}"
+            assert time.monotonic() < end, f"condition is false after {seconds} s; output:\n{self.output()}"
             time.sleep(0.05)
 
     def wait_for_epoch(self, kind: str, epoch: int) -> dict[str, Any]:
-        """Return the record of a trial of a kind that runs and has finished an epoch, as soon as there is one."""
+        """Wait for a running trial of a kind that has finished an epoch, and return its record."""
         found: list[dict[str, Any]] = []
 
         def look() -> bool:
@@ -126,7 +127,7 @@ class SweepProcess:
         return found[0]
 
     def outcome(self) -> dict[str, Any]:
-        """Return everything that a sweep found, in a form that is equal exactly when it is bit for bit the same."""
+        """Return all results of a sweep, in a form that is equal only for bit-identical results."""
         import torch
 
         from aca_ray.channels import ChannelScores
@@ -151,7 +152,7 @@ class SweepProcess:
         return found
 
     def tracked(self) -> tuple[Counter[str], dict[str, list[int]], Counter[str]]:
-        """Return what MLflow holds: runs per fingerprint, logged epochs per fingerprint, run statuses."""
+        """Return the content of MLflow: runs per fingerprint, logged epochs per fingerprint, run statuses."""
         from mlflow.tracking import MlflowClient
 
         client = MlflowClient(self.tracking or f"sqlite:///{self.folder / 'results' / 'mlflow.db'}")
@@ -175,11 +176,11 @@ class SweepProcess:
         assert set(statuses) == {"FINISHED"}
         for record in self.records():
             assert epochs[record["fingerprint"]] == list(range(1, record["num_epochs"] + 1))
-        assert len(runs) == len(self.records()) + 1  # and the sweep's own
+        assert len(runs) == len(self.records()) + 1  # plus the parent run
 
 
 def _heed_interrupts() -> None:
-    """Undo what shells and nohup do to what they start in the background: ignore SIGINT and SIGHUP."""
+    """Restore SIGINT and SIGHUP, which shells and nohup disable in background processes."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
@@ -191,7 +192,7 @@ def _make(folder: Path) -> SweepProcess:
 
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[SweepProcess]:
-    """A sweep that has not been started; whatever it leaves running is ended after the test."""
+    """A sweep that has not been started; its remaining processes are killed after the test."""
     made = _make(tmp_path)
     yield made
     for pid in made.processes():
@@ -200,9 +201,9 @@ def process(tmp_path: Path) -> Iterator[SweepProcess]:
 
 @contextmanager
 def marked(prefix: str) -> Iterator[SweepProcess]:
-    """Yield a mark and a folder of its own; whatever is left of both is ended afterwards."""
+    """Yield a unique mark and a new folder; kill the marked processes and delete the folder afterwards."""
     made = SweepProcess(Path(tempfile.mkdtemp(prefix=prefix)))
-    made.folder.chmod(0o711)  # PostgreSQL runs as a user of its own
+    made.folder.chmod(0o711)  # PostgreSQL runs as a different user
     try:
         yield made
     finally:
@@ -213,14 +214,14 @@ def marked(prefix: str) -> Iterator[SweepProcess]:
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[SweepProcess]:
-    """The mark and the folder of a module's servers."""
-    with marked("aca") as made:  # short: names of sockets have at most 107 characters
+    """The mark and the folder of the servers of a module."""
+    with marked("aca") as made:  # short: paths of sockets have at most 107 characters
         yield made
 
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> SweepProcess:
-    """The sweep, run to its end without any disturbance."""
+    """The sweep, run to its end without interruptions."""
     made = _make(tmp_path_factory.mktemp("undisturbed"))
     code, output = made.run("run", "spec.yaml")
     assert code == 0, output

@@ -1,7 +1,7 @@
 """Runs a search trial in its folder and kills its own process in the middle of a change of stage.
 
-Arguments: folder, trial as JSON, what the change is doing then (`building` a network or `reading` images), and in the
-how-manieth such call of a change it dies.
+Arguments: folder, trial as JSON, activity during which it dies (`building` a network or `reading` images), and the
+number of the call of that activity, counted from 1.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ calls_left, changing = fatal, False
 def during_changes(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         global calls_left
-        if changing and args[0].clock > 0:  # not at the very beginning, where there is no checkpoint to go on from
+        if changing and args[0].clock > 0:  # not at the start, where there is no checkpoint to resume from
             calls_left -= 1
             if calls_left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A sweep on a cluster where all can be taken away: nodes, workers, the driver, the head, the tracking server."""
+"""A sweep on a cluster with faults: loss of nodes, workers, the driver, the head and the tracking server."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ experiment:
 runtime: {{max_concurrent: 2, max_failures: {max_failures}, tracking: {tracking}}}
 """
 
-UNSAVED_SECONDS = 0.5  # a trial is seen to have got on when it has saved: so long after that something is taken away
+UNSAVED_SECONDS = 0.5  # between the save of a trial and the fault, so that the trial has unsaved work
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What a fault did.
+    """The effect of a fault.
 
     Attributes:
-        fault: its name.
-        detected: seconds until the driver knew, or the node's trial had left it; None where nobody has to.
-        resumed: seconds until the trial, or the sweep, went on; None where nothing stood still.
-        lost: seconds of work that were done again.
+        fault: name of the fault.
+        detected: seconds until the driver detected the fault, or the trial had left its node; None if not applicable.
+        resumed: seconds until the trial or the sweep continued; None if nothing stopped.
+        lost: seconds of work that were repeated.
     """
 
     fault: str
@@ -52,9 +52,9 @@ class Effect:
 
 
 class Scene:
-    """A sweep that runs on a head and two nodes, with Redis behind the head and PostgreSQL behind MLflow.
+    """A sweep on a head and two nodes, with Redis behind the head and PostgreSQL behind MLflow.
 
-    The driver runs on the first node, which no fault takes away.
+    The driver runs on the first node, which no fault removes.
     """
 
     def __init__(self, process: SweepProcess, servers: SweepProcess) -> None:
@@ -79,7 +79,7 @@ class Scene:
         self.cluster.wait(3)
 
     def every_fault(self) -> list[Effect]:
-        """Run the sweep of spec.yaml and disturb it by every fault once; return what each did."""
+        """Run the sweep of spec.yaml, cause every fault once, and return the effects."""
         self.start()
         self.run("run", "spec.yaml")
         return [
@@ -104,7 +104,7 @@ class Scene:
         self.running.wait(timeout=30)
 
     def trial_on(self, node: RayNode) -> dict[str, Any]:
-        """Return the record of a trial that works on a node, and has done so since a while after it was last saved."""
+        """Wait for a trial on a node that has worked for a while since its last save, and return its record."""
         while True:
             self.process.wait_for(lambda: self.running.poll() is not None or bool(self._at_work(node)))
             assert self.running.poll() is None, self.process.output()
@@ -115,7 +115,7 @@ class Scene:
                 return now[fingerprint]
 
     def _at_work(self, node: RayNode) -> dict[str, dict[str, Any]]:
-        """Return the records of trials that work on a node and have finished an epoch, by fingerprint."""
+        """Return the records of running trials on a node that have finished an epoch, by fingerprint."""
         return {
             record["fingerprint"]: record
             for record in self.process.records()
@@ -123,7 +123,7 @@ class Scene:
         }
 
     def lose_node(self) -> Effect:
-        """Have the newest node vanish without notice, and another come."""
+        """Kill the newest node without notice, and start another one."""
         node = self.cluster.nodes[-1]
         record = self.trial_on(node)
         with self._timing(record, "node vanishes") as effect:
@@ -133,7 +133,7 @@ class Scene:
         return self._effect(effect)
 
     def drain_node(self) -> Effect:
-        """Drain the newest node, and have another come."""
+        """Drain the newest node, and start another one."""
         node = self.cluster.nodes[-1]
         record = self.trial_on(node)
         with self._timing(record, "node drained") as effect:
@@ -160,7 +160,7 @@ class Scene:
         return self._effect(effect)
 
     def restart_head(self) -> Effect:
-        """Have the head vanish, and start it again."""
+        """Kill the head, and restart it."""
         start = time.monotonic()
         self.cluster.head.vanish()
         self.cluster.start_head()
@@ -170,7 +170,7 @@ class Scene:
         return Effect("head restarted", None, time.monotonic() - start, 0.0)
 
     def lose_mlflow(self, seconds: float) -> Effect:
-        """Kill the MLflow server, and start it again after so many seconds."""
+        """Kill the MLflow server, and restart it after `seconds`."""
         start = time.monotonic()
         self.mlflow.kill()
         self._seconds_to(lambda: "MLflow cannot be reached" in self.process.output())
@@ -181,7 +181,7 @@ class Scene:
 
     @contextmanager
     def _timing(self, record: dict[str, Any], fault: str) -> Iterator[dict[str, Any]]:
-        """Yield a dict for what is seen of a fault; wait afterwards until another process has taken the trial up."""
+        """Yield a dict for the observations of a fault; wait afterwards until another process has resumed the trial."""
         folder = self._folder(record)
         effect: dict[str, Any] = {"fault": fault, "detected": None, "notes": self._notes(), "start": time.time()}
         yield effect

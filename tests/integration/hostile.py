@@ -1,4 +1,4 @@
-"""Files that run code when they are unpickled, put where Tune would read them."""
+"""Files that run code when they are unpickled, written to where Tune would read them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class Hostile:
-    """An object whose unpickling makes a file."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -21,11 +21,11 @@ class Hostile:
 
 @contextmanager
 def hostile_checkpoints(folder: Path, marker: Path) -> Iterator[None]:
-    """Put a hostile pickle into every folder of a Tune checkpoint below a folder while the block runs.
+    """Write a hostile pickle into every Tune checkpoint below a folder while the block runs.
 
     Args:
-        folder: may appear later.
-        marker: the file that exists once one was unpickled.
+        folder: folder of the Tune checkpoints; may appear later.
+        marker: file that exists after a pickle was loaded.
     """
     over = threading.Event()
     content = pickle.dumps(Hostile(marker))

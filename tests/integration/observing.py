@@ -1,4 +1,4 @@
-"""What others can see of the processes of a sweep while they run."""
+"""Observation of the processes of a sweep from outside: command lines and open ports."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _LISTENS = "0A"
 
 @dataclass
 class Seen:
-    """What was seen.
+    """The observations so far.
 
     Attributes:
-        command_lines: of all processes.
-        open_ports: titles of the processes that listen on addresses that other machines reach, each with its addresses.
+        command_lines: command lines of all processes.
+        open_ports: processes that listen on addresses reachable from other machines, by title, with these addresses.
     """
 
     command_lines: set[str] = field(default_factory=set)
     open_ports: dict[str, set[str]] = field(default_factory=dict)
 
     def look(self, process: SweepProcess) -> None:
-        """Add what is to be seen now."""
+        """Add the present state of the processes."""
         listening = _listening()
         for pid in process.processes():
             folder = Path("/proc", str(pid))
@@ -47,7 +47,7 @@ class Seen:
 
 @contextmanager
 def observed(process: SweepProcess, seconds: float = 0.5) -> Iterator[Seen]:
-    """Yield what is seen of the processes of a sweep, by a look every few tenths of a second."""
+    """Yield observations of the processes of a sweep, updated every `seconds`."""
     seen, done = Seen(), threading.Event()
 
     def watch() -> None:
@@ -64,7 +64,7 @@ def observed(process: SweepProcess, seconds: float = 0.5) -> Iterator[Seen]:
 
 
 def files_with(secrets: Mapping[str, str], folder: Path) -> list[tuple[str, str]]:
-    """Return names of secrets with the paths of the files below a folder that they stand in."""
+    """Return the names of secrets with the paths of the files below a folder that contain them."""
     return [
         (name, str(path.relative_to(folder)))
         for path in sorted(folder.rglob("*"))
@@ -75,13 +75,13 @@ def files_with(secrets: Mapping[str, str], folder: Path) -> list[tuple[str, str]
 
 
 def _listening() -> dict[str, ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """Return the addresses that are listened on, by the socket as /proc/PID/fd names it."""
+    """Return the addresses of listening sockets, by the name of the socket in /proc/PID/fd."""
     found: dict[str, ipaddress.IPv4Address | ipaddress.IPv6Address] = {}
     for table in ("tcp", "tcp6"):
         for line in Path("/proc/net", table).read_text().splitlines()[1:]:
             fields = line.split()
             if fields[3] == _LISTENS:
-                words = re.findall(".{8}", fields[1].partition(":")[0])  # of 32 bits, each in the machine's byte order
+                words = re.findall(".{8}", fields[1].partition(":")[0])  # 32 bits each, in the machine's byte order
                 address = ipaddress.ip_address(b"".join(bytes.fromhex(word)[::-1] for word in words))
                 found[f"socket:[{fields[9]}]"] = getattr(address, "ipv4_mapped", None) or address
     return found

@@ -1,4 +1,4 @@
-"""A Ray cluster of several nodes on this machine, each with processes of its own, that can be drained and killed."""
+"""A Ray cluster of several nodes on this machine; each node can be drained and killed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pathlib import Path
 
 from services import Redis, free_ports
 
-# With namespaces of its own a node is like a machine: it has a name, sees no process of another node, and all that it
-# runs ends with the first of its processes.
+# With its own namespaces a node is like a machine: it has a name, sees no process of another node, and all of its
+# processes end with the first one.
 OWN_NAMESPACES = ["unshare", "--pid", "--uts", "--fork", "--mount-proc", "--kill-child"]
 CAN_UNSHARE = bool(
     shutil.which("unshare") and not subprocess.run([*OWN_NAMESPACES, "true"], stderr=subprocess.DEVNULL).returncode
 )
 
-# Ray looks after nodes that do not answer seldom enough for production; the head reads this.
+# Ray checks for dead nodes at long intervals, meant for production; the head reads these shorter ones.
 IMPATIENCE = {
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "1000",
@@ -35,15 +35,15 @@ class RayNode:
     """A node: namespaces in which `ray start --block` runs.
 
     Attributes:
-        name: of the host.
-        outer: the process that made the namespaces.
+        name: name of the host.
+        outer: process that created the namespaces.
     """
 
     name: str
     outer: subprocess.Popen[bytes]
 
     def find(self, title: str) -> list[int]:
-        """Return the ids of the node's processes with a word in their title, as seen from outside."""
+        """Return the ids, outside the namespaces, of the node's processes with a word in their title."""
         return [pid for pid in _below(self.outer.pid) if title in _title(pid)]
 
     @property
@@ -52,11 +52,11 @@ class RayNode:
         return self.find("bin/ray start")[0]
 
     def enter(self, folder: Path) -> list[str]:
-        """Return the beginning of a command that runs on the node, in a folder."""
+        """Return the first words of a command that runs on the node, in a folder."""
         return ["nsenter", f"--target={self.starter}", "--pid", "--uts", "--mount", f"--wd={folder}"]
 
     def vanish(self) -> None:
-        """Have the node go without notice, with all that runs on it."""
+        """Kill the node with all its processes, without notice."""
         os.kill(self.starter, signal.SIGKILL)  # the first of its namespace
         self.outer.wait(timeout=30)
 
@@ -65,11 +65,11 @@ class RayNode:
         os.kill(self.find("raylet/raylet")[0], signal.SIGKILL)
 
     def drain(self) -> None:
-        """Give the node the notice that Kubernetes, Slurm and deploy/launcher/worker.sh give."""
+        """Send the node the signal that Kubernetes, Slurm and deploy/launcher/worker.sh send."""
         os.kill(self.starter, signal.SIGTERM)
 
     def gone(self) -> bool:
-        """Return whether nothing of the node runs any more."""
+        """Return whether all processes of the node have ended."""
         return self.outer.poll() is not None
 
 
@@ -78,9 +78,9 @@ class RayCluster:
     """A head that runs no trials, and nodes that do.
 
     Attributes:
-        folder: of all files of Ray; a short path, since names of sockets have at most 107 characters.
-        environment: of all processes.
-        redis: keeps what the head knows, or None.
+        folder: folder of all Ray files; a short path, since paths of sockets have at most 107 characters.
+        environment: environment of all processes.
+        redis: store of the head's state, or None.
     """
 
     folder: Path
@@ -95,7 +95,7 @@ class RayCluster:
         return f"127.0.0.1:{self.port}"
 
     def start_head(self) -> None:
-        """Start the head, or start it again."""
+        """Start or restart the head."""
         arguments = ["--head", f"--port={self.port}", "--num-cpus=0", "--include-dashboard=false"]
         environment = {}
         if self.redis is not None:
@@ -104,13 +104,13 @@ class RayCluster:
         self.head = self._start("head", arguments, environment)
 
     def start_node(self) -> RayNode:
-        """Start a node for one trial at once."""
+        """Start a node with room for one trial."""
         arguments = [f"--address={self.address}", "--num-cpus=1"]
         self.nodes.append(self._start(f"n{len(self.nodes) + 1}", arguments, {}))
         return self.nodes[-1]
 
     def num_alive(self) -> int:
-        """Return how many nodes the head believes to be alive, itself among them; 0 where it does not answer."""
+        """Return how many nodes are alive according to the head, including itself; 0 if it does not answer."""
         script = (
             f"from ray._raylet import GcsClient; client = GcsClient(address='{self.address}')\n"
             "print(sum(node.state == 0 for node in client.get_all_node_info(timeout=5).values()))"
@@ -121,7 +121,7 @@ class RayCluster:
         return int(answer.stdout.split()[-1]) if answer.returncode == 0 else 0
 
     def wait(self, num_nodes: int, seconds: float = 120.0) -> None:
-        """Wait until so many nodes are there, the head among them."""
+        """Wait until `num_nodes` nodes are alive, including the head."""
         end = time.monotonic() + seconds
         while (found := self.num_alive()) != num_nodes:
             assert time.monotonic() < end, f"{found} nodes instead of {num_nodes}; see {self.folder}/output-*.txt"
@@ -141,7 +141,7 @@ class RayCluster:
 
 
 def _below(pid: int) -> Iterator[int]:
-    """Yield all processes below one."""
+    """Yield all descendants of a process."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -1,4 +1,4 @@
-"""Real servers that sweeps need: Redis, PostgreSQL and MLflow, each on a free port of 127.0.0.1."""
+"""Real servers for sweeps: Redis, PostgreSQL and MLflow, each on a free port of 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from typing import ClassVar
 
 import pytest
 
-PORTS = range(20_000, 32_000)  # below those that a system gives to whoever asks for any
+PORTS = range(20_000, 32_000)  # below the ephemeral ports
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of 127.0.0.1 that nobody listens on.
+    """Return unused ports of 127.0.0.1, none of them ephemeral.
 
-    None that a process gets by asking for any: Ray's servers share ports with whoever has them already, and a driver
-    whose port another cluster took would lose its actors.
+    Ray's servers share ports with their present users, and a driver whose port another cluster took would lose its
+    actors.
     """
     found: list[int] = []
     while len(found) < count:
@@ -44,11 +44,11 @@ def free_ports(count: int) -> list[int]:
 
 @dataclass
 class Service(ABC):
-    """A server in processes of its own, which can be started again on the same port and data.
+    """A server in separate processes, which can be restarted with the same port and data.
 
     Attributes:
-        folder: of its data, its secrets and what it prints.
-        environment: of its processes; `SweepProcess.environment()` marks them for the clean-up after the test.
+        folder: folder of its data, secrets and output.
+        environment: environment of its processes; `SweepProcess.environment()` marks them for the clean-up.
     """
 
     folder: Path
@@ -60,7 +60,7 @@ class Service(ABC):
     USER: ClassVar[str | None] = None
 
     def start(self, seconds: float = 90.0) -> None:
-        """Start it and wait until it answers; skip the test if it is not installed."""
+        """Start the server and wait until it answers; skip the test if it is not installed."""
         command = self.command()
         log = self.folder / "output.txt"
         with open(log, "a") as output:
@@ -82,35 +82,35 @@ class Service(ABC):
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """Have it end in good order, and wait until it has."""
+        """Shut the server down and wait for its end."""
         self.process.send_signal(self.END)
         self.process.wait(timeout=60)
 
     def kill(self) -> None:
-        """End it and its children at once, without notice."""
+        """Kill the server and its child processes."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(timeout=60)
 
     def variables(self) -> dict[str, str]:
-        """Return environment variables of its own."""
+        """Return the environment variables of the server."""
         return {}
 
     @abstractmethod
     def command(self) -> list[str]:
-        """Return the command that starts it, with everything that it needs in place."""
+        """Prepare the files of the server and return the command that starts it."""
 
     @abstractmethod
     def answers(self) -> bool:
-        """Return whether it answers requests."""
+        """Return whether the server answers requests."""
 
 
 @dataclass
 class Redis(Service):
-    """A Redis that asks for a password and keeps what it was told, a SIGKILL included."""
+    """A Redis with a password, whose data survives SIGKILL."""
 
     @property
     def address(self) -> str:
-        """As RAY_REDIS_ADDRESS wants it."""
+        """Address in the form of RAY_REDIS_ADDRESS."""
         return f"127.0.0.1:{self.port}"
 
     def command(self) -> list[str]:
@@ -122,7 +122,7 @@ class Redis(Service):
             f"port {self.port}",
             f"requirepass {self.password}",
             "appendonly yes",
-            "set-proc-title no",  # which would overwrite the environment, and its mark
+            "set-proc-title no",  # a title would overwrite the environment with its mark
         ]
         file.touch(mode=0o600)
         file.write_text("\n".join(lines))
@@ -136,9 +136,9 @@ class Redis(Service):
 
 @dataclass
 class Postgres(Service):
-    """A PostgreSQL whose user `aca` is asked for a password.
+    """A PostgreSQL with a user `aca` and a password.
 
-    Started by root it runs as the user postgres, who has to reach its folder: pytest's own are closed to others.
+    Started by root, it runs as the user postgres, who needs access to its folder; pytest's own folders deny it.
     """
 
     END = signal.SIGINT  # SIGTERM would wait for its clients
@@ -146,7 +146,7 @@ class Postgres(Service):
 
     @property
     def uri(self) -> str:
-        """As MLflow wants it, with the password in PGPASSWORD."""
+        """URI for MLflow; the password is in PGPASSWORD."""
         return f"postgresql+psycopg2://aca@127.0.0.1:{self.port}/postgres"
 
     def command(self) -> list[str]:
@@ -179,7 +179,7 @@ class Postgres(Service):
         return [str(programs / "postgres"), "-D", str(data), *options]
 
     def create(self, name: str) -> str:
-        """Create another database; return its URI."""
+        """Create another database and return its URI."""
         variables = {**self.environment, "PGPASSWORD": self.password}
         where = ["--host=127.0.0.1", f"--port={self.port}", "--username=aca"]
         subprocess.run(["createdb", *where, name], env=variables, check=True)
@@ -192,12 +192,12 @@ class Postgres(Service):
 
 @dataclass
 class MlflowServer(Service):
-    """An MLflow server that keeps its artifacts in its folder.
+    """An MLflow server with its artifacts in its folder.
 
     Attributes:
-        backend: URI of its database; null for an SQLite file in its folder. A password comes by the environment.
-        users: whether it asks for a password; that of `admin` is `password`.
-        hosts: Host headers to answer; empty for MLflow's own choice.
+        backend: URI of its database, with the password in the environment; None for an SQLite file in its folder.
+        users: whether it requires a login; the password of `admin` is `password`.
+        hosts: accepted Host headers; empty for MLflow's default.
     """
 
     backend: str | None = None
@@ -209,7 +209,7 @@ class MlflowServer(Service):
         return f"http://127.0.0.1:{self.port}"
 
     def client_variables(self) -> dict[str, str]:
-        """Return the environment variables by which a client of it signs in."""
+        """Return the environment variables with which a client logs in."""
         if not self.users:
             return {}
         return {"MLFLOW_TRACKING_USERNAME": "admin", "MLFLOW_TRACKING_PASSWORD": self.password}
@@ -263,7 +263,7 @@ def is_healthy(server: str) -> bool:
 
 
 def _installed(program: str) -> str:
-    """Return the path of a program; skip the test if there is none."""
+    """Return the path of a program; skip the test if it is not installed."""
     path = shutil.which(program)
     if path is None:
         pytest.skip(f"{program} is not installed")

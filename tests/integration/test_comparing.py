@@ -1,4 +1,4 @@
-"""The comparison of a sweep that is under way."""
+"""The comparison of a running sweep."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(autouse=True)
 def environment() -> Iterator[None]:
-    """What Ray puts into the environment of this process must not come to those that later tests start."""
+    """Restore the environment, which Ray changes and processes of later tests would inherit."""
     with patch.dict(os.environ):
         yield
 
 
-def test_what_is_found_so_far_is_compared_in_a_task(
+def test_results_so_far_are_compared_in_a_task(
     undisturbed: SweepProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(undisturbed.sweep, tmp_path / "results" / "small")
     evaluations = sorted((tmp_path / "results" / "small" / "evaluations").iterdir())
-    shutil.rmtree(evaluations[0])  # as if it had not begun
+    shutil.rmtree(evaluations[0])  # as if it had not started
     sweep = api.find("small", tmp_path / "results")
     shutil.rmtree(sweep.folder.comparison)
     monkeypatch.setattr(comparing, "_SHORTEST_SECONDS", 0.0)

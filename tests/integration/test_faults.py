@@ -1,4 +1,4 @@
-"""A sweep on a cluster from which everything is taken once ends exactly as the undisturbed one."""
+"""A sweep on a cluster with every fault once ends exactly as the undisturbed one."""
 
 from __future__ import annotations
 

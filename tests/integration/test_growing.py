@@ -1,4 +1,4 @@
-"""Sweeps that grow step by step, and retrainings that several searches share, on one Ray."""
+"""Sweeps that grow step by step, and retrainings shared by several searches, on one Ray."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ STEPS: list[dict[str, str]] = [
     {"ranking": "[taylor_identity, l1]"},
     {"seeds": "[0, 1]", "epochs": "[1, 2]"},
 ]
-# What depends on the clock, on the process, or on which of several equal retrainings came first.
+# Fields that depend on the clock, the process, or which of several equal retrainings came first.
 PASSING = {"seconds", "process", "checkpointing", "resumes", "shared_with", "milestones", "packed"}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def session() -> Iterator[None]:
-    """One Ray for all sweeps; what it puts into the environment must not come to what later tests start."""
+    """One Ray for all sweeps; its changes of the environment are undone for later tests."""
     with patch.dict(os.environ), ray_session(None):
         yield
 
 
 def run(folder: Path, text: str) -> Sweep:
-    """Run a spec to its end; return the sweep."""
+    """Run a spec to its end and return the sweep."""
     spec = folder / "spec.yaml"
     spec.write_text(text)
     sweep, said = api.create(spec), io.StringIO()
@@ -78,7 +78,7 @@ def trial_folders(sweep: Sweep, kind: str = "*") -> list[Path]:
 
 
 def weights_of(folder: Path) -> list[tuple[str, bytes]]:
-    """Return the last weights of a trial; of a retraining that was shared, those of the one that was trained."""
+    """Return the last weights of a trial; for a shared retraining, those of the trained one."""
     record = record_in(folder)
     path = source_folder(folder, record)
     _, state = read_checkpoint(path / "milestones" / f"epoch_{record.num_epochs:04d}.ckpt")
@@ -86,7 +86,7 @@ def weights_of(folder: Path) -> list[tuple[str, bytes]]:
 
 
 def outcome_of(sweep: Sweep) -> dict[str, Any]:
-    """Return everything that a sweep found, in a form that is equal exactly when it is bit for bit the same."""
+    """Return all results of a sweep, in a form that is equal only for bit-identical results."""
     found: dict[str, Any] = {}
     for folder in trial_folders(sweep):
         record = record_in(folder).to_json()
@@ -106,7 +106,7 @@ def outcome_of(sweep: Sweep) -> dict[str, Any]:
 
 
 def files_of(sweep: Sweep) -> dict[Path, int]:
-    """Return when the checkpoints, scores and plans of a sweep were written."""
+    """Return the modification times of the checkpoints, scores and plans of a sweep."""
     assert isinstance(sweep.folder.path, Path)
     ranked = "searches/*/allocations/*/*"
     patterns = ("*/*/milestones/*.ckpt", f"{ranked}/scores.parquet", f"{ranked}/plan_*.json")
@@ -114,7 +114,7 @@ def files_of(sweep: Sweep) -> dict[Path, int]:
 
 
 def runs_of(sweep: Sweep) -> dict[str, tuple[str, str]]:
-    """Return id and status of every run in MLflow by the fingerprint of its trial."""
+    """Return id and status of every run in MLflow, by the fingerprint of its trial."""
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(f"sqlite:///{sweep.storage / 'mlflow.db'}")
@@ -139,10 +139,10 @@ def test_a_grown_sweep_equals_one_that_was_large_from_the_start(tmp_path: Path) 
         settings |= step
         grown = run(tmp_path, SPEC.format(**settings))
         after, kept = files_of(grown), runs_of(grown)
-        assert before.items() <= after.items()  # nothing is done again
+        assert before.items() <= after.items()  # nothing is repeated
         if "ranking" in step:
             assert {path.suffix for path in after.keys() - before.keys()} == {".ckpt"}
-        assert runs.items() <= kept.items()  # one and the same run of the sweep and of every trial
+        assert runs.items() <= kept.items()  # the sweep and every trial keep their runs
         before, runs = after, kept
     assert len(grown.versions) == len(STEPS)
     assert set(runs) == {grown.identity, *(record_in(folder).fingerprint for folder in trial_folders(grown))}
@@ -171,7 +171,7 @@ runtime: {{storage: {storage}}}
 
 
 def test_searches_that_find_one_cell_are_retrained_once(tmp_path: Path) -> None:
-    """S4 has no skips, so that both kinds of searches find one cell, which `all` leaves as it is."""
+    """S4 has no skips, so that both kinds of searches find the same cell, which `all` leaves unchanged."""
     text = SHARED.format(seeds=0, storage=tmp_path / "results")
     sweep = run(tmp_path, text)
 
@@ -205,7 +205,7 @@ def test_searches_that_find_one_cell_are_retrained_once(tmp_path: Path) -> None:
     assert len(trial_folders(sweep, "evaluations")) == 8
 
 
-def test_a_ranker_that_fails_fails_its_own_retrainings(tmp_path: Path) -> None:
+def test_a_failing_ranker_fails_only_its_own_retrainings(tmp_path: Path) -> None:
     settings = {**STEPS[0], "ranking": "[taylor_identity, l1]", "name": "partly", "storage": str(tmp_path / "results")}
     spec = tmp_path / "spec.yaml"
     spec.write_text(SPEC.format(**settings).replace("skip_free: false", "skip_free: true"))

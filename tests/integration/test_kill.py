@@ -1,4 +1,4 @@
-"""Sweeps whose processes are really killed end exactly as the undisturbed one."""
+"""Sweeps whose processes are killed end exactly as the undisturbed one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def test_a_trial_whose_process_dies_too_often_fails(process: SweepProcess) -> No
     victim = process.wait_for_epoch("search", 1)
     os.kill(int(victim["process"].rpartition(":")[2]), signal.SIGKILL)
     assert running.wait(timeout=240) == 1, process.output()
-    assert "its process died at 1 of 1 tries" in process.output()
+    assert "its process died" in process.output()
+    assert "1 of 1 tries" in process.output()
     states = {record["fingerprint"]: record["state"] for record in process.records()}
     assert states.pop(victim["fingerprint"]) == "failed"
     assert set(states.values()) == {"finished"}
@@ -50,7 +51,7 @@ def press_ctrl_c(process: SweepProcess) -> int:
 
 
 def terminate_all(process: SweepProcess) -> int:
-    """Resume a sweep, and send SIGTERM to all of its processes, as systemd and Slurm do; return the exit code."""
+    """Resume a sweep, send SIGTERM to all of its processes, as systemd and Slurm do, and return the exit code."""
     running = process.start("resume", "small")
     wait_for_work(process)
     for pid in process.processes():
@@ -59,7 +60,7 @@ def terminate_all(process: SweepProcess) -> int:
 
 
 def close_terminal(process: SweepProcess) -> int:
-    """Resume a sweep in a terminal, and close that; return the exit code."""
+    """Resume a sweep in a terminal, close the terminal, and return the exit code."""
     terminal, inside = pty.openpty()
     os.set_blocking(terminal, False)
     running = subprocess.Popen(
@@ -85,13 +86,13 @@ def close_terminal(process: SweepProcess) -> int:
 
 
 def wait_for_work(process: SweepProcess) -> None:
-    """Wait until a trial has made steps that no checkpoint holds yet."""
+    """Wait until a trial has made steps that are in no checkpoint yet."""
     process.wait_for(lambda: works(process))
     time.sleep(3)
 
 
 def works(process: SweepProcess) -> bool:
-    """Return whether a trial is under way in a process that lives."""
+    """Return whether a trial runs in a live process."""
     return any(
         record["state"] == "running" and Path("/proc", record["process"].rpartition(":")[2]).exists()
         for record in process.records()
@@ -118,8 +119,8 @@ def test_interrupting_stops_cleanly(process: SweepProcess, undisturbed: SweepPro
         assert _without_measurements(ours) == _without_measurements(theirs)
 
 
-def test_nothing_is_left_of_a_driver_that_is_killed_while_ray_starts(process: SweepProcess) -> None:
-    for num_processes in (3, 7):  # the driver, its watcher and the first of Ray's processes, up to nearly all of them
+def test_a_driver_killed_while_ray_starts_leaves_no_process(process: SweepProcess) -> None:
+    for num_processes in (3, 7):  # driver, watcher and first process of Ray; then nearly all
         running = process.start("run", "spec.yaml")
         process.wait_for(lambda num=num_processes: len(process.processes()) >= num)
         running.kill()
@@ -136,7 +137,7 @@ def test_two_drivers_never_share_a_sweep(undisturbed: SweepProcess) -> None:
 
 
 def saved(process: SweepProcess) -> set[tuple[str, float]]:
-    """Return all checkpoints with the times at which they were written, and the trials that are finished."""
+    """Return all checkpoints with their modification times, and the finished trials."""
     checkpoints = {(str(path), path.stat().st_mtime) for path in process.sweep.glob("*/*/checkpoints/*.ckpt")}
     return checkpoints | {(record["fingerprint"], 0.0) for record in process.records() if record["state"] == "finished"}
 

@@ -1,4 +1,4 @@
-"""Searches whose process is really killed in the middle of a change of stage end exactly as the undisturbed one."""
+"""Searches killed in the middle of a change of stage end exactly as the undisturbed one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCRIPT = Path(__file__).with_name("dies_in_stage_change.py")
 
 
 def trial_of(method: str) -> SearchTrial:
-    num_epochs = 26 if method == "opp_darts" else 4  # all growth of OPP-DARTS lies in the first quarter
+    num_epochs = 26 if method == "opp_darts" else 4  # OPP-DARTS grows only in the first quarter
     return SearchTrial(
         method=method,
         skip="searched",
@@ -38,7 +38,7 @@ def trial_of(method: str) -> SearchTrial:
 
 
 def finish(trial: SearchTrial, folder: Path) -> tuple[TrialRecord, dict[str, Any]]:
-    """Run what is left of a search; return its record and its last milestone's state."""
+    """Run a search to its end; return its record and the state of its last milestone."""
     search = open_search(trial, folder, folder, torch.device("cpu"))
     while not search.finished:
         search.advance()
@@ -48,8 +48,8 @@ def finish(trial: SearchTrial, folder: Path) -> tuple[TrialRecord, dict[str, Any
 @pytest.mark.parametrize(
     ("method", "doing", "fatal"),
     [
-        ("p_darts", "building", 2),  # of the third stage
-        ("opp_darts", "building", 2),  # the second of the clones that are compared
+        ("p_darts", "building", 2),  # the third stage
+        ("opp_darts", "building", 2),  # the second of the compared clones
         ("darts_pt", "reading", 5),  # in the middle of a decision
     ],
 )

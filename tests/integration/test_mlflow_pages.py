@@ -1,4 +1,4 @@
-"""MLflow's own pages about a real sweep, in a real browser: its report and charts are a click away."""
+"""The MLflow UI of a real sweep in a real browser: report and charts are one click away."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CHROMIUM = shutil.which("chromium")
 PATIENCE_MS = 60_000
-# MLflow asks who is logged in and gets a 404 where nobody has to be.
+# MLflow asks for the current user and gets a 404 if no login is required.
 ANONYMOUS = "/mlflow/users/current"
 
 pytestmark = [
@@ -89,7 +89,7 @@ def test_report_and_charts_are_a_click_away(ui: str, undisturbed: SweepProcess) 
         heading = report.frame_locator("iframe").get_by_role("heading", name="Comparison of small")
         expect(heading).to_be_visible(timeout=PATIENCE_MS)
         charts = opened_by(page, "curves of the searches")
-        # The parent run comes with them.
+        # Includes the parent run.
         expect(charts.get_by_text("5 matching runs")).to_be_visible(timeout=PATIENCE_MS)
         charts.get_by_role("button", name="Group by").click()
         charts.get_by_text("aca.group").click()

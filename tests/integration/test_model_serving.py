@@ -46,7 +46,7 @@ print(json.dumps({"logits": logits.tolist(), "inputs": str(served.metadata.signa
 def serving(
     process: SweepProcess, environment: dict[str, str], model: str
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Yield MLflow's model server, which is starting, and its address; its whole process group is ended afterwards."""
+    """Yield MLflow's starting model server and its address; its whole process group is killed afterwards."""
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local", "--model-uri", model]
     with open(process.folder / "output-serve.txt", "w") as output:

@@ -1,4 +1,4 @@
-"""A sweep in an object store that answers badly now and then, one of its workers killed."""
+"""A sweep in an object store with occasional errors, with one worker killed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 
 def fetch(folder: StoragePath, process: SweepProcess) -> None:
-    """Copy a sweep to where it would be without an object store."""
+    """Copy a sweep to its folder in a run without an object store."""
     for pattern in ("*", "*/*/*", "*/*/milestones/*", "*/*/allocations/*/*/*"):
         for path in folder.glob(pattern):
             if path.is_file():
@@ -47,7 +47,8 @@ def test_a_flaky_store_and_a_killed_worker(
 
     process.wait_for(killed)
     assert running.wait(timeout=240) == 0, process.output()
-    assert "it is tried again from its last checkpoint" in process.output()
+    assert "its process died" in process.output()
+    assert "last checkpoint" in process.output()
     fetch(folder, process)
     outcome, expected = process.outcome(), undisturbed.outcome()
     assert outcome == {key: expected[key] for key in outcome}
@@ -57,4 +58,4 @@ def test_a_flaky_store_and_a_killed_worker(
     assert names >= {"genotype.svg", "mixing.svg", "network.json", "scores.parquet", "comparison.csv", "spec.yaml"}
     code, output = process.run("status", "small", "--storage", object_store.uri())
     assert code == 0, output
-    assert output.splitlines()[-1] == "6 trials: 6 finished; no process drives it"
+    assert output.splitlines()[-1].startswith("6 trials: 6 finished; ")

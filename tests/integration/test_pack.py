@@ -1,4 +1,4 @@
-"""Searches that one process computes together, in a real sweep whose process is really killed."""
+"""Packed searches in a real sweep whose worker is killed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
-SAME = {"seed": 0, "skip": "searched", "epochs": 4}  # for a search here and one of the undisturbed sweep
+SAME = {"seed": 0, "skip": "searched", "epochs": 4}  # common to a search here and one of the undisturbed sweep
 
 
 def test_packed_searches_are_the_same_searches(process: SweepProcess, undisturbed: SweepProcess) -> None:
@@ -39,7 +39,7 @@ def test_packed_searches_are_the_same_searches(process: SweepProcess, undisturbe
     victim = process.wait_for_epoch("search", 1)
     os.kill(int(victim["process"].rpartition(":")[2]), signal.SIGKILL)
     assert running.wait(timeout=240) == 0, process.output()
-    assert "its process died; it is tried again" in process.output()
+    assert "its process died" in process.output()
     searches = [record for record in process.records() if record["kind"] == "search"]
     assert [record["state"] for record in searches] == ["finished"] * 2
     assert sorted(record["trial"]["seed"] for record in searches) == [0, 1]
@@ -56,7 +56,7 @@ def test_packed_searches_are_the_same_searches(process: SweepProcess, undisturbe
         )
         for sweep in (process, undisturbed)
     )
-    # After so few steps all mixing weights lie within 0.001 of one another, so that rounding can decide the genotype.
+    # After so few steps all mixing weights are within 0.001 of each other, so rounding can decide the genotype.
     (other,) = (record for record in searches if record["trial"]["seed"] == 1)
     for kind in ("normal", "reduce"):
         tables = torch.tensor([record["alphas"][kind] for record in (alone, both, other)]).flatten(1)
@@ -69,7 +69,7 @@ def test_packed_searches_are_the_same_searches(process: SweepProcess, undisturbe
 
 @pytest.fixture
 def ray_that_hands_out_a_gpu() -> Iterator[None]:
-    """Connect to a Ray that was told of a GPU, whether there is one or not."""
+    """Connect to a Ray that offers one GPU, whether the machine has one or not."""
     environment = dict(os.environ)  # which Ray changes, and the processes of later tests inherit
     try:
         ray.init(address="local", num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False)
@@ -81,7 +81,7 @@ def ray_that_hands_out_a_gpu() -> Iterator[None]:
 
 
 def said_of_three_seeds(folder: Path) -> tuple[list[int], list[str]]:
-    """Return what `pack: auto` comes to for three seeds of one search, and what it said."""
+    """Return the sizes of `pack: auto` for three seeds of one search, and the lines after the first."""
     orders = [
         SearchOrder(
             SearchTrial(
@@ -101,17 +101,17 @@ def said_of_three_seeds(folder: Path) -> tuple[list[int], list[str]]:
     ]
     said: list[str] = []
     sizes = automatic_sizes(alike_orders(orders), RuntimeSpec(pack="auto", gpus_per_trial=1), said.append)
-    assert said[0] == "runtime.pack: auto measures the memory of 1 kinds of searches, two steps of each"
+    assert said[0].startswith("runtime.pack: auto ")
+    assert "1 kinds" in said[0]
     return sizes, said[1:]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
-def test_what_cannot_be_measured_is_not_packed(ray_that_hands_out_a_gpu: None, tmp_path: Path) -> None:
+def test_searches_that_cannot_be_measured_are_not_packed(ray_that_hands_out_a_gpu: None, tmp_path: Path) -> None:
     sizes, (line,) = said_of_three_seeds(tmp_path)
     assert sizes == [1]
-    assert line.startswith(
-        "runtime.pack: auto is 1 for darts searched s2 digits e1: measuring the memory of two failed ("
-    )
+    assert line.startswith("runtime.pack: auto is 1 for darts searched s2 digits e1: ")
+    assert "failed (" in line
     assert line.count("CUDA") + line.count("NVIDIA")
 
 
@@ -119,4 +119,5 @@ def test_what_cannot_be_measured_is_not_packed(ray_that_hands_out_a_gpu: None, t
 def test_as_many_as_fit_are_packed(ray_that_hands_out_a_gpu: None, tmp_path: Path) -> None:
     sizes, (line,) = said_of_three_seeds(tmp_path)
     assert sizes == [3]  # tiny ones
-    assert line.startswith("runtime.pack: auto is 3 for darts searched s2 digits e1: of ")
+    assert line.startswith("runtime.pack: auto is 3 for darts searched s2 digits e1: ")
+    assert "GiB" in line

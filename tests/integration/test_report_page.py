@@ -1,4 +1,4 @@
-"""The page of a real sweep in a real browser, opened from the disk."""
+"""The report of a real sweep in a real browser, opened from its file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = [
 
 @dataclass
 class Opened:
-    """A page and everything that it complained about or asked for."""
+    """A page with its console messages, errors and requests."""
 
     page: Page
     folder: Path
@@ -54,14 +54,14 @@ def opened(browser: Browser, undisturbed: SweepProcess) -> Opened:
     return opened
 
 
-def test_it_opens_without_a_complaint_and_asks_no_network(opened: Opened) -> None:
+def test_it_opens_without_errors_or_network_requests(opened: Opened) -> None:
     assert opened.page.title() == "Comparison of small"
     assert opened.complaints == []
     assert {urlsplit(url).scheme for url in opened.requests} <= {"file", "data"}
     assert [url for url in opened.requests if url.startswith("file:")] == [opened.page.url]
 
 
-def test_plots_and_drawings_are_seen(opened: Opened) -> None:
+def test_plots_and_drawings_are_visible(opened: Opened) -> None:
     sizes = opened.page.eval_on_selector_all(
         "img", "images => images.map(i => [i.alt, i.complete, i.naturalWidth, i.clientWidth, i.clientHeight])"
     )
@@ -108,8 +108,8 @@ def test_tables_are_sorted_by_click_and_by_key(opened: Opened) -> None:
     assert head.get_attribute("aria-sort") == "none"
 
 
-def test_numbers_are_sorted_by_value_and_what_is_missing_is_last(opened: Opened) -> None:
-    """By value, 9.5 is before 10 k; the rows are those of a table in the page, with other numbers."""
+def test_numbers_are_sorted_by_value_with_missing_ones_last(opened: Opened) -> None:
+    """By value, 9.5 is before 10 k; the test replaces the numbers in a table of the page."""
     opened.page.evaluate(
         """selector => {
             const cells = [...document.querySelectorAll(`${selector} tbody tr`)].map(row => row.cells[3]);
@@ -173,7 +173,7 @@ def _contrast(*colors: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-def test_it_can_be_read_without_seeing_it(opened: Opened) -> None:
+def test_it_is_accessible(opened: Opened) -> None:
     page = opened.page
     levels = page.eval_on_selector_all("h1, h2, h3, h4", "all => all.map(heading => Number(heading.tagName[1]))")
     assert levels[0] == 1

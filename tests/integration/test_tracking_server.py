@@ -1,4 +1,4 @@
-"""Sweeps whose MLflow is a server with users on PostgreSQL: outages, and who sees their secrets."""
+"""Sweeps with an MLflow server with users on PostgreSQL: outages, and the secrecy of passwords."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def server(servers: SweepProcess, database: Postgres) -> MlflowServer:
 
 @pytest.fixture(scope="module")
 def known(servers: SweepProcess, server: MlflowServer, database: Postgres) -> Iterator[dict[str, str]]:
-    """The secrets that sweeps are given by their environment."""
+    """The secrets in the environment of the sweeps."""
     given = {
         **server.client_variables(),
         "PGPASSWORD": database.password,
@@ -66,7 +66,7 @@ def known(servers: SweepProcess, server: MlflowServer, database: Postgres) -> It
 
 @pytest.fixture(scope="module")
 def survived(servers: SweepProcess, server: MlflowServer, known: dict[str, str]) -> tuple[SweepProcess, Seen]:
-    """A sweep during which the server died and came back, and what was seen of its processes."""
+    """A sweep during which the server was killed and restarted, and the observations of its processes."""
     write_spec(servers, server.uri)
     with observed(servers) as seen:
         running = servers.start("run", "spec.yaml")
@@ -83,7 +83,7 @@ def write_spec(process: SweepProcess, tracking: str) -> None:
     process.tracking = tracking
 
 
-def test_a_server_that_died_and_came_back_has_everything_once(survived: tuple[SweepProcess, Seen]) -> None:
+def test_a_restarted_server_has_everything_once(survived: tuple[SweepProcess, Seen]) -> None:
     sweep, _ = survived
     assert "MLflow can be reached again" in sweep.output()
     sweep.check_tracked_once()
@@ -104,7 +104,7 @@ def test_ray_of_a_local_run_listens_on_loopback_alone(survived: tuple[SweepProce
     assert seen.open_ports == {}
 
 
-def test_a_server_that_is_away_at_the_end(process: SweepProcess, server: MlflowServer, known: dict[str, str]) -> None:
+def test_an_unreachable_server_at_the_end(process: SweepProcess, server: MlflowServer, known: dict[str, str]) -> None:
     client = MlflowClient(server.uri)
     if (earlier := client.get_experiment_by_name("small")) is not None:
         client.rename_experiment(earlier.experiment_id, "earlier")
@@ -112,10 +112,10 @@ def test_a_server_that_is_away_at_the_end(process: SweepProcess, server: MlflowS
     running = process.start("run", "spec.yaml")
     process.wait_for_epoch("search", 1)
     server.kill()
-    process.wait_for(lambda: "waiting up to 120 s for MLflow" in process.output())
+    process.wait_for(lambda: "120 s for MLflow" in process.output())
     running.send_signal(signal.SIGINT)
     assert running.wait(timeout=30) == 0, process.output()
-    assert "to log the rest: aca-ray resume small" in process.output()
+    assert "aca-ray resume small" in process.output()
     server.start()
     code, output = process.run("resume", "small")
     assert code == 0, output
@@ -125,7 +125,7 @@ def test_a_server_that_is_away_at_the_end(process: SweepProcess, server: MlflowS
 def test_a_database_without_a_server(
     survived: tuple[SweepProcess, Seen], database: Postgres, known: dict[str, str]
 ) -> None:
-    """A finished sweep is logged to a store of its own that it has not seen before."""
+    """A finished sweep is logged again to a new store."""
     sweep, _ = survived
     write_spec(sweep, database.create("direct"))
     code, output = sweep.run("run", "spec.yaml")
@@ -134,10 +134,10 @@ def test_a_database_without_a_server(
     assert not (sweep.folder / "mlruns").exists()
 
 
-def test_a_wrong_password_ends_the_sweep_before_it_begins(
+def test_a_wrong_password_ends_the_sweep_before_it_starts(
     process: SweepProcess, server: MlflowServer, known: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And Ray's token, which it makes for want of another, is for nobody else to read."""
+    """Also, the token that Ray creates if none is set is readable only by the user."""
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", wrong := secrets.token_hex(16))
     monkeypatch.setenv("HOME", str(process.folder))
     monkeypatch.delenv("RAY_AUTH_TOKEN")
@@ -145,7 +145,8 @@ def test_a_wrong_password_ends_the_sweep_before_it_begins(
     write_spec(process, server.uri)
     code, output = process.run("run", "spec.yaml")
     assert code == 1, output
-    assert f"runtime.tracking: MLflow at {server.uri} refused to open the sweep 'small'" in output
+    assert f"runtime.tracking: MLflow at {server.uri} refused" in output
+    assert "'small'" in output
     assert "401" in output
     assert "MLFLOW_TRACKING_PASSWORD" in output
     assert wrong not in output

@@ -1,4 +1,4 @@
-"""A trial's actor has nothing to do with Tune's checkpoints, so that code in them never runs."""
+"""The trial actor ignores Tune's checkpoints, so that code in them never runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONFIG = {"orders": "[]", "threads": 1, "gpus": 0.0}
 
 
 class Hostile:
-    """An object whose unpickling makes a file."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -33,7 +33,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, as_path: bool) -> None:
     actor.restore(str(checkpoint) if as_path else tune.Checkpoint.from_directory(str(checkpoint)))
     assert not marker.exists()
     pickle.loads(file.read_bytes())
-    assert marker.exists()  # it would have been made
+    assert marker.exists()  # the pickle itself does create it
 
 
 def test_saving_leaves_tune_nothing_to_restore(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""Addresses where no cluster answers are refused within seconds, whatever listens there."""
+"""Addresses without a Ray cluster are refused within seconds, also if another server listens there."""
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,26 +17,26 @@ from aca_ray.sweep.address import require_cluster
 
 @pytest.fixture
 def silent() -> Iterator[str]:
-    """The address of a server that takes connections and says nothing."""
+    """The address of a server that accepts connections and sends nothing."""
     with socket.create_server(("", 0)) as server:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
 @pytest.mark.parametrize("text", ["head", "head:", "head:port", ":", "head:6379x"])
-def test_what_is_no_address(text: str) -> None:
+def test_invalid_addresses(text: str) -> None:
     with pytest.raises(SweepError, match=r"^address: must be the host:port"):
         require_cluster(text)
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1:1", "127.0.0.1:99999", "[::1]:1", "no-such-host.invalid:6379"])
 def test_nothing_answers(text: str) -> None:
-    with pytest.raises(SweepError, match=r"^address: no Ray cluster answers at .*ray start --head"):
+    with pytest.raises(SweepError, match=rf"^address: no Ray cluster .*{re.escape(text)} .*ray start --head"):
         require_cluster(text)
 
 
-def test_what_listens_is_no_ray(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_server_is_not_ray(silent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(address, "CONNECT_SECONDS", 0.3)
-    with pytest.raises(SweepError, match=r"^address: what listens at .* is no Ray cluster"):
+    with pytest.raises(SweepError, match=f"^address: .*{silent}.*Ray cluster.*port of `ray start --head`"):
         require_cluster(silent)
 
 
@@ -44,10 +45,10 @@ def test_a_server_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     port = server.add_insecure_port("0.0.0.0:0")
     server.start()
     require_cluster(f"127.0.0.1:{port}")
-    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")  # which is what Ray takes `auto` for
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")  # to which Ray resolves `auto`
     require_cluster("auto")
     server.stop(None).wait()
-    with pytest.raises(SweepError, match=r"which Ray takes auto for .*another sweep's own Ray"):
+    with pytest.raises(SweepError, match=rf"^address: .*:{port}, .* auto .*another sweep"):
         require_cluster("auto")
 
 

@@ -1,4 +1,4 @@
-"""What `doctor` makes of what the nodes say of a spec's data."""
+"""The data check of `doctor`, from the answers of the nodes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def spec_of(protocol: str) -> SweepSpec:
     return parse_spec(f"name: x\nexperiment: {experiment}\n", vocabulary(Path.cwd()))
 
 
-def test_a_node_takes_the_look_that_check_takes(tmp_path: Path) -> None:
+def test_a_node_checks_the_data_as_check_does(tmp_path: Path) -> None:
     fine, sentence = look_at_data(spec_of("small"), tmp_path)
     assert fine
     assert "load_digits" in sentence
@@ -32,13 +32,13 @@ def test_a_node_takes_the_look_that_check_takes(tmp_path: Path) -> None:
     assert sentence.startswith("experiment.data[0]: protocol cifar")
 
 
-def test_nodes_agree_or_are_named() -> None:
+def test_nodes_that_differ_are_named() -> None:
     assert agreed_data({FIRST: (True, "digits"), SECOND: (True, "digits")}) == "digits"
     with pytest.raises(DataError) as same:
         agreed_data({FIRST: (False, "no val folder"), SECOND: (False, "no val folder")})
     assert str(same.value) == "no val folder"
     for second in ((True, "other digits"), (False, "no val folder")):
-        with pytest.raises(DataError) as unlike:
+        with pytest.raises(DataError) as different:
             agreed_data({FIRST: (True, "digits"), SECOND: second})
         for text in (f"{FIRST}: digits", f"{SECOND}: {second[1]}", "Copy the same data"):
-            assert text in str(unlike.value)
+            assert text in str(different.value)

@@ -1,4 +1,4 @@
-"""What a driver does on SIGINT, SIGTERM and SIGHUP."""
+"""The reaction of a driver to SIGINT, SIGTERM and SIGHUP."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ with Interrupt().handling_signals() as interrupt, interrupt.only_noted():
 
 @pytest.fixture(autouse=True)
 def heeded() -> Iterator[None]:
-    """Undo what nohup does to the tests: ignore SIGHUP."""
+    """Restore the default SIGHUP handling, which nohup disables."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
@@ -51,7 +51,7 @@ def test_the_first_signal_raises_once(number: signal.Signals) -> None:
     assert signal.getsignal(number) == before
 
 
-def test_a_signal_is_only_noted_where_raising_would_do_harm() -> None:
+def test_a_signal_is_only_noted_in_critical_blocks() -> None:
     with Interrupt().handling_signals() as interrupt:
         interrupt.check()
         with interrupt.only_noted():

@@ -1,4 +1,4 @@
-"""A job server that does not answer is given up."""
+"""Requests to a job server that does not answer time out."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from aca_ray.errors import SweepError
 from aca_ray.sweep import jobs
 
 
-def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_server_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "ANSWER_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(SweepError, match=rf"^--address: the job server at {address} does not answer"):
+        with pytest.raises(SweepError, match=rf"^--address: .*{address} does not answer"):
             jobs.job_lines(address)

@@ -1,4 +1,4 @@
-"""What a machine lacks for Ray to start is named by its variable; a token is made where HOME cannot keep one."""
+"""Obstacles to a start of Ray are named by their variable; a token is created if HOME cannot store one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aca_ray.sweep.local_ray import local_ray, require_home
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the home folder, in an environment that says nothing else to Ray."""
+    """Return the home folder, in an environment without other settings of Ray."""
     for name in ("RAY_TMPDIR", "TMPDIR", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -29,12 +29,12 @@ def test_a_temporary_folder_too_long_for_sockets(variable: str, monkeypatch: pyt
         local_ray(),
     ):
         pass
-    monkeypatch.setenv("RAY_TMPDIR", "/tmp")  # which wins over the other
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp")  # which takes precedence over TMPDIR
     with local_ray():
         pass
 
 
-def test_a_temporary_folder_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unusable_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
     for folder in ("file", "file/below", "/proc/1/nothing"):
@@ -54,7 +54,7 @@ def test_the_file_of_the_token_is_private(home: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["/proc/1", "/", None])
-def test_a_home_that_keeps_no_token(place: str | None, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_that_cannot_store_a_token(place: str | None, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home.mkdir()
     if place == "/":
         (home / ".ray").write_text("")  # a file where the folder should be
@@ -82,7 +82,7 @@ def test_a_token_of_the_user_is_used(home: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("content", [None, " \n"])
-def test_a_named_token_that_is_none(content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_path_without_a_token(content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "token"
     if content is not None:
         file.write_text(content)

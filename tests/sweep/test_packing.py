@@ -1,4 +1,4 @@
-"""What `runtime.pack: auto` comes to where nothing has to be measured."""
+"""The sizes of `runtime.pack: auto` where nothing has to be measured."""
 
 from __future__ import annotations
 
@@ -38,16 +38,18 @@ def packed(orders: Sequence[Order], runtime: RuntimeSpec) -> tuple[list[tuple[Or
     return packed_orders(groups, automatic_sizes(groups, runtime, said.append)), said
 
 
-def test_on_a_cpu_every_search_is_alone_and_it_is_said_once() -> None:
+def test_on_a_cpu_nothing_is_packed_and_one_line_says_so() -> None:
     orders = [search(seed) for seed in range(3)]
     found, said = packed(orders, RuntimeSpec(pack="auto"))
     assert found == [(order,) for order in orders]
-    assert said == ["runtime.pack: auto is 1: on a CPU a core for every search is faster"]
+    (line,) = said
+    assert line.startswith("runtime.pack: auto is 1")
+    assert "CPU" in line
 
 
 @pytest.mark.parametrize("gpus", [0, 0.5])
 @pytest.mark.parametrize("make", [retraining, lambda seed: search(0)])
-def test_where_nothing_packs_nothing_is_measured_or_said(gpus: float, make: Callable[[int], Order]) -> None:
+def test_without_packable_searches_nothing_is_measured_or_shown(gpus: float, make: Callable[[int], Order]) -> None:
     orders = [make(seed) for seed in range(2 if make is retraining else 1)]
     found, said = packed(orders, RuntimeSpec(pack="auto", gpus_per_trial=gpus))
     assert found == [(order,) for order in orders]

@@ -1,4 +1,4 @@
-"""Which actor died is read from the text of Tune's error files."""
+"""The id of a dead actor is read from the text of Tune's error files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RAISED = ray.exceptions.RayTaskError("train", f"File x.py\n{OTHER.hex()}", Value
 
 
 def error_file(*errors: Exception) -> str:
-    """Return what Tune has written after errors of a trial."""
+    """Return the content of Tune's error file after errors of a trial."""
     return "".join(f"Failure # {n} (occurred at 2026-11-29_16-00-00)\n{e}\n" for n, e in enumerate(errors, start=1))
 
 
@@ -28,7 +28,7 @@ def test_the_actor_of_the_last_error_is_found(error: Exception) -> None:
     assert actor_that_died(error_file(before, error)) == ACTOR.hex()
 
 
-def test_an_error_that_no_death_has_caused_names_no_actor() -> None:
+def test_an_error_without_a_death_names_no_actor() -> None:
     assert actor_that_died(error_file(RAISED)) is None
     assert actor_that_died(error_file(DIED, RAISED)) is None
     assert actor_that_died("") is None

@@ -18,7 +18,7 @@ runtime: {storage: %s}
 
 
 @pytest.mark.integration
-def test_a_moved_sweep_is_tracked_where_it_lies(tmp_path: Path) -> None:
+def test_a_moved_sweep_is_tracked_in_its_new_folder(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     text = TEXT % old
     create_sweep(parse_spec(text, vocabulary(tmp_path)), tmp_path, text)

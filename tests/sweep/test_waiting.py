@@ -1,4 +1,4 @@
-"""Waiting ends at its limit, and says what it waits for."""
+"""Waiting ends at its limit and shows what it waits for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aca_ray.sweep import waiting
 from aca_ray.sweep.waiting import wait_for
 
 
-def test_what_is_done_is_not_waited_for() -> None:
+def test_a_finished_wait_returns_at_once() -> None:
     said: list[str] = []
     assert wait_for(lambda seconds: True, "it", said.append, 0.0)
     assert not said

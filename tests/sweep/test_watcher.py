@@ -17,7 +17,7 @@ from aca_ray.sweep.watcher import watched
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found in /proc")
 
 SLEEP = ["sleep", "60"]
-# Without its environment, as a worker of Ray that has set its title.
+# Loses its environment, like a worker of Ray that sets its title.
 FORGETFUL = ["sh", "-c", "env -i sleep 60 & echo $!; wait"]
 
 DRIVER = """
@@ -57,14 +57,14 @@ def test_the_end_of_the_block_ends_marked_processes_and_their_sessions() -> None
         watcher.add_session(leader.pid)
         assert leader.stdout is not None
         orphan = int(leader.stdout.readline())
-        leader.kill()  # the session's first process is gone before anybody looks
+        leader.kill()  # the session's first process is gone before the watcher looks
         leader.wait()
         assert alive(orphan)
     assert marked.wait(timeout=5) == -signal.SIGKILL
     wait_until(lambda: not alive(orphan))
 
 
-def test_a_process_that_took_the_id_of_one_that_ended_is_left_alone() -> None:
+def test_a_process_that_reused_an_id_is_left_alone() -> None:
     other = start(SLEEP, {})
     try:
         with watched() as watcher:
@@ -85,7 +85,7 @@ def test_processes_of_a_driver_that_is_killed_end() -> None:
     wait_until(lambda: not alive(child), seconds=5)
 
 
-def test_a_watcher_that_somebody_killed_is_no_error() -> None:
+def test_a_killed_watcher_is_no_error() -> None:
     with watched() as watcher:
         watcher._process.kill()
         watcher._process.wait()

@@ -1,4 +1,4 @@
-"""One MLflow store for the session (creating one takes about 7 s), and records to log."""
+"""One MLflow store for the session (its creation takes about 7 s), and records to log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture
 def search_record() -> Callable[..., Record]:
-    """Return a maker of search records: `epochs` rows so far, of a trial with the given seed."""
+    """Return a factory of search records with `epochs` rows so far and the given seed."""
 
     def make(seed: int = 0, epochs: int = 2, state: str = "running", **changes: Any) -> Record:
         return {
@@ -61,7 +61,7 @@ def search_record() -> Callable[..., Record]:
 
 
 def row(epoch: int, seed: int) -> dict[str, Any]:
-    """Return one row of a search, the same whenever it is asked for."""
+    """Return one row of a search; repeated calls return the same row."""
     names = ("search_train/loss", "search_train/accuracy", "search_valid/loss", "search_valid/accuracy", "lr/weights")
     return {
         "epoch": epoch,
@@ -72,7 +72,7 @@ def row(epoch: int, seed: int) -> dict[str, Any]:
 
 @pytest.fixture
 def evaluation_record(search_record: Callable[..., Record]) -> Callable[..., Record]:
-    """Return a maker of finished evaluation records, of the search with the same seed."""
+    """Return a factory of finished evaluation records of the search with the same seed."""
 
     def make(seed: int = 0, retrain_seed: int = 0, allocation: str | None = "sign") -> Record:
         search = search_record(seed)
@@ -104,7 +104,7 @@ def evaluation_record(search_record: Callable[..., Record]) -> Callable[..., Rec
 
 @pytest.fixture
 def points(store: Store) -> Callable[[str], Counter[tuple[str, int]]]:
-    """Return a count of a run's points by metric and step, read from the database and not through MLflow."""
+    """Return a function that counts the points of a run by metric and step, read from the database itself."""
 
     def count(run_id: str) -> Counter[tuple[str, int]]:
         with sqlite3.connect(store.uri.removeprefix("sqlite:///")) as database:

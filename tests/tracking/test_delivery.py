@@ -1,4 +1,4 @@
-"""Work that fails waits, and is done later."""
+"""Work that fails is kept and done later."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aca_ray.tracking.delivery import Delivery, is_unreachable
 
 
 class Target:
-    """Takes work as long as it is told to; otherwise raises what it was given."""
+    """Records finished work, or raises `error` if it is set."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
@@ -46,9 +46,8 @@ def test_an_outage_delays_and_loses_nothing(caplog: pytest.LogCaptureFixture) ->
         for name in ("a2", "b1", "a3"):
             delivery.submit(name[0], target.work(name))
         assert not delivery.flush()
-        assert [record.message.partition(" (")[0] for record in caplog.records] == [
-            "tracking: MLflow cannot be reached"
-        ]
+        (record,) = caplog.records
+        assert record.message.startswith("tracking: MLflow cannot be reached (refused)")
     assert target.forgotten == 4
     target.error = None
     delivery.submit("c", target.work("c1"))
@@ -56,7 +55,7 @@ def test_an_outage_delays_and_loses_nothing(caplog: pytest.LogCaptureFixture) ->
     assert delivery.flush()
 
 
-def test_nothing_is_tried_during_the_pause_but_by_flush() -> None:
+def test_only_flush_tries_during_the_pause() -> None:
     target = Target()
     delivery = Delivery(target.forget, pause_seconds=3600.0)
     target.error = requests.ConnectionError("refused")
@@ -68,7 +67,7 @@ def test_nothing_is_tried_during_the_pause_but_by_flush() -> None:
     assert target.done == ["a", "b"]
 
 
-def test_a_patient_flush_waits_for_what_is_away_and_for_nothing_else() -> None:
+def test_a_patient_flush_waits_only_for_unreachable_stores() -> None:
     target = Target()
     delivery = Delivery(target.forget, pause_seconds=0.01)
     target.error = requests.ConnectionError("refused")
@@ -84,7 +83,7 @@ def test_a_patient_flush_waits_for_what_is_away_and_for_nothing_else() -> None:
     assert time.monotonic() - start < 1.0
 
 
-def test_a_refusal_holds_up_its_own_key_only(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refusal_delays_only_its_own_key(caplog: pytest.LogCaptureFixture) -> None:
     target = Target()
     delivery = Delivery(target.forget, pause_seconds=0.0)
     target.error = MlflowException("not allowed")

@@ -15,7 +15,7 @@ def test_names(search_record: Callable[..., Any], evaluation_record: Callable[..
     assert run_name(evaluation_record(allocation=None)) == "pc_darts allocated s0 e8 retrain r0"
 
 
-def test_groups_join_all_but_the_seeds(
+def test_groups_join_everything_except_the_seeds(
     search_record: Callable[..., Any], evaluation_record: Callable[..., Any]
 ) -> None:
     groups = [run_tags(record)["aca.group"] for record in (search_record(0), search_record(1))]
@@ -50,7 +50,7 @@ def test_data_set_follows_the_settings_or_the_data(search_record: Callable[..., 
     assert json.loads(known.dataset.profile or "") == {"num_images": 60000}
 
 
-def test_what_is_looked_up_in_a_table_has_no_data_set(evaluation_record: Callable[..., Any]) -> None:
+def test_a_table_look_up_has_no_data_set(evaluation_record: Callable[..., Any]) -> None:
     retrained = evaluation_record()
     assert dataset_input(retrained) is not None
     table = {"path": "table.csv", "architecture": "architecture", "accuracy": "test_accuracy"}

@@ -1,4 +1,4 @@
-"""Texts of any length are logged, cut where MLflow must."""
+"""Texts of any length are logged, cut to the limits of MLflow."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def test_a_cut_is_visible() -> None:
     assert limits.shortened("x" * 100, 100) == "x" * 100
     cut = limits.shortened("x" * 101, 100)
     assert len(cut) == 100
-    assert cut.endswith("x ... (cut, 101 characters)")
+    assert cut.startswith("x")
+    assert "(cut, 101 " in cut
 
 
 def test_cut_names_differ() -> None:
@@ -49,7 +50,7 @@ def test_texts_of_any_length_are_logged(store: Store, search_record: Callable[..
 
 
 def _require_that_a_strict_database_would_take(store: Store) -> None:
-    """Compare lengths with the columns' own, which SQLite ignores and PostgreSQL heeds."""
+    """Compare lengths with the limits of the columns, which SQLite ignores and PostgreSQL enforces."""
     limited = {
         ("experiment_tags", "value"): 5000,
         ("tags", "value"): 8000,

@@ -1,4 +1,4 @@
-"""Batches hold every point once, in order, within MLflow's limit."""
+"""Batches contain every point once, in order, within MLflow's limit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aca_ray.tracking.points import MARKER, MAX_POINTS, allocation_points, batch
 
 
 @pytest.mark.parametrize("sizes", [[], [0], [1], [MAX_POINTS] * 2, [13] * 500, [5, 2 * MAX_POINTS + 1, 5]])
-def test_batches_hold_every_point_once_in_order(sizes: list[int]) -> None:
+def test_batches_contain_every_point_once_in_order(sizes: list[int]) -> None:
     groups = [[Metric("loss", 0.0, index, group) for index in range(size)] for group, size in enumerate(sizes)]
     found = list(batches(groups))
     assert all(0 < len(batch) <= MAX_POINTS for batch in found)

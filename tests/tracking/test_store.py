@@ -1,7 +1,8 @@
-"""Stores are created once, whole, and served small."""
+"""Stores are created once and completely, and served with few processes."""
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def test_drafts_of_killed_processes_are_deleted_and_nothing_else(store: Store) -
     others = ["mlflow.db.backup", f"mlflow.db.{'0' * 31}", f"other.db.{'0' * 32}"]
     for name in (*drafts, *others):
         (folder / name).write_bytes(b"")
-    (folder / "mlflow.db.lock").write_bytes(b"")  # that of a process that was killed
+    (folder / "mlflow.db.lock").write_bytes(b"")  # the lock of a killed process
     assert open_store(None, folder) == store
     assert {path.name for path in folder.iterdir() if path.is_file()} == {"mlflow.db", *others}
 
@@ -45,30 +46,31 @@ def test_artifacts_of_a_database_lie_in_the_storage(tmp_path: Path) -> None:
 
 def test_a_missing_driver_is_named() -> None:
     with pytest.raises(
-        StorageError, match=r"runtime\.tracking: .* cannot be opened \(No module named 'asyncpg.*driver"
+        StorageError,
+        match=r"^runtime\.tracking: postgresql\+asyncpg://host/mlflow .*'asyncpg.*driver",
     ):
         Store("postgresql+asyncpg://host/mlflow", None).client()
 
 
 @pytest.mark.parametrize("tracking", ["./mlruns", "file:///tmp/mlruns", "mlflow.example:5000", ""])
-def test_what_is_no_tracking_uri_is_refused(tracking: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"runtime\.tracking: needs null"):
+def test_invalid_tracking_uris_are_refused(tracking: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=rf"^runtime\.tracking: .*null.*sqlite://.*{re.escape(repr(tracking))}"):
         open_store(tracking, tmp_path)
 
 
 def test_a_storage_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="tracking store: cannot create or correct"):
+    with pytest.raises(StorageError, match=r"^tracking store: .*mlflow\.db.*runtime\.storage"):
         open_store(None, tmp_path / "file")
 
 
 def test_a_store_that_answers_and_one_that_does_not(store: Store) -> None:
     require_answer(store)
-    with pytest.raises(StorageError, match=r"runtime\.tracking: http://127\.0\.0\.1:1 does not answer"):
+    with pytest.raises(StorageError, match=r"^runtime\.tracking: http://127\.0\.0\.1:1 .*URI"):
         require_answer(Store("http://127.0.0.1:1", None))
 
 
-def test_the_command_serves_the_store_small() -> None:
+def test_the_command_serves_the_store_with_one_worker() -> None:
     words = shlex.split(ui_command(Store("sqlite:////results/a b/mlflow.db", "file:///results/mlflow-artifacts"), 5001))
     assert words == [
         *("MLFLOW_DISABLE_TELEMETRY=true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "mlflow", "server"),
@@ -76,7 +78,7 @@ def test_the_command_serves_the_store_small() -> None:
         *("--artifacts-destination", "file:///results/mlflow-artifacts"),
         *("--workers", "1", "--host", "127.0.0.1", "--port", "5001"),
     ]
-    with pytest.raises(ConfigError, match="serves its own pages"):
+    with pytest.raises(ConfigError, match=r"^ui: http://mlflow\.example:5000 .*browser"):
         ui_command(Store("http://mlflow.example:5000", None))
 
 
