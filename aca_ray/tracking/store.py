@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -142,18 +141,6 @@ def require_answer(store: Store) -> None:
         raise StorageError(
             f"runtime.tracking: {store.uri} does not answer ({error}). Start the server, or correct the URI"
         ) from error
-
-
-def ui_command(store: Store, port: int = UI_PORT) -> str:
-    """Return the shell command that serves the MLflow UI of a store on 127.0.0.1.
-
-    One worker and no job runner: 2 processes and about 0.5 GB instead of 15 processes and 2.3 GB by default.
-
-    Raises:
-        ConfigError: the store is a server, which serves its own UI.
-    """
-    environment = [f"{name}={value}" for name, value in _UI_ENVIRONMENT.items()]
-    return shlex.join([*environment, "mlflow", *_ui_arguments(store, port)])
 
 
 def serve_ui(store: Store, port: int = UI_PORT) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from aca_ray.errors import ConfigError, StorageError
-from aca_ray.tracking import Store, open_store, require_answer, ui_command
+from aca_ray.tracking import Store, open_store, require_answer, serve_ui
 
 
 def test_the_embedded_store_lies_in_the_storage(store: Store) -> None:
@@ -70,16 +69,9 @@ def test_a_store_that_answers_and_one_that_does_not(store: Store) -> None:
         require_answer(Store("http://127.0.0.1:1", None))
 
 
-def test_the_command_serves_the_store_with_one_worker() -> None:
-    words = shlex.split(ui_command(Store("sqlite:////results/a b/mlflow.db", "file:///results/mlflow-artifacts"), 5001))
-    assert words == [
-        *("MLFLOW_DISABLE_TELEMETRY=true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "mlflow", "server"),
-        *("--backend-store-uri", "sqlite:////results/a b/mlflow.db"),
-        *("--artifacts-destination", "file:///results/mlflow-artifacts"),
-        *("--workers", "1", "--host", "127.0.0.1", "--port", "5001"),
-    ]
+def test_a_server_is_not_served_again() -> None:
     with pytest.raises(ConfigError, match=r"^ui: http://mlflow\.example:5000 .*browser"):
-        ui_command(Store("http://mlflow.example:5000", None))
+        serve_ui(Store("http://mlflow.example:5000", None))
 
 
 @pytest.mark.integration

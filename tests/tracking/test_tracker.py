@@ -341,6 +341,7 @@ def test_a_store_that_refuses_stops_the_sweep_at_its_start(store: Store) -> None
 KILLED_WRITER = """
 import json, sys
 from pathlib import Path
+from aca_ray.records import TrialFolder
 from aca_ray.tracking import Store, Tracker
 
 uri, artifacts, sweep, path = sys.argv[1:]
