@@ -80,10 +80,10 @@ def _advantage_table(key: str, settings: Mapping[str, str], compared: Sequence[P
         key,
         f"Pairs by their advantage over {criterion(first.protocol)}: {where}",
         "Test accuracy in percent over all methods and budgets of a place, and differences from the controls of the "
-        "pair in percentage points with 95 % intervals, paired by search. The table is sorted by the advantage over "
-        "the control random, which keeps as many channels of every edge, drawn at random; p tests this advantage. For "
-        "looked-up networks, shuffled takes its place: random does not change plans that keep whole edges. Single "
-        "methods and budgets are in pairs.csv.",
+        "pair in percentage points with 95 % intervals, paired by search. The best pair has the largest mean "
+        "advantage over its control random, which keeps as many channels of every edge, drawn at random. The table is "
+        "sorted by this advantage, and p is its test. For looked-up networks, shuffled takes the place of random, "
+        "which does not change plans that keep whole edges. Single methods and budgets are in pairs.csv.",
         (
             _PAIR,
             *map(Column, ("searches", "accuracy", "kept %", "parameters")),

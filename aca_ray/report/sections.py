@@ -138,7 +138,7 @@ def make_sections(comparison: Comparison, sweeps: Sequence[SweepRows], plots: Se
             "channels",
             "Channel allocation",
             "Share of the channels that skip connections refill, and agreement of channel ranks between milestones and "
-            "rankers.",
+            "between rankers.",
             "No channels have been ranked yet.",
             stability_tables(comparison) + ranker_agreement_tables(comparison) + refill_tables(comparison),
             named("refilled", "kept_share"),

@@ -166,7 +166,7 @@ def test_plot(sweep: SweepRows) -> None:
     texts = texts_of(plot.svg)
     for text in ("darts", "gdas", "searched", "skip-free", "rounded of taylor_identity"):
         assert texts.count(text) == 1, text
-    # Both references are in both panels, with the values that the rows hold.
+    # Both references are in both panels, with the values of the rows.
     assert sum("94.00" in text and "1,000" in text for text in texts) == 2
     assert sum("55.00" in text for text in texts) == 2
     assert "1 of 24" in plot.caption
