@@ -86,24 +86,24 @@ class _Finding:
         question, difference = self.question, self.difference
         compared, points = f"{question.a} and {question.b}", f"{signed_percent(difference.mean).text} points"
         if difference.n == 1:
-            return f"One pair is not enough to compare {compared}: {points}, n = 1 pair {self.where}."
+            return f"One pair is not enough to compare {compared} {self.where}: {points}, n = 1 pair."
         if difference.low is None or difference.high is None:
             return (
-                f"No interval, hence no conclusion, for {compared}: {points} in each of n = {difference.n} pairs "
-                f"{self.where}."
+                f"No interval, hence no conclusion, for {compared} {self.where}: {points} in each of n = "
+                f"{difference.n} pairs."
             )
         limits = interval(difference.low, difference.high, signed=True).text
-        test = f"n = {difference.n} pairs, p {_pvalue(self.holm_pvalue)} after Holm's correction"
+        test = f"n = {difference.n} pairs, Holm-adjusted p {_pvalue(self.holm_pvalue)}"
         if difference.low <= 0 <= difference.high:
             missed = percent(difference.detectable).text
             return (
-                f"No significant difference between {compared}: {points} (the 95 % interval {limits} contains 0), "
-                f"{test}; differences below {missed} points would often go undetected {self.where}."
+                f"No significant difference between {compared} {self.where}: {points} (the 95 % interval {limits} "
+                f"contains 0), {test}; differences below {missed} points would often go undetected."
             )
-        shown = f"{points} (95 % interval {limits}), {test}{self.caveat} {self.where}."
+        shown = f"{self.where}: {points} (95 % interval {limits}), {test}{self.caveat}."
         if not self.is_shown:
-            return f"The difference between {compared} is not significant after Holm's correction: {shown}"
-        return f"{question.answer.format(better='better' if difference.mean > 0 else 'worse')}: {shown}"
+            return f"No significant difference after Holm's correction between {compared} {shown}"
+        return f"{question.answer.format(better='better' if difference.mean > 0 else 'worse')} {shown}"
 
 
 def findings(comparison: Comparison) -> tuple[str, ...]:
@@ -137,7 +137,7 @@ def _by_question(comparison: Comparison) -> Iterator[tuple[str, list[_Finding]]]
             if one.difference is not None
         ]
         yield f"{main} with {baseline} networks", found
-    caveat = ", but the parameter ranges do not overlap: network size may explain the difference"
+    caveat = "; the parameter ranges do not overlap, so network size may explain the difference"
     yield (
         "methods with random architectures",
         [
@@ -180,9 +180,9 @@ def pair_findings(comparison: Comparison) -> tuple[str, ...]:
         number, sentence = best.get(place, (0, ""))
         if one.difference is not None and not sentence:
             question = _Question(
-                f"Networks allocated by {one.pair.label} are {{better}} than those of its control {one.baseline}",
+                f"Networks allocated by {one.pair.label} are {{better}} than networks of the control {one.baseline}",
                 f"networks allocated by {one.pair.label}",
-                f"those of its control {one.baseline}",
+                f"networks of the control {one.baseline}",
             )
             sentence = _Finding(question, place, one.difference, one.holm_pvalue).sentence
         best[place] = (number + 1, sentence)
