@@ -174,7 +174,7 @@ def _protocols(groups: Sequence[GroupComparison]) -> str:
 
 def _versions(trials: Sequence[TrialRow]) -> str:
     found = {json.loads(versions).get("aca_ray") for versions in {trial.versions for trial in trials}} - {None}
-    return " and ".join(sorted(found)) or "unknown version"
+    return " and ".join(sorted(found)) or "of unknown version"
 
 
 def _listed(values: Iterable[int]) -> str:

@@ -90,7 +90,7 @@ def _general_notes(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows
     counts = {name: sum(pvalue is not None for pvalue in pvalues) for name, pvalues in families.items()}
     if max(counts.values()) > 1:
         tests = ", ".join(f"{count} of {name}" for name, count in counts.items() if count)
-        notes.append(f"Holm's p-values are adjusted within each family of tests: {tests}.")
+        notes.append(f"Holm's correction is applied within each family of tests: {tests}.")
     arms = [arm for comparison in groups for _, arm in comparison.arms]
     if any(arm.test_accuracy.interval == "bootstrap" for arm in arms):
         notes.append(
