@@ -1,4 +1,4 @@
-"""What a sweep has found: rows and statistics over seeds; needs neither torch, ray nor mlflow."""
+"""Results of sweeps: rows and statistics over seeds; needs neither torch, ray nor mlflow."""
 
 from aca_ray.comparison.arms import Arm, Group, SeedMean, group_of
 from aca_ray.comparison.checklist import ChecklistItem

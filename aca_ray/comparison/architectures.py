@@ -1,7 +1,4 @@
-"""The architecture of every epoch of a search, as its record holds it: texts, churn, and mixing weights as arrays.
-
-Source: ours.
-"""
+"""Architectures per epoch from the record of a search: genotype texts, churn, and mixing weights as arrays."""
 
 from __future__ import annotations
 
@@ -24,8 +21,8 @@ class Derived(NamedTuple):
     """The genotype that an epoch would derive.
 
     Attributes:
-        genotype: as JSON.
-        text: as `genotype_text` writes it.
+        genotype: genotype as JSON.
+        text: genotype in the notation of `genotype_text`.
         kept: (cell type, operation, source, target) of all kept edges.
     """
 
@@ -39,7 +36,7 @@ class Mixing(NamedTuple):
 
     Attributes:
         candidates: names of the operations, in canonical order.
-        edges: the cell's edges, as "0->2".
+        edges: edges of the cell, such as "0->2".
         epochs: one per row of the weights.
         weights: (len(epochs), len(edges), len(candidates)) float32; NaN where an edge does not offer a candidate.
     """
@@ -51,10 +48,10 @@ class Mixing(NamedTuple):
 
 
 def genotype_text(genotype: Mapping[str, Any]) -> str:
-    """Return a genotype, given as JSON, as one short text that equal genotypes share.
+    """Return a genotype, given as JSON, as one short canonical text.
 
-    Both cells, the normal one first, stand on either side of " / "; in a cell nodes are parted by "|" and the edges
-    into a node, sources ascending, by "+", each as operation~source. A cell without edges is left out.
+    " / " separates the cells, the normal one first; "|" separates the nodes of a cell; "+" separates the edges into a
+    node, each written operation~source, sources ascending. A cell without edges is left out.
     """
 
     def cell_text(edges: Sequence[tuple[str, int, int]]) -> str:
@@ -67,7 +64,7 @@ def genotype_text(genotype: Mapping[str, Any]) -> str:
 
 
 def derived(architecture: Fields, before: Derived | None) -> Derived:
-    """Return the genotype of an epoch's architecture; that of the epoch before if it is the same."""
+    """Return the genotype of an epoch's architecture; `before` itself if the genotype is the same."""
     genotype = architecture.section("genotype").values
     if before is not None and genotype == before.genotype:
         return before
@@ -79,7 +76,7 @@ def derived(architecture: Fields, before: Derived | None) -> Derived:
 
 
 def churn(before: Derived, now: Derived) -> int:
-    """Return how many of the edges kept now, over both cells, were not kept with the same operation before."""
+    """Return the number of kept edges, over both cells, that `before` does not keep with the same operation."""
     return len(now.kept - before.kept)
 
 
@@ -87,8 +84,8 @@ def mixing(architectures: Sequence[tuple[int, Fields]]) -> dict[CellType, Mixing
     """Return the mixing weights of every cell type that has any.
 
     Args:
-        architectures: (epoch, architecture), epochs ascending. Candidates are carried forward from the last that named
-            them.
+        architectures: (epoch, architecture), epochs ascending. Candidates are carried forward from the last epoch
+            that named them.
     """
     weights = {cell_type: _mixing(cell_type, architectures) for cell_type in CELL_TYPES}
     return {cell_type: found for cell_type, found in weights.items() if found is not None}

@@ -1,9 +1,8 @@
-"""One side of a comparison: the networks of one kind that a method found, over seeds.
+"""One side of a comparison: networks of one kind that a method found, over seeds.
 
-Two levels of repetition are kept apart: the retrainings of one search are averaged first, so that n is always a number
-of search seeds.
+Retrainings of the same search are averaged first, so n is always a number of search seeds.
 
-Source: ours; which quantities are reported follows Lindauer & Hutter 2020.
+Source: ours; Lindauer & Hutter 2020 for the reported quantities.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from aca_ray.records.labels import is_looked_up
 
 
 class Group(NamedTuple):
-    """What all rows of one comparison share; ordered so that sorting gives the order of the tables."""
+    """The fields that all rows of one comparison share; groups sort in the order of the tables."""
 
     space: str
     data: str
@@ -38,17 +37,17 @@ class Group(NamedTuple):
 
     @property
     def is_looked_up(self) -> bool:
-        """Whether accuracies are those of a benchmark's table, and nothing was retrained."""
+        """Whether accuracies are looked up in the table of a benchmark instead of measured by retraining."""
         return is_looked_up(self.protocol)
 
     @property
     def evaluated(self) -> str:
-        """How its networks were evaluated, in words."""
+        """The protocol or table, in words."""
         return self.protocol if self.is_looked_up else f"protocol {self.protocol}"
 
     @property
     def place(self) -> str:
-        """Where its networks were found and how they were evaluated, in words."""
+        """Space, data, and protocol or table, in words."""
         return f"{self.space} on {self.data}, {self.evaluated}"
 
     @property
@@ -62,12 +61,13 @@ class SeedMean:
     """The mean over the retrainings of one search seed.
 
     Attributes:
-        seed: the search seed.
-        num_retrainings: how many retrainings were averaged.
-        test_accuracy: of the final epoch, in [0, 1].
-        best_test_accuracy: of the best epoch, in [0, 1].
-        search_seconds: None where unknown, as ranking_seconds.
-        evaluation_seconds: 0 for a retraining that was copied from an equal one.
+        seed: search seed.
+        num_retrainings: number of averaged retrainings.
+        test_accuracy: accuracy at the final epoch, in [0, 1].
+        best_test_accuracy: accuracy at the best epoch, in [0, 1].
+        search_seconds: time of the search; None if unknown.
+        ranking_seconds: time of ranking and allocating channels; None if unknown.
+        evaluation_seconds: time of a retraining; 0 for one copied from an identical one.
     """
 
     seed: int
@@ -90,16 +90,17 @@ class Arm:
 
     Attributes:
         seeds: one entry per search seed, ascending.
-        test_accuracy: of the final epoch, over seeds.
-        best_test_accuracy: of the best epoch, over seeds.
-        variance: how much searches and retrainings differ; None where no search is retrained twice.
-        search_devices: names of the processors or GPUs of the searches, sorted; empty where unknown.
-        evaluation_devices: those of the retrainings, likewise.
-        peak_bytes: most memory that any of its searches or retrainings held; None where unknown.
-        parameters: mean over seeds, as all below.
-        search_seconds: None where it is unknown for every seed, as ranking_seconds.
-        evaluation_seconds: 0 for retrainings that were copied from equal ones.
-        num_shared: number of such retrainings.
+        test_accuracy: accuracy at the final epoch, over seeds.
+        best_test_accuracy: accuracy at the best epoch, over seeds.
+        variance: variance between searches and between retrainings; None if no search is retrained twice.
+        search_devices: names of the processors or GPUs of the searches, sorted; empty if unknown.
+        evaluation_devices: names of the processors or GPUs of the retrainings, sorted; empty if unknown.
+        peak_bytes: peak memory of any search or retraining; None if unknown.
+        parameters: mean over seeds, as for all fields below except num_shared.
+        search_seconds: time of the search; None if unknown for every seed.
+        ranking_seconds: time of ranking and allocating channels; None if unknown for every seed.
+        evaluation_seconds: time of a retraining; 0 for those copied from identical ones.
+        num_shared: number of copied retrainings.
     """
 
     seeds: tuple[SeedMean, ...]
@@ -121,27 +122,27 @@ class Arm:
 
     @property
     def worst(self) -> SeedMean:
-        """The seed of lowest final test accuracy, the first of equal ones."""
+        """The seed with the lowest final test accuracy; the first of equal ones."""
         return min(self.seeds, key=lambda seed: seed.test_accuracy)
 
     @property
     def best(self) -> SeedMean:
-        """The seed of highest final test accuracy, the first of equal ones; never the arm's result."""
+        """The seed with the highest final test accuracy, the first of equal ones; never the result of the arm."""
         return max(self.seeds, key=lambda seed: seed.test_accuracy)
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """Names of the processors and GPUs behind the arm, sorted."""
+        """Names of the processors and GPUs of searches and retrainings, sorted."""
         return tuple(sorted({*self.search_devices, *self.evaluation_devices}))
 
     @property
     def parameter_range(self) -> tuple[float, float]:
-        """Fewest and most parameters of any seed."""
+        """Fewest and most parameters over seeds."""
         return min(seed.parameters for seed in self.seeds), max(seed.parameters for seed in self.seeds)
 
     @property
     def num_evaluations(self) -> int:
-        """Number of evaluated networks behind the arm."""
+        """Number of evaluated networks."""
         return sum(seed.num_retrainings for seed in self.seeds)
 
 
@@ -151,7 +152,7 @@ def group_of(row: EvaluationRow) -> Group:
 
 
 def arm_of(rows: Sequence[EvaluationRow]) -> Arm:
-    """Return the arm of at least one row, which all belong to one group and kind."""
+    """Return the arm of one or more rows of the same group and kind."""
     by_seed: dict[int, list[EvaluationRow]] = defaultdict(list)
     for row in rows:
         by_seed[row.seed].append(row)
@@ -179,7 +180,7 @@ def arm_of(rows: Sequence[EvaluationRow]) -> Arm:
 
 
 def difference(a: Arm | None, b: Arm | None) -> PairedDifference | None:
-    """Return a - b in final test accuracy over the seeds that both have; None if there is none."""
+    """Return a - b in final test accuracy over the seeds of both; None if they share no seed."""
     if a is None or b is None:
         return None
     first, second = ({seed.seed: seed.test_accuracy for seed in arm.seeds} for arm in (a, b))

@@ -1,6 +1,6 @@
-"""The checklist for experiments in architecture search, filled in as far as a sweep can know.
+"""The checklist for experiments in architecture search, answered from the rows of a sweep where possible.
 
-Source: ours; the items are those of Lindauer & Hutter 2020 (JMLR 21(243)).
+Source: items of Lindauer & Hutter 2020 (JMLR 21(243)), reworded.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from aca_ray.comparison.groups import DIFFERENCES, RANDOM_SEARCH, GroupCompariso
 from aca_ray.comparison.rows import SweepRows, TrialRow
 
 YES, PARTLY, NO, OPEN = "yes", "partly", "no", "for you to answer"
-_NOTHING = "nothing is finished yet"
+_NOTHING = "nothing has finished yet"
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class ChecklistItem:
     """One item.
 
     Attributes:
-        item: what is asked, in our words.
+        item: the question.
         answer: `yes`, `partly`, `no`, or `for you to answer`.
-        evidence: what the answer rests on, or what is left to say.
+        evidence: facts behind the answer, or what the author still has to state.
     """
 
     item: str
@@ -36,10 +36,10 @@ class ChecklistItem:
 def checklist_items(
     groups: Sequence[GroupComparison], costs: Sequence[CostRow], sweeps: Sequence[SweepRows]
 ) -> tuple[ChecklistItem, ...]:
-    """Return every item, answered from the rows where they can answer it."""
+    """Return every item, answered where the rows have the answer."""
     trials = [trial for sweep in sweeps for trial in sweep.trials]
     arms = [arm for group in groups for _, arm in group.arms]
-    code = f"say where the code that ran the trials (aca_ray {_versions(trials)}) can be had, with any change of yours"
+    code = f"state where to get the code that ran the trials (aca_ray {_versions(trials)}), with any changes"
     seeds = f"search seeds {_listed(trial.seed for trial in trials)}, retraining seeds " + _listed(
         trial.retrain_seed for trial in trials if trial.retrain_seed is not None
     )
@@ -48,15 +48,15 @@ def checklist_items(
         ChecklistItem("Is the code that trains the final networks released?", OPEN, code),
         ChecklistItem("Is the code of the search space released?", OPEN, code),
         ChecklistItem(
-            "Are the settings and seeds of the final training given?",
+            "Are the settings and seeds of the final training reported?",
             YES if arms else NO,
-            f"protocol {protocols}, whose settings belong to the code version; {seeds}" if arms else _NOTHING,
+            f"protocol {protocols}, with the settings of this code version; {seeds}" if arms else _NOTHING,
         ),
         ChecklistItem("Is the code of the search methods released?", OPEN, code),
         ChecklistItem(
-            "Are the settings and seeds of the searches given?",
+            "Are the settings and seeds of the searches reported?",
             YES if trials else NO,
-            f"they stand in the sweep's spec.yaml and in every trial's record; {seeds}" if trials else _NOTHING,
+            f"in spec.yaml of the sweep and in the record of every trial; {seeds}" if trials else _NOTHING,
         ),
         _same_benchmark(groups, trials),
         _confounders(trials),
@@ -67,32 +67,32 @@ def checklist_items(
         _repetitions(arms),
         _tabular(groups),
         ChecklistItem(
-            "Is it said how settings were tuned, and what that took?", OPEN, "a sweep does not know what came before it"
+            "Is it reported how settings were tuned, and at what cost?", OPEN, "a sweep has no record of earlier tuning"
         ),
         _whole_time(costs),
         ChecklistItem(
-            "Is the whole set-up of the experiment described?",
+            "Is the whole experimental setup described?",
             YES if trials else NO,
-            "provenance, spec.yaml and the rows of every trial belong to this report" if trials else _NOTHING,
+            "provenance, spec.yaml and the rows of every trial are part of this report" if trials else _NOTHING,
         ),
     )
 
 
 def _same_benchmark(groups: Sequence[GroupComparison], trials: Sequence[TrialRow]) -> ChecklistItem:
-    item = "Do all methods share data, splits, search space, and the code and settings of the final training?"
+    item = "Do all methods use the same data, splits, search space, and code and settings of the final training?"
     if not groups:
         return ChecklistItem(item, NO, _NOTHING)
     codes = {trial.versions for trial in trials}
     places = {group.group[:4] for group in groups}
     evidence = (
-        f"one digest per data set; combinations of space, data, setting and protocol, each compared for itself: "
+        f"one digest per data set; combinations of space, data, setting and protocol, compared separately: "
         f"{len(places)}; sets of code and package versions: {len(codes)}"
     )
     return ChecklistItem(item, YES if len(codes) == 1 else PARTLY, evidence)
 
 
 def _confounders(trials: Sequence[TrialRow]) -> ChecklistItem:
-    item = "Are confounding factors controlled: hardware, versions of libraries, threads?"
+    item = "Are confounders controlled: hardware, library versions, threads?"
     kinds: dict[str, Collection[object]] = {
         "kinds of devices": {trial.device for trial in trials},
         "sets of versions": {trial.versions for trial in trials},
@@ -105,28 +105,28 @@ def _confounders(trials: Sequence[TrialRow]) -> ChecklistItem:
 
 
 def _ablations(groups: Sequence[GroupComparison]) -> ChecklistItem:
-    item = "Are parts of the method taken away or replaced one by one?"
+    item = "Are there ablations: parts of the method removed or replaced one by one?"
     controls = sorted({f"{control.control} ({control.pair.label})" for group in groups for control in group.controls})
     compared = [
         f"{main} against {baseline}"
         for main, baseline in DIFFERENCES
         if any(group.difference(main, baseline).difference for group in groups)
     ]
-    evidence = (", ".join(compared) or "no two of searched, skip-free and allocated are both there") + (
+    evidence = (", ".join(compared) or "no two of searched, skip-free and allocated to compare") + (
         f"; controls: {', '.join(controls)}" if controls else "; no control"
     )
     return ChecklistItem(item, YES if compared and controls else PARTLY if compared or controls else NO, evidence)
 
 
 def _same_protocol(groups: Sequence[GroupComparison]) -> ChecklistItem:
-    item = "Are the networks that are compared evaluated by one protocol?"
+    item = "Are compared networks evaluated under the same protocol?"
     if not groups:
         return ChecklistItem(item, NO, _NOTHING)
-    return ChecklistItem(item, YES, f"{_protocols(groups)}: networks of different protocols are never compared")
+    return ChecklistItem(item, YES, f"{_protocols(groups)}; networks of different protocols are never compared")
 
 
 def _over_time(groups: Sequence[GroupComparison]) -> ChecklistItem:
-    item = "Is performance compared over time, not at one budget alone?"
+    item = "Is performance compared over time, not only at one budget?"
     budgets = sorted({group.group.epochs for group in groups})
     if not budgets:
         return ChecklistItem(item, NO, _NOTHING)
@@ -143,30 +143,28 @@ def _random_search(groups: Sequence[GroupComparison]) -> ChecklistItem:
 
 
 def _repetitions(arms: Sequence[Arm]) -> ChecklistItem:
-    item = "Is every experiment repeated, and are the seeds given?"
+    item = "Is every experiment repeated, and are the seeds reported?"
     if not arms:
         return ChecklistItem(item, NO, _NOTHING)
     counts = [arm.test_accuracy.n for arm in arms]
     retrained = [seed.num_retrainings for arm in arms for seed in arm.seeds]
-    evidence = (
-        f"search seeds per arm: {_span(counts)}; retrainings per search: {_span(retrained)}; all in evaluations.csv"
-    )
+    evidence = f"search seeds per arm: {_span(counts)}; retrainings per search: {_span(retrained)}; see evaluations.csv"
     return ChecklistItem(item, YES if min(counts) > 1 else PARTLY if max(counts) > 1 else NO, evidence)
 
 
 def _tabular(groups: Sequence[GroupComparison]) -> ChecklistItem:
     tables = sorted({group.group.space for group in groups if group.group.is_looked_up})
     return ChecklistItem(
-        "Is a tabular or surrogate benchmark used for what would cost too much otherwise?",
+        "Is a tabular or surrogate benchmark used where training would be too expensive?",
         YES if tables else NO,
-        f"accuracies in space {', '.join(tables)} are looked up" if tables else "every network was trained",
+        f"accuracies in space {', '.join(tables)} are looked up" if tables else "all networks were trained",
     )
 
 
 def _whole_time(costs: Sequence[CostRow]) -> ChecklistItem:
-    item = "Is the time of the whole method given, not of the search phase alone?"
+    item = "Is the time of the whole method reported, not only of the search?"
     known = sum(row.seconds is not None for row in costs)
-    evidence = f"arms whose time of search, ranking and retraining is known: {known} of {len(costs)}"
+    evidence = f"arms with known time of search, ranking and retraining: {known} of {len(costs)}"
     return ChecklistItem(item, NO if not known else YES if known == len(costs) else PARTLY, evidence)
 
 

@@ -1,6 +1,6 @@
-"""How searches go, epoch by epoch: where collapse shows.
+"""Curves of searches, epoch by epoch, which reveal collapse.
 
-Source: ours; that skip connections and the train/valid gap tell of it is from Zela et al. 2020.
+Source: Zela et al. 2020 for skip connections and the train/valid gap as signs of collapse.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ CollapseRow = CurveRow
 
 
 def collapse_rows(curves: Iterable[CurveRow]) -> tuple[CollapseRow, ...]:
-    """Return every epoch of every search once, whatever number of sweeps share it, sorted by search and epoch."""
+    """Return every epoch of every search once, even if several sweeps share it, sorted by search and epoch."""
     distinct = {(row.search, row.epoch): row for row in curves}
     return tuple(
         sorted(

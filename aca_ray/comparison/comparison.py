@@ -1,8 +1,8 @@
-"""What one or several sweeps have found: searched, skip-free and allocated networks, baselines, costs, collapse.
+"""The comparison of one or several sweeps: searched, skip-free and allocated networks, baselines, costs, collapse.
 
 Rows that differ in space, data, setting, protocol, method or epochs are never pooled.
 
-Source: ours; what is reported follows Lindauer & Hutter 2020.
+Source: Lindauer & Hutter 2020 for what is reported.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ from aca_ray.errors import ConfigError
 
 @dataclass(frozen=True)
 class Comparison:
-    """What one or several sweeps have found.
+    """The results of one or several sweeps.
 
     Attributes:
         pairs: pairs of rankers and rules, the main one first, which `allocated` means; see `GroupComparison.pair` for
-            what it means where a benchmark's table does not hold networks of the main one.
+            its meaning where the table of a benchmark has no networks of the main pair.
         groups: sorted by space, data, setting, protocol, method, epochs.
-        notes: what a reader must know before believing the numbers, in plain sentences.
+        notes: caveats, as plain sentences.
         pair_comparisons: pairs against each other, and each against its controls.
-        kept_shares: how many channels operations keep, per pair and milestone.
+        kept_shares: share of the channels that operations keep, per pair and milestone.
         collapse: every epoch of every search.
-        correlations: of supernet with retrained accuracy, per method.
+        correlations: of supernet accuracy with retrained accuracy, per method.
         stability: of channel ranks from milestone to milestone.
-        refill: where skips refill channels, per stage and edge.
-        ranker_agreement: between rankers of the same search; empty where no search was ranked by two.
+        refill: share of the channels that skip connections refill, per stage and edge.
+        ranker_agreement: between rankers of the same search; empty if no search was ranked by two.
         costs: per arm.
-        provenance: where the numbers come from, per sweep.
-        checklist: what a reviewer asks, as far as the sweeps can answer.
+        provenance: origin of the numbers, per sweep.
+        checklist: questions of a reviewer, answered where the sweeps have the answer.
     """
 
     pairs: tuple[Pair, ...]
@@ -77,13 +77,11 @@ def compare(rows: SweepRows | Sequence[SweepRows], pairs: Sequence[Pair] = ()) -
 
     Args:
         rows: the rows of each sweep; an evaluation that two sweeps share (same fingerprint) counts once.
-        pairs: of rankers and rules that were asked for, the main one first; others that were evaluated follow them.
+        pairs: requested pairs of rankers and rules, the main one first; other evaluated pairs follow them.
 
     Raises:
-        ConfigError: two sweeps hold different evaluations of what should be the same one, or have nothing that can be
-            compared; data of one name and options differ.
-
-    Source: ours.
+        ConfigError: sweeps have different evaluations for the same seeds, have nothing to compare, or used different
+            images under the same data name and options.
     """
     sweeps = (rows,) if isinstance(rows, SweepRows) else tuple(rows)
     check_comparable(sweeps)
@@ -116,7 +114,7 @@ def _evaluated_pairs(rows: Iterable[EvaluationRow]) -> set[Pair]:
 
 
 def _distinct(rows: Iterable[EvaluationRow]) -> list[EvaluationRow]:
-    """Return every evaluation once, or raise ConfigError if two claim the same seeds."""
+    """Return every evaluation once, or raise ConfigError if two have the same group, kind and seeds."""
     by_fingerprint = {row.evaluation: row for row in rows}
     by_place: dict[tuple[Any, ...], EvaluationRow] = {}
     problems = []
@@ -127,7 +125,7 @@ def _distinct(rows: Iterable[EvaluationRow]) -> list[EvaluationRow]:
             problems.append(
                 f"{group_of(row).label}: seed {row.seed}, retraining seed {row.retrain_seed} must be one evaluation, "
                 f"found {other.evaluation[:12]} in sweep {other.sweep} and {row.evaluation[:12]} in sweep {row.sweep}; "
-                "their settings differ, so compare the sweeps one by one"
+                "their settings differ: compare the sweeps one by one"
             )
     if problems:
         raise ConfigError(problems)

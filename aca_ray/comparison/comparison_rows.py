@@ -1,8 +1,6 @@
-"""The comparison as rows for machines: one per comparison of two arms.
+"""The comparison as machine-readable rows: one per comparison of two arms.
 
 Accuracies and shares are fractions.
-
-Source: ours; the columns are those that a reviewer asks for.
 """
 
 from __future__ import annotations
@@ -22,24 +20,24 @@ CONTROL = "control"
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """A main arm against one baseline, for one group; what could not be computed is None.
+    """A main arm against one baseline, for one group; undefined values are None.
 
     Attributes:
-        main_networks: `allocated` or `skip-free`; where the baseline is `random_search`, also `searched`.
+        main_networks: `allocated` or `skip-free`; also `searched` if the baseline is `random_search`.
         baseline: `searched`, `skip-free`, `control` or `random_search`.
         baseline_control: name of the control, which changes the plan of the main pair; None for other baselines.
-        main_ranking: of the main pair; None unless main_networks is `allocated`, as main_allocation. Where the group
-            has no such network, all main_ numbers are None.
+        main_ranking: ranker of the main pair; None unless main_networks is `allocated`, as for main_allocation. If the
+            group has no such networks, all main_ numbers are None.
         main_n: number of search seeds.
         main_low: lower end of the 95 % interval of the mean test accuracy.
-        main_interval: how the interval is made, `t` or `bootstrap`.
+        main_interval: kind of the interval, `t` or `bootstrap`.
         main_worst: final test accuracy of the worst seed, a mean over its retrainings.
-        main_best: of the best seed, likewise; never the arm's result.
-        main_between_sd: deviation between searches without that of retraining; None where no search is retrained twice.
-        main_within_sd: deviation between the retrainings of one search; None likewise.
-        difference_n: number of seeds that both have; 0 when there is none.
+        main_best: final test accuracy of the best seed, a mean over its retrainings; never the result of the arm.
+        main_between_sd: deviation between searches without that of retraining; None if no search is retrained twice.
+        main_within_sd: deviation between retrainings of the same search; None if no search is retrained twice.
+        difference_n: number of seeds of both arms; 0 if there are none.
         difference_mean: main - baseline, in final test accuracy.
-        difference_holm_pvalue: t-test p-value adjusted over all differences from the same kind of baseline.
+        difference_holm_pvalue: p-value of the t test, adjusted over all differences from the same kind of baseline.
     """
 
     space: str
@@ -111,7 +109,7 @@ class ComparisonRow:
 
 
 def comparison_rows(comparison: Comparison) -> tuple[ComparisonRow, ...]:
-    """Return one row per group and difference: of the kinds of networks, then from controls, then from random ones."""
+    """Return one row per group and difference: between kinds of networks, from controls, from random architectures."""
     rows = []
     for group in comparison.groups:
 

@@ -1,7 +1,4 @@
-"""Which sweeps may stand in one comparison.
-
-Source: ours.
-"""
+"""Checks that sweeps can be compared with each other."""
 
 from __future__ import annotations
 
@@ -19,11 +16,11 @@ Place = tuple[str, str, str, str]
 
 
 def check_comparable(sweeps: Sequence[SweepRows]) -> None:
-    """Do nothing where the sweeps may be compared.
+    """Check that sweeps can be compared.
 
     Raises:
-        ConfigError: a sweep with evaluations shares space, data, setting and protocol with none of the others, or the
-            images behind one data name and options differ.
+        ConfigError: a sweep with evaluations shares space, data, setting and protocol with no other sweep, or trials
+            with the same data name and options used different images.
     """
     problems = [*_different_images(sweeps), *_nothing_shared(sweeps)]
     if problems:
@@ -40,8 +37,8 @@ def _different_images(sweeps: Sequence[SweepRows]) -> Iterator[str]:
         if len(digests) > 1:
             places = " and ".join(f"{digest[:_SHORT]} ({place})" for digest, place in digests.items())
             yield (
-                f"data {data}: must be the same images in all trials, found digests {places}; compare sweeps of equal "
-                "data, or bring the data back and run the trials of the other again"
+                f"data {data}: must be the same images in all trials, found digests {places}; compare sweeps with the "
+                "same data, or restore the data and run the other trials again"
             )
 
 
@@ -54,12 +51,12 @@ def _nothing_shared(sweeps: Sequence[SweepRows]) -> Iterator[str]:
             yield (
                 f"sweep {names[index]}: must share space, data, setting and protocol with sweep "
                 f"{' or '.join(names[other] for other in others)}, found "
-                f"{_difference(min(own), min(places[others[0]]))}; what differs is not pooled, so compare it alone"
+                f"{_difference(min(own), min(places[others[0]]))}; compare it alone (differing rows are not pooled)"
             )
 
 
 def _difference(a: Place, b: Place) -> str:
-    """Return what differs between two places, a setting by its parts."""
+    """Return the differences between two places, setting by setting."""
     parts = []
     for aspect, one, other in zip(_ASPECTS, a, b, strict=True):
         if one == other:

@@ -1,7 +1,4 @@
-"""Whether the accuracy of the supernet foretells that of the retrained network.
-
-Source: ours.
-"""
+"""Correlation between the accuracy of the supernet and that of the retrained network."""
 
 from __future__ import annotations
 
@@ -18,13 +15,13 @@ from aca_ray.comparison.statistics import correlate
 
 @dataclass(frozen=True)
 class CorrelationRow:
-    """Final search_valid accuracy against the test accuracy of the found network, over search seeds and budgets.
+    """Final search_valid accuracy against test accuracy of the retrained network, over search seeds and budgets.
 
     Attributes:
         networks: `searched`, `skip-free`, or `allocated` by the main pair.
-        n: number of pairs: one per search seed and budget; retrainings are averaged first.
-        kendall_tau: tau-b, in [-1, 1]; None below 3 pairs and where one side is constant.
-        pvalue: two-sided, of independent pairs; None likewise.
+        n: number of pairs, one per search seed and budget; retrainings are averaged first.
+        kendall_tau: tau-b, in [-1, 1]; None below 3 pairs or if one side is constant.
+        pvalue: two-sided p-value, for independent pairs; None if kendall_tau is.
     """
 
     space: str
@@ -41,7 +38,7 @@ class CorrelationRow:
 def correlation_rows(
     evaluations: Iterable[EvaluationRow], main_pairs: Mapping[Group, Pair | None]
 ) -> tuple[CorrelationRow, ...]:
-    """Return one row per method and kind of networks; of the allocated ones, those of the group's main pair.
+    """Return one row per method and kind of networks; allocated networks are those of the group's main pair.
 
     Source: Kendall 1945; that the correlation may be low or negative is from Yu et al. 2020 and Zela et al. 2020.
     """

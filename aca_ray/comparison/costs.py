@@ -1,7 +1,4 @@
-"""What every arm costs, and which reach their accuracy at no more than others pay.
-
-Source: ours.
-"""
+"""Cost of every arm, and the Pareto front of accuracy and time."""
 
 from __future__ import annotations
 
@@ -15,19 +12,19 @@ from aca_ray.comparison.kinds import ALLOCATED
 
 @dataclass(frozen=True)
 class CostRow:
-    """One arm: its costs, means over search seeds, and what it reaches.
+    """Cost and accuracy of one arm, means over search seeds.
 
     Attributes:
         networks: `searched`, `skip-free`, or `allocated` by the main pair.
         n: number of search seeds.
-        search_seconds: None where unknown, as all below.
-        ranking_seconds: of ranking and allocating channels; None unless they are allocated.
-        evaluation_seconds: 0 for retrainings that were copied from equal ones.
-        num_shared: number of such retrainings.
+        search_seconds: time of the search; None if unknown, as for all fields below.
+        ranking_seconds: time of ranking and allocating channels; None unless they are allocated.
+        evaluation_seconds: time of the retraining; 0 for retrainings copied from identical ones.
+        num_shared: number of copied retrainings.
         search_device: names of the processors or GPUs.
-        peak_bytes: most memory that any search or retraining held.
-        on_front: whether no arm of the same space, data, protocol and devices has at least its accuracy for less time
-            of search, ranking and retraining together; None where the time is unknown or was partly spent for others.
+        peak_bytes: peak memory of any search or retraining.
+        on_front: whether no arm of the same space, data, protocol and devices has at least the same accuracy in less
+            total time of search, ranking and retraining; None if the time is unknown or retrainings were copied.
     """
 
     method: str
@@ -52,10 +49,9 @@ class CostRow:
 
     @property
     def seconds(self) -> float | None:
-        """Time of search, ranking and retraining together.
+        """Total time of search, ranking and retraining.
 
-        None where that of the search or ranking is unknown, and where retrainings were copied: the arm alone would cost
-        more.
+        None if the time of search or ranking is unknown, or if retrainings were copied: the arm alone would cost more.
         """
         is_unknown = self.search_seconds is None or (self.networks == ALLOCATED and self.ranking_seconds is None)
         if is_unknown or self.num_shared:
@@ -64,7 +60,7 @@ class CostRow:
 
 
 def cost_rows(groups: Sequence[GroupComparison]) -> tuple[CostRow, ...]:
-    """Return one row per searched, skip-free and allocated arm, the last of the main pair."""
+    """Return one row per searched, skip-free and allocated arm, the allocated one of the main pair."""
     rows = [_cost_row(comparison.group, networks, arm) for comparison in groups for networks, arm in comparison.arms]
     return tuple(replace(row, on_front=_on_front(row, rows)) for row in rows)
 

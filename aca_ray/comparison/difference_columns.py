@@ -1,7 +1,4 @@
-"""A paired difference as the columns of a row for machines.
-
-Source: ours.
-"""
+"""A paired difference as the columns of a machine-readable row."""
 
 from __future__ import annotations
 

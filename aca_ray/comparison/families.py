@@ -1,6 +1,6 @@
-"""Families of tests: Holm's correction over comparisons that are read together.
+"""Families of tests: Holm's correction over related comparisons.
 
-Source: ours; Holm 1979.
+Source: Holm 1979; the families are ours.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from aca_ray.comparison.statistics import PairedDifference, holm
 
 @dataclass(frozen=True, kw_only=True)
 class Tested:
-    """What is compared, with the test of its difference.
+    """A comparison with the test of its difference.
 
     Attributes:
-        difference: in test accuracy; None where nothing could be paired.
-        holm_pvalue: the difference's t-test p-value, adjusted for the size of its family; None without a test.
+        difference: difference in test accuracy; None if nothing could be paired.
+        holm_pvalue: p-value of the t test, adjusted within its family; None without a test.
     """
 
     difference: PairedDifference | None
@@ -29,7 +29,7 @@ Member = TypeVar("Member", bound=Tested)
 
 
 def adjusted(family: Iterable[Member]) -> list[Member]:
-    """Return the comparisons with the p-values of their differences adjusted as one family."""
+    """Return the comparisons with p-values adjusted as one family."""
     members = list(family)
     pvalues = {
         index: member.difference.t_pvalue

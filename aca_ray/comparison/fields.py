@@ -1,7 +1,4 @@
-"""Typed access to the fields of a JSON file, with errors that name the file and the field.
-
-Source: ours.
-"""
+"""Typed access to the fields of a JSON file, with errors that name the file and the field."""
 
 from __future__ import annotations
 
@@ -12,8 +9,8 @@ from typing import Any
 from aca_ray.errors import ConfigError, shortened
 from aca_ray.storage import StoragePath
 
-_LARGEST = 1e100  # more than any number that a trial measures in float32
-_FIX = "the file is damaged or of another version: move its folder away and resume the sweep to compute it again"
+_LARGEST = 1e100  # larger than any number that a trial measures in float32
+_FIX = "the file is damaged or from another version: move its folder away and resume the sweep to recompute it"
 
 
 @dataclass(frozen=True)
@@ -22,8 +19,8 @@ class Fields:
 
     Attributes:
         values: the object.
-        file: the file it was read from.
-        path: where in the file the object stands; empty for the whole file.
+        file: the file.
+        path: path of the object within the file; empty for the whole file.
     """
 
     values: Mapping[str, Any]
@@ -43,7 +40,7 @@ class Fields:
         return value
 
     def optional_text(self, key: str) -> str | None:
-        """Return a string field, or None where it is null or absent."""
+        """Return a string field, or None if it is null or absent."""
         return None if self.values.get(key) is None else self.text(key)
 
     def number(self, key: str) -> float:
@@ -54,7 +51,7 @@ class Fields:
         return float(value)
 
     def optional_number(self, key: str) -> float | None:
-        """Return a number, or None where it is null or absent."""
+        """Return a number, or None if it is null or absent."""
         return None if self.values.get(key) is None else self.number(key)
 
     def integer(self, key: str) -> int:
@@ -65,7 +62,7 @@ class Fields:
         return int(value)
 
     def optional_integer(self, key: str) -> int | None:
-        """Return a whole number, or None where it is null or absent."""
+        """Return a whole number, or None if it is null or absent."""
         return None if self.values.get(key) is None else self.integer(key)
 
     def section(self, key: str) -> Fields:
@@ -76,7 +73,7 @@ class Fields:
         return Fields(value, self.file, f"{self.path}{key}.")
 
     def optional_section(self, key: str) -> Fields | None:
-        """Return an object field, or None where it is null or absent."""
+        """Return an object field, or None if it is null or absent."""
         return None if self.values.get(key) is None else self.section(key)
 
     def sections(self, key: str) -> tuple[Fields, ...]:

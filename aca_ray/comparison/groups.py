@@ -1,7 +1,7 @@
-"""Which arms are compared with which, and which tests form one family.
+"""Comparisons between arms, and families of tests.
 
 Searched, skip-free and allocated networks are compared with each other, the main pair with its controls, and methods
-with random architectures. Every kind of difference is a family of tests of its own for Holm's correction.
+with random architectures. Each kind of difference is a separate family of tests for Holm's correction.
 
 Source: ours; random search as the baseline of architecture search is from Li & Talwalkar 2019 and Yang et al. 2020.
 """
@@ -27,9 +27,9 @@ class ArmDifference(Tested):
     """One kind of networks against another.
 
     Attributes:
-        main: what is compared: `skip-free` or `allocated`.
-        baseline: what it is compared with: `searched` or `skip-free`.
-        difference: main - baseline, paired by seed; all groups with this kind of difference are a family of tests.
+        main: first kind of networks: `skip-free` or `allocated`.
+        baseline: second kind of networks: `searched` or `skip-free`.
+        difference: main - baseline, paired by seed; all groups with this kind of difference form a family of tests.
     """
 
     main: str
@@ -46,10 +46,10 @@ class ControlComparison(Tested):
     """The main pair against one of its controls.
 
     Attributes:
-        pair: the main pair, whose plan the control changes.
+        pair: main pair, whose plan the control changes.
         control: name of the control.
-        arm: its networks.
-        difference: main - control, paired by seed; all controls of the comparison are a family of tests.
+        arm: networks of the control.
+        difference: main - control, paired by seed; all controls of the comparison form a family of tests.
     """
 
     pair: Pair
@@ -59,15 +59,15 @@ class ControlComparison(Tested):
 
 @dataclass(frozen=True)
 class BaselineComparison(Tested):
-    """A method's networks against random architectures of the same space, evaluated alike.
+    """Networks of a method against random architectures of the same space and protocol.
 
     Attributes:
-        networks: which networks of the method: `searched`, `skip-free`, or `allocated` by the main pair.
-        baseline: the searched networks of `random_search` with equal data, setting, protocol and epochs.
-        difference: method - random, paired by seed; all random baselines of the comparison are a family of tests.
-        parameters: of the method's networks, fewest and most over seeds.
-        baseline_parameters: of the random ones, likewise.
-        bands_overlap: whether the two ranges have a number in common; otherwise size alone may explain the difference.
+        networks: kind of networks of the method: `searched`, `skip-free`, or `allocated` by the main pair.
+        baseline: searched networks of `random_search` with equal data, setting, protocol and epochs.
+        difference: method - random, paired by seed; all random baselines of the comparison form a family of tests.
+        parameters: parameters of the method's networks, fewest and most over seeds.
+        baseline_parameters: parameters of the random architectures, fewest and most over seeds.
+        bands_overlap: whether the two ranges overlap; otherwise size alone may explain the difference.
     """
 
     networks: str
@@ -79,16 +79,16 @@ class BaselineComparison(Tested):
 
 @dataclass(frozen=True)
 class GroupComparison:
-    """Everything about one group.
+    """The arms of one group and all comparisons between them.
 
     Attributes:
-        pair: the main pair, which `allocated` means; None where no pair is evaluated in this way.
-        searched: networks of the plain method; None when there are none.
-        skip_free: networks searched without skips and not refilled; None when there are none.
-        allocated: networks of the main pair; None when there are none.
-        differences: between these three, in the order of DIFFERENCES; those of which an arm is missing are there too.
+        pair: main pair, which `allocated` means; None if the protocol has no networks of any pair.
+        searched: networks of the plain method; None if there are none.
+        skip_free: networks searched without skips and not refilled; None if there are none.
+        allocated: networks of the main pair; None if there are none.
+        differences: differences between these three, in the order of DIFFERENCES, including those with a missing arm.
         controls: every control of the main pair.
-        random_baselines: every kind of networks against random ones; empty where there are none.
+        random_baselines: every kind of networks against random architectures; empty if there are none.
     """
 
     group: Group
@@ -102,22 +102,22 @@ class GroupComparison:
 
     @property
     def known_differences(self) -> tuple[PairedDifference, ...]:
-        """The differences of every kind, as far as there are any."""
+        """All differences that are not None."""
         compared: tuple[Tested, ...] = (*self.differences, *self.controls, *self.random_baselines)
         return tuple(difference for each in compared if (difference := each.difference) is not None)
 
     @property
     def arms(self) -> tuple[tuple[str, Arm], ...]:
-        """The searched, skip-free and allocated networks, as far as there are any, with their names."""
+        """The existing arms among searched, skip-free and allocated, with their names."""
         names = (SEARCHED, SKIP_FREE, ALLOCATED)
         return tuple((name, arm) for name in names if (arm := self.arm(name)) is not None)
 
     def arm(self, networks: str) -> Arm | None:
-        """Return the networks of one name."""
+        """Return the arm of one kind of networks."""
         return {SEARCHED: self.searched, SKIP_FREE: self.skip_free, ALLOCATED: self.allocated}[networks]
 
     def difference(self, main: str, baseline: str) -> ArmDifference:
-        """Return the difference of two kinds of networks."""
+        """Return the difference between two kinds of networks."""
         return next(each for each in self.differences if (each.main, each.baseline) == (main, baseline))
 
 
@@ -128,8 +128,8 @@ def compare_groups(
 
     Args:
         by_group: the rows of every group by kind.
-        pairs: pairs of rankers and rules, the main one first. Where a protocol has no network of the main one, as in a
-            table that holds no refilled channels, the first one that it has takes its place.
+        pairs: pairs of rankers and rules, the main one first. If a protocol has no networks of the main pair, as with
+            a table without refilled channels, the first pair with networks takes its place.
     """
     main = _main_pairs(by_group, pairs)
     groups = [_compare_group(group, by_group[group], main.get(group.protocol)) for group in sorted(by_group)]
@@ -157,7 +157,7 @@ def compare_groups(
 
 
 def _main_pairs(by_group: Mapping[Group, Iterable[Kind]], pairs: Sequence[Pair]) -> dict[str, Pair]:
-    """Return, per protocol, the first pair that it has networks of."""
+    """Return, per protocol, the first pair with networks."""
     found: dict[str, set[Pair]] = {}
     for group, kinds in by_group.items():
         evaluated = {kind.pair for kind in kinds if kind.pair is not None and kind.control is None}

@@ -1,9 +1,7 @@
-"""How many channels operations keep over the epochs of a search, per pair of ranker and rule.
+"""Share of the channels that operations keep over the epochs of a search, per pair of ranker and rule.
 
-A share that falls toward 0 with the number of search epochs gives all channels to skip connections: the accumulation
-that allocation is to prevent.
-
-Source: ours.
+If the share falls toward 0 with the number of search epochs, skip connections refill all channels: the accumulation
+that allocation should prevent.
 """
 
 from __future__ import annotations
@@ -44,7 +42,7 @@ class KeptShareRow:
 
 
 def kept_share_rows(allocations: Iterable[AllocationRow], pairs: Collection[Pair]) -> tuple[KeptShareRow, ...]:
-    """Return one row per method, budget, pair and milestone; the plans of controls keep as much as their pair's."""
+    """Return one row per method, budget, pair and milestone; controls keep the same share as their pair."""
     places: dict[tuple[str, str, str, str, int, str, str, int], dict[str, float]] = defaultdict(dict)
     for row in allocations:
         if (row.ranking, row.allocation) in pairs:

@@ -1,7 +1,4 @@
-"""Kinds of networks that a comparison tells apart: searched, skip-free, and allocated by a pair or one of its controls.
-
-Source: ours.
-"""
+"""Kinds of networks in a comparison: searched, skip-free, and allocated by a pair or one of its controls."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from aca_ray.comparison.rows import EvaluationRow
 from aca_ray.errors import ConfigError
 
 SEARCHED, SKIP_FREE, ALLOCATED = "searched", "skip-free", "allocated"
-KEEP_ALL = "all"  # the allocation that refills nothing
+KEEP_ALL = "all"  # an allocation that refills nothing
 
 
 class Pair(NamedTuple):
@@ -27,12 +24,12 @@ class Pair(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """What one network of a group is.
+    """The kind of one network in a group.
 
     Attributes:
         networks: `searched`, `skip-free` (searched without skips, nothing refilled) or `allocated`.
-        pair: how channels were allocated; None unless allocated.
-        control: what the pair's plan was changed by; None for the pair itself.
+        pair: ranker and rule that allocated the channels; None unless allocated.
+        control: control that changed the plan of the pair; None for the pair itself.
     """
 
     networks: str
@@ -41,7 +38,7 @@ class Kind(NamedTuple):
 
 
 def kind_of(row: EvaluationRow) -> Kind:
-    """Return the kind of a row, or raise ConfigError where its fields contradict each other."""
+    """Return the kind of a row, or raise ConfigError if its fields contradict each other."""
     if row.skip == SEARCHED:
         return Kind(SEARCHED)
     if row.allocation == KEEP_ALL and row.control is None:
@@ -49,6 +46,6 @@ def kind_of(row: EvaluationRow) -> Kind:
     if row.ranking is None or row.allocation is None:
         raise ConfigError(
             f"evaluation {row.evaluation[:12]} of sweep {row.sweep}: skip {row.skip!r} needs ranking and allocation, "
-            f"found {row.ranking!r} and {row.allocation!r}; evaluate it again"
+            f"found {row.ranking!r} and {row.allocation!r}; run it again"
         )
     return Kind(ALLOCATED, Pair(row.ranking, row.allocation), row.control)

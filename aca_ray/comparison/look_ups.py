@@ -1,7 +1,4 @@
-"""What look-ups in the table of a benchmark come to: curves per search, and means over search seeds.
-
-Source: ours.
-"""
+"""Results of look-ups in the table of a benchmark: curves per search, and means over search seeds."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ Curve = Sequence[LookUpRow]
 
 
 class LookUpPlace(NamedTuple):
-    """What look-ups share that are read side by side; `protocol` is `table` and the table's name."""
+    """The fields that comparable look-ups share; `protocol` is `table` and the name of the table."""
 
     space: str
     data: str
@@ -33,16 +30,16 @@ class LookUpArm:
     """The networks of one kind that a method found under one budget, looked up.
 
     Attributes:
-        protocol: `table` and the table's name.
+        protocol: `table` and the name of the table.
         networks: `searched`, `skip-free` (searched without skips, nothing refilled), or the rule, ranker and control.
         n: number of search seeds.
-        accuracy: of the final epoch, in [0, 1], the mean over seeds, as regret and rank.
-        accuracy_sd: its standard deviation over seeds; None for one seed.
-        lowest_accuracy: of the final epoch, of the seed with the lowest.
-        regret: accuracy of the table's best architecture minus that of the cell.
-        rank: 1 + the number of the table's architectures with a higher accuracy.
-        peak_accuracy: the highest mean over seeds among the epochs that are looked up for all of them.
-        peak_epoch: the first epoch of this mean.
+        accuracy: accuracy at the final epoch, in [0, 1], a mean over seeds, as are regret and rank.
+        accuracy_sd: standard deviation over seeds; None for one seed.
+        lowest_accuracy: accuracy at the final epoch of the worst seed.
+        regret: accuracy of the best architecture of the table minus that of the cell.
+        rank: 1 + the number of architectures of the table with a higher accuracy.
+        peak_accuracy: highest mean over seeds among the epochs that are looked up for all seeds.
+        peak_epoch: first epoch with this mean.
     """
 
     space: str
@@ -63,9 +60,9 @@ class LookUpArm:
 
 
 def look_up_curves(sweeps: Sequence[SweepRows]) -> dict[LookUpPlace, dict[str, dict[str, list[Curve]]]]:
-    """Return the curves of all look-ups, one per search, by place, method and kind of network, all in order.
+    """Return the curves of all look-ups, one per search, by place, method and kind of networks, sorted.
 
-    A look-up that several sweeps hold counts once.
+    A look-up shared by several sweeps counts once.
     """
     by_look_up: dict[str, dict[int, LookUpRow]] = defaultdict(dict)
     for row in (row for sweep in sweeps for row in sweep.look_ups):
@@ -80,7 +77,7 @@ def look_up_curves(sweeps: Sequence[SweepRows]) -> dict[LookUpPlace, dict[str, d
 
 
 def mean_curve(curves: Collection[Curve]) -> list[tuple[int, float]]:
-    """Return (epoch, mean accuracy over seeds) of the epochs that are looked up for all of them, in order."""
+    """Return (epoch, mean accuracy over seeds) of the epochs that are looked up for all seeds, in order."""
     by_epoch: dict[int, list[float]] = defaultdict(list)
     for row in (row for curve in curves for row in curve):
         if row.accuracy is not None:
@@ -89,7 +86,7 @@ def mean_curve(curves: Collection[Curve]) -> list[tuple[int, float]]:
 
 
 def look_up_arms(sweeps: Sequence[SweepRows]) -> tuple[LookUpArm, ...]:
-    """Return what the look-ups of every arm come to, in the order of their curves."""
+    """Return the looked-up arms, in the order of their curves."""
     return tuple(
         _arm(place, method, networks, curves)
         for place, methods in look_up_curves(sweeps).items()
@@ -100,7 +97,7 @@ def look_up_arms(sweeps: Sequence[SweepRows]) -> tuple[LookUpArm, ...]:
 
 def _arm(place: LookUpPlace, method: str, networks: str, curves: Collection[Curve]) -> LookUpArm:
     last = [curve[-1] for curve in curves]
-    accuracies = [row.accuracy for row in last if row.accuracy is not None]  # a look-up has its last value
+    accuracies = [row.accuracy for row in last if row.accuracy is not None]  # the last one is never None
     peak_epoch, peak = max(mean_curve(curves), key=lambda point: (point[1], -point[0]))
     return LookUpArm(
         **place._asdict(),
@@ -123,7 +120,7 @@ def _place(curve: Curve) -> LookUpPlace:
 
 
 def _networks(curve: Curve) -> str:
-    """Return what kind of network was looked up, in words."""
+    """Return the kind of looked-up networks, in words."""
     row = curve[0]
     if row.ranking is None:
         return _AS_FOUND[row.skip == "allocated"]

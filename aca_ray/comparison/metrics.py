@@ -1,7 +1,4 @@
-"""The comparison as metrics of an experiment tracker: one number per name.
-
-Source: ours.
-"""
+"""The comparison as metrics for an experiment tracker: one number per name."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What a reader must know before believing the numbers, in plain sentences.
-
-Source: ours.
-"""
+"""Notes: caveats of a comparison, as plain sentences."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from aca_ray.comparison.statistics import MIN_BOOTSTRAP_VALUES, MIN_WILCOXON_PAI
 
 
 def notes_of(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows]) -> tuple[str, ...]:
-    """Return the notes on every group, then those on all of them."""
+    """Return the notes on each group, then the general ones."""
     return (*(note for group in groups for note in _group_notes(group)), *_general_notes(groups, sweeps))
 
 
@@ -26,7 +23,7 @@ def _group_notes(comparison: GroupComparison) -> list[str]:
     present = dict(comparison.arms) | {f"control {control.control}": control.arm for control in comparison.controls}
     all_seeds = sorted({seed.seed for arm in present.values() for seed in arm.seeds})
     not_there = [f"no {name}" for name in names if name not in present]
-    notes = [f"{' and '.join(not_there)} network is evaluated: without it, no difference."] if not_there else []
+    notes = [f"{' and '.join(not_there)} network was evaluated: no difference from it."] if not_there else []
     missing = []
     for name, arm in present.items():
         absent = [seed for seed in all_seeds if seed not in {mean.seed for mean in arm.seeds}]
@@ -35,31 +32,32 @@ def _group_notes(comparison: GroupComparison) -> list[str]:
         counts = sorted({mean.num_retrainings for mean in arm.seeds})
         if len(counts) > 1:
             notes.append(
-                f"{name} has between {counts[0]} and {counts[-1]} retrainings a seed; every seed counts alike."
+                f"{name} has between {counts[0]} and {counts[-1]} retrainings per seed; seeds have equal weight."
             )
         if arm.test_accuracy.is_constant:
             notes.append(f"all {arm.test_accuracy.n} seeds of {name} have the same test accuracy: no interval.")
     if missing:
         notes.append(f"{'; '.join(missing)}. Differences use the seeds that both sides have.")
     if len(all_seeds) == 1:
-        notes.append("a single seed: no deviation, no interval and no test.")
+        notes.append("only one seed: no standard deviation, interval or test.")
     for baseline in comparison.random_baselines:
         if not baseline.bands_overlap:
             notes.append(
                 f"{baseline.networks} networks have {_band(baseline.parameters)} parameters, random ones "
-                f"{_band(baseline.baseline_parameters)}: these do not overlap, so size alone may explain a difference."
+                f"{_band(baseline.baseline_parameters)}: the ranges do not overlap, so size alone may explain a "
+                "difference."
             )
         if baseline.difference is None:
-            notes.append(f"{baseline.networks} and random architectures share no seed, so there is no difference.")
+            notes.append(f"{baseline.networks} networks and random architectures share no seed: no difference.")
     for name, difference in (
         *((each.label, each.difference) for each in comparison.differences),
         *((f"allocated - {control.control}", control.difference) for control in comparison.controls),
         *((f"{baseline.networks} - random", baseline.difference) for baseline in comparison.random_baselines),
     ):
         if difference is not None and difference.is_constant:
-            notes.append(f"the {difference.n} differences {name} are all equal: no interval and no test.")
+            notes.append(f"the {difference.n} differences {name} are all equal: no interval or test.")
         if difference is not None and difference.n == 1 and len(all_seeds) > 1:
-            notes.append(f"{name} has a single pair: no interval and no test.")
+            notes.append(f"{name} has only one pair: no interval or test.")
     return [f"{comparison.group.label}: {note}" for note in notes]
 
 
@@ -76,8 +74,8 @@ def _general_notes(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows
     pairs = [difference.n for group in groups for difference in group.known_differences]
     if pairs and max(pairs) > 1 and min(pairs) < MIN_WILCOXON_PAIRS:
         notes.append(
-            f"With fewer than {MIN_WILCOXON_PAIRS} pairs a Wilcoxon test can't reach p < 0.05: only the t test is "
-            "given, which assumes that differences are normally distributed."
+            f"With fewer than {MIN_WILCOXON_PAIRS} pairs, a Wilcoxon test cannot reach p < 0.05. Only the t test is "
+            "reported, which assumes normally distributed differences."
         )
     families = {
         **{
@@ -92,24 +90,25 @@ def _general_notes(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows
     counts = {name: sum(pvalue is not None for pvalue in pvalues) for name, pvalues in families.items()}
     if max(counts.values()) > 1:
         tests = ", ".join(f"{count} of {name}" for name, count in counts.items() if count)
-        notes.append(f"Holm's p-values are adjusted within each family of tests: {tests}.")
+        notes.append(f"Holm's correction is applied within each family of tests: {tests}.")
     arms = [arm for comparison in groups for _, arm in comparison.arms]
     if any(arm.test_accuracy.interval == "bootstrap" for arm in arms):
         notes.append(
-            f"The interval of a mean is Student's below {MIN_BOOTSTRAP_VALUES} seeds, and a bootstrap (BCa, "
-            f"{NUM_RESAMPLES:,} resamples) from there on; that of a difference is always Student's, as its t test."
+            f"Intervals of means are Student's t intervals below {MIN_BOOTSTRAP_VALUES} seeds and bootstrap intervals "
+            f"(BCa, {NUM_RESAMPLES:,} resamples) otherwise. Intervals of differences are always t intervals, "
+            "consistent with the t test."
         )
     num_shared = sum(arm.num_shared for arm in arms)
     if num_shared:
         notes.append(
-            f"{num_shared} retraining{'s were' if num_shared > 1 else ' was'} copied from equal ones (shared_with in "
-            "evaluations.csv) at no cost; the cost of such arms is not compared with that of others."
+            f"{num_shared} retraining{'s were' if num_shared > 1 else ' was'} copied from identical ones at no cost "
+            "(shared_with in evaluations.csv); the cost of these arms is not compared with that of others."
         )
     devices = sorted({device for arm in arms for device in arm.devices})
     if len(devices) > 1:
         notes.append(
-            f"Trials ran on {len(devices)} kinds of devices ({', '.join(devices)}): times are compared only among arms "
-            "of the same."
+            f"Trials ran on {len(devices)} kinds of devices ({', '.join(devices)}): times are compared only between "
+            "arms with the same devices."
         )
     for sweep in sweeps:
         notes += _sweep_notes(sweep)
@@ -130,8 +129,8 @@ def _sweep_notes(sweep: SweepRows) -> list[str]:
     older = {row.search for row in sweep.curves if row.genotype is None}
     if older:
         notes.append(
-            f"{name}: {len(older)} of {len({row.search for row in sweep.curves})} searches were recorded by an older "
-            "version without the architecture of every epoch: their genotypes, churn and mixing weights are unknown."
+            f"{name}: an older version recorded {len(older)} of {len({row.search for row in sweep.curves})} searches "
+            "without the architecture of every epoch. Their genotypes, churn and mixing weights are unknown."
         )
     return notes
 

@@ -1,9 +1,9 @@
 """Pairs of rankers and rules against each other, and each against its own controls, over the same searches.
 
-All pairs allocate the channels of the same checkpoints, so that every difference is paired by search. The pair that
-serves best is the one with the largest mean advantage over its control `random`, which keeps as many channels of every
-edge, but drawn ones. Of whole edges, which are all that a benchmark's table holds, `random` changes nothing: there
-`shuffled` takes its place, which keeps as many edges, but drawn ones.
+All pairs allocate the channels of the same checkpoints, so every difference is paired by search. The best pair is the
+one with the largest mean advantage over its control `random`, which keeps as many channels of every edge, drawn at
+random. For looked-up networks, `shuffled` takes its place, which keeps as many edges, drawn at random: the table of a
+benchmark has only whole edges, and `random` does not change those.
 
 Source: ours.
 """
@@ -32,14 +32,14 @@ class PairComparison(Tested):
     """A pair against one of its baselines, at one place.
 
     Attributes:
-        method: None for all methods and budgets of the place together; so is epochs.
+        method: method; None, as epochs, for all methods and budgets of the place together.
         baseline: a control of the pair, `skip-free`, or `pair` for another pair.
-        other: the other pair; None unless the baseline is one.
+        other: the other pair; None for other baselines.
         n: number of searches with networks of the pair.
-        accuracy: mean test accuracy of the pair's networks over searches, as all below.
+        accuracy: mean test accuracy of the networks of the pair over searches; all fields below are means too.
         baseline_n: number of searches with networks of the baseline.
-        difference: pair - baseline, paired by search; all pairs and places with this kind of baseline are a family of
-            tests, apart for single groups and for all methods together.
+        difference: pair - baseline, paired by search; all pairs and places with this kind of baseline form a family of
+            tests, with separate families for single groups and for all methods together.
     """
 
     space: str
@@ -62,7 +62,7 @@ class PairComparison(Tested):
 
 @dataclass(frozen=True)
 class PairRow:
-    """A PairComparison as a row for machines; what could not be computed is None."""
+    """A PairComparison as a machine-readable row; undefined values are None."""
 
     space: str
     data: str
@@ -97,7 +97,7 @@ class PairRow:
 
 @dataclass(frozen=True)
 class _Networks:
-    """Networks of one kind: means over the retrainings of every search, by its fingerprint."""
+    """Networks of one kind: means over the retrainings of every search, by fingerprint of the search."""
 
     accuracies: Mapping[str, float]
     refilled_shares: Mapping[str, float]
@@ -107,11 +107,11 @@ class _Networks:
 def compare_pairs(
     by_group: Mapping[Group, Mapping[Kind, Sequence[EvaluationRow]]], pairs: Sequence[Pair]
 ) -> tuple[PairComparison, ...]:
-    """Return every pair against its baselines: per place over all searches, then per group where there are several.
+    """Return every pair against its baselines: per place over all searches, then per group if there are several.
 
     Args:
         by_group: the rows of every group by kind.
-        pairs: the order of the pairs; of two, the first is compared with the second.
+        pairs: order of the pairs; earlier pairs are compared with later ones.
     """
     whole: list[PairComparison] = []
     single: list[PairComparison] = []
@@ -128,7 +128,7 @@ def compare_pairs(
 
 
 def pair_rows(comparisons: Iterable[PairComparison]) -> tuple[PairRow, ...]:
-    """Return the comparisons of pairs as rows for machines."""
+    """Return the comparisons of pairs as machine-readable rows."""
     return tuple(
         PairRow(
             space=one.space,
@@ -157,12 +157,12 @@ def pair_rows(comparisons: Iterable[PairComparison]) -> tuple[PairRow, ...]:
 
 
 def criterion(protocol: str) -> str:
-    """Return the name of the control that the best pair beats by most, for networks evaluated in a way."""
+    """Return the name of the control that decides which pair is best, for networks of a protocol."""
     return "shuffled" if is_looked_up(protocol) else "random"
 
 
 def by_advantage(comparisons: Iterable[PairComparison]) -> list[PairComparison]:
-    """Return the comparisons with the control of the criterion, the largest mean advantage first."""
+    """Return the comparisons with the control of the criterion, largest mean advantage first."""
     found = [one for one in comparisons if one.baseline == criterion(one.protocol)]
     return sorted(found, key=lambda one: -one.difference.mean if one.difference else float("inf"))
 
@@ -173,7 +173,7 @@ def _compared(
     rows: Mapping[Kind, Sequence[EvaluationRow]],
     pairs: Sequence[Pair],
 ) -> Iterator[PairComparison]:
-    """Yield every pair of one place, or of one group there, against its baselines, not yet adjusted."""
+    """Yield every pair of one place, or of one group there, against its baselines, without adjusted p-values."""
     networks = {kind: _networks(kind_rows) for kind, kind_rows in rows.items()}
     own = {pair: networks[Kind(ALLOCATED, pair)] for pair in pairs if Kind(ALLOCATED, pair) in networks}
     skip_free = networks.get(Kind(SKIP_FREE))
@@ -220,7 +220,7 @@ def _difference(a: _Networks, b: _Networks) -> PairedDifference | None:
 
 
 def _with_holm(comparisons: Sequence[PairComparison]) -> list[PairComparison]:
-    """Return the comparisons with p-values adjusted, each kind of baseline as one family."""
+    """Return the comparisons with adjusted p-values; each kind of baseline is a family."""
     families = {
         baseline: iter(adjusted(one for one in comparisons if one.baseline == baseline))
         for baseline in {one.baseline for one in comparisons}

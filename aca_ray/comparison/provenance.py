@@ -1,7 +1,4 @@
-"""Where the numbers of a sweep come from.
-
-Source: ours.
-"""
+"""Provenance of the numbers of a sweep."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ class ProvenanceRow:
 
 
 def provenance_rows(sweeps: Iterable[SweepRows]) -> tuple[ProvenanceRow, ...]:
-    """Return what is known of where each sweep's numbers come from; nothing for a sweep without a trial."""
+    """Return the provenance of each sweep that has trials."""
     return tuple(
         ProvenanceRow(sweep.sweep, topic, value)
         for sweep in sweeps
@@ -61,7 +58,7 @@ def _facts(trials: Sequence[TrialRow]) -> Iterable[tuple[str, str]]:
 
 
 def _shared(values: Iterable[object]) -> str:
-    """Return the value of all trials, or every value with the number of trials that have it."""
+    """Return the value that all trials share, or every value with its number of trials."""
     counts = Counter("unknown" if value is None else str(value) for value in values)
     if len(counts) == 1:
         return next(iter(counts))
@@ -85,7 +82,7 @@ def _splits(trials: Sequence[TrialRow]) -> str:
         if own:
             counts = _shared(trial.num_images for trial in own)
             parts.append(f"training images in {use}: {counts}")
-    return "; ".join([*parts, "test is read by retrainings alone"])
+    return "; ".join([*parts, "only retrainings read test"])
 
 
 def _numbers(values: Iterable[int | None]) -> str:
@@ -96,8 +93,8 @@ def _determinism(trials: Sequence[TrialRow]) -> str:
     devices = {trial.device for trial in trials}
     threads = {trial.threads for trial in trials}
     varying = [f"{len(devices)} kinds of devices"] * (len(devices) > 1) + ["thread counts"] * (len(threads) > 1)
-    note = "every random choice follows from the seeds; on a CPU equal seeds, versions and threads give equal bits"
-    return note + ("" if not varying else f"; here trials differ in {' and '.join(varying)}")
+    note = "the seeds determine every random choice; on a CPU, equal seeds, versions and threads give identical bits"
+    return note + ("" if not varying else f"; these trials differ in {' and '.join(varying)}")
 
 
 def _resumes(trials: Sequence[TrialRow]) -> str:

@@ -1,7 +1,4 @@
-"""Whether two rankers find the same channels important, where a search was ranked by both.
-
-Source: ours.
-"""
+"""Agreement of two rankers on the same searches."""
 
 from __future__ import annotations
 
@@ -33,9 +30,9 @@ class RankerAgreementRow:
 
     Attributes:
         epoch: the milestone, counted from 1.
-        ranking_a: the first of the two by name.
+        ranking_a: first of the two by name.
         n: number of searches that both ranked.
-        kendall_tau_mean: of the channel scores, in [-1, 1]; None where no search has one.
+        kendall_tau_mean: Kendall's tau of the channel scores, in [-1, 1]; None if no search has one.
         kendall_tau_low: lower end of the 95 % t interval of the mean; None when n = 1 or all values are equal.
     """
 
@@ -57,10 +54,10 @@ def ranker_agreement_rows(scores: Iterable[ScoreFile]) -> tuple[RankerAgreementR
     """Return one row per milestone and pair of rankers that ranked the same searches; reads their score files.
 
     Raises:
-        StorageError: a score file can't be opened.
-        DataError: it holds no channel scores.
+        StorageError: a score file cannot be opened.
+        DataError: a score file has no channel scores.
 
-    Source: ours; Kendall 1945 (tau-b), the mean over a search's edges as between milestones.
+    Source: Kendall 1945 (tau-b); the mean over the edges of a search, as between milestones, is ours.
     """
     by_search: dict[tuple[str, int], dict[str, ScoreFile]] = defaultdict(dict)
     for score in scores:

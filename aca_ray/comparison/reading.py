@@ -1,7 +1,4 @@
-"""Reads the rows of a sweep from the files that its trials wrote, each file once.
-
-Source: ours.
-"""
+"""Reads the rows of a sweep from the files of its trials, each file once."""
 
 from __future__ import annotations
 
@@ -38,19 +35,17 @@ from aca_ray.storage import StoragePath
 
 
 def read_sweep(folder: SweepFolder, ignored: Container[StoragePath] = ()) -> SweepRows:
-    """Return the rows of a sweep's folder, as far as it has come.
+    """Return the rows of a sweep, finished or not.
 
     Args:
-        folder: of the sweep.
-        ignored: folders of trials that do not count.
+        folder: folder of the sweep.
+        ignored: folders of trials to skip.
 
     Raises:
-        ConfigError: the folder is missing, or files are malformed; names every one of them.
-
-    Source: ours.
+        ConfigError: the folder is missing, or files are malformed; names all of them.
     """
     if not folder.path.is_dir():
-        raise ConfigError(f"{folder.path}: must be the folder of a sweep, found no folder; give <storage>/<sweep name>")
+        raise ConfigError(f"{folder.path}: must be the folder of a sweep, found no folder; use <storage>/<sweep name>")
     reading = _Reading(folder.path.name)
     with _collector_paused():
         for trial_folder in _subfolders(folder.searches, ignored):
@@ -75,7 +70,7 @@ def read_sweep(folder: SweepFolder, ignored: Container[StoragePath] = ()) -> Swe
 
 
 class _Epoch(NamedTuple):
-    """What an evaluation needs to know of one epoch of its search."""
+    """What an evaluation needs from one epoch of its search."""
 
     seconds: float | None
     peak_bytes: float | None
@@ -83,7 +78,7 @@ class _Epoch(NamedTuple):
 
 
 class _Search(NamedTuple):
-    """What an evaluation needs to know of its search; `ranking_seconds` are per milestone and ranker."""
+    """What an evaluation needs from its search; `ranking_seconds` are per milestone and ranker."""
 
     setting: Mapping[str, Any]
     epochs: Mapping[int, _Epoch]
@@ -93,7 +88,7 @@ class _Search(NamedTuple):
 
 @dataclass
 class _Reading:
-    """The rows read so far and the problems met."""
+    """The rows read so far and the problems found."""
 
     sweep: str
     evaluations: list[EvaluationRow] = field(default_factory=list)
@@ -110,7 +105,7 @@ class _Reading:
     problems: list[str] = field(default_factory=list)
 
     def attempt(self, read: Callable[[StoragePath], None], folder: StoragePath) -> None:
-        """Read one trial's folder, and note its problems instead of stopping at the first."""
+        """Read the folder of one trial, and collect its problems instead of stopping at the first."""
         try:
             read(folder)
         except ConfigError as error:  # MalformedFileError among them
@@ -143,7 +138,7 @@ class _Reading:
         self.searches[search] = _Search(setting, epochs, _device(record), ranking_seconds)
 
     def _read_rows(self, record: Fields, common: Mapping[str, Any], skip: str) -> dict[int, _Epoch]:
-        """Add a curve row per epoch and the mixing trajectories; return what evaluations need of the epochs."""
+        """Add a curve row per epoch and the mixing trajectories; return what evaluations need from the epochs."""
         epochs: dict[int, _Epoch] = {}
         architectures: list[tuple[int, Fields]] = []
         before: Derived | None = None
@@ -182,7 +177,7 @@ class _Reading:
         return epochs
 
     def read_evaluation(self, folder: StoragePath) -> None:
-        """Add the row of one evaluation, if it is finished."""
+        """Add the row of one evaluation if it has finished."""
         record = self._open(folder, "evaluation")
         if record is None or record.text("state") != "finished":
             return
@@ -254,7 +249,7 @@ class _Reading:
             )
 
     def _open(self, folder: StoragePath, kind: str) -> Fields | None:
-        """Return the record of a trial, counting it if it failed or is unfinished; None when there is none yet."""
+        """Return the record of a trial, or None if there is none yet; count failed and unfinished trials."""
         file = TrialFolder(folder).record
         if not file.exists():
             self.unfinished += 1
@@ -276,7 +271,7 @@ class _Reading:
     def _read_allocation(
         self, folder: AllocationFolder, common: Mapping[str, Any]
     ) -> tuple[tuple[int, str], float | None]:
-        """Add the rows of one milestone; return the milestone and ranker with the time that they took."""
+        """Add the rows of one milestone; return milestone and ranker with the time that ranking took."""
         allocation = Fields(read_allocation(folder.summary), folder.summary)
         agreement = allocation.optional_section("agreement")
         epoch, ranking = allocation.integer("epoch"), allocation.text("ranking")
@@ -363,14 +358,14 @@ def _image_size(info: Fields) -> str | None:
 
 
 def _device(record: Fields) -> str | None:
-    """Return the name of the hardware; of older records, what torch calls the device."""
+    """Return the name of the hardware; for older records, torch's name of the device."""
     environment = record.optional_section("environment")
     return (environment.optional_text("device") if environment else None) or record.optional_text("device")
 
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Keep the garbage collector from walking the millions of objects of the records: none of them is in a cycle."""
+    """Pause the garbage collector, which would traverse millions of objects of the records; none is in a cycle."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -394,7 +389,7 @@ def _data_and_network(trial: Fields) -> dict[str, Any]:
 def _evaluation_setting(trial: Fields, search: _Search | None) -> dict[str, Any]:
     setting = {**_data_and_network(trial), "search": search.setting if search else None}
     table = trial.values.get("table")
-    if table is not None and "name" not in table:  # the label of the evaluation has the name, but not all of a file
+    if table is not None and "name" not in table:  # the label has the name of a table, but not all of a file's keys
         setting["table"] = table
     return setting
 
@@ -404,7 +399,7 @@ def _canonical(setting: Mapping[str, Any]) -> str:
 
 
 def _seconds_until(last: int, curve: Mapping[int, _Epoch]) -> float | None:
-    """Return the time of all epochs up to the last; None if there is none or one is unknown."""
+    """Return the total time of the epochs up to `last`; None if there are none or one is unknown."""
     known = [epoch.seconds for number, epoch in curve.items() if number <= last and epoch.seconds is not None]
     return sum(known) if known and len(known) == last else None
 
@@ -414,7 +409,7 @@ def _largest(values: Iterable[float | None]) -> float | None:
 
 
 def _first_error_line(text: str) -> str:
-    """Return the first line of the error that ends a traceback text (a message may have several lines)."""
+    """Return the first line of the error at the end of a traceback (a message may have several lines)."""
     lines = text.strip().splitlines()
     headers = [index for index, line in enumerate(lines) if line.startswith("Traceback (")]
     below = lines[headers[-1] + 1 :] if headers else lines

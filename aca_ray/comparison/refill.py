@@ -1,7 +1,4 @@
-"""Where a skip connection refills channels: per stage and per edge, over seeds.
-
-Source: ours.
-"""
+"""Refilled channels per stage and per edge, over seeds."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ class RefillRow:
     Attributes:
         epoch: the milestone, counted from 1.
         stage: 0 to 4.
-        edge: as "normal 0->2"; None for the mean over the stage's kept edges.
+        edge: edge such as "normal 0->2"; None for the mean over the kept edges of the stage.
         n: number of search seeds that keep the edge.
         refilled_mean: 1 - kept share, in [0, 1].
         refilled_low: lower end of the 95 % t interval of the mean; None when n = 1 or all values are equal.
@@ -48,13 +45,13 @@ _Stage = tuple[str, str, str, str, int, str, str, int, int]  # the fields of a r
 
 
 def refill_rows(edges: Iterable[EdgeRow]) -> tuple[RefillRow, ...]:
-    """Return, per method, rule, milestone and stage, the row of the whole stage and one per edge that any seed kept."""
+    """Return, per method, rule, milestone and stage, one row for the stage and one per edge that any seed keeps."""
     stages: dict[_Stage, dict[int, dict[tuple[int, int], float]]] = defaultdict(lambda: defaultdict(dict))
     search_of: dict[tuple[_Stage, int], str] = {}
     for row in edges:
         place = (row.method, row.space, row.data, row.setting, row.epochs, row.ranking, row.allocation, row.epoch)
         stage = (*place, row.stage)
-        if search_of.setdefault((stage, row.seed), row.search) == row.search:  # two sweeps may search with one seed
+        if search_of.setdefault((stage, row.seed), row.search) == row.search:  # two sweeps may use the same seed
             stages[stage][row.seed][row.target, row.source] = 1.0 - row.kept_share
     rows = []
     for stage in sorted(stages):

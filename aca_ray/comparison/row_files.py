@@ -1,6 +1,6 @@
 """Rows as CSV and Parquet files, and back: a frozen dataclass is a row, its fields are the columns.
 
-Source: ours. In CSV, None is an empty field, and numbers are written so that they read back to the same bits.
+In CSV, None is an empty field, and numbers read back to the same bits.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _ARROW_TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa
 
 
 def write_rows(rows: Sequence[Row], row_type: type[Row], path: StoragePath) -> StoragePath:
-    """Write rows to a .csv or .parquet file, whole or not at all, and return its path.
+    """Write rows to a .csv or .parquet file atomically, and return its path.
 
     Args:
-        rows: the rows; there may be none.
-        row_type: their dataclass, whose fields are str, int, float, bool, or one of these or None.
-        path: the file; the suffix decides the format.
+        rows: rows; may be empty.
+        row_type: dataclass of the rows, with fields of type str, int, float or bool, each optionally None.
+        path: file; its suffix determines the format.
     """
     columns = _columns(row_type)
 
@@ -50,12 +50,12 @@ def write_rows(rows: Sequence[Row], row_type: type[Row], path: StoragePath) -> S
 
     writers = {".csv": write_csv, ".parquet": write_parquet}
     if path.suffix not in writers:
-        raise ConfigError(f"{path}: rows are written as .csv or .parquet, found {path.suffix!r}; rename it")
+        raise ConfigError(f"{path}: must end in .csv or .parquet, found {path.suffix!r}; rename it")
     return write_whole(path, writers[path.suffix])
 
 
 def read_rows(path: StoragePath, row_type: type[Row]) -> tuple[Row, ...]:
-    """Return the rows of a file that `write_rows` wrote, equal to the ones written, or raise ConfigError."""
+    """Return the rows of a file of `write_rows`, equal to the written ones, or raise ConfigError."""
     columns = _columns(row_type)
     records: list[dict[str, Any]]
     if path.suffix == ".parquet":
@@ -74,7 +74,7 @@ def read_rows(path: StoragePath, row_type: type[Row]) -> tuple[Row, ...]:
 
 
 def _columns(row_type: type[Any]) -> dict[str, tuple[type, bool]]:
-    """Return, per column, its type and whether it may be None."""
+    """Return, per column, the type and whether it may be None."""
     hints = typing.get_type_hints(row_type)
     columns = {}
     for column in fields(row_type):

@@ -1,10 +1,8 @@
 """The machine-readable rows of a sweep.
 
-A comparison is made from these rows alone. In all of them `data` is the name of the data set, `epochs` the
-number of search epochs asked for, `seed` the search seed, and `setting` the rest of what must be equal for two rows to
-be pooled (options of the data, batch size, width and depth of the networks) as canonical JSON.
-
-Source: ours.
+These rows are the only input of a comparison. In all of them, `data` is the name of the data set, `epochs` the number
+of requested search epochs, and `seed` the search seed. `setting` is canonical JSON of everything else that must be
+equal before rows are pooled: options of the data, batch size, width and depth of the networks.
 """
 
 from __future__ import annotations
@@ -26,30 +24,30 @@ class EvaluationRow:
     Attributes:
         sweep: name of the sweep's folder.
         skip: `searched` or `allocated`.
-        protocol: how it was evaluated, as `evaluation_label` names it: a retraining protocol, or `table` and its name.
-        ranking: the ranker behind the channel plan; None when skip is `searched` or allocation is `all`.
-        allocation: the allocation rule; None when skip is `searched`, `all` where nothing is refilled.
-        control: what the rule's plan was changed by; None for the rule's own plan.
-        test_accuracy: of the final epoch, in [0, 1].
-        best_test_accuracy: of the best epoch, in [0, 1]; chosen on the test set, hence optimistic.
+        protocol: label of `evaluation_label`: a retraining protocol, or `table` and its name.
+        ranking: ranker behind the channel plan; None if skip is `searched` or allocation is `all`.
+        allocation: allocation rule; None if skip is `searched`, `all` if nothing is refilled.
+        control: control that changed the plan of the rule; None for the plan itself.
+        test_accuracy: accuracy at the final epoch, in [0, 1].
+        best_test_accuracy: accuracy at the best epoch, in [0, 1]; chosen on the test set, hence optimistic.
         macs: multiply-accumulate operations for one image.
         num_skips: kept edges, over both cells, that are skip connections.
         num_parametric: kept edges, over both cells, whose operation has weights.
-        refilled_share: share of the channels that a skip connection refills, in [0, 1]; 0 when skip is `searched`.
-        search_seconds: time of the search up to `epochs`; None when the search's record is gone or has no times.
-        ranking_seconds: time of ranking and allocating its channels; None when skip is `searched`, or unknown.
+        refilled_share: share of the channels that a skip connection refills, in [0, 1]; 0 if skip is `searched`.
+        search_seconds: time of the search up to `epochs`; None if the record of the search is missing or has no times.
+        ranking_seconds: time of ranking and allocating its channels; None if skip is `searched`, or unknown.
         evaluation_seconds: time of the retraining.
-        search_valid_accuracy: of the supernet at epoch `epochs` of the search, in [0, 1]; None where unknown.
-        search_device: name of the search's processor or GPU; None where unknown.
-        device: name of the retraining's processor or GPU, None likewise.
-        search_peak_bytes: most memory that the search up to `epochs` held; None where unknown.
-        peak_bytes: most memory that the retraining held; None where unknown.
-        data_digest: SHA-256 of the training data; None where unknown.
+        search_valid_accuracy: accuracy of the supernet at epoch `epochs` of the search, in [0, 1]; None if unknown.
+        search_device: name of the processor or GPU of the search; None if unknown.
+        device: name of the processor or GPU of the retraining; None if unknown.
+        search_peak_bytes: peak memory of the search up to `epochs`; None if unknown.
+        peak_bytes: peak memory of the retraining; None if unknown.
+        data_digest: SHA-256 of the training data; None if unknown.
         search: fingerprint of the search.
         evaluation: fingerprint of the evaluation.
-        regret: accuracy of the best architecture of the table minus test_accuracy; None where nothing is looked up.
-        rank: 1 + the number of the table's architectures with a higher accuracy; None likewise.
-        shared_with: fingerprint of an equal retraining whose result was copied; None where it ran itself.
+        regret: accuracy of the best architecture of the table minus test_accuracy; None unless looked up.
+        rank: 1 + the number of architectures of the table with a higher accuracy; None unless looked up.
+        shared_with: fingerprint of an identical retraining whose result was copied; None if it ran itself.
     """
 
     sweep: str
@@ -90,19 +88,19 @@ class EvaluationRow:
 
 @dataclass(frozen=True)
 class CurveRow:
-    """One epoch of one search; what the epoch did not measure, or what was not finite, is None.
+    """One epoch of one search; values that were not measured or not finite are None.
 
     Attributes:
         epoch: counted from 1.
-        search_valid_accuracy: of the supernet, in [0, 1]. Never a ranking: it is highest for collapsed cells.
-        search_train_accuracy: of the supernet, in [0, 1].
+        search_valid_accuracy: accuracy of the supernet, in [0, 1]; highest for collapsed cells, so never a ranking.
+        search_train_accuracy: accuracy of the supernet, in [0, 1].
         skip_count: skip connections in the genotype that this epoch would derive.
         parametric_count: operations with weights in that genotype.
-        entropy: of the mixing weights, as a share of the largest possible, in [0, 1].
+        entropy: entropy of the mixing weights, as a share of the largest possible, in [0, 1].
         generalization_gap: search_train_accuracy - search_valid_accuracy.
-        genotype: that this epoch would derive, as `genotype_text` writes it.
-        churn: kept edges, over both cells, that the epoch before did not keep with the same operation; None at the
-            first epoch and where a genotype is unknown.
+        genotype: genotype that this epoch would derive, in the notation of `genotype_text`.
+        churn: kept edges, over both cells, that the previous epoch did not keep with the same operation; None at the
+            first epoch and if a genotype is unknown.
         search: fingerprint of the search.
     """
 
@@ -128,20 +126,20 @@ class CurveRow:
 
 @dataclass(frozen=True)
 class LookUpRow:
-    """The cell of one epoch of one search, as the table of a benchmark knows it.
+    """The cell of one epoch of one search, looked up in the table of a benchmark.
 
     Attributes:
-        protocol: `table` and the table's name.
-        ranking: the ranker behind the cell; None where the cell is as the search found it.
-        allocation: the rule of whole edges; None when skip is `searched`, `all` where nothing is refilled.
-        control: what the rule's plan was changed by, or None.
-        epoch: of the search, counted from 1.
-        accuracy: test accuracy of the benchmark, in [0, 1]; None where the table lacks the cell, as regret and rank.
-        regret: accuracy of the table's best architecture minus `accuracy`.
-        rank: 1 + the number of the table's architectures with a higher accuracy.
+        protocol: `table` and the name of the table.
+        ranking: ranker behind the cell; None if the cell is as the search found it.
+        allocation: rule of whole edges; None if skip is `searched`, `all` if nothing is refilled.
+        control: control that changed the plan of the rule, or None.
+        epoch: epoch of the search, counted from 1.
+        accuracy: test accuracy of the benchmark, in [0, 1]; None if the table lacks the cell, as for regret and rank.
+        regret: accuracy of the best architecture of the table minus `accuracy`.
+        rank: 1 + the number of architectures of the table with a higher accuracy.
         table_architectures: number of architectures in the table.
-        table_best: accuracy of its best one.
-        table_all_skips: accuracy of the cell of skip connections alone; None where the table lacks it.
+        table_best: accuracy of the best architecture.
+        table_all_skips: accuracy of the cell with only skip connections; None if the table lacks it.
         search: fingerprint of the search.
         evaluation: fingerprint of the look-up.
     """
@@ -176,11 +174,11 @@ class AllocationRow:
     Attributes:
         epoch: the milestone, counted from 1.
         refilled_share: share of the channels that a skip connection refills, in [0, 1].
-        parameters: of the derived network.
-        kendall_tau: agreement of the channel ranks with the milestone before, in [-1, 1]; None at the first.
-        jaccard: overlap of the kept channels with the milestone before, in [0, 1]; None at the first.
-        decided_share: share of the channels whose score stands clear of its standard error, in [0, 1]; None where
-            the ranker gives no errors.
+        parameters: parameters of the derived network.
+        kendall_tau: agreement of the channel ranks with the previous milestone, in [-1, 1]; None at the first.
+        jaccard: overlap of the kept channels with the previous milestone, in [0, 1]; None at the first.
+        decided_share: share of the channels whose score is clear of its standard error, in [0, 1]; None if the ranker
+            gives no errors.
         search: fingerprint of the search.
     """
 
@@ -208,9 +206,9 @@ class EdgeRow:
 
     Attributes:
         epoch: the milestone, counted from 1.
-        stage: 0 to 4; even ones hold normal cells, odd ones reduction cells.
-        source: node that the edge reads.
-        target: node that the edge is summed into.
+        stage: 0 to 4; even ones have normal cells, odd ones reduction cells.
+        source: input node of the edge.
+        target: output node of the edge.
         kept_share: share of the channels that the operation keeps, in [0, 1]; a skip connection refills the rest.
         search: fingerprint of the search.
     """
@@ -235,25 +233,26 @@ class EdgeRow:
 
 @dataclass(frozen=True)
 class TrialRow:
-    """Where a result comes from: one row per trial that has a record, whatever its state.
+    """Provenance of a result: one row per trial with a record, in any state.
 
     Attributes:
         kind: `search` or `evaluation`.
         state: `running`, `finished` or `failed`.
-        retrain_seed: None for a search; so is protocol.
-        epochs: number of search epochs behind it.
+        protocol: protocol of a retraining; None for a search.
+        retrain_seed: seed of a retraining; None for a search.
+        epochs: number of search epochs.
         num_epochs: number of epochs of the trial itself.
-        precision: of a search's passes, `float32` or `bfloat16`; None for a retraining.
-        device: name of the processor or GPU; None where unknown, as all below.
-        host: the machine that ran it last.
-        threads: torch threads.
-        resumes: how often it was taken up again from a checkpoint.
-        options: what of the data is asked for besides its name, as canonical JSON.
-        augmentation: keys of the data mapping that are on, such as `crop and flip`.
-        image_size: height and width of the images as the networks see them, such as `16x16`.
+        precision: precision of a search, `float32` or `bfloat16`; None for a retraining.
+        device: name of the processor or GPU; None if unknown, as for all fields below.
+        host: machine that ran the trial last.
+        threads: number of torch threads.
+        resumes: number of resumes from a checkpoint.
+        options: options of the data besides its name, as canonical JSON.
+        augmentation: active augmentation keys of the data mapping, such as `crop and flip`.
+        image_size: height and width of the images that networks see, such as `16x16`.
         num_images: training images in use; for a search, those of search_train and search_valid.
-        versions: of the code, packages and python, as canonical JSON.
-        fingerprint: of the trial.
+        versions: versions of the code, packages and Python, as canonical JSON.
+        fingerprint: fingerprint of the trial.
     """
 
     sweep: str
@@ -285,13 +284,13 @@ class TrialRow:
 
 @dataclass(frozen=True, eq=False)
 class MixingTrajectory:
-    """How the mixing weights of one cell type went during one search.
+    """The mixing weights of one cell type over the epochs of one search.
 
     Attributes:
         cell_type: `normal` or `reduce`.
         candidates: names of the operations, in canonical order.
-        edges: the cell's edges, as "0->2".
-        epochs: one per row of the weights; an epoch of an older record without mixing weights is missing.
+        edges: edges of the cell, such as "0->2".
+        epochs: one per row of the weights; epochs that older records have without mixing weights are missing.
         weights: (len(epochs), len(edges), len(candidates)) float32; NaN where an edge does not offer a candidate.
         search: fingerprint of the search.
     """
@@ -311,10 +310,10 @@ class MixingTrajectory:
 
 
 class ScoreFile(NamedTuple):
-    """Where the channel scores of one milestone of one search lie.
+    """The file of the channel scores of one milestone of one search.
 
     Attributes:
-        file: the Parquet file with one row per channel.
+        file: Parquet file with one row per channel.
     """
 
     method: str
@@ -333,8 +332,8 @@ class FailedTrial(NamedTuple):
 
     Attributes:
         kind: `search` or `evaluation`.
-        trial: the trial as its record holds it.
-        error: the first line of the error, without the traceback above it.
+        trial: trial as in its record.
+        error: first line of the error, without the traceback above it.
     """
 
     kind: str
@@ -350,12 +349,12 @@ class SweepRows:
         evaluations: one row per finished evaluation.
         curves: one row per epoch of every search, finished or not.
         allocations: one row per milestone and rule of every allocated search, finished or not.
-        failed: the trials that ended in an error.
-        unfinished: number of trials that were begun and are neither finished nor failed.
+        failed: trials that ended in an error.
+        unfinished: number of trials that have begun and neither finished nor failed.
         sweep: name of the sweep's folder.
         edges: one row per milestone, rule, stage and kept edge of every allocated search, finished or not.
-        trajectories: one per cell type of every search whose record holds mixing weights.
-        trials: one row per trial that has a record.
+        trajectories: one per cell type of every search whose record has mixing weights.
+        trials: one row per trial with a record.
         scores: one per milestone of every allocated search.
         look_ups: one row per epoch of every finished look-up.
     """

@@ -1,7 +1,4 @@
-"""What of a setting differs: settings are canonical JSON, read here part by part.
-
-Source: ours.
-"""
+"""Parts of a setting; settings are canonical JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from typing import Any
 
 
 def setting_parts(setting: str) -> dict[str, Any]:
-    """Return the values of a setting by their dotted names, sorted."""
+    """Return the values of a setting by dotted name, sorted."""
     return dict(_parts(json.loads(setting), ""))
 
 

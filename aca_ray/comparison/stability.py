@@ -1,7 +1,4 @@
-"""Whether the channel ranks of one milestone hold at the next.
-
-Source: ours.
-"""
+"""Stability of channel ranks from one milestone to the next."""
 
 from __future__ import annotations
 
@@ -15,14 +12,14 @@ from aca_ray.comparison.statistics import known_mean_within
 
 @dataclass(frozen=True)
 class StabilityRow:
-    """Agreement of a milestone with the one before, over search seeds.
+    """Agreement of a milestone with the previous one, over search seeds.
 
     Attributes:
         epoch: the milestone, counted from 1.
         n: number of search seeds with an agreement.
-        kendall_tau_mean: of the channel scores, in [-1, 1]; None where no seed has one.
+        kendall_tau_mean: Kendall's tau of the channel scores, in [-1, 1]; None if no seed has one.
         kendall_tau_low: lower end of the 95 % t interval of the mean; None when n = 1 or all values are equal.
-        jaccard_mean: overlap of the kept channels, in [0, 1], with an interval alike.
+        jaccard_mean: overlap of the kept channels, in [0, 1], with an interval of the same kind.
     """
 
     method: str
@@ -42,7 +39,7 @@ class StabilityRow:
 
 
 def stability_rows(allocations: Iterable[AllocationRow]) -> tuple[StabilityRow, ...]:
-    """Return one row per method, ranker and milestone that has one before it."""
+    """Return one row per method, ranker and milestone that has a previous one."""
     by_milestone: dict[tuple[str, str, str, str, int, str, int], dict[int, AllocationRow]] = defaultdict(dict)
     for row in allocations:
         if row.kendall_tau is not None or row.jaccard is not None:

@@ -1,4 +1,4 @@
-"""The statistics over seeds: summaries, paired differences, correction for several tests.
+"""Statistics over seeds: summaries, paired differences, correction for multiple tests.
 
 Symbols:
     x_i     value of seed i; a_i, b_i the values of two arms for the same seed; d_i = a_i - b_i
@@ -6,8 +6,8 @@ Symbols:
     m, s    mean, and standard deviation with n - 1 in the denominator
     t_q,v   quantile q of Student's t distribution with v degrees of freedom
 
-What cannot be computed is None, never NaN: with n = 1 there is no deviation, interval or test; where all values are
-equal, s is 0 and an interval or test would claim a certainty that n equal values do not give.
+Undefined quantities are None, never NaN. With n = 1 there is no deviation, interval or test. If all values are equal,
+s is 0, and an interval or test would claim a certainty that n equal values do not give.
 
 Source: textbook statistics (Student 1908; Wilcoxon 1945; Kendall 1945; Holm 1979; Efron 1987); what is reported follows
 Lindauer & Hutter 2020 and Bouthillier et al. 2021 (arXiv 2103.03098).
@@ -28,9 +28,9 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 POWER = 0.80
-# With 5 pairs the smallest two-sided p-value of the signed-rank test is 2 / 2**5 > 0.05: it could only ever say no.
+# With 5 pairs the smallest two-sided p-value of the signed-rank test is 2 / 2**5 > 0.05: never significant.
 MIN_WILCOXON_PAIRS = 6
-# Below, the tails of the resampled mean are too thin: its intervals are known to be too short.
+# Below this number, the tails of the resampled mean are too thin and the intervals are known to be too short.
 MIN_BOOTSTRAP_VALUES = 10
 NUM_RESAMPLES = 9_999
 MIN_CORRELATION_PAIRS = 3
@@ -49,8 +49,8 @@ class Summary:
         mean: m.
         sd: s; None when n = 1.
         low: lower end of the 95 % interval of the mean; None when n = 1 or all values are equal.
-        high: upper end, None likewise.
-        interval: how the interval is made: `t` for n < 10, `bootstrap` from there on; None where there is none.
+        high: upper end; None as for `low`.
+        interval: kind of the interval: `t` for n < 10, `bootstrap` otherwise; None without an interval.
         minimum: the worst value.
         maximum: the best value.
     """
@@ -66,7 +66,7 @@ class Summary:
 
     @property
     def is_constant(self) -> bool:
-        """Whether there are several values and all are equal."""
+        """Whether there are several values, all equal."""
         return self.sd == 0.0
 
 
@@ -79,12 +79,12 @@ class PairedDifference:
         mean: m of the differences.
         sd: s of the differences; None when n = 1.
         low: lower end of the 95 % interval of the mean difference; None when n = 1 or all differences are equal.
-        high: upper end, None likewise.
-        t_pvalue: two-sided p-value of the paired t test; None where there is no interval.
+        high: upper end; None as for `low`.
+        t_pvalue: two-sided p-value of the paired t test; None without an interval.
         wilcoxon_pvalue: exact two-sided p-value of the signed-rank test; None with fewer than 6 non-zero differences.
-        superiority: share of the pairs with a > b, ties counting one half, in [0, 1].
-        effect_size: m / s (Cohen's d_z); None where there is no interval.
-        detectable: the true difference that the t test would find with 80 % power for this n and s; None likewise.
+        superiority: share of the pairs with a > b, ties counted as one half, in [0, 1].
+        effect_size: m / s (Cohen's d_z); None without an interval.
+        detectable: true difference that the t test finds with 80 % power for this n and s; None without an interval.
     """
 
     n: int
@@ -100,20 +100,20 @@ class PairedDifference:
 
     @property
     def is_constant(self) -> bool:
-        """Whether there are several pairs and all differences are equal."""
+        """Whether there are several pairs, with all differences equal."""
         return self.sd == 0.0
 
 
 @dataclass(frozen=True)
 class VarianceComponents:
-    """How much searches differ, and how much the retrainings of one search.
+    """Standard deviations between searches, and between retrainings of the same search.
 
     Attributes:
         num_searches: number of search seeds, a.
         num_retrainings: number of retrainings over all searches, N.
         between_sd: deviation between searches, without that of retraining; None when a = 1 or no search is retrained
             twice.
-        within_sd: deviation between the retrainings of one search; None when no search is retrained twice.
+        within_sd: deviation between retrainings of the same search; None when no search is retrained twice.
     """
 
     num_searches: int
@@ -123,7 +123,7 @@ class VarianceComponents:
 
 
 class MeanWithin(NamedTuple):
-    """The mean of bounded values with the ends of its 95 % interval; None when n = 1 or all values are equal."""
+    """The mean of bounded values and its 95 % interval; the ends are None when n = 1 or all values are equal."""
 
     mean: float
     low: float | None
@@ -136,8 +136,8 @@ class Correlation:
 
     Attributes:
         n: number of pairs.
-        kendall_tau: tau-b, in [-1, 1]; None below 3 pairs, and where all values of one side are equal.
-        pvalue: two-sided; None likewise.
+        kendall_tau: tau-b, in [-1, 1]; None below 3 pairs, or if all values of one side are equal.
+        pvalue: two-sided p-value; None if kendall_tau is.
     """
 
     n: int
@@ -148,7 +148,7 @@ class Correlation:
 def summarize(values: Sequence[float]) -> Summary:
     """Return n, mean, deviation and 95 % interval of the mean of at least one finite value.
 
-    Source: Student 1908, m +- t_0.975,n-1 * s / sqrt(n), for n < 10; from there on the bias-corrected and accelerated
+    Source: Student 1908, m +- t_0.975,n-1 * s / sqrt(n), for n < 10; otherwise the bias-corrected and accelerated
     bootstrap of Efron 1987, with a fixed seed.
     """
     x = _as_values(values, "values")
@@ -165,8 +165,7 @@ def variance_components(groups: Sequence[Sequence[float]]) -> VarianceComponents
         groups: per search, the values of its retrainings, at least one.
 
     Source: the estimator from the analysis of variance (Searle, Casella & McCulloch 1992, section 3.6):
-    within^2 = MSE, between^2 = (MSA - MSE) / n_0 with n_0 = (N - sum n_i^2 / N) / (a - 1), and 0 where that is
-    negative.
+    within^2 = MSE, between^2 = (MSA - MSE) / n_0 with n_0 = (N - sum n_i^2 / N) / (a - 1), or 0 if negative.
     """
     x = [_as_values(group, "groups") for group in groups]
     sizes = np.array([len(group) for group in x])
@@ -186,9 +185,9 @@ def variance_components(groups: Sequence[Sequence[float]]) -> VarianceComponents
 
 
 def mean_within(values: Sequence[float], bounds: tuple[float, float]) -> MeanWithin:
-    """Return mean and 95 % t interval of values that can't lie outside some bounds; nor can the interval.
+    """Return mean and 95 % t interval of bounded values; the interval is clipped to the bounds.
 
-    Source: Student 1908, for every n: tables of thousands of intervals, which a bootstrap would take minutes for.
+    Source: Student 1908, for every n: a bootstrap would take minutes for tables of thousands of intervals.
     """
     x = _as_values(values, "values")
     low, high = _interval(x, _deviation(x, float(np.abs(x).max())))
@@ -200,13 +199,13 @@ def mean_within(values: Sequence[float], bounds: tuple[float, float]) -> MeanWit
 def known_mean_within(
     values: Sequence[float | None], bounds: tuple[float, float]
 ) -> tuple[float | None, float | None, float | None]:
-    """Return `mean_within` of the values that are known; None three times where none is."""
+    """Return `mean_within` of the known values; (None, None, None) if there are none."""
     known = [value for value in values if value is not None]
     return mean_within(known, bounds) if known else (None, None, None)
 
 
 def correlate(a: Sequence[float], b: Sequence[float]) -> Correlation:
-    """Return how far two orders of the same things agree: a[i] and b[i] belong together.
+    """Return the agreement of two orders of the same items: a[i] and b[i] belong together.
 
     Source: Kendall 1945 (tau-b, which allows ties).
     """
@@ -219,17 +218,17 @@ def correlate(a: Sequence[float], b: Sequence[float]) -> Correlation:
 
 
 def runs_needed(difference: float, sd: float, power: float = POWER) -> int:
-    """Return how many runs each arm needs for a two-sided two-sample t test to find a true difference.
+    """Return the number of runs per arm that a two-sided two-sample t test needs to find a true difference.
 
     Args:
-        difference: of the two means, in the unit of `sd`; not 0.
-        sd: deviation within each arm.
-        power: chance of finding it at the 5 % level.
+        difference: difference of the two means, in the unit of `sd`; not 0.
+        sd: standard deviation within each arm.
+        power: probability of finding it at the 5 % level.
 
-    Source: the exact power of the t test by the non-central t distribution (Cohen 1988, section 2.5).
+    Source: exact power of the t test, from the non-central t distribution (Cohen 1988, section 2.5).
     """
     if not difference or sd <= 0:
-        raise ValueError(f"runs_needed: difference must not be 0 and sd be above 0, found {difference} and {sd}")
+        raise ValueError(f"runs_needed: difference must not be 0 and sd must be above 0, found {difference} and {sd}")
 
     def found(n: int) -> float:
         degrees, shift = 2 * n - 2, abs(difference) / sd * math.sqrt(n / 2)
@@ -243,10 +242,10 @@ def runs_needed(difference: float, sd: float, power: float = POWER) -> int:
 
 
 def paired(a: Sequence[float], b: Sequence[float]) -> PairedDifference:
-    """Return the difference a - b over pairs, which the caller has matched: a[i] and b[i] belong together.
+    """Return the difference a - b over pairs that the caller has matched: a[i] and b[i] belong together.
 
     Raises:
-        ValueError: the lengths differ, or there is no pair, or a value is not finite.
+        ValueError: the lengths differ, there is no pair, or a value is not finite.
 
     Source: Student 1908 (paired t test and interval); Wilcoxon 1945; effect size d_z of Cohen 1988; `detectable` is
     (t_0.975,n-1 + t_0.8,n-1) * s / sqrt(n), the usual approximation of the non-central t.
@@ -256,7 +255,7 @@ def paired(a: Sequence[float], b: Sequence[float]) -> PairedDifference:
     first, second = _as_values(a, "a"), _as_values(b, "b")
     d = first - second
     scale = float(max(np.abs(first).max(), np.abs(second).max()))
-    # Rounding noise would break ties and give a deviation where there is none.
+    # Rounding noise would break ties and give a nonzero deviation to equal differences.
     d = np.where(np.abs(d) <= ROUNDING * scale, 0.0, d)
     n = len(d)
     sd = _deviation(d, scale)
@@ -282,11 +281,11 @@ def paired(a: Sequence[float], b: Sequence[float]) -> PairedDifference:
 
 
 def holm(pvalues: Sequence[float]) -> tuple[float, ...]:
-    """Return the p-values adjusted for being tested together, in the order given.
+    """Return the p-values adjusted for multiple tests, in the order given.
 
-    Comparing an adjusted value with 0.05 keeps the chance of any false finding in the family at or below 0.05.
+    Comparing adjusted values with 0.05 keeps the probability of any false finding in the family at or below 0.05.
 
-    Source: Holm 1979; the i-th smallest of k is multiplied by k - i + 1 and never falls below the one before.
+    Source: Holm 1979; the i-th smallest of k is multiplied by k - i + 1 and is never below the previous one.
     """
     count = len(pvalues)
     adjusted = [0.0] * count
@@ -305,7 +304,7 @@ def _as_values(values: Sequence[float], name: str) -> Values:
 
 
 def _deviation(x: Values, scale: float) -> float | None:
-    """Return s, exactly 0 where the values differ by no more than rounding of numbers as large as `scale`."""
+    """Return s, or exactly 0 if the values differ by no more than the rounding of numbers as large as `scale`."""
     if len(x) == 1:
         return None
     return 0.0 if np.ptp(x) <= ROUNDING * scale else float(x.std(ddof=1))
@@ -332,10 +331,10 @@ def _bootstrap_interval(x: Values) -> tuple[float, float]:
 
 
 def _signed_rank_pvalue(d: Values, rounding: float) -> float | None:
-    """Return the exact two-sided p-value of the signed-rank test, or None where there are too few differences.
+    """Return the exact two-sided p-value of the signed-rank test, or None if there are too few differences.
 
     Zero differences are dropped and ties share their mean rank. The null distribution is counted over all sign
-    patterns of the ranks at hand, so that it stays exact with ties, where the usual tables do not hold.
+    patterns of the given ranks, so it is exact with ties, for which the usual tables are not valid.
 
     Source: Wilcoxon 1945; ties by mean ranks as in Pratt & Gibbons 1981, section 3.7.
     """

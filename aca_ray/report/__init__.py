@@ -1,4 +1,4 @@
-"""What a comparison says, for people: tables, plots, drawings of cells; needs neither torch, ray nor mlflow.
+"""The comparison for people: tables, plots, drawings of cells; needs neither torch, ray nor mlflow.
 
-The modules are imported one by one: a trial draws its cells (`cells`, `mixing`) without the libraries behind `plots`.
+Modules are imported one by one, so a trial draws its cells (`cells`, `mixing`) without the libraries behind `plots`.
 """

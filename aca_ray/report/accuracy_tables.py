@@ -1,6 +1,6 @@
-"""Tables of accuracy: arms, components of variance, controls, the random baseline; and what all such tables share.
+"""Tables of accuracy: arms, variance components, controls, random baseline; and the parts that these tables share.
 
-Source: ours; the columns are those that Lindauer & Hutter 2020 and Bouthillier et al. 2021 ask for.
+Source: Lindauer & Hutter 2020 and Bouthillier et al. 2021 for the columns.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ DIFFERENCE = tuple(
     )
 )
 DIFFERENCE_CAPTION = (
-    "Percentage points of test accuracy, final epoch, paired by search seed; an interval that contains 0 shows no "
-    "difference. P(A > B): share of the seeds where the first is better. Effect size: mean over deviation. Detectable: "
-    "the true difference that this many pairs would find with 80 % power."
+    "Percentage points of test accuracy at the final epoch, paired by search seed; an interval that contains 0 means "
+    "no significant difference. P(A > B): share of seeds where the first is better. Effect size: mean divided by "
+    "standard deviation. Detectable: true difference that this number of pairs finds with 80 % power."
 )
 
 Rows = Iterable[tuple[Cell, ...]]
 
 
 def blocks(comparison: Comparison) -> Iterator[tuple[str, tuple[GroupComparison, ...]]]:
-    """Yield what may be read side by side: a place in words, and its groups."""
+    """Yield each place, in words, with its groups, which are comparable with each other."""
     labels = setting_labels({group.group.setting for group in comparison.groups})
     for _, members in groupby(comparison.groups, key=lambda group: group.group[:4]):
         groups = tuple(members)
@@ -59,14 +59,14 @@ def blocks(comparison: Comparison) -> Iterator[tuple[str, tuple[GroupComparison,
 
 
 def accuracy_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return the accuracy of every arm."""
+    """Return tables of the accuracy of every arm."""
     return per_block(
         comparison,
         "accuracy",
         "Test accuracy in percent",
-        "Mean, deviation and interval are over search seeds (n), of the final epoch; retrainings of one search are "
-        "averaged first. The worst seed is what a user may get; the best seed and the best epoch are chosen on the "
-        "test set, hence optimistic, and are no result. A t interval of few seeds may pass 100.",
+        "Mean, standard deviation and interval over n search seeds at the final epoch; retrainings of the same search "
+        "are averaged first. The worst seed is the risk of a single run. The best seed and the best epoch are chosen "
+        "on the test set, hence optimistic, and are not results. A t interval of few seeds may exceed 100.",
         (
             METHOD,
             EPOCHS,
@@ -80,13 +80,13 @@ def accuracy_tables(comparison: Comparison) -> tuple[Table, ...]:
 
 
 def variance_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return the components of variance of every arm that has several retrainings of a search."""
+    """Return tables of the variance components of every arm with several retrainings of the same search."""
     return per_block(
         comparison,
         "variance",
-        "Where the variance comes from",
-        "Deviation of test accuracy in percentage points between searches, and between retrainings of one search "
-        "(one-way random effects). A dash: there is one search, or none is retrained twice.",
+        "Variance between searches and between retrainings",
+        "Standard deviation of test accuracy in percentage points between searches, and between retrainings of the "
+        "same search (one-way random effects). Dash: only one search, or no search retrained twice.",
         (METHOD, EPOCHS, NETWORKS, *map(Column, ("searches", "retrainings", "sd of searches", "sd of retrainings"))),
         lambda group: [
             (
@@ -104,12 +104,12 @@ def variance_tables(comparison: Comparison) -> tuple[Table, ...]:
 
 
 def control_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return the main pair against its controls."""
+    """Return tables of the main pair against its controls."""
     return per_block(
         comparison,
         "controls",
         "Allocated - controls",
-        f"What the plan of the main pair reaches when a control has changed it. {DIFFERENCE_CAPTION}",
+        f"The main pair against its plan as changed by each control. {DIFFERENCE_CAPTION}",
         (
             METHOD,
             EPOCHS,
@@ -134,13 +134,13 @@ def control_tables(comparison: Comparison) -> tuple[Table, ...]:
 
 
 def random_baseline_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return every method against random architectures of the same space, under the same protocol."""
+    """Return tables of every method against random architectures of the same space and protocol."""
     return per_block(
         comparison,
         "random",
         "Methods - random architectures",
-        "Random architectures of the same space and protocol. Where the parameter bands do not overlap, a difference "
-        f"may be one of size alone. {DIFFERENCE_CAPTION}",
+        "Random architectures of the same space and protocol. If the parameter bands do not overlap, size alone may "
+        f"explain a difference. {DIFFERENCE_CAPTION}",
         (
             METHOD,
             EPOCHS,
@@ -174,7 +174,7 @@ def per_block(
     columns: tuple[Column, ...],
     rows: Callable[[GroupComparison], Rows],
 ) -> tuple[Table, ...]:
-    """Return one table per place that has a row."""
+    """Return one table per place with at least one row."""
     tables: list[Table] = []
     for where, groups in blocks(comparison):
         cells = tuple(row for group in groups for row in rows(group))
@@ -185,7 +185,7 @@ def per_block(
 
 
 def group_cells(group: GroupComparison) -> tuple[Cell, Cell]:
-    """Return the cells that name a group beside others of its place."""
+    """Return the cells that identify a group within its place."""
     return words(group.group.method), integer(group.group.epochs)
 
 
@@ -216,7 +216,7 @@ def _band(parameters: tuple[float, float]) -> Cell:
 
 
 def difference_cells(difference: PairedDifference | None, holm_pvalue: float | None) -> tuple[Cell, ...]:
-    """Return the cells of the columns DIFFERENCE."""
+    """Return the cells of the columns in DIFFERENCE."""
     if difference is None:
         return (integer(0), *[Cell(MISSING)] * (len(DIFFERENCE) - 1))
     return (

@@ -1,7 +1,4 @@
-"""Searched, skip-free and allocated networks side by side, with the differences between them.
-
-Source: ours.
-"""
+"""Tables of searched, skip-free and allocated networks side by side, with the differences between them."""
 
 from __future__ import annotations
 
@@ -23,14 +20,14 @@ ARM_NAMES = (SEARCHED, SKIP_FREE, ALLOCATED)
 
 
 def arm_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return a column per kind of networks and a column per difference between them."""
+    """Return tables with one column per kind of networks and one per difference between them."""
     return per_block(
         comparison,
         "arms",
         "Searched, skip-free and allocated networks",
-        "Test accuracy in percent, mean and deviation over search seeds, and the differences in percentage points with "
-        "their 95 % intervals, paired by seed. Skip-free: searched without skip connections, nothing refilled. n: "
-        "number of seeds of the three.",
+        "Test accuracy in percent, mean and standard deviation over search seeds, and differences in percentage points "
+        "with 95 % intervals, paired by seed. Skip-free: searched without skip connections, nothing refilled. n: seeds "
+        "of each of the three.",
         (
             METHOD,
             EPOCHS,
@@ -50,7 +47,7 @@ def arm_tables(comparison: Comparison) -> tuple[Table, ...]:
 
 
 def difference_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return the tests of every difference of two kinds of networks that a group has."""
+    """Return tables of the tests of every difference between two kinds of networks of a group."""
 
     def rows(group: GroupComparison) -> Rows:
         for each in group.differences:
@@ -63,7 +60,7 @@ def difference_tables(comparison: Comparison) -> tuple[Table, ...]:
 
 
 def arm_cells(group: GroupComparison) -> tuple[Cell, ...]:
-    """Return the numbers of seeds in one cell, then mean and deviation of each kind of networks."""
+    """Return the numbers of seeds in one cell, then mean and standard deviation of each kind of networks."""
     arms = [group.arm(name) for name in ARM_NAMES]
     accuracies = (mean_and_sd(arm.test_accuracy if arm else None) for arm in arms)
     return (Cell("/".join(str(_n(arm)) for arm in arms)), *accuracies)

@@ -1,7 +1,4 @@
-"""Derived cells as text for a terminal.
-
-Source: ours.
-"""
+"""Derived cells as text for a terminal."""
 
 from __future__ import annotations
 
@@ -17,12 +14,12 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 def cell_text(genotype: Genotype, plan: ChannelPlan | None, widths: Mapping[int, int]) -> str:
-    """Return the cells node by node, a line an edge; with a plan also the channels that operations keep, as bars.
+    """Return the cells node by node, one line per edge; with a plan, bars show the channels that operations keep.
 
     Args:
         genotype: the derived cells.
         plan: the channel allocation, or None.
-        widths: channels of an edge in each stage that the network has.
+        widths: channels of an edge, by stage; only stages of the network.
     """
     cells = [cell_type for cell_type in CELL_TYPES if genotype.cell(cell_type).concat]
     return "\n\n".join(_cell(genotype, cell_type, plan, widths) for cell_type in cells)
@@ -42,7 +39,7 @@ def _cell(genotype: Genotype, cell_type: CellType, plan: ChannelPlan | None, wid
 
 
 def _kept(kept: int, width: int) -> str:
-    """Return a bar and the numbers behind it, such as `███▌     7/16`."""
+    """Return a bar with its numbers, such as `███▌     7/16`."""
     eighths = round(8 * _BAR_WIDTH * kept / width)
     bar = "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
     return f"{bar.ljust(_BAR_WIDTH)} {kept}/{width}"

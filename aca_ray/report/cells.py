@@ -1,10 +1,8 @@
-"""Drawings of derived cells, and of what channel allocation did to them.
+"""Drawings of derived cells and their channel allocation.
 
-A cell is drawn as an arc diagram: its nodes stand in one row, edges that run side by side have different heights, and
-the label of an edge stands in the gap left of the node that it ends in. Labels of different gaps are side by side and
-labels of one gap are at different heights, so that no two can overlap, whatever the genotype.
-
-Source: ours.
+A cell is drawn as an arc diagram: the nodes are in one row, edges that run side by side have different heights, and
+the label of an edge is in the gap to the left of its target node. Labels in different gaps are side by side, and labels
+in the same gap are at different heights, so labels never overlap, whatever the genotype.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ _CORNER, _SAMPLE_WIDTH = 6, 106
 
 @dataclass(frozen=True)
 class _Look:
-    """Color of an operation, and the dashes of its line ("none" for a solid one)."""
+    """Color of an operation and dash pattern of its line ("none" if solid)."""
 
     color: str
     dashes: str
@@ -41,7 +39,7 @@ _WITH_WEIGHTS, _SKIP, _WITHOUT_WEIGHTS = _Look(BLUE, "none"), _Look(GREEN, "7 3"
 
 
 def draw_genotype(genotype: Genotype, path: StoragePath, plan: ChannelPlan | None = None) -> StoragePath:
-    """Write the drawing that `cell_svg` returns, whole or not at all, and return the path.
+    """Write the drawing of `cell_svg` atomically, and return the path.
 
     Raises:
         ConfigError: the path does not end in .svg, or the plan does not fit the genotype.
@@ -52,18 +50,16 @@ def draw_genotype(genotype: Genotype, path: StoragePath, plan: ChannelPlan | Non
 def cell_svg(genotype: Genotype, plan: ChannelPlan | None = None, title: str = "") -> str:
     """Return an <svg> of the cells, inputs left and output right, every edge labeled with its operation.
 
-    A residual block that stands in a cell's place is not drawn.
+    A residual block in place of a cell is not drawn.
 
     Args:
         genotype: the derived cells.
-        plan: if given, a bar for every edge and stage shows to scale which share of the channels the operation keeps
-            and which share a skip connection refills.
-        title: what screen readers call the drawing; it is not drawn.
+        plan: if given, a bar to scale for every edge and stage shows the share of the channels that the operation
+            keeps and the share that a skip connection refills.
+        title: title for screen readers; not drawn.
 
     Raises:
         ConfigError: the plan does not fit the genotype.
-
-    Source: ours.
     """
     if plan is not None:
         plan.check_fits(genotype)
@@ -88,17 +84,17 @@ def cell_svg(genotype: Genotype, plan: ChannelPlan | None = None, title: str = "
 
 @dataclass(frozen=True)
 class _Layout:
-    """What is drawn of one cell, and where, in pixels.
+    """Positions of the parts of one cell, in pixels.
 
     Attributes:
-        name: the cell's name.
+        name: name of the cell.
         cell: the cell.
-        kept: the share that the operation keeps, by stage, of every kept edge; no stages without a plan.
+        kept: share that the operation keeps, by stage, for every kept edge; empty without a plan.
         position: x of every node; -1 is the output.
         row: y of the nodes.
-        level: y of every kept edge, by its index.
-        start: x at which every edge leaves its source.
-        end: x at which it enters its target.
+        level: y of every kept edge, by index.
+        start: x at which each edge leaves its source.
+        end: x at which each edge enters its target.
         top, bottom, width: extent of the drawing.
     """
 
@@ -116,7 +112,7 @@ class _Layout:
 
     @staticmethod
     def of(genotype: Genotype, cell_type: CellType, plan: ChannelPlan | None, top: float) -> _Layout:
-        """Return the layout of a cell that begins at a height."""
+        """Return the layout of a cell whose top is at y = `top`."""
         cell = genotype.cell(cell_type)
         stages = [stage for stage in range(len(plan.stages)) if stage_cell_type(stage) == cell_type] if plan else []
         kept = tuple(
@@ -131,7 +127,7 @@ class _Layout:
         row = top + _TITLE_HEIGHT + step * (max(tracks, default=-1) + 1) + 0.5 * _NODE_HEIGHT
         start, end = [0.0] * len(cell.edges), [0.0] * len(cell.edges)
         for node, x in position.items():
-            # Higher edges leave and enter nearer to the middle of the box: so edges of one node never cross.
+            # Higher edges leave and enter closer to the middle of the box, so edges of the same node never cross.
             leaving = sorted((i for i, edge in enumerate(cell.edges) if edge.source == node), key=lambda i: -tracks[i])
             entering = sorted((i for i, edge in enumerate(cell.edges) if edge.target == node), key=lambda i: -tracks[i])
             for ports, indices, side in ((start, leaving, 1), (end, entering, -1)):
@@ -152,16 +148,16 @@ class _Layout:
         )
 
     def node_name(self, node: int) -> str:
-        """Return the name of a node, as c_{k-1} for the output of the cell before."""
+        """Return the name of a node, such as c_{k-1} for the output of the previous cell."""
         if node == -1:
             return "c_k"
         return f"c_{{k-{self.cell.num_inputs - node}}}" if node < self.cell.num_inputs else str(node)
 
 
 def _tracks(edges: Sequence[KeptEdge], position: Mapping[int, float]) -> list[int]:
-    """Return a height for every edge, short edges lowest, such that edges side by side may share one.
+    """Return a height level for every edge, short edges lowest; edges that do not overlap may share a level.
 
-    Source: ours; greedy interval coloring.
+    Source: greedy interval coloring.
     """
     tracks = [0] * len(edges)
     taken: list[list[tuple[float, float]]] = []
@@ -188,7 +184,7 @@ def _look(operation: str) -> _Look:
 
 
 def _in_words(layout: _Layout) -> str:
-    """Return what the drawing of a cell shows, as a sentence."""
+    """Return the description of a cell, as a sentence."""
     edges = [_edge_in_words(layout, index) for index in range(len(layout.cell.edges))]
     nodes = ", ".join(map(str, layout.cell.concat))
     output = f"concatenation of nodes {nodes}" if layout.cell.num_inputs > 1 else f"node {nodes}"
@@ -240,13 +236,13 @@ def _draw_node(svg: Element, x: float, y: float, name: str) -> None:
 
 
 def _draw_bar(parent: Element, x: float, y: float, stage: str, share: float, color: str) -> None:
-    """Draw, centered at (x, y), a stage's number, the kept and the refilled share as a bar, and the kept share."""
+    """Draw, centered at (x, y), the stage, a bar of the kept and the refilled share, and the kept share in percent."""
     left, right = x - 0.5 * _BAR_WIDTH - 12, x + 0.5 * _BAR_WIDTH - 12
     border = left + share * _BAR_WIDTH
     top = y - 0.5 * _BAR_HEIGHT
     add_text(parent, left - 4, y, stage, _SMALL_SIZE, text_anchor="end", fill=GRAY)
     add(parent, "rect", x=left, y=top, width=border - left, height=_BAR_HEIGHT, fill=color)
-    # Dashes across a line as thick as the bar are stripes.
+    # A dashed line as thick as the bar gives stripes.
     add(parent, "line", x1=border, y1=y, x2=right, y2=y, stroke=GREEN, stroke_width=_BAR_HEIGHT, stroke_dasharray="2 2")
     add(parent, "rect", x=left, y=top, width=_BAR_WIDTH, height=_BAR_HEIGHT, fill="none", stroke=GRAY)
     add_text(parent, right + 4, y, _percent(share), _SMALL_SIZE, text_anchor="start")
@@ -255,7 +251,7 @@ def _draw_bar(parent: Element, x: float, y: float, stage: str, share: float, col
 def _draw_line(
     parent: Element, start: tuple[float, float], level: float, end: tuple[float, float], look: _Look
 ) -> None:
-    """Draw an up-across-down line with rounded corners, or down-across-up, and an arrow head at its end."""
+    """Draw an up-across-down (or down-across-up) line with rounded corners and an arrow head at its end."""
     (x0, y0), (x1, y1) = start, end
     turn = _CORNER if level < y0 else -_CORNER
     outline = (
@@ -268,14 +264,14 @@ def _draw_line(
 
 
 def _legend(plan: ChannelPlan | None) -> tuple[str, ...]:
-    """Return the lines of the legend, those of `_draw_legend`'s samples first."""
+    """Return the lines of the legend; the first four have samples."""
     lines = ("operation with weights", "skip connection", "operation without weights (pooling, noise)")
     if plan is None:
         return lines
     return (
         *lines,
         "stage; channels that the operation keeps (solid, in percent)",
-        "and that a skip connection refills (striped)",
+        "and channels that a skip connection refills (striped)",
         f"allocation {plan.allocation} of {plan.ranking}: {_percent(plan.refilled_share)} of all channels refilled",
     )
 

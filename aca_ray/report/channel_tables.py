@@ -1,7 +1,4 @@
-"""Tables of channel allocation: stability of ranks, refilled channels, agreement of rankers.
-
-Source: ours.
-"""
+"""Tables of channel allocation: stability of ranks, refilled channels, agreement of rankers."""
 
 from __future__ import annotations
 
@@ -16,13 +13,13 @@ _METHOD, _EPOCHS = Column("method", "text"), Column("epochs")
 
 
 def stability_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return how far channel ranks hold from milestone to milestone."""
+    """Return the table of agreement between the channel ranks of consecutive milestones."""
     return table_of(
         comparison.stability,
         "stability",
-        "Do the channel ranks of a milestone hold at the next?",
-        "Agreement with the milestone before, mean and 95 % interval over seeds. Kendall's tau of the scores: 1 is the "
-        "same order. Overlap of the kept channels (Jaccard, percent): 100 is the same channels.",
+        "Stability of channel ranks between milestones",
+        "Agreement with the previous milestone, mean and 95 % interval over seeds. Kendall's tau of the scores: 1 is "
+        "the same order. Overlap of the kept channels (Jaccard, percent): 100 is the same channels.",
         (
             _METHOD,
             _EPOCHS,
@@ -45,7 +42,7 @@ def stability_tables(comparison: Comparison) -> tuple[Table, ...]:
 
 
 def refill_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return where skips refill channels at the last milestone: per stage, and per edge."""
+    """Return the tables of refilled channels at the last milestone: per stage, and per edge."""
     last: dict[tuple[Any, ...], int] = {}
     for row in comparison.refill:
         budget = (row.method, row.space, row.data, row.setting, row.epochs, row.ranking)
@@ -58,8 +55,8 @@ def refill_tables(comparison: Comparison) -> tuple[Table, ...]:
     ]
     main = comparison.main_pair.label if comparison.main_pair else "no pair"
     caption = (
-        f"Share of the channels that a skip connection refills at the last milestone by {main}: mean and 95 % interval "
-        "over the n seeds that keep the edge. All milestones and rules are in refill.csv."
+        f"Share of the channels that skip connections refill at the last milestone under {main}: mean and 95 % "
+        "interval over the n seeds that keep the edge. All milestones and rules are in refill.csv."
     )
     names = (_METHOD, _EPOCHS, Column("ranking", "text"), Column("stage"))
     numbers = tuple(map(Column, ("n", "refilled %", "95 % interval")))
@@ -86,13 +83,13 @@ def refill_tables(comparison: Comparison) -> tuple[Table, ...]:
 
 
 def ranker_agreement_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return how far two rankers agree on the same searches."""
+    """Return the table of agreement between rankers on the same searches."""
     return table_of(
         comparison.ranker_agreement,
         "rankers",
-        "Do two rankers see the same channels?",
-        "Kendall's tau between the scores of two rankers on the same searches, mean and 95 % interval over the n "
-        "searches: 1 is the same order, 0 none.",
+        "Agreement between rankers",
+        "Kendall's tau between the scores of two rankers on the same searches, mean and 95 % interval over n searches: "
+        "1 is the same order, 0 is no agreement.",
         (
             _METHOD,
             _EPOCHS,

@@ -1,7 +1,4 @@
-"""Which networks a page draws: one per method, policy and budget, others folded away, not too many.
-
-Source: ours.
-"""
+"""Selection of the networks drawn on a page: one per method, policy and budget, other seeds folded, up to a limit."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ NetworkOf = Callable[[EvaluationRow], tuple[Genotype, ChannelPlan | None]]
 
 @dataclass(frozen=True)
 class Drawing:
-    """The cells of one network, as an <svg> that stands alone."""
+    """The cells of one network, as a self-contained <svg>."""
 
     title: str
     svg: str
@@ -34,7 +31,7 @@ class Drawings:
     Attributes:
         shown: the lowest seed of every method, policy and budget.
         folded: other seeds.
-        num_left_out: networks that are not drawn, so that the page stays small.
+        num_left_out: number of networks not drawn, to keep the page small.
     """
 
     shown: tuple[Drawing, ...]
@@ -45,12 +42,12 @@ class Drawings:
 def make_drawings(comparison: Comparison, sweeps: Sequence[SweepRows], network_of: NetworkOf) -> Drawings:
     """Return the drawings of searched networks and those of the main pair, one evaluation per search.
 
-    The skip-free network of a search has the cells of the allocated one, and is drawn where that is missing.
+    The skip-free network of a search has the same cells as the allocated one, and is drawn if that is missing.
 
     Args:
-        comparison: says which pair is the main one.
-        sweeps: their evaluations are drawn.
-        network_of: returns what an evaluation retrained.
+        comparison: comparison with the main pairs.
+        sweeps: sweeps with the evaluations to draw.
+        network_of: function that returns the genotype and plan of an evaluation.
     """
     main_pairs = {group.group: group.pair for group in comparison.groups}
     found: dict[tuple[Any, ...], dict[int, EvaluationRow]] = defaultdict(dict)

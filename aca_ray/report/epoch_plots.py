@@ -1,8 +1,7 @@
-"""Plots over search epochs, where collapse shows: test accuracy, skip connections, refilled channels.
+"""Plots over search epochs, which reveal collapse: test accuracy, skip connections, refilled channels.
 
-A method has one color and one marker in all plots. Every seed is a point; lines join the means over seeds.
-
-Source: ours; that every seed is shown and not only a mean follows Lindauer & Hutter 2020.
+A method has the same color and marker in all plots. Every seed is a point, as Lindauer & Hutter 2020 recommend; lines
+connect the means over seeds.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _CHARACTER_WIDTH, _HANDLE_WIDTH = 0.075, 0.6  # inches, of a legend entry
 
 
 class Series(NamedTuple):
-    """What one line stands for; `label` tells apart lines that differ in setting or sweep."""
+    """Identity of a line; `label` distinguishes lines that differ in setting or sweep."""
 
     method: str
     networks: str
@@ -54,11 +53,11 @@ Panels = dict[str, dict[Series, list[Point]]]
 
 
 def epoch_plots(sweeps: Sequence[SweepRows], comparison: Comparison, looks: Mapping[str, Look]) -> list[Plot]:
-    """Return the plots that the rows can fill.
+    """Return the plots for which there are rows.
 
     test_accuracy: final test accuracy over the number of search epochs, one line per method and kind of networks.
-    skips: skip connections in the derived genotype at every epoch of the searches that have them as candidates.
-    refilled: share of the channels that the main pair refills, at every milestone of the searches without them.
+    skips: skip connections in the derived genotype at every epoch, for searches with skip connections.
+    refilled: share of the channels that the main pair refills at every milestone, for searches without them.
     """
     plots = []
     if accuracy := _accuracy_panels(comparison):
@@ -68,7 +67,7 @@ def epoch_plots(sweeps: Sequence[SweepRows], comparison: Comparison, looks: Mapp
                 figure,
                 "test_accuracy",
                 "Test accuracy over search epochs",
-                "Every point is a search seed (the mean over its retrainings), lines join the means over seeds. "
+                "Every point is a search seed (the mean over its retrainings); lines connect the means over seeds. "
                 f"{LINES_AND_MARKS}",
             )
         )
@@ -80,19 +79,19 @@ def epoch_plots(sweeps: Sequence[SweepRows], comparison: Comparison, looks: Mapp
                 figure,
                 "skips",
                 "Skip connections over the epochs of searched cells",
-                "How many edges, over both cells, would be skip connections if the search ended at that epoch. "
+                "Number of edges, over both cells, that would be skip connections if the search ended at that epoch. "
                 "A line that climbs toward all edges is a collapse.",
             )
         )
     if refilled := _refilled_panels(sweeps, comparison):
-        figure = _figure(refilled, looks, "epoch of the search", "channels refilled by a skip (%)", share_y=True)
+        figure = _figure(refilled, looks, "epoch of the search", "channels refilled by skips (%)", share_y=True)
         plots.append(
             plot_of(
                 figure,
                 "refilled",
                 "Refilled channels over the epochs of searches without skips",
-                "Share of all channels that the main pair gives to skip connections, at every milestone; "
-                "every point is a seed.",
+                "Share of all channels that the main pair refills by skip connections, at every milestone. "
+                "Every point is a seed.",
             )
         )
     return plots
@@ -135,7 +134,7 @@ def _methods(panels: Panels) -> set[str]:
 
 
 def _figure(panels: Panels, looks: Mapping[str, Look], x_label: str, y_label: str, share_y: bool = False) -> Figure:
-    """Return a figure with one panel per title, in their order, and one legend below all of them."""
+    """Return a figure with one panel per title, in order, and a common legend below."""
     handles = _legend_handles(panels, looks)
     width = _PANEL[0] * min(len(panels), PANELS_IN_A_ROW)
     legend_columns = _legend_columns([str(handle.get_label()) for handle in handles], width)
@@ -152,7 +151,7 @@ def _figure(panels: Panels, looks: Mapping[str, Look], x_label: str, y_label: st
 
 def _draw_panel(axes: Axes, panel: dict[Series, list[Point]], looks: Mapping[str, Look]) -> None:
     epochs = sorted({point.epoch for points in panel.values() for point in points})
-    # All seeds of all epochs would be a carpet: of long curves, about as many epochs get points as the axis has ticks.
+    # Points at all epochs of long curves would be unreadable: about as many epochs get points as the axis has ticks.
     dotted = set(epochs[:: -(-len(epochs) // _MAX_TICKS)]) | {epochs[-1]}
     step = _step(sorted(dotted), len(panel))
     for index, series in enumerate(sorted(panel, key=_order)):
@@ -164,7 +163,7 @@ def _draw_panel(axes: Axes, panel: dict[Series, list[Point]], looks: Mapping[str
         x = [epoch + shift for epoch in sorted(by_epoch)]
         means = [sum(by_epoch[epoch]) / len(by_epoch[epoch]) for epoch in sorted(by_epoch)]
         axes.plot(x, means, color=look.color, linestyle=LINES[series.networks], linewidth=1.8, zorder=2)
-        if len(x) == 1:  # a line of one point is not seen
+        if len(x) == 1:  # a line of one point is invisible
             axes.plot(x, means, color=look.color, marker="_", markersize=22, markeredgewidth=1.8, zorder=2)
         points = _side_by_side([point for point in panel[series] if point.epoch in dotted], 0.3 * step)
         axes.plot(
@@ -192,14 +191,14 @@ def _order(series: Series) -> tuple[str, int, str]:
 
 
 def _step(epochs: Sequence[int], num_series: int) -> float:
-    """Return how far apart, in epochs, two lines put their points of one epoch: seen, but far from the next epoch."""
+    """Return the horizontal distance, in epochs, between points of adjacent lines: visible, but within the epoch."""
     extent = max(2, epochs[-1] - epochs[0])
     gap = min((after - before for before, after in itertools.pairwise(epochs)), default=1)
     return min(0.018 * extent if len(epochs) > 1 else 0.1, 0.5 * gap / num_series)
 
 
 def _side_by_side(points: Sequence[Point], distance: float) -> list[tuple[float, float]]:
-    """Return the positions of the points, equal ones a small distance apart, so that each is seen."""
+    """Return the positions of the points, with equal points moved slightly apart so that each is visible."""
     positions = []
     for point, count in Counter(points).items():
         positions += [(point.epoch + (i - (count - 1) / 2) * distance, point.value) for i in range(count)]
@@ -207,7 +206,7 @@ def _side_by_side(points: Sequence[Point], distance: float) -> list[tuple[float,
 
 
 def _legend_handles(panels: Panels, looks: Mapping[str, Look]) -> list[Line2D]:
-    """Return the legend: methods by color and marker, and the line styles of several kinds of networks."""
+    """Return the legend: methods by color and marker, and line styles if there are several kinds of networks."""
     drawn = {series.networks for panel in panels.values() for series in panel}
     kinds = [networks for networks in LINES if networks in drawn]
     handles = [
@@ -241,7 +240,7 @@ def _legend_handles(panels: Panels, looks: Mapping[str, Look]) -> list[Line2D]:
 
 
 def _legend_columns(labels: Sequence[str], width: float) -> int:
-    """Return how many columns a legend of a width in inches can have."""
+    """Return the number of columns of a legend `width` inches wide."""
     if sum(_HANDLE_WIDTH + _CHARACTER_WIDTH * len(label) for label in labels) <= width:
         return len(labels)
     return max(1, int(width / (_HANDLE_WIDTH + _CHARACTER_WIDTH * max(map(len, labels)))))

@@ -1,7 +1,4 @@
-"""The look that all figures share, and what a plot is.
-
-Source: ours.
-"""
+"""The plot type and the style that all figures share."""
 
 from __future__ import annotations
 
@@ -18,18 +15,18 @@ from matplotlib.figure import Figure
 from aca_ray.comparison import ALLOCATED, SEARCHED, SKIP_FREE
 from aca_ray.report.colors import COLORS, LIGHT_GRAY
 
-# Five marks against seven colors: 35 combinations before one comes again.
+# Five markers and seven colors: 35 combinations before the first repetition.
 MARKERS = ("o", "s", "^", "D", "v")
 CSS_PIXELS_PER_INCH = 96
 PANELS_IN_A_ROW = 2
 LINES: dict[str, Literal["--", ":", "-"]] = {SEARCHED: "--", SKIP_FREE: ":", ALLOCATED: "-"}
 LINES_AND_MARKS = "Hollow and dashed: searched. Half filled and dotted: skip-free. Filled and solid: allocated."
-MANY_POINTS = 3_000  # as vectors, more would be megabytes
+MANY_POINTS = 3_000  # more are rasterized: as vectors they would take megabytes
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a method is drawn everywhere."""
+    """Color and marker of a method in all plots."""
 
     color: str
     marker: str
@@ -37,14 +34,14 @@ class Look:
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot, ready to be written and shown.
+    """A rendered plot.
 
     Attributes:
-        name: of its file, without the suffix.
-        title: what it shows.
-        caption: how to read it, in a sentence or two.
-        svg: the file; its text is text.
-        width: in CSS pixels.
+        name: name of the file, without the suffix.
+        title: heading.
+        caption: a sentence or two: what the plot shows and how to read it.
+        svg: content of the file; text stays text.
+        width: width in CSS pixels.
     """
 
     name: str
@@ -55,16 +52,16 @@ class Plot:
 
 
 def plot_of(figure: Figure, name: str, title: str, caption: str) -> Plot:
-    """Return a figure as a plot."""
+    """Return the plot of a figure."""
     stream = io.BytesIO()
-    # Without a date and with a fixed salt, equal figures are equal files.
+    # Without a date and with a fixed salt, equal figures give equal files.
     with mpl.rc_context({"svg.hashsalt": "aca_ray", "svg.fonttype": "none"}):
         figure.savefig(stream, format="svg", metadata={"Date": None}, facecolor="white")
     return Plot(name, title, caption, _short(stream.getvalue()), round(CSS_PIXELS_PER_INCH * figure.get_figwidth()))
 
 
 def _short(svg: bytes) -> bytes:
-    """Return an SVG whose coordinates have two decimals of a point instead of six: half as many bytes."""
+    """Return an SVG with coordinates cut to two decimals instead of six: half as many bytes."""
 
     def cut(attribute: re.Match[bytes]) -> bytes:
         return re.sub(rb"(\.\d\d)\d+", rb"\1", attribute[0])
@@ -81,7 +78,7 @@ def looks_of(methods: Iterable[str]) -> dict[str, Look]:
 
 
 def filling(networks: str, color: str) -> dict[str, Any]:
-    """Return how a mark is filled: hollow for searched networks, half for skip-free, whole for allocated ones."""
+    """Return the fill of a marker: hollow for searched networks, half for skip-free, full for allocated ones."""
     return {
         "fillstyle": "left" if networks == SKIP_FREE else "full",
         "markerfacecolor": "white" if networks == SEARCHED else color,
@@ -93,13 +90,13 @@ def filling(networks: str, color: str) -> dict[str, Any]:
 def panel_figure(
     titles: Sequence[str], panel: tuple[float, float], below: float = 0.0, *, share_y: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure of up to two panels a row with their titles, and its axes in their order.
+    """Return a figure with up to two titled panels per row, and its axes in order.
 
     Args:
         titles: one per panel.
         panel: width and height of a panel, in inches.
-        below: height for what stands below the panels, in inches.
-        share_y: whether all panels have one scale.
+        below: height below the panels, such as for a legend, in inches.
+        share_y: whether all panels share the y scale.
     """
     num_columns = min(len(titles), PANELS_IN_A_ROW)
     num_rows = -(-len(titles) // num_columns)
@@ -115,7 +112,7 @@ def panel_figure(
 
 
 def style_axes(axes: Axes) -> None:
-    """Give axes the shared look: a light horizontal grid, no box."""
+    """Apply the shared style to axes: a light horizontal grid, no box."""
     axes.grid(axis="y", color=LIGHT_GRAY, linewidth=0.8)
     axes.set_axisbelow(True)
     for side in ("top", "right"):

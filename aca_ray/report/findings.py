@@ -1,6 +1,6 @@
-"""What the differences show, in plain sentences, and what they do not.
+"""Findings: one plain sentence per difference.
 
-Source: ours; that an interval which contains 0 is no finding, nor a single seed, follows Lindauer & Hutter 2020.
+Source: Lindauer & Hutter 2020: neither an interval that contains 0 nor a single seed is a finding. The wording is ours.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _MOST_SENTENCES = 6
 
 
 class _Question(NamedTuple):
-    """What a kind of difference a - b answers.
+    """The question that one kind of difference a - b answers.
 
     Attributes:
-        answer: the sentence where a difference is shown, with `{better}` for the direction.
-        a, b: what is compared, in words.
+        answer: sentence for a significant difference, with `{better}` for the direction.
+        a, b: both sides of the comparison, in words.
     """
 
     answer: str
@@ -41,14 +41,14 @@ class _Question(NamedTuple):
 
 _QUESTIONS = {
     (SKIP_FREE, SEARCHED): _Question(
-        "Without skip connections the cells are {better} than with them",
+        "Cells without skip connections are {better} than cells with them",
         "cells without skip connections",
         "cells with them",
     ),
     (ALLOCATED, SEARCHED): _Question(
-        "Networks with allocated channels are {better} than those of the plain search",
+        "Networks with allocated channels are {better} than networks of the plain search",
         "networks with allocated channels",
-        "those of the plain search",
+        "networks of the plain search",
     ),
     (ALLOCATED, SKIP_FREE): _Question(
         "Networks with allocated channels are {better} than the same cells without refilling",
@@ -65,7 +65,7 @@ def _random_question(networks: str) -> _Question:
 
 @dataclass(frozen=True)
 class _Finding:
-    """One difference a - b, what it answers and where it was found."""
+    """One difference a - b, with its question and its place."""
 
     question: _Question
     where: str
@@ -75,49 +75,49 @@ class _Finding:
 
     @property
     def is_shown(self) -> bool:
-        """Whether a difference is shown: the interval excludes 0 and the corrected p-value is small."""
+        """Whether the difference is significant: the interval excludes 0 and Holm's p-value is below 0.05."""
         low, high = self.difference.low, self.difference.high
         excludes_zero = low is not None and high is not None and not low <= 0 <= high
         return excludes_zero and self.holm_pvalue is not None and self.holm_pvalue < SIGNIFICANCE
 
     @property
     def sentence(self) -> str:
-        """What is shown, and what is not."""
+        """The finding as a sentence."""
         question, difference = self.question, self.difference
         compared, points = f"{question.a} and {question.b}", f"{signed_percent(difference.mean).text} points"
         if difference.n == 1:
-            return f"A single pair shows nothing about {compared}: {points}, n = 1 pair {self.where}."
+            return f"One pair is not enough to compare {compared} {self.where}: {points}, n = 1 pair."
         if difference.low is None or difference.high is None:
             return (
-                f"Without an interval nothing can be concluded about {compared}: {points} in each of n = "
-                f"{difference.n} pairs {self.where}."
+                f"No interval, hence no conclusion, for {compared} {self.where}: {points} in each of n = "
+                f"{difference.n} pairs."
             )
         limits = interval(difference.low, difference.high, signed=True).text
-        test = f"n = {difference.n} pairs, p {_pvalue(self.holm_pvalue)} after Holm's correction"
+        test = f"n = {difference.n} pairs, Holm-adjusted p {_pvalue(self.holm_pvalue)}"
         if difference.low <= 0 <= difference.high:
             missed = percent(difference.detectable).text
             return (
-                f"No difference is shown between {compared}: {points} (the 95 % interval {limits} contains 0), {test}; "
-                f"differences below {missed} points would often go undetected {self.where}."
+                f"No significant difference between {compared} {self.where}: {points} (the 95 % interval {limits} "
+                f"contains 0), {test}; differences below {missed} points would often go undetected."
             )
-        shown = f"{points} (95 % interval {limits}), {test}{self.caveat} {self.where}."
+        shown = f"{self.where}: {points} (95 % interval {limits}), {test}{self.caveat}."
         if not self.is_shown:
-            return f"The difference between {compared} is not significant after Holm's correction: {shown}"
-        return f"{question.answer.format(better='better' if difference.mean > 0 else 'worse')}: {shown}"
+            return f"No significant difference after Holm's correction between {compared} {shown}"
+        return f"{question.answer.format(better='better' if difference.mean > 0 else 'worse')} {shown}"
 
 
 def findings(comparison: Comparison) -> tuple[str, ...]:
-    """Return the sentences in the order of the questions; of many differences only those that are shown."""
+    """Return the sentences in the order of the questions; of many differences, only the significant ones."""
     return tuple(sentence for what, found in _by_question(comparison) if found for sentence in _sentences(found, what))
 
 
 def not_compared(comparison: Comparison) -> tuple[str, ...]:
-    """Return the questions, in words, for which there is no difference at all."""
+    """Return the questions, in words, that no difference answers."""
     return tuple(what for what, found in _by_question(comparison) if not found)
 
 
 def what_allocated_means(comparison: Comparison) -> str:
-    """Return the main pair in words; with several ways of evaluation, the pair of each."""
+    """Return the main pair in words; if evaluation protocols have different main pairs, each with its protocol."""
     meanings = {group.group.evaluated: group.pair.label for group in comparison.groups if group.pair}
     if not meanings:
         return comparison.main_pair.label if comparison.main_pair else "nothing"
@@ -137,7 +137,7 @@ def _by_question(comparison: Comparison) -> Iterator[tuple[str, list[_Finding]]]
             if one.difference is not None
         ]
         yield f"{main} with {baseline} networks", found
-    caveat = ", but no network of one is as large as one of the other: size may be why"
+    caveat = "; the parameter ranges do not overlap, so network size may explain the difference"
     yield (
         "methods with random architectures",
         [
@@ -160,20 +160,19 @@ def _where(group: GroupComparison, place: str) -> str:
 
 
 def _sentences(found: Sequence[_Finding], what: str) -> list[str]:
-    """Return a sentence per difference; of many only those that show one, and how many do not."""
+    """Return one sentence per difference; for many, the number of significant ones and a sentence for each of them."""
     if len(found) <= _MOST_SENTENCES:
         return [one.sentence for one in found]
     shown = [one.sentence for one in found if one.is_shown]
-    first = " (the first ones follow)" if len(shown) > _MOST_SENTENCES else ""
+    first = f"; the first {_MOST_SENTENCES} follow" if len(shown) > _MOST_SENTENCES else ""
     return [
-        f"Of {len(found)} comparisons of {what}, {len(shown)} show a difference after Holm's correction{first}; the "
-        "others show none.",
+        f"Significant after Holm's correction: {len(shown)} of {len(found)} comparisons of {what}{first}.",
         *shown[:_MOST_SENTENCES],
     ]
 
 
 def pair_findings(comparison: Comparison) -> tuple[str, ...]:
-    """Return, per place with several pairs, which pair has the largest mean advantage over its control."""
+    """Return one sentence per place with several pairs: the pair with the largest mean advantage over its control."""
     whole = [one for one in comparison.pair_comparisons if one.method is None]
     best: dict[str, tuple[int, str]] = {}
     for one in by_advantage(whole):
@@ -181,14 +180,14 @@ def pair_findings(comparison: Comparison) -> tuple[str, ...]:
         number, sentence = best.get(place, (0, ""))
         if one.difference is not None and not sentence:
             question = _Question(
-                f"Networks allocated by {one.pair.label} are {{better}} than those of its control {one.baseline}",
+                f"Networks allocated by {one.pair.label} are {{better}} than networks of the control {one.baseline}",
                 f"networks allocated by {one.pair.label}",
-                f"those of its control {one.baseline}",
+                f"networks of the control {one.baseline}",
             )
             sentence = _Finding(question, place, one.difference, one.holm_pvalue).sentence
         best[place] = (number + 1, sentence)
     return tuple(
-        f"{sentence} Of {number} pairs, this is the largest mean advantage."
+        f"{sentence} This is the largest mean advantage of {number} pairs."
         for number, sentence in best.values()
         if number > 1 and sentence
     )

@@ -1,7 +1,4 @@
-"""How values are shown: percent where people read, the unit that leaves enough digits, `-` where nothing can be said.
-
-Source: ours.
-"""
+"""Formats of values in tables for people: percent, readable units, `-` for missing values."""
 
 from __future__ import annotations
 
@@ -10,32 +7,32 @@ from aca_ray.report.table import MISSING, Cell
 
 
 def words(text: str | None) -> Cell:
-    """Return a text."""
+    """Return the cell of a text."""
     return Cell(text or MISSING)
 
 
 def integer(value: float | None) -> Cell:
-    """Return a whole number."""
+    """Return the cell of a whole number."""
     return Cell(MISSING) if value is None else Cell(f"{value:.0f}", value)
 
 
 def decimal(value: float | None, digits: int = 2) -> Cell:
-    """Return a number with so many digits after the point."""
+    """Return the cell of a number with `digits` decimals."""
     return Cell(MISSING) if value is None else Cell(f"{value:.{digits}f}", value)
 
 
 def percent(share: float | None, digits: int = 2) -> Cell:
-    """Return a share in percent, without the sign."""
+    """Return the cell of a share in percent, without the percent sign."""
     return Cell(MISSING) if share is None else Cell(f"{100 * share:.{digits}f}", share)
 
 
 def signed_percent(share: float | None) -> Cell:
-    """Return a difference of shares in percentage points, with its sign."""
+    """Return the cell of a difference of shares in percentage points, with its sign."""
     return Cell(MISSING) if share is None else Cell(f"{100 * share:+.2f}", share)
 
 
 def interval(low: float | None, high: float | None, signed: bool = False) -> Cell:
-    """Return an interval of shares in percent, sorted by its lower end."""
+    """Return the cell of an interval of shares in percent; it sorts by the lower end."""
     if low is None or high is None:
         return Cell(MISSING)
     show = signed_percent if signed else percent
@@ -43,7 +40,7 @@ def interval(low: float | None, high: float | None, signed: bool = False) -> Cel
 
 
 def mean_and_sd(accuracy: Summary | None) -> Cell:
-    """Return mean and deviation in percent."""
+    """Return the cell of mean and standard deviation in percent."""
     if accuracy is None:
         return Cell(MISSING)
     mean = percent(accuracy.mean).text
@@ -51,7 +48,7 @@ def mean_and_sd(accuracy: Summary | None) -> Cell:
 
 
 def difference_and_interval(difference: PairedDifference | None) -> Cell:
-    """Return a difference with its interval in percentage points."""
+    """Return the cell of a difference and its interval in percentage points."""
     if difference is None:
         return Cell(MISSING)
     mean = signed_percent(difference.mean).text
@@ -60,14 +57,14 @@ def difference_and_interval(difference: PairedDifference | None) -> Cell:
 
 
 def pvalue(value: float | None) -> Cell:
-    """Return a p-value."""
+    """Return the cell of a p-value."""
     if value is None:
         return Cell(MISSING)
     return Cell("< 0.001" if value < 0.001 else f"{value:.3f}", value)
 
 
 def count(value: float | None) -> Cell:
-    """Return a count in the unit that leaves three or more significant digits."""
+    """Return the cell of a count in the unit that leaves at least three significant digits."""
     if value is None:
         return Cell(MISSING)
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
@@ -77,7 +74,7 @@ def count(value: float | None) -> Cell:
 
 
 def memory(num_bytes: float | None) -> Cell:
-    """Return a size in GiB or MiB."""
+    """Return the cell of a size in GiB or MiB."""
     if num_bytes is None:
         return Cell(MISSING)
     gib = num_bytes / 2**30
@@ -85,12 +82,12 @@ def memory(num_bytes: float | None) -> Cell:
 
 
 def seconds(value: float | None) -> Cell:
-    """Return seconds."""
+    """Return the cell of a number of seconds."""
     if value is None:
         return Cell(MISSING)
     return Cell(f"{value:,.1f}" if value < 1000 else f"{value:,.0f}", value)
 
 
 def clipped(name: str, longest: int) -> str:
-    """Return a name that is at most so long."""
+    """Return a name cut to at most `longest` characters."""
     return name if len(name) <= longest else f"{name[: longest - 2]}.."

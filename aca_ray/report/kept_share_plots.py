@@ -1,7 +1,4 @@
-"""Which share of an edge's channels its operation keeps: heat maps over milestones and seeds.
-
-Source: ours.
-"""
+"""Heat maps of the share of the channels that operations keep, per edge, over milestones and seeds."""
 
 from __future__ import annotations
 
@@ -30,22 +27,22 @@ Edge = tuple[int, int, int]  # stage, source, target
 
 
 def kept_share_plots(sweeps: Sequence[SweepRows], comparison: Comparison) -> list[Plot]:
-    """Return one plot per method, for the main pair; of at most twelve methods, in their order."""
+    """Return one plot per method for the main pair, for at most twelve methods, sorted by name."""
     methods: dict[str, dict[Panel, list[EdgeRow]]] = defaultdict(lambda: defaultdict(list))
     for sweep in sweeps:
         for row in sweep.edges:
             if (row.ranking, row.allocation) == comparison.main_pair:
                 methods[row.method][row.space, row.data, row.setting, row.sweep].append(row)
     left_out = len(methods) - _MOST_PLOTS
-    more = f" Not drawn: {left_out} more methods; edges.parquet has all." if left_out > 0 else ""
+    more = f" Not drawn: {left_out} more methods; see edges.parquet." if left_out > 0 else ""
     return [
         plot_of(
             _figure(methods[method]),
             f"kept_share_{key_of(method)}",
             f"Kept share per edge of {method}",
-            "Rows are edges, stage by stage; columns are seeds, by budget and milestone. Dark keeps few channels (a "
-            "skip connection refills the rest), bright keeps all, gray: that seed has no such edge. Rows of one "
-            f"brightness are edges on which the seeds agree.{more}",
+            "Rows are edges, stage by stage; columns are seeds, by budget and milestone. Dark: the operation keeps few "
+            "channels, and a skip connection refills the rest. Bright: it keeps all. Gray: the seed does not have this "
+            f"edge. On rows of uniform brightness the seeds agree.{more}",
         )
         for method in sorted(methods)[:_MOST_PLOTS]
     ]
@@ -90,7 +87,7 @@ def _draw(axes: Axes, rows: Sequence[EdgeRow], edges: Sequence[Edge], columns: S
     for level, line in ((0, 3.0), (1, 1.0)):  # budgets, milestones
         starts = [i for i in range(1, len(columns)) if columns[i][: level + 1] != columns[i - 1][: level + 1]]
         axes.vlines([i - 0.5 for i in starts], -0.5, len(edges) - 0.5, color="white", linewidth=line)
-    # Texts, not ticks: a hundred ticks take half a second.
+    # Texts instead of ticks: a hundred ticks take half a second.
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)

@@ -1,6 +1,6 @@
-"""The cells that searches found, by the table of a benchmark.
+"""Table of accuracy, regret and rank of the cells found, looked up in a benchmark.
 
-Source: ours; regret and rank are the quantities of tabular benchmarks (Dong & Yang 2020).
+Source: Dong & Yang 2020 for regret and rank.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from aca_ray.report.table import Cell, Column, Table
 
 
 def look_up_tables(sweeps: Sequence[SweepRows]) -> tuple[Table, ...]:
-    """Return accuracy, regret and rank of every arm."""
+    """Return the table of accuracy, regret and rank of every arm."""
     return table_of(
         look_up_arms(sweeps),
         "look-ups",
         "Accuracy, regret and rank of the cells found",
-        "Cells of the last search epoch, means over n search seeds (accuracy with its standard deviation). Regret: "
-        "percentage points below the best cell of the table. Rank: 1 is the best cell of the table, and cells of "
-        "equal accuracy share the better rank. Peak: the highest mean over seeds at any epoch that is looked up, which "
-        "no search could know.",
+        "Cells of the last search epoch, means over n search seeds (accuracy with standard deviation). Regret: "
+        "percentage points below the best cell of the table. Rank: 1 is the best cell of the table; cells of equal "
+        "accuracy share the better rank. Peak: highest mean over seeds at any looked-up epoch, unknown to the search.",
         (
             Column("method", "text"),
             Column("epochs"),

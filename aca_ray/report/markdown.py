@@ -1,7 +1,4 @@
-"""The report as Markdown: the sections of the page, with plots as links to their files.
-
-Source: ours.
-"""
+"""The report as Markdown: the sections of the page, with plots as links to their files."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from aca_ray.report.table import to_markdown
 
 
 def report_markdown(title: str, summary: Sequence[str], sections: Sequence[Section], notes: Sequence[str]) -> str:
-    """Return title, summary, sections and notes."""
+    """Return title, summary, sections and notes as Markdown."""
     parts = [f"# {title}", _listed(summary)]
     for section in sections:
         parts += [f"## {section.title}", section.missing if section.is_empty else section.reading]

@@ -1,6 +1,6 @@
-"""Drawings of the mixing weights that a search ended with: a heat map for each cell.
+"""Drawings of the final mixing weights of a search: a heat map for each cell.
 
-Source: ours; the colors are stops of cividis, Nunez et al. 2018, which rises in lightness for any color vision.
+The colors are stops of cividis (Nunez et al. 2018), whose lightness increases for any color vision.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _SIZE = 12
 
 
 def draw_mixing(alphas: Mapping[str, Any], path: StoragePath) -> StoragePath:
-    """Write the drawing that `mixing_svg` returns, whole or not at all, and return the path.
+    """Write the drawing of `mixing_svg` atomically, and return the path.
 
     Raises:
-        ConfigError: the path does not end in .svg, or as `mixing_svg`.
+        ConfigError: the path does not end in .svg, or for the reasons of `mixing_svg`.
     """
     return write_svg(path, mixing_svg(alphas))
 
@@ -42,13 +42,11 @@ def mixing_svg(alphas: Mapping[str, Any]) -> str:
     """Return an <svg> of the mixing weights of the cells that have edges: heat maps, edges by candidates.
 
     Args:
-        alphas: as in a search's record.json: `normal` and `reduce` hold one row of mixing weights per edge, and
-            `candidates` the operation names of every weight, cell by cell. Without `reduce` cells have one input.
+        alphas: mixing weights as in record.json of a search: `normal` and `reduce` have one row of weights per edge,
+            `candidates` the operation names of the weights, cell by cell. Without `reduce`, cells have one input.
 
     Raises:
-        ConfigError: weights and names do not match, or the number of edges is that of no cell.
-
-    Source: ours.
+        ConfigError: weights and names do not match, or no cell has this number of edges.
     """
     has_one_input = not alphas.get("reduce")
     cell_types: tuple[CellType, ...] = ("normal",) if has_one_input else CELL_TYPES
@@ -70,10 +68,10 @@ class _Table:
     """The weights of one cell.
 
     Attributes:
-        name: the cell's name.
-        columns: the candidates that any edge offers, in canonical order.
-        edges: the labels of the edges.
-        rows: the weights of the candidates that each edge offers.
+        name: name of the cell.
+        columns: candidates that any edge offers, in canonical order.
+        edges: labels of the edges.
+        rows: weights of the candidates that each edge offers.
     """
 
     name: str
@@ -103,7 +101,7 @@ class _Table:
 
     @property
     def head(self) -> int:
-        """Height of what stands above the fields, in pixels."""
+        """Height of title and headings above the fields, in pixels."""
         return _TITLE_HEIGHT + _LINE_HEIGHT * max((len(_heading(name)) for name in self.columns), default=0)
 
     @property
@@ -112,7 +110,7 @@ class _Table:
         return self.head + _FIELD_HEIGHT * len(self.rows)
 
     def in_words(self) -> str:
-        """Return what the heat map shows, as a sentence."""
+        """Return the description of the heat map, as a sentence."""
         edges = (
             f"edge {edge}: {', '.join(f'{published_name(name)} {weight:.2f}' for name, weight in row.items())}"
             for edge, row in zip(self.edges, self.rows, strict=True)
@@ -121,13 +119,13 @@ class _Table:
 
 
 def _edge_labels(num_edges: int, cell_type: CellType, num_inputs: int) -> tuple[str, ...]:
-    """Return the edges of the densely connected cell that has so many, node-major."""
+    """Return the labels of the edges of the densely connected cell with `num_edges` edges, node-major."""
     num_nodes = 0
     while len(Topology(num_inputs, num_nodes).edges) < num_edges:
         num_nodes += 1
     edges = Topology(num_inputs, num_nodes).edges
     if len(edges) != num_edges or not edges:
-        raise ConfigError(f"alphas.{cell_type}: {num_edges} edges are those of no densely connected cell")
+        raise ConfigError(f"alphas.{cell_type}: needs the edges of a densely connected cell, found {num_edges} edges")
     return tuple(f"{edge.source}->{edge.target}" for edge in edges)
 
 
@@ -169,14 +167,14 @@ def _draw_scale(svg: Element, y: float, largest: float) -> None:
 
 
 def _color(share: float) -> bytes:
-    """Return red, green and blue, 0 to 255, of a share of the largest weight, in [0, 1]."""
+    """Return red, green and blue, 0 to 255, for a share of the largest weight, in [0, 1]."""
     index = min(int(share * (len(_STOPS) - 1)), len(_STOPS) - 2)
     rest = share * (len(_STOPS) - 1) - index
     return bytes(round(a + rest * (b - a)) for a, b in zip(_STOPS[index], _STOPS[index + 1], strict=True))
 
 
 def _text_color(ground: bytes) -> str:
-    """Return the one of black and white that has more contrast to a ground.
+    """Return black or white, whichever has more contrast to the background.
 
     Source: relative luminance and contrast of WCAG 2.1, section 1.4.3.
     """

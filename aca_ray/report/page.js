@@ -1,6 +1,6 @@
 "use strict";
 
-// Every column head becomes a button that sorts its table: numbers by value, text by letters, what is missing last.
+// Every column heading becomes a button that sorts its table: numbers by value, text by letters, missing values last.
 for (const table of document.querySelectorAll("table")) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, index) => {
@@ -34,7 +34,7 @@ function sortBy(table, heads, index) {
   document.getElementById("sorted").textContent = `Sorted by ${heads[index].textContent}, ${direction}.`;
 }
 
-// Paper can't be unfolded.
+// Open folded parts before printing.
 window.addEventListener("beforeprint", () => {
   for (const details of document.querySelectorAll("details")) details.open = true;
 });

@@ -1,7 +1,4 @@
-"""The report: one page that needs nothing but itself, and the files beside it.
-
-Source: ours.
-"""
+"""The report: one self-contained page, and the files next to it."""
 
 from __future__ import annotations
 
@@ -28,14 +25,14 @@ _MOST_EMBEDDED_BYTES = 100_000
 def write_report(
     comparison: Comparison, sweeps: Sequence[SweepRows], folder: StoragePath, title: str, network_of: NetworkOf
 ) -> list[StoragePath]:
-    """Write report.html and what belongs to it, each file whole or not at all, and return the paths.
+    """Write report.html and the files that belong to it, each atomically, and return the paths.
 
     Args:
-        comparison: what is reported.
-        sweeps: the rows that it was made from.
-        folder: where the files go: report.html, report.md, rows as CSV and Parquet, plots as SVG, tables as LaTeX.
-        title: of the page.
-        network_of: returns genotype and plan that an evaluation retrained, to be drawn.
+        comparison: comparison to report.
+        sweeps: rows of the comparison.
+        folder: folder of the files: report.html, report.md, rows as CSV and Parquet, plots as SVG, tables as LaTeX.
+        title: title of the page.
+        network_of: function that returns the genotype and plan of an evaluation, to draw them.
     """
     plots = make_plots(sweeps, comparison)
     sections = make_sections(comparison, sweeps, plots)
@@ -77,7 +74,7 @@ def write_report(
 
 
 def _address(path: StoragePath) -> str:
-    """Return a small CSV file as an address that holds it, of others the name."""
+    """Return a data URL with the content of a small CSV file, or the name of another file."""
     if path.suffix == ".csv" and len(content := path.read_bytes()) <= _MOST_EMBEDDED_BYTES:
         return _data_address(content, "text/csv")
     return path.name

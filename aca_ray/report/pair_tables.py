@@ -1,7 +1,4 @@
-"""Tables of pairs of rankers and rules: advantage over controls, pairs against each other, kept shares over epochs.
-
-Source: ours.
-"""
+"""Tables of pairs of rankers and rules: advantage over controls, pairs against each other, kept shares over epochs."""
 
 from __future__ import annotations
 
@@ -26,13 +23,13 @@ from aca_ray.report.formats import count, difference_and_interval, integer, perc
 from aca_ray.report.places import setting_labels, table_of
 from aca_ray.report.table import Cell, Column, Table
 
-_QUARTERS = 4  # of a search, whose ends are its milestones
+_QUARTERS = 4  # of a search: the kept share is shown at the end of each
 _PAIR = Column("pair", "text")
 _CONTROLS = ("random", "uniform", "shuffled", SKIP_FREE)
 
 
 def pair_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return pairs by their advantage, pairs against each other, and what each keeps over the epochs of a search."""
+    """Return tables of pairs by advantage, of pairs against each other, and of kept shares over search epochs."""
     return (
         *_advantage_tables(comparison),
         *_against_each_other(comparison),
@@ -41,7 +38,7 @@ def pair_tables(comparison: Comparison) -> tuple[Table, ...]:
 
 
 def _advantage_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return a table per place with one row per pair, the largest mean advantage over its control first."""
+    """Return a table per place with one row per pair, largest mean advantage over its control first."""
     places: dict[tuple[str, ...], list[PairComparison]] = defaultdict(list)
     for one in comparison.pair_comparisons:
         if one.method is None:
@@ -82,11 +79,11 @@ def _advantage_table(key: str, settings: Mapping[str, str], compared: Sequence[P
     return Table(
         key,
         f"Pairs by their advantage over {criterion(first.protocol)}: {where}",
-        "Test accuracy in percent over all methods and budgets of a place, and the differences from the pair's own "
-        "controls in percentage points with 95 % intervals, paired by search. The default is the pair with the largest "
-        "mean advantage over its control random, which keeps as many channels of every edge, but drawn ones; the table "
-        "is sorted by it, and p is the test of it. In networks of whole edges random changes nothing: for those that "
-        "are looked up, shuffled takes its place. Single methods and budgets are in pairs.csv.",
+        "Test accuracy in percent over all methods and budgets of a place, and differences from the controls of the "
+        "pair in percentage points with 95 % intervals, paired by search. The best pair has the largest mean "
+        "advantage over its control random, which keeps as many channels of every edge, drawn at random. The table is "
+        "sorted by this advantage, and p is its test. For looked-up networks, shuffled takes the place of random, "
+        "which does not change plans that keep whole edges. Single methods and budgets are in pairs.csv.",
         (
             _PAIR,
             *map(Column, ("searches", "accuracy", "kept %", "parameters")),
@@ -102,7 +99,7 @@ def _against_each_other(comparison: Comparison) -> tuple[Table, ...]:
         [one for one in comparison.pair_comparisons if one.method is None and one.baseline == OTHER_PAIR],
         "pairs-against-each-other",
         "Pairs against each other",
-        f"First - second over the searches that both allocated. {DIFFERENCE_CAPTION}",
+        f"First - second, over the searches with networks of both. {DIFFERENCE_CAPTION}",
         (_PAIR, Column("other pair", "text"), Column("accuracy"), Column("other: accuracy"), *DIFFERENCE),
         lambda one: (
             words(one.pair.label),
@@ -116,7 +113,7 @@ def _against_each_other(comparison: Comparison) -> tuple[Table, ...]:
 
 
 def _kept_share_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return one row per pair, method and budget with the kept share at the end of every quarter of the search."""
+    """Return the table of kept shares at the end of every quarter of a search, per pair, method and budget."""
     searches = [
         list(rows)
         for _, rows in itertools.groupby(
@@ -143,9 +140,9 @@ def _kept_share_tables(comparison: Comparison) -> tuple[Table, ...]:
         [rows[0] for rows in searches],
         "kept-shares",
         "Kept share over the epochs of a search",
-        "Percent of the channels that operations keep, mean over searches, at the milestones. A pair whose "
-        "share falls at every milestone, and further in longer searches, gives all channels to skip connections in the "
-        "end and is no default.",
+        "Percent of the channels that operations keep, mean over searches, at the milestones. If the share of a pair "
+        "falls at every milestone, and falls further in longer searches, skip connections eventually refill all "
+        "channels: such a pair is not a good default.",
         (
             _PAIR,
             Column("method", "text"),

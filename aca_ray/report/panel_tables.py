@@ -1,7 +1,4 @@
-"""Tables of what searches cost, and of how they went.
-
-Source: ours.
-"""
+"""Tables of cost, of supernet accuracy against test accuracy, and of collapse."""
 
 from __future__ import annotations
 
@@ -16,14 +13,14 @@ _METHOD, _EPOCHS, _NETWORKS = Column("method", "text"), Column("epochs"), Column
 
 
 def cost_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return what every arm costs."""
+    """Return the table of the cost of every arm."""
     return table_of(
         comparison.costs,
         "cost",
         "Cost of every arm",
-        "Means over search seeds. On the front: no arm of the same place and devices has at least its accuracy for "
-        "less time of search, ranking and retraining together. Seconds compare only where the devices are the same. "
-        "Shared: retrainings that were copied from equal ones and count 0 seconds.",
+        "Means over search seeds. On the front: no arm of the same place and devices reaches at least the same "
+        "accuracy in less total time of search, ranking and retraining. Compare seconds only between the same devices. "
+        "Shared: retrainings copied from identical ones, which count 0 seconds.",
         (
             _METHOD,
             _EPOCHS,
@@ -56,14 +53,14 @@ def cost_tables(comparison: Comparison) -> tuple[Table, ...]:
 
 
 def correlation_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return how far the supernet's accuracy foretells that of the found network."""
+    """Return the table of correlation between the accuracy of the supernet and that of the retrained network."""
     return table_of(
         comparison.correlations,
         "correlation",
-        "Does the accuracy of the supernet foretell that of the found network?",
-        "Kendall's tau between search_valid accuracy at the last epoch and the test accuracy of the found "
-        "network, over seeds and budgets: 1 is the same order, 0 none, below 0 the reverse. No tau: fewer than 3 "
-        "pairs, or all tied.",
+        "Does the accuracy of the supernet predict that of the retrained network?",
+        "Kendall's tau between search_valid accuracy at the last epoch and test accuracy of the retrained network, "
+        "over seeds and budgets: 1 is the same order, 0 is no agreement, -1 the reverse order. No tau: fewer than 3 "
+        "pairs, or all values tied.",
         (_METHOD, _NETWORKS, *map(Column, ("n", "Kendall's tau", "p"))),
         lambda row: (
             words(row.method),
@@ -77,7 +74,7 @@ def correlation_tables(comparison: Comparison) -> tuple[Table, ...]:
 
 
 def collapse_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return the last epoch of every search, and the genotype wherever it changed, of the lowest seeds."""
+    """Return the table of the last epoch of every search, and that of the genotype changes of the lowest seeds."""
     last: dict[str, CurveRow] = {}
     changes: list[CurveRow] = []
     genotypes: dict[str, str] = {}
@@ -94,9 +91,9 @@ def collapse_tables(comparison: Comparison) -> tuple[Table, ...]:
         tuple(last.values()),
         "collapse",
         "Every search at its last epoch",
-        "A collapse is a cell of many skips and few parametric operations (with weights), low entropy of the mixing "
-        "weights, and a gap between the accuracy on search_train and search_valid that grows. Churn: edges that "
-        "differ from the epoch before; 0 is a search that has settled.",
+        "Signs of collapse: many skip connections and few parametric operations (those with weights), low entropy of "
+        "the mixing weights, and a growing gap between search_train and search_valid accuracy. Churn: number of edges "
+        "changed since the previous epoch; 0 means that the search has settled.",
         (
             _METHOD,
             _EPOCHS,
@@ -120,9 +117,10 @@ def collapse_tables(comparison: Comparison) -> tuple[Table, ...]:
     ) + table_of(
         changes,
         "genotypes",
-        "The genotype by epoch",
-        "The epochs at which the genotype changed, for the lowest seed of every method, policy and budget: operation~"
-        "input, joined by + within a node and | between nodes. All epochs of all seeds are in curves.parquet.",
+        "Genotype changes",
+        "Epochs at which the genotype changed, for the lowest seed of every method, policy and budget. Edges are "
+        "written operation~input, joined by + within a node and | between nodes. All epochs of all seeds are in "
+        "curves.parquet.",
         (_METHOD, _EPOCHS, _NETWORKS, *map(Column, names), Column("genotype", "prose")),
         lambda row: (
             words(row.method),

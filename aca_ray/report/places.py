@@ -1,7 +1,4 @@
-"""Where rows of a table belong: space, data, protocol, and what differs in the rest of the setting.
-
-Source: ours.
-"""
+"""Places of table rows: space, data, protocol, and the differing parts of the setting."""
 
 from __future__ import annotations
 
@@ -12,14 +9,14 @@ from aca_ray.comparison import setting_parts
 from aca_ray.report.formats import words
 from aca_ray.report.table import Cell, Column, Table
 
-# A page stays readable and small: what is beyond is in the files.
+# Keeps the page readable and small; the files have all rows.
 MOST_ROWS = 200
 
 Row = TypeVar("Row")
 
 
 def setting_labels(settings: Iterable[str]) -> dict[str, str]:
-    """Return, per setting (canonical JSON), what tells it from the others; empty when there is but one."""
+    """Return, per setting (canonical JSON), the parts that differ from the others; empty if there is only one."""
     flat = {setting: setting_parts(setting) for setting in settings}
     keys = sorted({key for values in flat.values() for key in values})
     differing = [key for key in keys if len({repr(values.get(key)) for values in flat.values()}) > 1]
@@ -30,7 +27,7 @@ def setting_labels(settings: Iterable[str]) -> dict[str, str]:
 
 
 def place_columns(rows: Sequence[Any]) -> tuple[tuple[Column, ...], Callable[[Any], tuple[Cell, ...]]]:
-    """Return the columns of what differs between rows in sweep, space, data, protocol and setting, and their cells."""
+    """Return the columns of sweep, space, data, protocol and setting that differ between rows, and their cells."""
     names = [
         name for name in ("sweep", "space", "data", "protocol") if len({getattr(row, name, None) for row in rows}) > 1
     ]
@@ -54,7 +51,7 @@ def table_of(
     cells: Callable[[Row], tuple[Cell, ...]],
     file: str,
 ) -> tuple[Table, ...]:
-    """Return a table of the first rows, with columns for what differs between their places; none for no rows."""
+    """Return a table of the first rows, with columns for differences between their places; empty without rows."""
     if not rows:
         return ()
     places, place_cells = place_columns(rows)

@@ -1,9 +1,4 @@
-"""All plots of a comparison.
-
-A method has one color and one marker in all of them.
-
-Source: ours.
-"""
+"""All plots of a comparison; a method has the same color and marker in all of them."""
 
 from __future__ import annotations
 
@@ -19,7 +14,7 @@ from aca_ray.report.trajectory_plots import trajectory_plots
 
 
 def make_plots(sweeps: Sequence[SweepRows], comparison: Comparison) -> tuple[Plot, ...]:
-    """Return every plot that the rows can fill."""
+    """Return every plot for which there are rows."""
     methods = {group.group.method for group in comparison.groups}
     methods |= {row.method for sweep in sweeps for rows in (sweep.curves, sweep.allocations) for row in rows}
     looks = looks_of(methods)

@@ -1,7 +1,4 @@
-"""Tables of where numbers come from: provenance, checklist, failed trials.
-
-Source: ours.
-"""
+"""Tables of provenance, checklist and failed trials."""
 
 from __future__ import annotations
 
@@ -14,14 +11,14 @@ from aca_ray.report.table import Column, Table
 
 
 def provenance_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return the facts about every sweep."""
+    """Return the table of provenance, sweep by sweep."""
     rows = tuple((words(row.topic), words(row.value), words(row.sweep)) for row in comparison.provenance)
-    columns = (Column("topic", "text"), Column("what the records say", "prose"), Column("sweep", "text"))
+    columns = (Column("topic", "text"), Column("value", "prose"), Column("sweep", "text"))
     return _unless_empty(
         Table(
             "provenance",
-            "Where the numbers come from",
-            "What is needed to compute them again, as every trial noted it while it ran.",
+            "Provenance of the numbers",
+            "What is needed to reproduce the numbers, as recorded by every trial while it ran.",
             columns,
             rows,
         )
@@ -29,15 +26,15 @@ def provenance_tables(comparison: Comparison) -> tuple[Table, ...]:
 
 
 def checklist_tables(comparison: Comparison) -> tuple[Table, ...]:
-    """Return the checklist."""
+    """Return the table of the checklist."""
     rows = tuple((words(row.item), words(row.answer), words(row.evidence)) for row in comparison.checklist)
     columns = (Column("item", "prose"), Column("answer", "text"), Column("evidence", "prose"))
     return _unless_empty(
         Table(
             "checklist",
             "Checklist for experiments in architecture search",
-            "The items of Lindauer & Hutter (JMLR 21(243), 2020) in other words, answered as far as a sweep can know; "
-            "the rest is for you to answer.",
+            "Items of Lindauer & Hutter (JMLR 21(243), 2020), reworded and answered from the records; the others are "
+            "for you to answer.",
             columns,
             rows,
         )
@@ -45,7 +42,7 @@ def checklist_tables(comparison: Comparison) -> tuple[Table, ...]:
 
 
 def failure_tables(sweeps: Sequence[SweepRows]) -> tuple[Table, ...]:
-    """Return the trials that ended in an error."""
+    """Return the table of the trials that ended in an error."""
     failed = [(sweep.sweep, failure) for sweep in sweeps for failure in sweep.failed]
     rows = tuple(
         (
@@ -68,7 +65,7 @@ def failure_tables(sweeps: Sequence[SweepRows]) -> tuple[Table, ...]:
         Table(
             "failed",
             "Failed trials",
-            "They are in no other table: a mean without them may be too good.",
+            "These trials are in no other table; means without them may be too optimistic.",
             columns,
             rows,
             "" if len(failed) <= MOST_ROWS else f"The first {MOST_ROWS} of {len(failed):,}.",

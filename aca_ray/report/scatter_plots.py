@@ -1,6 +1,6 @@
-"""Accuracy against what it costs: parameters, and seconds of search, ranking and retraining.
+"""Plots of accuracy against cost: parameters, and seconds of search, ranking and retraining.
 
-Source: ours; that accuracy is shown at equal cost follows Lindauer & Hutter 2020.
+Accuracy is shown at equal cost, as Lindauer & Hutter 2020 recommend.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Value = Callable[[SeedMean], float | None]
 
 
 def scatter_plots(comparison: Comparison, looks: Mapping[str, Look]) -> list[Plot]:
-    """Return accuracy against parameters, and against the seconds of an arm where they are known."""
+    """Return plots of accuracy against parameters, and against the seconds of an arm where known."""
     arms: dict[str, list[tuple[str, str, Arm]]] = defaultdict(list)
     for group in comparison.groups:
         for networks, arm in group.arms:
@@ -30,15 +30,15 @@ def scatter_plots(comparison: Comparison, looks: Mapping[str, Look]) -> list[Plo
     if not arms:
         return []
     reading = (
-        "Every point is a search seed: hollow searched, half filled skip-free, filled allocated; the cross is the mean "
-        "of an arm. "
+        "Every point is a search seed. Hollow: searched. Half filled: skip-free. Filled: allocated. Crosses are the "
+        "means of arms. "
     )
     plots = [
         plot_of(
             _figure(arms, looks, lambda seed: seed.parameters, "parameters"),
             "accuracy_parameters",
             "Test accuracy against parameters",
-            f"{reading}Better is up, smaller is left.",
+            f"{reading}Up is better, left is smaller.",
         )
     ]
     if any(_seconds(seed) is not None for panel in arms.values() for _, _, arm in panel for seed in arm.seeds):
@@ -47,7 +47,7 @@ def scatter_plots(comparison: Comparison, looks: Mapping[str, Look]) -> list[Plo
                 _figure(arms, looks, _seconds, "seconds of search, ranking and one retraining"),
                 "accuracy_cost",
                 "Test accuracy against cost",
-                f"{reading}Better is up, cheaper is left. Seconds compare only where the devices are the same.",
+                f"{reading}Up is better, left is cheaper. Compare seconds only between the same devices.",
             )
         )
     return plots

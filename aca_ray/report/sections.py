@@ -1,6 +1,6 @@
-"""The sections of a report, in the order in which they are read.
+"""The sections of a report, in reading order.
 
-Source: ours; what a report of an architecture search must hold follows Lindauer & Hutter 2020.
+Source: Lindauer & Hutter 2020 for what a report of an architecture search must contain.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Section:
     """One section.
 
     Attributes:
-        key: names it in links.
-        reading: a sentence or two: what is here and how to read it.
-        missing: what is said where there is neither table nor plot.
+        key: name in links.
+        reading: a sentence or two: what the section shows and how to read it.
+        missing: text of a section with neither table nor plot.
     """
 
     key: str
@@ -45,12 +45,12 @@ class Section:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to show."""
+        """Whether the section has neither table nor plot."""
         return not self.tables and not self.plots
 
 
 def make_sections(comparison: Comparison, sweeps: Sequence[SweepRows], plots: Sequence[Plot]) -> tuple[Section, ...]:
-    """Return the sections, also those that have nothing to show."""
+    """Return all sections, including empty ones."""
 
     def named(*prefixes: str) -> tuple[Plot, ...]:
         return tuple(plot for plot in plots if plot.name.startswith(prefixes))
@@ -58,10 +58,10 @@ def make_sections(comparison: Comparison, sweeps: Sequence[SweepRows], plots: Se
     true_accuracy = Section(
         "true-accuracy",
         "True accuracy over search epochs",
-        "The cell of every search epoch, looked up in the table of a benchmark: a curve that falls is a collapse. The "
-        "accuracies are those of the benchmark's own training, not of networks of this sweep. No table holds networks "
-        "whose channels are divided between operation and skip.",
-        "No look-up is finished yet.",
+        "The cell of every search epoch, looked up in the table of a benchmark. A falling curve is a collapse. The "
+        "accuracies come from the benchmark's own training, not from networks trained in this sweep. The table has no "
+        "networks that divide channels between operation and skip connection.",
+        "No look-up has finished yet.",
         look_up_tables(sweeps),
         named("true_accuracy"),
     )
@@ -71,9 +71,9 @@ def make_sections(comparison: Comparison, sweeps: Sequence[SweepRows], plots: Se
         Section(
             "accuracy",
             "Accuracy",
-            "What every method reaches with the cells as searched, without skip connections (skip-free), and with "
-            f"channels refilled by them (allocated).{meaning}",
-            "No evaluation is finished yet.",
+            "Test accuracy of every method with three kinds of cells: as searched, without skip connections "
+            f"(skip-free), and with channels refilled by skip connections (allocated).{meaning}",
+            "No evaluation has finished yet.",
             accuracy_tables(comparison),
             named("test_accuracy"),
         ),
@@ -81,55 +81,55 @@ def make_sections(comparison: Comparison, sweeps: Sequence[SweepRows], plots: Se
             "differences",
             "Searched, skip-free, allocated",
             "Skip-free - searched: does leaving skip connections out of the search help? Allocated - searched: is the "
-            "whole method better than the plain one? Allocated - skip-free: does refilling help? A difference is shown "
-            "by an interval that excludes 0 and a p-value below 0.05 after Holm's correction.",
-            "No method has networks of two kinds yet.",
+            "whole method better than the plain one? Allocated - skip-free: does refilling help? A difference is "
+            "significant if its interval excludes 0 and its p-value after Holm's correction is below 0.05.",
+            "No method has two kinds of networks yet.",
             arm_tables(comparison) + difference_tables(comparison),
         ),
         Section(
             "variance",
             "Search seeds and retraining seeds",
-            "How much of the scatter comes from the search and how much from retraining: more seeds of the larger one "
-            "make the interval shorter.",
-            "No search is retrained with several seeds, so the two can't be told apart.",
+            "How much of the variance comes from the search and how much from retraining. To shorten the intervals, "
+            "add seeds to the larger source.",
+            "No search was retrained with several seeds, so the two sources of variance cannot be separated.",
             variance_tables(comparison),
         ),
         Section(
             "controls",
             "Controls",
-            "The same searches with the plan changed at equal size: random draws the channels of every edge, uniform "
-            "keeps one share everywhere, shuffled deals the shares of the edges out anew. What is left of the "
-            "difference is due to the ranking.",
-            "No control is evaluated (evaluation.controls of the spec).",
+            "Networks of the same searches and the same size with a changed channel plan: random draws the channels of "
+            "every edge, uniform keeps the same share on every edge, shuffled permutes the shares among edges. The "
+            "remaining difference is due to the ranking.",
+            "No control was evaluated (evaluation.controls in the spec).",
             control_tables(comparison),
         ),
         Section(
             "pairs",
             "Pairs of rankers and rules",
-            "Which ranker and rule serve best, over the same checkpoints. Holm's correction is over all pairs for each "
-            "control, and for the differences between pairs.",
-            "No pair has a control or another pair beside it, and no channels are ranked.",
+            "Which pair of ranker and rule works best on the same checkpoints. Holm's correction covers all pairs for "
+            "each control, and all differences between pairs.",
+            "No pair has a control or another pair to compare with, and no channels were ranked.",
             pair_tables(comparison),
         ),
         Section(
             "random",
             "Random architectures",
-            "A search that does not beat random architectures of its own space has found nothing.",
-            "No random_search under the same protocol is among the methods: whether a search beats chance is open.",
+            "A useful search beats random architectures from the same space.",
+            "No random_search with the same protocol: it is unknown whether the searches beat chance.",
             random_baseline_tables(comparison),
         ),
         Section(
             "cost",
             "Cost",
-            "What an accuracy costs in seconds, memory and size, and which arms are worth it.",
-            "No evaluation is finished yet.",
+            "Seconds, memory and network size behind every accuracy, and which arms are on the Pareto front.",
+            "No evaluation has finished yet.",
             cost_tables(comparison),
             named("accuracy_"),
         ),
         Section(
             "collapse",
             "Collapse",
-            "Whether searches end in skip connections, and whether the accuracy of the supernet would have told.",
+            "Whether searches collapse to skip connections, and whether the accuracy of the supernet reveals it.",
             "No search has finished an epoch yet.",
             correlation_tables(comparison) + collapse_tables(comparison),
             named("skips"),
@@ -137,37 +137,38 @@ def make_sections(comparison: Comparison, sweeps: Sequence[SweepRows], plots: Se
         Section(
             "channels",
             "Channel allocation",
-            "Which channels skip connections refill, and how far ranks agree between epochs, seeds and rankers.",
-            "No search has had its channels ranked yet.",
+            "Share of the channels that skip connections refill, and agreement of channel ranks between milestones and "
+            "between rankers.",
+            "No channels have been ranked yet.",
             stability_tables(comparison) + ranker_agreement_tables(comparison) + refill_tables(comparison),
             named("refilled", "kept_share"),
         ),
         Section(
             "alphas",
             "Mixing weights",
-            "How the weights of the candidate operations went, epoch by epoch.",
-            "The records hold no mixing weights by epoch: they are of an older version, or no search has begun.",
+            "Mixing weights of the candidate operations, epoch by epoch.",
+            "The records have no mixing weights per epoch: no search has begun, or an older version wrote them.",
             (),
             named("alphas"),
         ),
         Section(
             "provenance",
             "Provenance",
-            "Code, packages, data, seeds, hardware and resumptions behind the numbers.",
-            "The records say nothing yet.",
+            "Code, packages, data, seeds, hardware and resumes behind the numbers.",
+            "No trial has a record yet.",
             provenance_tables(comparison),
         ),
         Section(
             "checklist",
             "Checklist",
-            "What a reviewer asks of an architecture search.",
-            "The sweep can answer nothing yet.",
+            "What a reviewer asks about an architecture search.",
+            "The sweep cannot answer any item yet.",
             checklist_tables(comparison),
         ),
         Section(
             "failed",
             "Failed trials",
-            "What is missing from the tables above because it ended in an error.",
+            "Trials that ended in an error and are missing from the tables above.",
             "No trial has failed.",
             failure_tables(sweeps),
         ),

@@ -1,7 +1,4 @@
-"""The summary: what is found, what was compared, and what is missing.
-
-Source: ours.
-"""
+"""The summary of a report: findings, scope, and gaps."""
 
 from __future__ import annotations
 
@@ -13,11 +10,11 @@ from aca_ray.report.findings import findings, not_compared, pair_findings, what_
 
 
 def summary(comparison: Comparison, sweeps: Sequence[SweepRows]) -> tuple[str, ...]:
-    """Return the sentences, findings first; no claim is made from one pair of seeds, nor where an interval holds 0."""
+    """Return the sentences, findings first; one pair of seeds or an interval that contains 0 is never a finding."""
     sentences = [*findings(comparison), *pair_findings(comparison), _scope(comparison, sweeps), *_gaps(sweeps)]
     missing = not_compared(comparison)
     if comparison.groups and missing:
-        sentences.append(f"No seed compares {', '.join(missing)}: nothing can be said of that.")
+        sentences.append(f"Not compared, for lack of seeds with both: {', '.join(missing)}.")
     return tuple(sentences)
 
 
@@ -26,7 +23,7 @@ def _scope(comparison: Comparison, sweeps: Sequence[SweepRows]) -> str:
     names = " and ".join(sorted({sweep.sweep for sweep in sweeps if sweep.sweep}))
     of = f" of {'sweep' if len(sweeps) == 1 else 'sweeps'} {names}" if names else ""
     if not evaluations:
-        return f"No evaluation{of} is finished yet: there is nothing to compare."
+        return f"No evaluation{of} has finished yet: there is nothing to compare."
     methods = sorted({row.method for row in evaluations})
     num_searches, num_seeds = len({row.search for row in evaluations}), len({row.seed for row in evaluations})
     places = "; ".join(f"space {where}" for where, _ in blocks(comparison))
@@ -46,9 +43,9 @@ def _gaps(sweeps: Sequence[SweepRows]) -> list[str]:
     failed = sum(len(sweep.failed) for sweep in sweeps)
     sentences = []
     if unfinished:
-        sentences.append(f"Not finished: {_counted(unfinished, 'trial')} begun and still missing; numbers will change.")
+        sentences.append(f"Unfinished: {_counted(unfinished, 'trial')}; the numbers will change.")
     if failed:
-        sentences.append(f"Failed: {_counted(failed, 'trial')} ended in an error and in no mean.")
+        sentences.append(f"Failed: {_counted(failed, 'trial')}, not included in any mean.")
     return sentences
 
 

@@ -1,8 +1,6 @@
-"""Drawings as SVG that stands alone: a file, a part of a page, an artifact in MLflow.
+"""Self-contained SVG drawings: for a file, a part of a page, or an MLflow artifact.
 
-Nothing in them has an id or a style sheet, so that any number of them can stand in one page.
-
-Source: ours.
+They have no ids and no style sheets, so a page can embed any number of them.
 """
 
 from __future__ import annotations
@@ -12,11 +10,11 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from aca_ray.errors import ConfigError
 from aca_ray.storage import StoragePath, write_bytes
 
-_EMS_PER_CHARACTER = 0.6  # seldom exceeded by sans-serif fonts
+_EMS_PER_CHARACTER = 0.6  # rarely exceeded by sans-serif fonts
 
 
 def new_svg(width: float, height: float, title: str, description: str) -> Element:
-    """Return an <svg> of so many pixels with a white ground; title and description are for who can't see it."""
+    """Return an <svg> with a white background, sizes in pixels; title and description are for screen readers."""
     svg = Element(
         "svg",
         {
@@ -54,21 +52,21 @@ def add_text(parent: Element, x: float, y: float, text: str, size: float, **attr
 
 
 def text_width(text: str, size: float) -> float:
-    """Return about how wide a text is, in pixels."""
+    """Return the approximate width of a text, in pixels."""
     return _EMS_PER_CHARACTER * size * len(text)
 
 
 def to_string(svg: Element) -> str:
-    """Return an <svg> as text, without an XML declaration, as a page needs it."""
+    """Return an <svg> as text without an XML declaration, for embedding in a page."""
     return tostring(svg, encoding="unicode")
 
 
 def write_svg(path: StoragePath, svg: str) -> StoragePath:
-    """Write a drawing whole or not at all, and return the path.
+    """Write a drawing atomically, and return the path.
 
     Raises:
         ConfigError: the path does not end in .svg.
     """
     if path.suffix != ".svg":
-        raise ConfigError(f"{path}: drawings are SVG; the name must end in .svg, found {path.suffix!r}")
+        raise ConfigError(f"{path}: the name of a drawing must end in .svg, found {path.suffix!r}; rename it")
     return write_bytes(path, svg.encode())

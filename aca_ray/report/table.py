@@ -1,7 +1,4 @@
-"""A table for people, made once and written as text, Markdown or LaTeX; the page writes it as HTML.
-
-Source: ours.
-"""
+"""A table for people, rendered as text, Markdown or LaTeX; the page template renders it as HTML."""
 
 from __future__ import annotations
 
@@ -28,14 +25,14 @@ _LATEX = str.maketrans(
 
 
 class Cell(NamedTuple):
-    """What a cell shows, and the number that sorting compares; None where there is none, which stands last."""
+    """The text of a cell, and its value for sorting; None sorts last."""
 
     text: str
     value: float | None = None
 
 
 class Column(NamedTuple):
-    """A column: `number` stands right and sorts by value, `text` is short and is not wrapped, `prose` is."""
+    """A column: `number` is right-aligned and sorts by value, `text` is short and never wraps, `prose` wraps."""
 
     name: str
     kind: Literal["number", "text", "prose"] = "number"
@@ -46,12 +43,12 @@ class Table:
     """A table for people.
 
     Attributes:
-        key: names it in files and links: letters, digits, hyphens.
-        title: what it is about.
-        caption: one sentence or two: what it shows and how to read it.
-        columns: the first one names the row.
-        rows: one cell per column; there may be none.
-        more: what was left out and where it is; empty when nothing was.
+        key: name in files and links: letters, digits, hyphens.
+        title: heading.
+        caption: a sentence or two: what the table shows and how to read it.
+        columns: the columns; the first one names the row.
+        rows: one cell per column; may be empty.
+        more: number of omitted rows and the file that has them; empty if there are none.
     """
 
     key: str
@@ -71,7 +68,7 @@ class Table:
 
 
 def to_text(table: Table) -> str:
-    """Return the title and the table in columns of fixed width."""
+    """Return the title and the table as fixed-width text."""
     numbers = [index for index, column in enumerate(table.columns) if column.kind == "number"]
     widths = [max(map(len, column)) for column in zip(*table.texts, strict=True)]
     header, *rows = in_columns(table.texts, right=numbers)
@@ -79,7 +76,7 @@ def to_text(table: Table) -> str:
 
 
 def to_markdown(table: Table) -> str:
-    """Return the title as a heading of the third level, the caption, and the table."""
+    """Return the title as a level-3 heading, the caption, and the table."""
 
     def line(cells: Sequence[str]) -> str:
         return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
@@ -91,7 +88,7 @@ def to_markdown(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    r"""Return a tabular (package booktabs) for \input into a table environment; title and caption are its comments."""
+    r"""Return a tabular (package booktabs) for \input into a table environment; title and caption are comments."""
     kinds = {"number": "r", "text": "l", "prose": r"p{0.3\linewidth}"}
     header, *rows = (" & ".join(map(escape_latex, row)) + r" \\" for row in table.texts)
     comments = [f"% {line}" for text in (table.title, table.caption, table.more) for line in text.splitlines()]
@@ -111,16 +108,16 @@ def to_latex(table: Table) -> str:
 
 
 def escape_latex(text: str) -> str:
-    """Return text that LaTeX sets as it stands; a leading bracket would be an argument of the row's end before it."""
+    """Return text with LaTeX escapes; a leading [ or * is braced, or it would be an argument of the preceding \\\\."""
     escaped = text.translate(_LATEX)
     return f"{{{escaped[0]}}}{escaped[1:]}" if escaped[:1] in {"[", "*"} else escaped
 
 
 def key_of(text: str) -> str:
-    """Return a text as a name for files and links."""
+    """Return a text as a key for files and links."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def wrapped(text: str, first: str = "", rest: str = "  ") -> str:
-    """Return a text in lines of at most 120 characters."""
+    """Return a text wrapped to lines of at most 120 characters."""
     return textwrap.fill(text, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)

@@ -1,8 +1,7 @@
-"""The accuracy that the table of a benchmark gives the cell of every search epoch: where collapse is seen directly.
+"""Plots of looked-up accuracy over search epochs, which show collapse directly.
 
-One panel per method, one thin line per seed, one thick line per kind of network for the mean over seeds.
-
-Source: ours; that every seed is shown and not only a mean follows Lindauer & Hutter 2020.
+One panel per method, one thin line per seed, one thick line per kind of networks for the mean over seeds. Every seed is
+shown, as Lindauer & Hutter 2020 recommend.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ from aca_ray.report.places import setting_labels
 
 _PANEL = (5.6, 3.9)  # inches
 _MOST_PLOTS = 8
-_MOST_POINTS = 200  # of a line: more are not seen, and would be megabytes
+_MOST_POINTS = 200  # of a line: more are not visible and would take megabytes
 _TICKS = (10, 20, 30, 40, 50, 60, 70, 80, 85, 90, 92, 93, 94, 95, 96, 97, 98, 99)
-# Searched cells in a warm color, skip-free ones in a cold one, then the rules.
+# Searched cells in a warm color, skip-free ones in a cold one, then those of the rules.
 _ORDER = (1, 0, 2, 3, 4, 5, 6)
-_SPARSE = 0.5  # of the epochs: curves with fewer points get marks at them
+_SPARSE = 0.5  # of the epochs: curves with fewer points get markers
 
 
 class _Look(NamedTuple):
-    """How a kind of networks is drawn."""
+    """Line style and marker of a kind of networks."""
 
     color: str
     line: Literal["-", "--"]
@@ -65,11 +64,10 @@ def _plot(name: str, place: LookUpPlace, setting: str, methods: Mapping[str, Arm
         _figure(methods, (low, high), best, all_skips, size),
         name,
         f"True accuracy over search epochs: {where}",
-        f"The test accuracy that {place.protocol} gives the cell of every search epoch. Thin lines are search seeds, "
-        "thick lines their mean; rules that allocate channels have cells at the milestones alone. The axis is "
-        f"logarithmic in the error{', and lower values of early epochs are cut off' if cut_off else ''}. "
-        "Rows: look_up_curves.csv."
-        + (f" The table lacks {missing:,} of {len(rows):,} cells, which leave gaps." if missing else "")
+        f"Test accuracy of the cell of every search epoch according to {place.protocol}. Thin lines are search seeds, "
+        "thick lines their mean; allocation rules have cells only at milestones. The axis is logarithmic in the error"
+        f"{'; lower values of early epochs are cut off' if cut_off else ''}. Data: look_up_curves.csv."
+        + (f" The table lacks {missing:,} of {len(rows):,} cells, which appear as gaps." if missing else "")
         + more,
     )
 
@@ -100,7 +98,7 @@ def _figure(
             _draw(axes, curves, kinds.index(networks))
         _reference(axes, 100 * best, f"best of {size:,} cells: {100 * best:.2f}", above=True)
         if all_skips is not None:
-            _reference(axes, 100 * all_skips, f"skip connections alone: {100 * all_skips:.2f}", above=False)
+            _reference(axes, 100 * all_skips, f"only skip connections: {100 * all_skips:.2f}", above=False)
         axes.set_xlabel("search epoch")
         if index % PANELS_IN_A_ROW == 0:
             axes.set_ylabel("true test accuracy (%)")
@@ -126,7 +124,7 @@ def _is_sparse(curves: Sequence[Sequence[LookUpRow]]) -> bool:
 
 
 def _look(kind: int) -> _Look:
-    """Return the look of a kind of networks, by its number."""
+    """Return the look of a kind of networks, by its index."""
     color, marker = COLORS[_ORDER[kind % len(COLORS)]], MARKERS[kind % len(MARKERS)]
     return _Look(color, "-" if kind < len(COLORS) else "--", marker)
 
@@ -154,9 +152,9 @@ def _reference(axes: Axes, value: float, text: str, *, above: bool) -> None:
 
 
 def _limits(methods: Mapping[str, Arms], best: float, all_skips: float | None) -> tuple[float, float]:
-    """Return the ends of the axis, in percent: it holds both references and the second half of every curve.
+    """Return the limits of the axis, in percent: it contains both references and the second half of every curve.
 
-    The first epochs of a search derive cells by chance, as low as 10 %, which would flatten all that follows.
+    The first epochs of a search derive random cells, as low as 10 %, which would flatten the rest of the curves.
     """
     late = [
         100 * row.accuracy

@@ -1,8 +1,6 @@
-"""The comparison as text for a terminal, and as files for machines.
+"""The comparison as text for a terminal, and as data files.
 
-Accuracies and shares are fractions everywhere; only the tables for people show percent.
-
-Source: ours.
+Accuracies and shares in data files are fractions; only tables for people show percent.
 """
 
 from __future__ import annotations
@@ -44,14 +42,14 @@ from aca_ray.storage import StoragePath
 def to_text(comparison: Comparison) -> str:
     """Return the comparison as fixed-width text for a terminal, at most 120 columns wide."""
     parts = [table.wrapped(sentence) for sentence in (*findings(comparison), *pair_findings(comparison))]
-    parts += [table.to_text(one) for one in terminal_tables(comparison)] or ["No evaluation is finished yet."]
+    parts += [table.to_text(one) for one in terminal_tables(comparison)] or ["No evaluation has finished yet."]
     if comparison.notes:
         parts.append("\n".join(["Notes", *(table.wrapped(note, "- ", "  ") for note in comparison.notes)]))
     return "\n\n".join(parts) + "\n"
 
 
 class RowFile(NamedTuple):
-    """A file of rows for machines: its name, what it holds in words, the rows and their type."""
+    """A data file: its name, its content in words, its rows and their type."""
 
     name: str
     content: str
@@ -60,7 +58,7 @@ class RowFile(NamedTuple):
 
 
 def row_files(comparison: Comparison, sweeps: Sequence[SweepRows]) -> tuple[RowFile, ...]:
-    """Return all files of rows, in the order in which a report names them."""
+    """Return all data files, in the order of the report."""
 
     def of_all(name: str) -> list[Any]:
         return [row for sweep in sweeps for row in getattr(sweep, name)]
@@ -68,7 +66,9 @@ def row_files(comparison: Comparison, sweeps: Sequence[SweepRows]) -> tuple[RowF
     compared, evaluations = comparison_rows(comparison), of_all("evaluations")
     pairs = pair_rows(comparison.pair_comparisons)
     return (
-        RowFile("comparison.csv", "every method and baseline: means, intervals, tests", compared, ComparisonRow),
+        RowFile(
+            "comparison.csv", "every method against every baseline: means, intervals, tests", compared, ComparisonRow
+        ),
         RowFile("comparison.parquet", "the same as Parquet", compared, ComparisonRow),
         RowFile("pairs.csv", "every pair against its controls and other pairs", pairs, PairRow),
         RowFile("kept_shares.csv", "kept share per pair and milestone", comparison.kept_shares, KeptShareRow),
@@ -76,30 +76,37 @@ def row_files(comparison: Comparison, sweeps: Sequence[SweepRows]) -> tuple[RowF
         RowFile("evaluations.parquet", "the same as Parquet", evaluations, EvaluationRow),
         *_look_up_files(sweeps),
         RowFile("curves.parquet", "every epoch of every search", of_all("curves"), CurveRow),
-        RowFile("allocations.csv", "every rule at every milestone", of_all("allocations"), AllocationRow),
-        RowFile("edges.parquet", "the kept share of every edge at every milestone", of_all("edges"), EdgeRow),
+        RowFile("allocations.csv", "every allocation rule at every milestone", of_all("allocations"), AllocationRow),
+        RowFile("edges.parquet", "kept share of every edge at every milestone", of_all("edges"), EdgeRow),
         RowFile("trials.parquet", "every trial: state, device, versions, resumptions", of_all("trials"), TrialRow),
-        RowFile("correlations.csv", "supernet against test accuracy", comparison.correlations, CorrelationRow),
-        RowFile("stability.csv", "agreement of milestones", comparison.stability, StabilityRow),
+        RowFile(
+            "correlations.csv", "correlation of supernet and test accuracy", comparison.correlations, CorrelationRow
+        ),
+        RowFile("stability.csv", "agreement of channel ranks between milestones", comparison.stability, StabilityRow),
         RowFile("refill.csv", "refilled share per stage and edge, at every milestone", comparison.refill, RefillRow),
-        RowFile("ranker_agreement.csv", "agreement of rankers", comparison.ranker_agreement, RankerAgreementRow),
-        RowFile("costs.csv", "the cost of every arm", comparison.costs, CostRow),
-        RowFile("provenance.csv", "where the numbers come from", comparison.provenance, ProvenanceRow),
+        RowFile(
+            "ranker_agreement.csv",
+            "agreement of channel ranks between rankers",
+            comparison.ranker_agreement,
+            RankerAgreementRow,
+        ),
+        RowFile("costs.csv", "cost of every arm", comparison.costs, CostRow),
+        RowFile("provenance.csv", "provenance of the numbers", comparison.provenance, ProvenanceRow),
         RowFile("checklist.csv", "the checklist", comparison.checklist, ChecklistItem),
     )
 
 
 def _look_up_files(sweeps: Sequence[SweepRows]) -> tuple[RowFile, ...]:
-    """Return the files of what was looked up in the table of a benchmark; none where nothing was."""
+    """Return the files of look-ups in a benchmark; none without look-ups."""
     rows = [row for sweep in sweeps for row in sweep.look_ups]
     if not rows:
         return ()
     return (
-        RowFile("look_ups.csv", "accuracy, regret and rank of every arm, looked up", look_up_arms(sweeps), LookUpArm),
-        RowFile("look_up_curves.csv", "the cell of every search epoch, looked up", rows, LookUpRow),
+        RowFile("look_ups.csv", "looked-up accuracy, regret and rank of every arm", look_up_arms(sweeps), LookUpArm),
+        RowFile("look_up_curves.csv", "looked-up accuracy of the cell of every search epoch", rows, LookUpRow),
     )
 
 
 def write_tables(files: Sequence[RowFile], folder: StoragePath) -> list[StoragePath]:
-    """Write rows for machines into a folder, each file whole or not at all, and return their paths."""
+    """Write the data files into a folder, each atomically, and return their paths."""
     return [write_rows(file.rows, file.row_type, folder / file.name) for file in files]

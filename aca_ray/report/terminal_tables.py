@@ -1,7 +1,4 @@
-"""The few tables that a terminal shows, at most 120 columns wide.
-
-Source: ours.
-"""
+"""Tables for a terminal, at most 120 columns wide."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ _NAMES = (Column("method", "text"), Column("epochs"))
 
 
 def terminal_tables(comparison: Comparison) -> list[Table]:
-    """Return accuracy, differences, size and cost, and controls, place by place, then pairs."""
+    """Return tables of accuracy, differences, size and cost, and controls, place by place, then tables of pairs."""
     tables = []
     for where, groups in blocks(comparison):
         pair = f" (allocated: {groups[0].pair.label})" if groups[0].pair else ""
@@ -113,7 +110,7 @@ def _name_cells(group: GroupComparison) -> tuple[Cell, Cell]:
 
 
 def _pair_tables(comparison: Comparison) -> list[Table]:
-    """Return pairs by their advantage over a control, place by place, where there are several."""
+    """Return a table of pairs by advantage over a control for each place with several pairs."""
     rows: dict[str, list[tuple[Cell, ...]]] = defaultdict(list)
     for one in by_advantage(one for one in comparison.pair_comparisons if one.method is None):
         place = Group(one.space, one.data, one.setting, one.protocol, "", 0).place

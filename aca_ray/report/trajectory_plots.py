@@ -1,8 +1,6 @@
-"""The mixing weights of every edge over the epochs of a search, as small multiples.
+"""Plots of the mixing weights of every edge over the epochs of a search, as small multiples.
 
 All panels of a cell are drawn in one pair of axes: fourteen axes would take ten times as long.
-
-Source: ours.
 """
 
 from __future__ import annotations
@@ -25,18 +23,18 @@ from aca_ray.report.table import key_of
 
 _PANELS_IN_A_ROW = 7
 _WIDTH, _ROW_HEIGHT = 11.2, 1.15  # inches
-_GAP = 0.12  # between panels, of a panel's width
-_TITLE_HEIGHT = 0.3  # above a panel, of its height
+_GAP = 0.12  # between panels, as a share of the panel width
+_TITLE_HEIGHT = 0.3  # above a panel, as a share of the panel height
 _STYLES = ("-", "--", ":")
 _MOST_PLOTS = 8
-_MOST_POINTS = 40  # of a line: more are not seen, and would be megabytes
-_LEAST_EXTENT = 1e-3  # of weights; records hold four decimals
+_MOST_POINTS = 40  # of a line: more are not visible and would take megabytes
+_LEAST_EXTENT = 1e-3  # of weights; records have four decimals
 
 Key = tuple[str, str, str]  # method, skip, space
 
 
 def trajectory_plots(sweeps: Sequence[SweepRows]) -> list[Plot]:
-    """Return one plot per method, skip policy and space: of the lowest seed of the largest budget."""
+    """Return one plot per method, skip policy and space, for the lowest seed of the largest budget."""
     chosen: dict[Key, list[MixingTrajectory]] = {}
     trajectories = [trajectory for sweep in sweeps for trajectory in sweep.trajectories]
     for trajectory in sorted(trajectories, key=lambda one: (-one.epochs[-1], one.seed, one.search)):
@@ -56,9 +54,9 @@ def _plot(key: Key, cells: Sequence[MixingTrajectory], more: str) -> Plot:
         _figure(sorted(cells, key=lambda cell: cell.cell_type), low, max(high - low, _LEAST_EXTENT)),
         f"alphas_{key_of(' '.join(key))}",
         f"Mixing weights of {method}, {skip}, in {space}",
-        f"One panel per edge, one line per candidate operation; weights from {low:.3f} below to {high:.3f} above, "
-        f"epochs {cells[0].epochs[0]} to {cells[0].epochs[-1]} from left to right. Shown: seed {cells[0].seed}, the "
-        f"lowest one of the largest budget. A line that leaves the others is a choice.{more}",
+        f"One panel per edge, one line per candidate operation. Vertical axis: weights from {low:.3f} to {high:.3f}. "
+        f"Horizontal axis: epochs {cells[0].epochs[0]} to {cells[0].epochs[-1]}. Shown: seed {cells[0].seed}, the "
+        f"lowest of the largest budget. A line that rises above the others is the preferred operation.{more}",
     )
 
 
@@ -97,7 +95,7 @@ def _draw(axes: Axes, cell: MixingTrajectory, names: Sequence[str], heights: NDA
                 continue
             style = names.index(name)
             points = np.column_stack([left + x[offered], bottom + y[offered]])
-            if len(points) == 1:  # a line of one point is not seen
+            if len(points) == 1:  # a line of one point is invisible
                 points = points + np.array([[-0.04, 0.0], [0.04, 0.0]])
             lines.append(points)
             colors.append(_color(style))

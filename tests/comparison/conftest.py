@@ -20,7 +20,7 @@ from aca_ray.records import SweepFolder
 
 @dataclass(frozen=True)
 class SweepWriter:
-    """Writes the files of a sweep, by the layout that all stages share."""
+    """Writes the files of a sweep in the layout that all stages share."""
 
     path: Path
 
@@ -108,7 +108,7 @@ class SweepWriter:
         record: dict[str, Any] | None = None,
         **trial: Any,
     ) -> str:
-        """Write the record of an evaluation (rule: ranking and allocation, None when searched) and return its name."""
+        """Write the record of an evaluation and return its fingerprint (rule: ranking and allocation or None)."""
         kept_whole = rule is None or rule[1] == "all"
         trial = {
             "search": search,
@@ -223,7 +223,7 @@ _ROW = EvaluationRow(
 
 @pytest.fixture
 def evaluation_row() -> Callable[..., EvaluationRow]:
-    """Builds rows: a `rule` (ranking and allocation) makes one allocated; fingerprints follow from the values."""
+    """Builds rows; a `rule` (ranking and allocation) makes a row allocated. Fingerprints are hashes of the values."""
 
     def build(test_accuracy: float, rule: tuple[str | None, str] | None = None, **values: Any) -> EvaluationRow:
         if rule:
@@ -247,7 +247,7 @@ def evaluation_row() -> Callable[..., EvaluationRow]:
 
 
 class Box(NamedTuple):
-    """A text of a drawing and where it stands, in pixels; no character is narrower than an average one."""
+    """A text of a drawing and its box in pixels, for characters of average width."""
 
     text: str
     left: float
@@ -270,7 +270,7 @@ class Box(NamedTuple):
 
 @pytest.fixture
 def parse_svg() -> Callable[[str], Element]:
-    """Parse a drawing that can be read, stands alone and can stand in any page."""
+    """Parse a drawing; check that it is legible, self-contained and embeddable in any page."""
 
     def parse(svg: str) -> Element:
         root = ElementTree.fromstring(svg)

@@ -105,7 +105,7 @@ def test_edges_may_offer_different_candidates(sweep_folder: SweepWriter) -> None
     np.testing.assert_array_equal(normal.weights[0, :2], [[0.5, np.nan, 0.5, np.nan], [np.nan, np.nan, np.nan, 0.5]])
 
 
-def test_search_without_mixing_weights_has_genotypes_alone(sweep_folder: SweepWriter) -> None:
+def test_search_without_mixing_weights_has_only_genotypes(sweep_folder: SweepWriter) -> None:
     sweep_folder.search(epochs=2, architecture=lambda _: {"genotype": GENOTYPE, "mixing": None})
     rows = read_sweep(sweep_folder.folder)
     assert [row.churn for row in rows.curves] == [None, 0]
@@ -133,9 +133,9 @@ def test_record_continued_by_a_newer_version_starts_late(sweep_folder: SweepWrit
     ("values", "rule"),
     [
         ({"genotype": {"normal": {}}}, r"rows\[0\].architecture.genotype must be a genotype"),
-        ({"candidates": None}, r"architecture.candidates must be named at the first epoch"),
-        ({"candidates": {"normal": [["none"]], "reduce": OFFERED}}, "candidates must be for 14 or 6 edges"),
-        ({"mixing": {"normal": [[0.5]] * NUM_EDGES}}, "mixing must be one weight per candidate of every edge"),
+        ({"candidates": None}, r"architecture.candidates must be .*found None"),
+        ({"candidates": {"normal": [["none"]], "reduce": OFFERED}}, "candidates must be .*14 or 6 edges"),
+        ({"mixing": {"normal": [[0.5]] * NUM_EDGES}}, "mixing must be one weight per candidate"),
         ({"mixing": {"normal": [["x"] * 3] * NUM_EDGES}}, r"mixing.normal\[0\]\[0\] must be a valid number"),
     ],
 )

@@ -27,7 +27,7 @@ def test_kept_channels_as_bars() -> None:
     ]
 
 
-def test_only_what_a_search_decides() -> None:
+def test_cells_without_a_plan_have_no_bars() -> None:
     genotype = parse_architecture_string("|nor_conv_3x3~0|+|none~0|none~1|+|avg_pool_3x3~0|none~1|skip_connect~2|")
     assert cell_text(genotype, None, {0: 16, 1: 32, 2: 32}).splitlines() == [
         "normal cell, output of 3",

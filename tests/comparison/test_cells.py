@@ -52,7 +52,7 @@ def length(line: Element) -> float:
 
 @pytest.mark.parametrize("name", sorted(GENOTYPES))
 @pytest.mark.parametrize("with_plan", [False, True])
-def test_every_edge_is_drawn_and_told(name: str, with_plan: bool, parse_svg: Parse) -> None:
+def test_every_edge_is_drawn_and_described(name: str, with_plan: bool, parse_svg: Parse) -> None:
     genotype = GENOTYPES[name]
     root = parse_svg(cell_svg(genotype, plan_of(genotype) if with_plan else None))
     edges = [edge for cell_type in CELL_TYPES for edge in genotype.cell(cell_type).edges]
@@ -60,10 +60,10 @@ def test_every_edge_is_drawn_and_told(name: str, with_plan: bool, parse_svg: Par
     description = root.findtext("{*}desc") or ""
     for edge, group in zip(edges, groups(root), strict=True):
         operation = edge.operation.removeprefix("plain_")
-        told = group.findtext("{*}title") or ""
+        described = group.findtext("{*}title") or ""
         source = f"c_{{k-{genotype.num_inputs - edge.source}}}" if edge.source < genotype.num_inputs else edge.source
-        assert told.startswith(f"{operation} from {source} to node {edge.target}")
-        assert told in description
+        assert described.startswith(f"{operation} from {source} to node {edge.target}")
+        assert described in description
         label = group.find("{*}text")
         assert label is not None
         assert label.text == operation
@@ -82,7 +82,7 @@ def test_bars_are_to_scale(name: str, parse_svg: Parse) -> None:
     for cell_type, stages in (("normal", (0, 2, 4)), ("reduce", (1, 3))):
         for index, edge in enumerate(genotype.cell(cell_type).edges):
             group = next(drawn)
-            _, *bars = group.findall("{*}rect")  # the first is the ground of the label
+            _, *bars = group.findall("{*}rect")  # the first is the background of the label
             kept, frames, refilled = bars[::2], bars[1::2], group.findall("{*}line")
             assert len(kept) == len(frames) == len(refilled) == len(stages)
             _, *texts = (text.text for text in group.iterfind(".//{*}text"))
@@ -125,14 +125,14 @@ def test_cells_of_one_input_are_drawn_alone(parse_svg: Parse) -> None:
     assert {"Normal cell", "Reduction cell", "ck-2"} < set(texts)
 
 
-def test_the_legend_tells_of_bars_where_there_are_some() -> None:
+def test_the_legend_explains_bars_if_there_are_any() -> None:
     genotype = PUBLISHED["DARTS_V2"]
     with_plan, without = cell_svg(genotype, plan_of(genotype)), cell_svg(genotype)
     share = f"{100 * plan_of(genotype).refilled_share:.0f} %"
-    assert f"allocation sign of taylor_identity: {share} of all channels refilled" in with_plan
+    assert f"sign of taylor_identity: {share}" in with_plan
     for drawing in (with_plan, without):
-        assert "operation without weights (pooling, noise)" in drawing
-        assert ("refills (striped)" in drawing) == (drawing is with_plan)
+        assert "operation without weights" in drawing
+        assert ("(striped)" in drawing) == (drawing is with_plan)
 
 
 def test_a_long_legend_widens_the_drawing(parse_svg: Parse) -> None:
@@ -152,10 +152,10 @@ def test_equal_cells_are_equal_files(tmp_path: Path) -> None:
     assert first.read_bytes() == second.read_bytes() == cell_svg(genotype, plan_of(genotype)).encode()
 
 
-def test_what_cannot_be_drawn_writes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="stage 0 plans 8 edges, the genotype keeps 4"):
+def test_a_refused_drawing_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"stage 0 .*\b8 edges.*\b4\b"):
         draw_genotype(PUBLISHED["FAIR_DARTS_A"], tmp_path / "cells.svg", plan_of(PUBLISHED["DARTS_V2"]))
-    with pytest.raises(ConfigError, match=r"cells\.png: drawings are SVG; the name must end in \.svg, found '\.png'"):
+    with pytest.raises(ConfigError, match=r"cells\.png: .*\.svg, found '\.png'"):
         draw_genotype(ONE_INPUT, tmp_path / "cells.png")
     assert not list(tmp_path.iterdir())
 

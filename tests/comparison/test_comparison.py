@@ -63,10 +63,10 @@ def test_retrainings_are_averaged_within_a_seed_first(evaluation_row: Build) -> 
     # within: 2 * 0.02^2 with 2 degrees of freedom, and 2 * 0.02^2 with 1
     assert group.searched.variance is not None
     assert group.searched.variance.within_sd == pytest.approx(math.sqrt((8e-4 + 8e-4) / 3))
-    assert any("between 1 and 3 retrainings a seed" in note for note in comparison.notes)
+    assert any("searched has between 1 and 3 retrainings" in note for note in comparison.notes)
 
 
-def test_missing_seeds_are_left_out_of_the_difference_and_said(evaluation_row: Build) -> None:
+def test_missing_seeds_are_left_out_of_the_difference_and_noted(evaluation_row: Build) -> None:
     rows = [evaluation_row(0.8 + 0.01 * seed, seed=seed) for seed in (0, 1, 2)]
     rows += [evaluation_row(0.9 + 0.02 * seed, MAIN, seed=seed) for seed in (1, 2, 4)]
     comparison = compare(_rows(*rows), [MAIN])
@@ -74,7 +74,8 @@ def test_missing_seeds_are_left_out_of_the_difference_and_said(evaluation_row: B
     assert _difference(group).n == 2
     assert _difference(group).mean == pytest.approx((0.92 - 0.81 + 0.94 - 0.82) / 2)
     (note,) = (note for note in comparison.notes if "lacks" in note)
-    assert "searched lacks seed 4 (n = 3 of 4); allocated lacks seed 0 (n = 3 of 4)" in note
+    assert "searched lacks seed 4 (n = 3 of 4)" in note
+    assert "allocated lacks seed 0 (n = 3 of 4)" in note
 
 
 def test_no_shared_seed_gives_no_difference(evaluation_row: Build) -> None:
@@ -82,19 +83,19 @@ def test_no_shared_seed_gives_no_difference(evaluation_row: Build) -> None:
     assert [each.difference for each in group.differences] == [None, None, None]
 
 
-def test_single_seed_is_said(evaluation_row: Build) -> None:
+def test_single_seed_is_noted(evaluation_row: Build) -> None:
     comparison = compare(_rows(evaluation_row(0.8), evaluation_row(0.9, MAIN)), [MAIN])
     (group,) = comparison.groups
     assert (_difference(group).mean, _difference(group).t_pvalue) == (pytest.approx(0.1), None)
-    assert any("a single seed: no deviation, no interval and no test" in note for note in comparison.notes)
+    assert any("darts on digits" in note and "one seed" in note for note in comparison.notes)
 
 
-def test_equal_values_are_said(evaluation_row: Build) -> None:
+def test_equal_values_are_noted(evaluation_row: Build) -> None:
     rows = [evaluation_row(value, rule, seed=seed) for seed in range(3) for value, rule in ((0.8, None), (0.9, MAIN))]
     comparison = compare(_rows(*rows), [MAIN])
     assert comparison.groups[0].difference("allocated", "searched").holm_pvalue is None
-    assert any("all 3 seeds of searched have the same test accuracy" in note for note in comparison.notes)
-    assert any("the 3 differences allocated - searched are all equal" in note for note in comparison.notes)
+    assert any("all 3 seeds of searched" in note for note in comparison.notes)
+    assert any("3 differences allocated - searched" in note and "equal" in note for note in comparison.notes)
 
 
 def test_controls_are_those_of_the_main_pair(evaluation_row: Build) -> None:
@@ -151,7 +152,7 @@ def test_three_arms_have_three_differences_each_a_family_over_groups(evaluation_
             assert (found.low, found.high) == pytest.approx((gains.mean() - half, gains.mean() + half))
 
 
-def test_a_table_without_the_main_pair_has_the_first_pair_that_it_holds(evaluation_row: Build) -> None:
+def test_a_table_without_the_main_pair_uses_the_first_pair_that_it_has(evaluation_row: Build) -> None:
     rows = [evaluation_row(0.8, rule, seed=seed) for seed in range(2) for rule in (None, SKIP_FREE, MAIN, WHOLE)]
     rows += [
         evaluation_row(0.9, rule, seed=seed, protocol="table nasbench201")
@@ -176,17 +177,17 @@ def test_shared_retrainings_cost_nothing_and_are_noted(evaluation_row: Build) ->
     assert (searched.networks, searched.evaluation_seconds, searched.num_shared) == ("searched", 30.0, 0)
     assert (skip_free.networks, skip_free.evaluation_seconds, skip_free.num_shared) == ("skip-free", 15.0, 1)
     assert (searched.on_front, skip_free.on_front, skip_free.seconds) == (True, None, None)
-    assert any(note.startswith("1 retraining") for note in comparison.notes)
+    assert any("1 retraining" in note and "shared_with" in note for note in comparison.notes)
 
 
 @pytest.mark.parametrize(
     "other", [{"protocol": "long"}, {"data": "cifar10"}, {"setting": '{"x":1}'}, {"space": "s1"}, {"epochs": 9}]
 )
-def test_unlike_rows_are_never_pooled(evaluation_row: Build, other: dict[str, object]) -> None:
+def test_different_rows_are_never_pooled(evaluation_row: Build, other: dict[str, object]) -> None:
     rows = _rows(evaluation_row(0.8, seed=0), evaluation_row(0.9, seed=1, **other))
     comparison = compare(rows, [MAIN])
     assert [group.searched.test_accuracy.n for group in comparison.groups if group.searched] == [1, 1]
-    assert any("not pooled, because the settings differ" in note for note in comparison.notes) == ("setting" in other)
+    assert any("not pooled" in note and '{"x":1}' in note for note in comparison.notes) == ("setting" in other)
 
 
 def test_seeds_of_several_sweeps_are_pooled_and_shared_evaluations_count_once(evaluation_row: Build) -> None:
@@ -198,7 +199,7 @@ def test_seeds_of_several_sweeps_are_pooled_and_shared_evaluations_count_once(ev
 
 def test_two_evaluations_of_one_place_are_refused(evaluation_row: Build) -> None:
     rows = [_rows(evaluation_row(0.8)), _rows(evaluation_row(0.9, sweep="other"))]
-    with pytest.raises(ConfigError, match=r"seed 0, retraining seed 0 must be one evaluation, found .* in sweep other"):
+    with pytest.raises(ConfigError, match=r"seed 0, retraining seed 0 .* found .* in sweep toy and .* in sweep other"):
         compare(rows, [MAIN])
 
 
@@ -223,19 +224,21 @@ def test_failed_and_unfinished_trials_are_noted(evaluation_row: Build) -> None:
     trial = {"method": "darts", "skip": "allocated", "seed": 3, "space": "s1", "epochs": 8, "ranking": None}
     rows = _rows(evaluation_row(0.8), failed=(FailedTrial("search", trial, "TrialError: diverged"),), unfinished=2)
     notes = compare(rows, [MAIN]).notes
-    assert "Failed search: darts allocated (space s1, epochs 8, seed 3): TrialError: diverged" in notes
-    assert "2 trials are unfinished and not in the tables." in notes
+    parts = ("search", "darts", "allocated", "s1", "epochs 8", "seed 3", "TrialError: diverged")
+    assert any(all(part in note for part in parts) for note in notes)
+    assert any("2 trials" in note and "unfinished" in note for note in notes)
 
 
 def test_no_rows_give_an_empty_comparison() -> None:
     comparison = compare(SweepRows(), [MAIN])
     assert (comparison.groups, comparison.pairs, comparison.costs) == ((), (MAIN,), ())
-    assert comparison.notes == ("The sweep is empty: no trial has begun.",)
+    (note,) = comparison.notes
+    assert "empty" in note
     assert {item.answer for item in comparison.checklist} == {"no", "for you to answer"}
 
 
 def test_allocated_row_without_a_rule_is_refused(evaluation_row: Build) -> None:
-    with pytest.raises(ConfigError, match="needs ranking and allocation, found None and None"):
+    with pytest.raises(ConfigError, match=r"sweep toy: .*ranking and allocation, found None and None"):
         compare(_rows(replace(evaluation_row(0.8), skip="allocated")), [MAIN])
 
 

@@ -34,10 +34,9 @@ def test_sweeps_that_share_nothing_are_refused(evaluation_row: Build, other: dic
     with pytest.raises(ConfigError) as caught:
         compare([_sweep(one), _sweep(rest)])
     assert len(caught.value.problems) == 2
-    assert (
-        f"sweep toy: must share space, data, setting and protocol with sweep other, found {reason}; what differs is "
-        "not pooled, so compare it alone"
-    ) in caught.value.problems
+    (problem,) = (problem for problem in caught.value.problems if problem.startswith("sweep toy: "))
+    for part in ("space, data, setting and protocol", "sweep other", f"found {reason};", "compare it alone"):
+        assert part in problem
 
 
 def test_sweeps_that_share_something_are_compared(evaluation_row: Build) -> None:
@@ -51,7 +50,7 @@ def test_searches_in_bfloat16_are_never_pooled_with_others(sweep_folder: SweepWr
         sweep_folder.evaluation(sweep_folder.search(seed=seed, **precision), 0.9, seed=seed)
     comparison = compare(read_sweep(sweep_folder.folder))
     assert len(comparison.groups) == 2
-    (note,) = (note for note in comparison.notes if "not pooled, because the settings differ: " in note)
+    (note,) = (note for note in comparison.notes if "not pooled" in note)
     assert '"precision":"bfloat16"' in note
     facts = {row.topic: row.value for row in comparison.provenance}
     assert facts["precision of searches"] == "differs: float32 (3 trials), bfloat16 (2 trials)"
@@ -62,16 +61,15 @@ def test_a_third_sweep_that_shares_nothing_is_named(evaluation_row: Build) -> No
     with pytest.raises(ConfigError) as caught:
         compare([*sweeps, _sweep(evaluation_row(0.8, protocol="long", sweep="odd"))])
     (problem,) = caught.value.problems
-    assert problem.startswith("sweep odd: must share")
+    assert problem.startswith("sweep odd: ")
 
 
-def test_empty_and_half_finished_sweeps_are_no_error(evaluation_row: Build, sweep_folder: SweepWriter) -> None:
+def test_empty_and_unfinished_sweeps_are_no_error(evaluation_row: Build, sweep_folder: SweepWriter) -> None:
     sweep_folder.evaluation(sweep_folder.search(state="running"), 0.0, state="running")
     half = read_sweep(sweep_folder.folder)
     notes = compare([_sweep(evaluation_row(0.8)), half, SweepRows(sweep="empty")]).notes
-    assert "Sweep toy has no finished evaluation yet." in notes
-    assert "Sweep empty is empty: no trial has begun." in notes
-    assert "2 trials are unfinished and not in the tables." in notes
+    for parts in (("Sweep toy", "no finished evaluation"), ("Sweep empty", "no trial"), ("2 trials", "unfinished")):
+        assert any(all(part in note for part in parts) for note in notes), parts
 
 
 def test_data_of_one_name_must_be_the_same_images(sweep_folder: SweepWriter) -> None:
@@ -82,9 +80,7 @@ def test_data_of_one_name_must_be_the_same_images(sweep_folder: SweepWriter) -> 
     with pytest.raises(ConfigError) as caught:
         compare([rows, replace(rows, sweep="other", trials=changed)])
     (problem,) = caught.value.problems
-    assert problem.startswith(
-        "data digits: must be the same images in all trials, found digests dddddddddddd (search in sweep toy) and "
-        "eeeeeeeeeeee (search in sweep other)"
-    )
-    unlike = tuple(replace(trial, options='{"valid_share":0.4}') for trial in changed)
-    compare([rows, replace(rows, trials=unlike)])  # other options may mean other images; they are not pooled
+    assert problem.startswith("data digits: ")
+    assert "found digests dddddddddddd (search in sweep toy) and eeeeeeeeeeee (search in sweep other)" in problem
+    other = tuple(replace(trial, options='{"valid_share":0.4}') for trial in changed)
+    compare([rows, replace(rows, trials=other)])  # other options may mean other images; they are not pooled

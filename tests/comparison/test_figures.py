@@ -77,7 +77,7 @@ def test_plots_of_a_sweep(rows: SweepRows) -> None:
 
 
 def test_every_seed_is_a_point(rows: SweepRows) -> None:
-    """Both seeds of both policies: the markers, besides those of the ticks and of the legend."""
+    """Count the markers of both seeds of both policies, without those of ticks and legend."""
     svg = _plots(rows)["accuracy_parameters"].svg.decode()
     axes = svg[svg.index('id="axes_1"') :]
     lines = [
@@ -110,13 +110,13 @@ def test_kept_shares_are_drawn_per_method_for_the_main_rule() -> None:
     assert names == [f"stage {stage}, 0→{target}" for stage in range(2) for target in (2, 3)]
 
 
-def test_of_many_methods_twelve_heat_maps_are_drawn_and_the_rest_is_named() -> None:
+def test_of_many_methods_twelve_heat_maps_are_drawn_and_the_others_are_counted() -> None:
     rows = SweepRows(
         edges=tuple(_edge(method=f"m{i:02}", seed=0, stage=0, target=2, kept_share=1.0) for i in range(15))
     )
     plots = _plots(rows)
     assert len(plots) == 12
-    assert all("Not drawn: 3 more methods" in plot.caption for plot in plots.values())
+    assert all("3 more methods" in plot.caption for plot in plots.values())
 
 
 def test_mixing_weights_are_those_of_the_lowest_seed_of_the_largest_budget() -> None:
@@ -137,11 +137,11 @@ def test_long_searches_and_many_methods_stay_small() -> None:
     plots = _plots(SweepRows(trajectories=tuple(trajectories)))
     assert len(plots) == 8
     for plot in plots.values():
-        assert "Not drawn: 3 more" in plot.caption
+        assert "3 more methods" in plot.caption
         assert len(plot.svg) < 30_000
 
 
-def test_one_epoch_of_mixing_weights_is_seen() -> None:
+def test_one_epoch_of_mixing_weights_is_visible() -> None:
     (plot,) = _plots(SweepRows(trajectories=(_trajectory(num_epochs=1),))).values()
     assert "epochs 1 to 1" in plot.caption
     assert plot.svg.count(b"<path") > 4

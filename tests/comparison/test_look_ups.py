@@ -1,4 +1,4 @@
-"""From records of look-ups to rows, arms, the table and the picture of a report."""
+"""Look-ups, from records to rows, arms, and the table and plot of a report."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_arms(sweep: SweepRows) -> None:
     assert searched.lowest_accuracy == 0.55
     assert searched.regret == pytest.approx(BEST - 0.73)
     assert searched.rank == pytest.approx((31 + 391) / 2)
-    # Epoch 3 is not looked up for all seeds, so that no mean of it is a peak.
+    # Not all seeds have an accuracy at epoch 3, so it cannot be the peak.
     assert (searched.peak_epoch, searched.peak_accuracy) == (2, pytest.approx(0.91))
     assert (skip_free.peak_epoch, skip_free.peak_accuracy) == (3, pytest.approx(0.92))
     assert (rounded.peak_epoch, rounded.peak_accuracy) == (4, pytest.approx(0.92))
@@ -160,20 +160,20 @@ def texts_of(svg: bytes) -> list[str]:
     ]
 
 
-def test_picture(sweep: SweepRows) -> None:
+def test_plot(sweep: SweepRows) -> None:
     more = SweepRows(look_ups=tuple(rows_of({1: 0.9, 2: 0.9, 3: 0.9, 4: 0.9}, method="gdas")))
     (plot,) = table_plots([sweep, more])
     texts = texts_of(plot.svg)
     for text in ("darts", "gdas", "searched", "skip-free", "rounded of taylor_identity"):
         assert texts.count(text) == 1, text
-    # Both references are in both panels, with the values that the rows hold.
+    # Both references are in both panels, with the values of the rows.
     assert sum("94.00" in text and "1,000" in text for text in texts) == 2
     assert sum("55.00" in text for text in texts) == 2
     assert "1 of 24" in plot.caption
     assert table_plots([sweep, more])[0].svg == plot.svg
 
 
-def test_a_table_without_the_collapsed_cell_has_no_line_of_it(sweep: SweepRows) -> None:
+def test_a_table_without_the_collapsed_cell_has_no_line_for_it(sweep: SweepRows) -> None:
     rows = tuple(rows_of({1: 0.9, 4: 0.9}, table_all_skips=None))
     (plot,) = table_plots([SweepRows(look_ups=rows)])
     assert not [text for text in texts_of(plot.svg) if "skip" in text]
@@ -186,7 +186,7 @@ def test_places_get_plots_of_their_own(sweep: SweepRows) -> None:
     assert len({plot.title for plot in plots}) == 2
 
 
-def test_section_comes_first_where_there_is_a_table_alone(sweep: SweepRows) -> None:
+def test_section_comes_first_if_there_are_only_look_ups(sweep: SweepRows) -> None:
     comparison = compare([SweepRows(sweep="toy")], ())
     plots = table_plots([sweep])
     first = make_sections(comparison, [sweep], plots)[0]
@@ -196,7 +196,7 @@ def test_section_comes_first_where_there_is_a_table_alone(sweep: SweepRows) -> N
     assert first.key not in {section.key for section in without}
 
 
-def test_rows_give_the_picture(sweep: SweepRows, tmp_path: Path) -> None:
+def test_rows_reproduce_the_plot(sweep: SweepRows, tmp_path: Path) -> None:
     comparison = compare([SweepRows(sweep="toy")], ())
     files = row_files(comparison, [sweep])
     write_tables(files, tmp_path)

@@ -48,7 +48,7 @@ def test_every_weight_has_a_field_and_a_number(space: str, parse_svg: Parse) -> 
         assert name.removeprefix("plain_") in description
 
 
-def test_what_an_edge_does_not_offer_is_gray(parse_svg: Parse) -> None:
+def test_candidates_that_an_edge_does_not_offer_are_gray(parse_svg: Parse) -> None:
     alphas = alphas_of("darts")
     alphas["candidates"]["normal"][0] = ["noise", "sep_conv_3x3"]
     alphas["normal"][0] = [0.25, 0.75]
@@ -57,7 +57,7 @@ def test_what_an_edge_does_not_offer_is_gray(parse_svg: Parse) -> None:
     num_columns = 8 + 1
     assert [column for column in range(num_columns) if fills[column] != GRAY] == [4, 8]
     assert fills[:num_columns].count(GRAY) == 7
-    assert fills[num_columns : 14 * num_columns].count(GRAY) == 13  # nobody else offers noise
+    assert fills[num_columns : 14 * num_columns].count(GRAY) == 13  # no other edge offers noise
     assert GRAY not in fills[14 * num_columns :]
 
 
@@ -85,14 +85,14 @@ def test_weights_of_zero_are_drawn(tmp_path: Path, parse_svg: Parse) -> None:
 
 def test_weights_and_names_must_match(tmp_path: Path) -> None:
     alphas = alphas_of("s2")
-    with pytest.raises(ConfigError, match=r"the name must end in \.svg"):
+    with pytest.raises(ConfigError, match=r"mixing\.png: .*\.svg, found '\.png'"):
         draw_mixing(alphas, tmp_path / "mixing.png")
     alphas["reduce"][3] = [1.0]
-    with pytest.raises(ConfigError, match=r"alphas\.reduce: needs one weight per name"):
+    with pytest.raises(ConfigError, match=r"alphas\.reduce: .*one weight per name"):
         draw_mixing(alphas, tmp_path / "mixing.svg")
-    with pytest.raises(ConfigError, match=r"alphas: needs 'normal' and candidates\.normal"):
+    with pytest.raises(ConfigError, match=r"alphas: .*candidates\.normal"):
         draw_mixing({"normal": []}, tmp_path / "mixing.svg")
     alphas = {"normal": [[1.0]], "reduce": [[1.0]], "candidates": {"normal": [["noise"]], "reduce": [["noise"]]}}
-    with pytest.raises(ConfigError, match="1 edges are those of no densely connected cell"):
+    with pytest.raises(ConfigError, match=r"alphas\.normal: .*found 1 edges"):
         draw_mixing(alphas, tmp_path / "mixing.svg")
     assert not list(tmp_path.iterdir())

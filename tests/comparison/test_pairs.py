@@ -1,4 +1,4 @@
-"""Pairs of rankers and rules: against each other, against their own controls, and what they keep over the epochs."""
+"""Pairs of rankers and rules: against each other, against their own controls, and kept shares over the epochs."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_the_largest_advantage_over_random_comes_first(rows: SweepRows) -> None:
     assert table.rows[0][kept].text == "75.0"
 
 
-def test_seeds_that_one_pair_lacks_are_left_out(rows: SweepRows) -> None:
+def test_seeds_missing_for_one_pair_are_left_out(rows: SweepRows) -> None:
     fewer = tuple(row for row in rows.evaluations if (row.ranking, row.seed) != ("fisher", 2))
     whole = [one for one in compare(SweepRows(evaluations=fewer), PAIRS).pair_comparisons if one.method is None]
     (one,) = (one for one in whole if (one.pair, one.other) == (SIGN, FISHER))
@@ -215,7 +215,7 @@ def test_a_search_with_one_milestone_does_not_fall() -> None:
     ]
 
 
-def test_looked_up_pairs_are_held_against_shuffled_edges(evaluation_row: Build) -> None:
+def test_looked_up_pairs_are_compared_with_shuffled_edges(evaluation_row: Build) -> None:
     whole, other = Pair("taylor_identity", "rounded"), Pair("fisher", "rounded")
     values = {(whole, None): 0.90, (whole, "random"): 0.90, (whole, "shuffled"): 0.89}
     values |= {(other, None): 0.91, (other, "random"): 0.91, (other, "shuffled"): 0.88}

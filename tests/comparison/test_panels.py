@@ -75,7 +75,7 @@ def test_stability_is_a_mean_over_seeds() -> None:
     assert (at_8.n, at_8.kendall_tau_mean, at_8.jaccard_mean, at_8.jaccard_low) == (1, None, 1.0, None)
 
 
-def test_what_two_sweeps_share_counts_once() -> None:
+def test_searches_shared_by_two_sweeps_count_once() -> None:
     sweep = SweepRows(allocations=(ALLOCATION,), edges=(EDGE,), unfinished=1)
     comparison = compare([sweep, replace(sweep, sweep="other")], [MAIN])
     assert [row.n for row in comparison.stability] == [1]
@@ -84,7 +84,7 @@ def test_what_two_sweeps_share_counts_once() -> None:
     assert compare([sweep, replace(sweep, edges=(again,))], [MAIN]).refill == comparison.refill
 
 
-def test_unlike_settings_are_not_pooled_in_panels() -> None:
+def test_different_settings_are_not_pooled_in_panels() -> None:
     rows = (ALLOCATION, replace(ALLOCATION, seed=1, setting='{"x":1}'))
     edges = (EDGE, replace(EDGE, seed=1, setting='{"x":1}'))
     comparison = _compared(allocations=rows, edges=edges, unfinished=1)
@@ -139,12 +139,12 @@ def test_front_of_accuracy_and_time(evaluation_row: Build) -> None:
         "good": True,
         "worse_and_dearer": False,
         "unknown": None,
-        "elsewhere": True,  # times of other devices say nothing
+        "elsewhere": True,  # devices differ: not compared
     }
     allocated = costs["good", "allocated"]
     assert (allocated.on_front, allocated.seconds, allocated.peak_bytes) == (False, 81.0, 5e9)
     assert (allocated.search_device, allocated.evaluation_device) == ("GPU A", "GPU A")
-    assert any("Trials ran on 2 kinds of devices (GPU A, GPU B)" in note for note in comparison.notes)
+    assert any("2 kinds of devices (GPU A, GPU B)" in note for note in comparison.notes)
 
 
 def test_provenance_names_what_differs(sweep_folder: SweepWriter) -> None:
@@ -167,7 +167,7 @@ def test_provenance_names_what_differs(sweep_folder: SweepWriter) -> None:
     assert facts["precision of searches"] == "float32"
     assert facts["devices"] == "differs: GPU A (2 trials), CPU X (1 trials)"
     assert (facts["hosts"], facts["threads"]) == ("node1", "differs: 1 (2 trials), 4 (1 trials)")
-    assert "trials differ in 2 kinds of devices and thread counts" in facts["determinism"]
+    assert "2 kinds of devices and thread counts" in facts["determinism"]
     assert facts["resumes"] == f"3 in 1 trials: search {search[:12]} (3)"
 
 
@@ -184,11 +184,13 @@ def test_checklist_is_answered_from_the_rows(evaluation_row: Build, sweep_folder
     full = [item.answer for item in _compared(*rows, trials=trials).checklist]
     assert full.count("yes") == len(full) - 5  # four that only people can answer, and no tabular benchmark
     alone = _compared(evaluation_row(0.8), trials=(*trials, replace(trials[0], device="other"))).checklist
-    answers = {item.item: item.answer for item in alone}
-    assert answers["Is there a comparison with random search?"] == "no"
-    assert answers["Is every experiment repeated, and are the seeds given?"] == "no"
-    assert answers["Are confounding factors controlled: hardware, versions of libraries, threads?"] == "partly"
-    assert answers["Is performance compared over time, not at one budget alone?"] == "no"
+    for words, answer in (
+        ("random search", "no"),
+        ("repeated", "no"),
+        ("confounders", "partly"),
+        ("one budget", "no"),
+    ):
+        assert [item.answer for item in alone if words in item.item] == [answer]
     table = evaluation_row(0.8, protocol="table nasbench201")
     (item,) = (item for item in _compared(table).checklist if "tabular" in item.item)
     assert item.answer == "yes"
@@ -234,11 +236,12 @@ def test_unreadable_scores_are_named(tmp_path: Path) -> None:
 def test_older_searches_are_noted(sweep_folder: SweepWriter) -> None:
     sweep_folder.search()
     (note,) = (note for note in compare(read_sweep(sweep_folder.folder), [MAIN]).notes if "older version" in note)
-    assert note.startswith("Sweep toy: 1 of 1 searches were recorded by an older version")
+    assert "toy" in note
+    assert "1 of 1 searches" in note
 
 
-def test_ten_seeds_are_said_to_have_a_bootstrap_interval(evaluation_row: Build) -> None:
+def test_ten_seeds_have_a_bootstrap_interval(evaluation_row: Build) -> None:
     comparison = _compared(*(evaluation_row(0.8 + seed * seed / 1000, seed=seed) for seed in range(10)))
-    assert any("a bootstrap (BCa, 9,999 resamples) from there on" in note for note in comparison.notes)
+    assert any("10 seeds" in note and "BCa, 9,999 resamples" in note for note in comparison.notes)
     assert comparison.groups[0].searched is not None
     assert comparison.groups[0].searched.test_accuracy.interval == "bootstrap"

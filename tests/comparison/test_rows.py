@@ -50,7 +50,7 @@ def test_curves_have_one_row_per_epoch(sweep_folder: SweepWriter) -> None:
     assert rows[-1].search_valid_accuracy == pytest.approx(0.5)
 
 
-def test_unmeasured_metrics_are_none(sweep_folder: SweepWriter) -> None:
+def test_missing_metrics_are_none(sweep_folder: SweepWriter) -> None:
     search = sweep_folder.search(epochs=1)
     file = sweep_folder.path / "searches" / search[:12] / "record.json"
     record = json.loads(file.read_text())
@@ -128,7 +128,7 @@ def test_broken_fields_are_named(sweep_folder: SweepWriter, key: str, value: obj
 
 
 def test_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="nowhere: must be the folder of a sweep"):
+    with pytest.raises(ConfigError, match=r"nowhere: .*folder of a sweep"):
         read_sweep(SweepFolder(tmp_path / "nowhere"))
 
 
@@ -177,7 +177,7 @@ def test_edges_have_the_kept_share_of_every_stage(sweep_folder: SweepWriter) -> 
     assert (rows[1].operation, rows[1].source, rows[1].target) == ("sep_conv_3x3", 0, 2)
     assert (rows[2].operation, rows[2].seed, rows[2].epoch, rows[2].allocation) == ("max_pool_3x3", 3, 2, "sign")
     sweep_folder.allocation(search, 2, {"sign": {**plan, "kept_share": [[1.0]]}}, genotype=genotype)
-    with pytest.raises(ConfigError, match=r"plans.sign.kept_share must be per stage one number for every kept edge"):
+    with pytest.raises(ConfigError, match=r"plans.sign.kept_share must be .*found \[\[1.0\]\]"):
         read_sweep(sweep_folder.folder)
 
 
@@ -197,7 +197,7 @@ def test_every_record_is_a_trial_whatever_its_state(sweep_folder: SweepWriter) -
     assert (second.kind, second.state, second.protocol, second.retrain_seed) == ("evaluation", "failed", "tiny", 7)
 
 
-def test_older_record_tells_less_of_its_origin(sweep_folder: SweepWriter) -> None:
+def test_older_record_has_less_provenance(sweep_folder: SweepWriter) -> None:
     sweep_folder.search(record={"environment": None, "data_info": None, "process": ""})
     (trial,) = read_sweep(sweep_folder.folder).trials
     assert (trial.device, trial.host, trial.threads) == ("cpu", None, 1)

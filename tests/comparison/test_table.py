@@ -39,7 +39,7 @@ def test_markdown_has_as_many_bars_in_every_line() -> None:
     assert markdown.endswith("The first 2 of 3.")
 
 
-def test_latex_is_one_tabular_whose_rows_end() -> None:
+def test_latex_is_one_tabular_with_terminated_rows() -> None:
     latex = to_latex(TABLE)
     assert latex.splitlines()[0] == "% Accuracy & more"
     body = [line for line in latex.splitlines() if not line.startswith("%")]
@@ -53,11 +53,11 @@ def test_latex_is_one_tabular_whose_rows_end() -> None:
 
 
 @pytest.mark.parametrize("text", ["a_b", "50 %", "$x$", "#1", "{y}", "a & b"])
-def test_latex_escapes_what_it_would_interpret(text: str) -> None:
+def test_latex_escapes_special_characters(text: str) -> None:
     assert not re.search(r"(?<!\\)[_%$#{}&]", escape_latex(text))
 
 
-def test_a_cell_that_begins_with_a_bracket_is_no_argument() -> None:
+def test_a_leading_bracket_is_braced() -> None:
     assert escape_latex("[1, 2]") == "{[}1, 2]"
     assert escape_latex("*") == "{*}"
 
@@ -75,11 +75,11 @@ def test_formats() -> None:
         assert missing(None) == Cell("-", None)
 
 
-def test_keys_are_names_of_files() -> None:
+def test_keys_are_valid_file_names() -> None:
     assert key_of("PC-DARTS, searched (S1)") == "pc-darts-searched-s1"
 
 
-def test_settings_are_told_apart_by_what_differs() -> None:
+def test_settings_are_labeled_by_their_differences() -> None:
     one, two = '{"batch_size":32,"network":{"cells":5}}', '{"batch_size":64,"network":{"cells":5}}'
     assert setting_labels([one]) == {one: ""}
     assert setting_labels([one, two]) == {one: "batch_size 32", two: "batch_size 64"}
