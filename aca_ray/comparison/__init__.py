@@ -46,7 +46,6 @@ from aca_ray.comparison.statistics import (
     correlate,
     holm,
     paired,
-    runs_needed,
     summarize,
     variance_components,
 )
@@ -111,7 +110,6 @@ __all__ = [
     "paired",
     "read_rows",
     "read_sweep",
-    "runs_needed",
     "setting_parts",
     "summarize",
     "variance_components",

@@ -154,7 +154,8 @@ def _failure_note(failed: FailedTrial) -> str:
 
 
 def _band(band: tuple[float, float]) -> str:
-    return f"{band[0]:,.0f} to {band[1]:,.0f}"
+    low, high = (f"{parameters:,.0f}" for parameters in band)
+    return low if low == high else f"{low} to {high}"
 
 
 def _listed(values: Sequence[int]) -> str:

@@ -15,7 +15,6 @@ Lindauer & Hutter 2020 and Bouthillier et al. 2021 (arXiv 2103.03098).
 
 from __future__ import annotations
 
-import bisect
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -215,30 +214,6 @@ def correlate(a: Sequence[float], b: Sequence[float]) -> Correlation:
         return Correlation(len(a), None, None)
     result = stats.kendalltau(a, b)
     return Correlation(len(a), float(result.statistic), float(result.pvalue))
-
-
-def runs_needed(difference: float, sd: float, power: float = POWER) -> int:
-    """Return the number of runs per arm that a two-sided two-sample t test needs to find a true difference.
-
-    Args:
-        difference: difference of the two means, in the unit of `sd`; not 0.
-        sd: standard deviation within each arm.
-        power: probability of finding it at the 5 % level.
-
-    Source: exact power of the t test, from the non-central t distribution (Cohen 1988, section 2.5).
-    """
-    if not difference or sd <= 0:
-        raise ValueError(f"runs_needed: difference must not be 0 and sd must be above 0, found {difference} and {sd}")
-
-    def found(n: int) -> float:
-        degrees, shift = 2 * n - 2, abs(difference) / sd * math.sqrt(n / 2)
-        quantile = _t_quantile(degrees)
-        return float(stats.nct.sf(quantile, degrees, shift) + stats.nct.cdf(-quantile, degrees, shift))
-
-    high = 2
-    while found(high) < power:
-        high *= 2
-    return bisect.bisect_left(range(high + 1), power, lo=2, key=found)
 
 
 def paired(a: Sequence[float], b: Sequence[float]) -> PairedDifference:

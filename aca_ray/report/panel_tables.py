@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aca_ray.comparison import Comparison, CurveRow
-from aca_ray.report.formats import count, decimal, integer, memory, percent, seconds, words
+from aca_ray.report.formats import count, decimal, integer, memory, percent, pvalue, seconds, words
 from aca_ray.report.places import table_of
 from aca_ray.report.table import Cell, Column, Table
 
@@ -67,7 +67,7 @@ def correlation_tables(comparison: Comparison) -> tuple[Table, ...]:
             words(row.networks),
             integer(row.n),
             decimal(row.kendall_tau),
-            decimal(row.pvalue, 3),
+            pvalue(row.pvalue),
         ),
         "correlations.csv",
     )

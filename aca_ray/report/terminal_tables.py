@@ -69,7 +69,7 @@ def _pairs_of_arms(group: GroupComparison) -> list[ArmDifference]:
 
 
 def _size_table(title: str, groups: Sequence[GroupComparison]) -> Table:
-    names = ("parameters", "MACs", "skips", "refilled %", "search s", "evaluation s")
+    names = ("parameters", "MACs", "skips", "refilled %", "search s", "retraining s")
     rows = tuple(
         (
             *_name_cells(group),

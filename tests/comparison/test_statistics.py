@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from aca_ray.comparison import Correlation, correlate, holm, paired, runs_needed, summarize, variance_components
+from aca_ray.comparison import Correlation, correlate, holm, paired, summarize, variance_components
 from aca_ray.comparison.statistics import mean_within
 
 
@@ -231,26 +231,6 @@ def test_rank_correlation_of_two_retrainings_is_that_of_the_published_networks()
     tau = correlate(first, second).kendall_tau
     assert tau == pytest.approx(2 / math.pi * math.asin(1 - 0.10**2 / 0.23**2), abs=0.02)
     assert tau == pytest.approx(0.58, abs=0.05)
-
-
-@pytest.mark.parametrize(("effect", "runs"), [(0.2, 394), (0.5, 64), (0.8, 26)])
-def test_runs_needed_are_those_of_the_textbook(effect: float, runs: int) -> None:
-    assert runs_needed(effect, 1.0) == runs  # Cohen 1988, table 2.4.1, power 0.80 at 5 % two-sided
-
-
-def test_runs_needed_for_published_spreads() -> None:
-    # Published: 16 runs an arm where only the retraining seed varies (sd 0.10), 86 where cells spread like random ones
-    # (0.23); by the normal approximation, with deviations that are rounded here. Within one run.
-    assert abs(runs_needed(0.1, 0.10) - 16) <= 1
-    assert abs(runs_needed(0.1, 0.23) - 86) <= 1
-    assert runs_needed(-0.1, 0.10) == runs_needed(0.1, 0.10)
-    assert runs_needed(0.1, 0.10, power=0.95) > runs_needed(0.1, 0.10)
-
-
-@pytest.mark.parametrize(("difference", "sd"), [(0.0, 0.1), (0.1, 0.0)])
-def test_runs_needed_without_difference_or_deviation_are_refused(difference: float, sd: float) -> None:
-    with pytest.raises(ValueError, match=f"runs_needed: .*found {difference} and {sd}"):
-        runs_needed(difference, sd)
 
 
 def test_interval_of_bounded_values_stays_within_the_bounds() -> None:
