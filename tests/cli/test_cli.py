@@ -17,7 +17,9 @@ import torch
 from aca_ray import api
 from aca_ray.catalog import CATALOGS
 from aca_ray.cli import main
+from aca_ray.config import load_spec, search_trials
 from aca_ray.pipeline.orders import all_orders
+from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.storage import write_checkpoint
 
 if TYPE_CHECKING:
@@ -143,9 +145,9 @@ def test_check_of_the_quickstart(folder: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[0].startswith("quickstart: experiment ")
     assert lines[1].startswith("data digits: 10 classes of 1x8x8, ")
-    assert lines[-1].startswith("12 searches, 0 retrainings, 18 look-ups")
-    searches = lines[3:-1]
-    assert len(searches) == len({line.split()[0] for line in searches}) == 12
+    trials = search_trials(load_spec(QUICKSTART, vocabulary(QUICKSTART.parent)).experiment)
+    assert lines[-1].startswith(f"{len(trials)} searches, 0 retrainings, {3 * len(trials) // 2} look-ups")
+    assert [line.split()[0] for line in lines[3:-1]] == [trial.short for trial in trials]
     assert list(folder.iterdir()) == []
 
 
