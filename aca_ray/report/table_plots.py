@@ -22,6 +22,7 @@ from aca_ray.report.figures import MARKERS, PANELS_IN_A_ROW, Plot, panel_figure,
 from aca_ray.report.places import setting_labels
 
 _PANEL = (5.6, 3.9)  # inches
+_HANDLE, _LETTER = 0.7, 0.07  # inches that an entry of the legend takes: its line, and a letter of its label
 _MOST_PLOTS = 8
 _MOST_POINTS = 200  # of a line: more are not visible and would take megabytes
 _TICKS = (10, 20, 30, 40, 50, 60, 70, 80, 85, 90, 92, 93, 94, 95, 96, 97, 98, 99)
@@ -83,7 +84,8 @@ def _figure(
         color, line, marker = _look(index)
         marker = marker if networks in sparse else "None"
         handles.append(Line2D([], [], color=color, linestyle=line, marker=marker, linewidth=2.4, label=networks))
-    columns = min(len(handles), 3 * min(len(methods), PANELS_IN_A_ROW))
+    width = _PANEL[0] * min(len(methods), PANELS_IN_A_ROW)
+    columns = max(1, min(len(handles), int(width / (_HANDLE + _LETTER * max(map(len, kinds))))))
     below = 0.3 + 0.22 * -(-len(handles) // columns)
     figure, grid = panel_figure(list(methods), _PANEL, below)
     low, high = limits

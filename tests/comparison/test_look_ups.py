@@ -7,6 +7,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib.figure import Figure
 
 from aca_ray.comparison import LookUpRow, SweepRows, compare, look_up_arms, look_up_curves, mean_curve, read_sweep
 from aca_ray.comparison import read_rows as read_row_file
@@ -171,6 +172,30 @@ def test_plot(sweep: SweepRows) -> None:
     assert sum("55.00" in text for text in texts) == 2
     assert "1 of 24" in plot.caption
     assert table_plots([sweep, more])[0].svg == plot.svg
+
+
+@pytest.mark.parametrize("methods", [("darts",), ("darts", "gdas")])
+def test_the_legend_fits_into_the_figure(methods: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    rounded = ("taylor_identity", "rounded")
+    arms = [(None, None), ((None, "all"), None), (rounded, None), (rounded, "shuffled")]
+    figures: list[Figure] = []
+    monkeypatch.setattr("aca_ray.report.table_plots.plot_of", lambda figure, *_: figures.append(figure))
+    rows = [
+        row
+        for method in methods
+        for rule, control in arms
+        for row in rows_of(
+            {1: 0.9, 4: 0.9}, method=method, rule=rule, control=control, evaluation=f"{method} {rule} {control}"
+        )
+    ]
+    table_plots([SweepRows(look_ups=tuple(rows))])
+    (figure,) = figures
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert len(legend.get_texts()) == 4
+    box = legend.get_window_extent()
+    assert figure.bbox.x0 <= box.x0
+    assert box.x1 <= figure.bbox.x1
 
 
 def test_a_table_without_the_collapsed_cell_has_no_line_for_it(sweep: SweepRows) -> None:
