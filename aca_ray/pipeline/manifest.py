@@ -7,14 +7,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import (
-    Annotated,
-    Any,
-    NotRequired,  # pydantic refuses typing's TypedDict before Python 3.12
-)
+from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, with_config
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # pydantic refuses that of typing before Python 3.12
 
 from aca_ray.config import SweepSpec, fingerprint
 from aca_ray.config.load import spec_from_json
@@ -52,10 +48,10 @@ class ManifestJson(TypedDict):
     fingerprint: FingerprintText
     spec: dict[str, Any]
     base: PathText
-    folder: NotRequired[PathText]
-    spec_file: NotRequired[PathText]
-    written_ms: NotRequired[Count]
-    versions: NotRequired[Annotated[list[VersionJson], Field(min_length=1)]]
+    folder: PathText
+    spec_file: PathText
+    written_ms: Count
+    versions: Annotated[list[VersionJson], Field(min_length=1)]
 
 
 _MANIFEST = TypeAdapter(ManifestJson)
@@ -143,7 +139,7 @@ def create_sweep(spec: SweepSpec, base: Path, text: str, spec_file: str = "spec.
         StorageError: the folder can't be written.
     """
     folder = SweepFolder(storage_folder(spec) / spec.name)
-    versions = _versions(folder, _read_manifest(folder)) if folder.manifest.exists() else ()
+    versions = _versions(_read_manifest(folder)) if folder.manifest.exists() else ()
     sweep = Sweep(spec, base.resolve(), folder, text, spec_file, _extended(versions, spec, text))
     write_bytes(folder.spec, text.encode())
     _write_manifest(sweep)
@@ -152,7 +148,7 @@ def create_sweep(spec: SweepSpec, base: Path, text: str, spec_file: str = "spec.
 
 def settle_sweep(sweep: Sweep) -> None:
     """Record the current folder of a sweep, so that it can be moved again."""
-    if _read_manifest(sweep.folder).get("folder") != str(sweep.folder.path):
+    if _read_manifest(sweep.folder)["folder"] != str(sweep.folder.path):
         _write_manifest(sweep)
 
 
@@ -218,21 +214,15 @@ def _read_sweep(folder: SweepFolder) -> Sweep:
         _base_now(folder.path, value),
         folder,
         read_text(folder.spec),
-        value.get("spec_file", "spec.yaml"),
-        _versions(folder, value),
+        value["spec_file"],
+        _versions(value),
     )
 
 
-def _versions(folder: SweepFolder, manifest: Mapping[str, Any]) -> tuple[SpecVersion, ...]:
-    """Return the versions of the spec; a manifest written before sweeps could grow has one."""
-    if "versions" in manifest:
-        return tuple(
-            SpecVersion(**{f.name: version[f.name] for f in fields(SpecVersion)}) for version in manifest["versions"]
-        )
-    first = SpecVersion(
-        manifest.get("written_ms", 0), manifest["fingerprint"], manifest["spec"], read_text(folder.spec)
+def _versions(manifest: Mapping[str, Any]) -> tuple[SpecVersion, ...]:
+    return tuple(
+        SpecVersion(**{f.name: version[f.name] for f in fields(SpecVersion)}) for version in manifest["versions"]
     )
-    return (first,)
 
 
 def _read_manifest(folder: SweepFolder) -> dict[str, Any]:
@@ -253,11 +243,11 @@ def _base_now(folder: StoragePath, manifest: Mapping[str, Any]) -> Path:
     If the spec moved together with the results, the folder has the same path relative to them as before; otherwise it
     is unchanged.
     """
-    before, recorded = manifest.get("folder", str(folder)), Path(manifest["base"])
+    before, recorded = manifest["folder"], Path(manifest["base"])
     if str(folder) == before or not isinstance(folder, Path):
         return recorded
     along = Path(os.path.normpath(folder / os.path.relpath(recorded, before)))
-    spec_file = along / manifest.get("spec_file", "spec.yaml")
+    spec_file = along / manifest["spec_file"]
     moved_along = spec_file.is_file() or (along.is_dir() and not recorded.is_dir())
     return along if moved_along else recorded
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aca_ray.config import SweepSpec, parse_spec
-from aca_ray.errors import ConfigError, StorageError
+from aca_ray.errors import ConfigError, MalformedFileError, StorageError
 from aca_ray.pipeline.manifest import Sweep, create_sweep, find_sweep, settle_sweep, sweep_names
 from aca_ray.pipeline.orders import (
     all_orders,
@@ -86,16 +86,14 @@ def test_every_version_of_the_spec_is_kept(create: Create, storage: Path) -> Non
     assert sweep_names(storage) == ["first"]
 
 
-def test_a_manifest_without_versions(create: Create, storage: Path) -> None:
+@pytest.mark.parametrize("key", ["versions", "folder", "spec_file", "base"])
+def test_a_manifest_without_a_field_is_refused(create: Create, storage: Path, key: str) -> None:
     first = create()
     value = read_json(first.folder.manifest)
-    del value["versions"]
+    del value[key]
     write_json(first.folder.manifest, value)
-    found = find_sweep("first", storage)
-    assert (found.spec, found.identity) == (first.spec, first.fingerprint)
-    (only,) = found.versions
-    assert (only.fingerprint, only.text) == (first.fingerprint, first.text)
-    assert create(seeds="[0, 1]").identity == first.fingerprint
+    with pytest.raises(MalformedFileError, match=rf"sweep\.json: {key} is missing"):
+        find_sweep("first", storage)
 
 
 def test_an_unknown_sweep(create: Create, storage: Path) -> None:
