@@ -6,7 +6,7 @@
 For a change that must not change a number: write the hashes at the commit before (in a worktree, with its own
 PYTHONPATH) and after it, on the same machine, and compare them. Every method is searched on each of three spaces it is
 defined on, with skip connections searched and allocated, stopped and resumed in the middle; a milestone is ranked and
-allocated; the network is retrained for an epoch. Two seeds are also searched as a pack. About ten minutes on one core.
+allocated; the network is retrained for an epoch. Two seeds are also searched as a pack.
 """
 
 from __future__ import annotations
