@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aca_ray.channels import CONTROLS, DEFAULT_ALLOCATION, DEFAULT_RANKING, DEFAULT_WHOLE_EDGES, RANKERS, RULES
@@ -145,8 +145,3 @@ CATALOGS: dict[str, Callable[[], Catalog]] = {
     "controls": _controls,
     "protocols": _protocols,
 }
-
-
-def catalogs(names: Sequence[str] = tuple(CATALOGS)) -> list[Catalog]:
-    """Return catalogs by name."""
-    return [CATALOGS[name]() for name in names]

@@ -310,7 +310,6 @@ def _report(sweep: Sweep, address: str | None) -> int:
 def _status(options: argparse.Namespace) -> int:
     from aca_ray import api
     from aca_ray.display import progress_lines
-    from aca_ray.pipeline.manifest import sweep_names
 
     if options.name is not None:
         progress, driven = api.status(options.name, storage=options.storage)
@@ -322,18 +321,25 @@ def _status(options: argparse.Namespace) -> int:
             dates = (f"{datetime.fromtimestamp(version.written_ms / 1000):%Y-%m-%d %H:%M}" for version in versions)
             print(f"{len(versions)} versions of the spec: {', '.join(dates)}")
         return _told(progress.problems)
-    names = sweep_names(options.storage)
+    return _list_sweeps(options.storage)
+
+
+def _list_sweeps(storage: StoragePath) -> int:
+    from aca_ray import api
+    from aca_ray.pipeline.manifest import sweep_names
+
+    names = sweep_names(storage)
     problems: list[str] = []
     for name in names:
         try:
-            progress, driven = api.status(name, storage=options.storage)
+            progress, driven = api.status(name, storage=storage)
         except AcaRayError as error:  # the other sweeps can be shown
             problems.append(str(error))
         else:
             print(f"{name}: {progress.summary()}; {_driven(driven)}")
             problems += progress.problems
     if not names:
-        print(f"no sweeps in {options.storage}")
+        print(f"no sweeps in {storage}")
     return _told(problems)
 
 
@@ -445,14 +451,15 @@ def _submit(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    if options.kind == "sweeps":
-        return _status(argparse.Namespace(name=None, storage=options.storage))
     if options.kind == "trials":
         return _list_trials(options)
-    from aca_ray.catalog import catalogs
+    if options.name is not None:
+        raise ConfigError(f"SWEEP: applies to trials only, found {options.name} after {options.kind}; leave it out")
+    if options.kind == "sweeps":
+        return _list_sweeps(options.storage)
+    from aca_ray.catalog import CATALOGS
 
-    (catalog,) = catalogs([options.kind])
-    print("\n".join(in_columns(catalog.brief)))
+    print("\n".join(in_columns(CATALOGS[options.kind]().brief)))
     return 0
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from aca_ray.catalog import CATALOGS, catalogs
+from aca_ray.catalog import CATALOGS
 from aca_ray.cli import build_parser
 from aca_ray.config.schema import EvaluationSpec, ExperimentSpec, NetworkSpec, RuntimeSpec, SweepSpec, TableSpec
 from aca_ray.evaluation.protocol_values import FIELDS
@@ -96,7 +96,8 @@ def _yaml(value: Any) -> str:
 
 def _names() -> str:
     parts: list[str] = ["The same in a terminal: `aca-ray list KIND`, with " + _one_of(CATALOGS) + " as KIND."]
-    for catalog in catalogs():
+    for build in CATALOGS.values():
+        catalog = build()
         parts += [f"## {catalog.title}", _table([catalog.header, *map(_marked, catalog.rows)]), catalog.note]
     rows = [("field of a protocol", "value"), *((f"`{name}`", field.rule) for name, field in FIELDS.items())]
     parts += [
@@ -118,14 +119,10 @@ def _one_of(names: Mapping[str, Any]) -> str:
 def _commands() -> str:
     parts = []
     for name, parser, about in _verbs(build_parser(), ""):
-        usage = [
-            f"`{argument.metavar or argument.dest}`" for argument in _arguments(parser) if not argument.option_strings
-        ]
-        parts += [
-            f"## aca-ray {name}{''.join(' ' + text.strip('`') for text in usage)}",
-            f"{about[:1].upper()}{about[1:]}.",
-        ]
-        rows = [(_spelled(argument), _meaning(argument)) for argument in _arguments(parser)]
+        arguments = _arguments(parser)
+        usage = [argument.metavar or argument.dest for argument in arguments if not argument.option_strings]
+        parts += [f"## aca-ray {' '.join(map(str, [name, *usage]))}", f"{about[:1].upper()}{about[1:]}."]
+        rows = [(_spelled(argument), _meaning(argument)) for argument in arguments]
         parts.append(_table([("argument", "meaning"), *rows]) if rows else "")
     codes = (
         "Exit codes: 0 done, 1 failed, 2 bad input (nothing was started), 130 interrupted, 141 the output was closed."

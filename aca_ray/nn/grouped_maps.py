@@ -37,9 +37,3 @@ def pointwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
     """Return the (N, C', H, W, B) 1x1 convolutions of (1 or N, C, H, W, B), at stride 1 whatever the layers' stride."""
     weight = torch.cat([layer.weight for layer in layers])
     return unstacked(functional.conv2d(stacked(maps), weight, groups=len(maps)), len(layers))
-
-
-def convolution(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
-    """Return the (N, C', H', W', B) convolutions, all of one geometry, of (1, C, H, W, B)."""
-    weight = torch.cat([layer.weight for layer in layers])
-    return unstacked(functional.conv2d(stacked(maps), weight, None, layers[0].stride, layers[0].padding), len(layers))

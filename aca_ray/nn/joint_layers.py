@@ -39,8 +39,10 @@ def convolution(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
 
     Height and width must be divisible by the stride, and the padding must preserve them at stride 1.
     """
-    found: Tensor = _layers_on(maps).convolution(layers, maps)
-    return found
+    if is_small(maps):
+        return small_maps.convolution(layers, maps)
+    weight = torch.cat([layer.weight for layer in layers])
+    return unstacked(functional.conv2d(stacked(maps), weight, None, layers[0].stride, layers[0].padding), len(layers))
 
 
 def _layers_on(maps: Tensor) -> ModuleType:

@@ -33,9 +33,3 @@ def pointwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
     matrices = [layer.weight.flatten(1) for layer in layers]
     matrix = torch.cat(matrices) if len(maps) == 1 else torch.block_diag(*matrices)
     return unstacked(functional.conv2d(stacked(maps), matrix[:, :, None, None]), len(layers))
-
-
-def convolution(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:
-    """Return the (N, C', H', W', B) convolutions, all of one geometry, of (1, C, H, W, B)."""
-    weight = torch.cat([layer.weight for layer in layers])
-    return unstacked(functional.conv2d(stacked(maps), weight, None, layers[0].stride, layers[0].padding), len(layers))

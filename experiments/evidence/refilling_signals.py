@@ -44,7 +44,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from aca_ray.channels import ChannelScores, EdgeScores, rank_channels
+from aca_ray.channels.scores import DECIDED_STANDARD_ERRORS
+from aca_ray.comparison import holm
 from aca_ray.data import evaluation_batches
+from aca_ray.nn import num_parameters
 from aca_ray.nn.image_scale import scale_of_images
 from aca_ray.nn.mixing import CellMixing, Mixing
 from aca_ray.nn.supernet import Supernet
@@ -61,7 +64,6 @@ from aca_ray.training.meter import evaluate_network
 from aca_ray.training.randomness import seed_everything
 
 WARM_UP_EPOCHS = 20
-DECIDED = 1.96  # standard errors
 Signals = dict[str, dict[Edge, float]]
 
 # Below which value an edge is refilled, of the signals that have such a value by themselves.
@@ -130,7 +132,7 @@ def from_scores(scores: ChannelScores, genotype: Genotype) -> Signals:
 
     def not_decided(edge: EdgeScores) -> float:
         assert edge.standard_errors is not None
-        return fmean(s > -DECIDED * e for s, e in zip(edge.scores, edge.standard_errors, strict=True))
+        return fmean(s > -DECIDED_STANDARD_ERRORS * e for s, e in zip(edge.scores, edge.standard_errors, strict=True))
 
     totals: dict[str, Callable[[EdgeScores], float]] = {
         "share of signs": lambda edge: fmean(score > 0 for score in edge.scores),
@@ -248,7 +250,7 @@ def number_of_weights(network: Supernet, genotype: Genotype) -> dict[Edge, float
         index = network.space.topology.edges.index(kept.edge)
         cells = [cell for cell in network.cells if cell.cell_type == "normal"]
         operations = [cell.edges[index].candidates.operations[kept.operation] for cell in cells]
-        found[kept.edge] = sum(weight.numel() for operation in operations for weight in operation.parameters())
+        found[kept.edge] = sum(map(num_parameters, operations))
     return found
 
 
@@ -257,15 +259,6 @@ def best_subset(genotype: Genotype) -> float:
     edges, plain = [kept.edge for kept in genotype.normal.edges], accuracy(genotype)
     sizes = range(len(edges) + 1)
     return max(accuracy(genotype, drawn) - plain for n in sizes for drawn in itertools.combinations(edges, n))
-
-
-def holm(p_values: dict[str, float]) -> dict[str, float]:
-    """Return Holm's adjusted p-values."""
-    adjusted, highest = {}, 0.0
-    for place, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
-        highest = max(highest, min(1.0, p * (len(p_values) - place)))
-        adjusted[name] = highest
-    return adjusted
 
 
 def interval(values: list[float]) -> str:
@@ -308,7 +301,7 @@ def main(name: str) -> None:
     print("searches:", ", ".join(f"{method} {number}" for method, number in methods.items()))
     print(f"the best subset of edges refilled: {interval(best)} points\n")
     p_values = {title: float(stats.ttest_1samp(values, 0).pvalue) for title, values in rhos.items()}
-    adjusted = holm(p_values)
+    adjusted = dict(zip(p_values, holm(tuple(p_values.values())), strict=True))
     print("signal                 n   rho [95 %]             p      Holm    edges  obeyed, points [95 %]     p")
     for title, values in rhos.items():
         line = f"{title:20} {len(values):3} {interval(values)}  {p_values[title]:.3f}  {adjusted[title]:.3f}"

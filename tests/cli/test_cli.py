@@ -215,6 +215,11 @@ def test_list_of_sweeps_and_trials(run: Run, folder: Path) -> None:
     code, out, errors = run("list", "trials")
     assert (code, out, len(errors)) == (2, "", 1)
     assert errors[0].startswith("SWEEP: ")
+    for kind in ("sweeps", "methods"):
+        code, out, errors = run("list", kind, "small")
+        assert (code, out, len(errors)) == (2, "", 1)
+        assert errors[0].startswith("SWEEP: ")
+        assert "small" in errors[0]
 
 
 def test_status_shows_the_cost_of_checkpoints_and_of_a_preemption(run: Run, folder: Path) -> None:
