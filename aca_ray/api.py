@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -13,13 +14,15 @@ from aca_ray.errors import ConfigError, unknown_name
 from aca_ray.storage import StoragePath, storage_path
 
 if TYPE_CHECKING:
+    from aca_ray.cluster.doctor import Check
     from aca_ray.comparison import Comparison
     from aca_ray.display import Progress
     from aca_ray.exports import Export
     from aca_ray.pipeline.manifest import Sweep
     from aca_ray.pipeline.planning import SweepPlan
     from aca_ray.records import TrialRecord
-    from aca_ray.sweep.doctor import Check
+    from aca_ray.sweep.mirror import Mirror
+    from aca_ray.sweep.pool import OpenPool
     from aca_ray.sweep.run import SweepOutcome
 
 DEFAULT_STORAGE = Path("results")
@@ -42,7 +45,9 @@ def check(spec: Path | str) -> tuple[SweepSpec, SweepPlan]:
     return loaded, plan_sweep(loaded, path.parent)
 
 
-def run(spec: Path | str, *, address: str | None = None, stream: TextIO | None = None) -> SweepOutcome:
+def run(
+    spec: Path | str, *, address: str | None = None, local: bool = False, stream: TextIO | None = None
+) -> SweepOutcome:
     """Run everything in a spec that is not done yet and return how the sweep ended.
 
     An existing sweep of the same name grows: its finished trials stay, and the trials that the spec adds are run.
@@ -50,6 +55,7 @@ def run(spec: Path | str, *, address: str | None = None, stream: TextIO | None =
     Args:
         spec: path of a YAML file.
         address: address of a running Ray cluster; overrides runtime.address.
+        local: whether to run all trials in this process, one after the other, without Ray.
         stream: output for progress; standard output if None.
 
     Raises:
@@ -57,14 +63,19 @@ def run(spec: Path | str, *, address: str | None = None, stream: TextIO | None =
         SweepError: another process drives the sweep, no cluster answers, no node can hold a trial, or the nodes do not
             share the storage folder.
     """
-    return drive(create(spec), address, stream)
+    return drive(create(spec), address, local=local, stream=stream)
 
 
 def resume(
-    name: str, *, storage: StoragePath = DEFAULT_STORAGE, address: str | None = None, stream: TextIO | None = None
+    name: str,
+    *,
+    storage: StoragePath = DEFAULT_STORAGE,
+    address: str | None = None,
+    local: bool = False,
+    stream: TextIO | None = None,
 ) -> SweepOutcome:
     """Check and resume an unfinished sweep by its newest spec, and return how it ended; see `run`."""
-    return drive(reopen(name, storage), address, stream)
+    return drive(reopen(name, storage), address, local=local, stream=stream)
 
 
 def create(spec: Path | str) -> Sweep:
@@ -104,15 +115,37 @@ def reopen(name: str, storage: StoragePath = DEFAULT_STORAGE) -> Sweep:
     return sweep
 
 
-def drive(sweep: Sweep, address: str | None = None, stream: TextIO | None = None) -> SweepOutcome:
+def drive(
+    sweep: Sweep, address: str | None = None, *, local: bool = False, stream: TextIO | None = None
+) -> SweepOutcome:
     """Run everything in a sweep that is not done yet; see `run`."""
     from aca_ray.display import LiveView
     from aca_ray.pipeline.manifest import settle_sweep
-    from aca_ray.sweep.run import drive_sweep
+    from aca_ray.sweep.run import run_sweep
 
     settle_sweep(sweep)
     out = stream or sys.stdout
-    return drive_sweep(sweep, address or sweep.spec.runtime.address, LiveView(out, in_place=out.isatty()))
+    open_pool = _local_pool(sweep) if local else _ray_pool(sweep, address)
+    return run_sweep(sweep, open_pool, _mlflow, LiveView(out, in_place=out.isatty()))
+
+
+def _local_pool(sweep: Sweep) -> OpenPool:
+    from aca_ray.sweep.local import local_pool
+
+    return lambda interrupt, say: local_pool(sweep.spec.runtime, interrupt)
+
+
+def _ray_pool(sweep: Sweep, address: str | None) -> OpenPool:
+    from aca_ray.cluster.pool import ray_pool
+
+    return partial(ray_pool, sweep, address or sweep.spec.runtime.address)
+
+
+def _mlflow(sweep: Sweep) -> Mirror:
+    from aca_ray.tracking import Tracker, open_store
+
+    store = open_store(sweep.spec.runtime.tracking, sweep.storage)
+    return Tracker(store, sweep.spec.name, sweep.identity)
 
 
 def doctor(spec: Path | str | None = None, *, address: str | None = None) -> Iterator[Check]:
@@ -125,8 +158,8 @@ def doctor(spec: Path | str | None = None, *, address: str | None = None) -> Ite
     Raises:
         ConfigError: the spec is wrong.
     """
+    from aca_ray.cluster.doctor import examine
     from aca_ray.pipeline.vocabulary import vocabulary
-    from aca_ray.sweep.doctor import examine
 
     if spec is None:
         return examine(address, None, Path.cwd())
@@ -148,8 +181,8 @@ def submit(spec: Path | str, *, address: str) -> str:
         ConfigError: the spec is wrong; nothing was sent.
         SweepError: the job server does not answer, or refuses.
     """
+    from aca_ray.cluster.jobs import submit as submit_job
     from aca_ray.pipeline.vocabulary import vocabulary
-    from aca_ray.sweep.jobs import submit as submit_job
 
     path = Path(spec)
     names = replace(vocabulary(path.parent), data_problems=lambda data, place: [])
@@ -199,6 +232,7 @@ def rank(
         CheckpointError: a file is not a checkpoint of a search.
         SweepError: a task failed, or another process drives the sweep.
     """
+    from aca_ray.cluster.pool import task_pool
     from aca_ray.pipeline.ranking_orders import ranking_orders, sweep_orders
     from aca_ray.sweep.rank import rank_checkpoints
 
@@ -212,7 +246,7 @@ def rank(
     orders = [order for sweep in sweeps for order in sweep_orders(sweep, rankings, rules)]
     if checkpoints or not sweeps:
         orders += ranking_orders(checkpoints, rankings, rules, protocol, base, out)
-    return rank_checkpoints(orders, threads, [sweep.folder for sweep in sweeps])
+    return rank_checkpoints(orders, threads, [sweep.folder for sweep in sweeps], partial(task_pool, threads))
 
 
 def evaluate(

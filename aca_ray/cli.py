@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aca_ray import __version__
 from aca_ray.arguments import cluster_address, data_mapping, not_negative, positive, protocol_value
@@ -82,20 +82,28 @@ def build_parser() -> argparse.ArgumentParser:
         help="folder or URI of all sweeps (s3://bucket/prefix, gs://bucket/prefix; default: results)",
     )
 
+    address: dict[str, Any] = {
+        "type": cluster_address,
+        "help": "running Ray cluster (host:port or auto); overrides runtime.address",
+    }
     cluster = argparse.ArgumentParser(add_help=False)
-    cluster.add_argument(
-        "--address", type=cluster_address, help="running Ray cluster (host:port or auto); overrides runtime.address"
+    cluster.add_argument("--address", **address)
+    processes = argparse.ArgumentParser(add_help=False)
+    where = processes.add_mutually_exclusive_group()
+    where.add_argument("--address", **address)
+    where.add_argument(
+        "--local", action="store_true", help="run all trials in this process, one after the other, without Ray"
     )
 
     check = verbs.add_parser("check", help="validate a spec and build its supernets, without Ray")
     check.add_argument("spec", metavar="SPEC", help="sweep spec (YAML)")
     check.set_defaults(verb=_check)
 
-    run = verbs.add_parser("run", parents=[cluster], help="run everything in a sweep spec that is not done yet")
+    run = verbs.add_parser("run", parents=[processes], help="run everything in a sweep spec that is not done yet")
     run.add_argument("spec", metavar="SPEC", help="sweep spec (YAML)")
     run.set_defaults(verb=_run)
 
-    resume = verbs.add_parser("resume", parents=[storage, cluster], help="resume an unfinished sweep")
+    resume = verbs.add_parser("resume", parents=[storage, processes], help="resume an unfinished sweep")
     resume.add_argument("name", metavar="NAME", help="name of a sweep, or path or URI of its folder")
     resume.set_defaults(verb=_resume)
 
@@ -271,25 +279,32 @@ def _run(options: argparse.Namespace) -> int:
     _use_one_thread()
     with told_when_slow(CHECKING):
         sweep = api.create(options.spec)
-    return _report(sweep, options.address)
+    return _report(sweep, options.address, options.local)
 
 
 def _resume(options: argparse.Namespace) -> int:
     from aca_ray import api
 
-    return _report(api.reopen(options.name, options.storage), options.address)
+    return _report(api.reopen(options.name, options.storage), options.address, options.local)
 
 
-def _report(sweep: Sweep, address: str | None) -> int:
-    """Drive a sweep, on the cluster at an address if one is given, print how it ended, and return the exit code."""
+def _report(sweep: Sweep, address: str | None, local: bool) -> int:
+    """Drive a sweep, print how it ended, and return the exit code.
+
+    Args:
+        sweep: the sweep.
+        address: address of a running Ray cluster, or None.
+        local: whether to run all trials in this process.
+    """
     from aca_ray import api
     from aca_ray.report.tables import to_text
 
-    outcome = api.drive(sweep, address)
+    outcome = api.drive(sweep, address, local=local)
     folder, tracking = sweep.folder.path, sweep.spec.runtime.tracking
     name, storage = folder.name, _relative(folder.parent)
     option = "" if str(storage) == "results" else f" --storage {shlex.quote(str(storage))}"
-    again = f"aca-ray resume {name}{option}{f' --address {address}' if address else ''}"
+    place = " --local" if local else f" --address {address}" if address else ""
+    again = f"aca-ray resume {name}{option}{place}"
     if outcome.comparison is not None:
         say(to_text(outcome.comparison))
     for failure in outcome.failures:
@@ -475,21 +490,21 @@ def _list_trials(options: argparse.Namespace) -> int:
 
 
 def _list_jobs(options: argparse.Namespace) -> int:
-    from aca_ray.sweep.jobs import job_lines
+    from aca_ray.cluster.jobs import job_lines
 
     print("\n".join(job_lines(options.address)) or f"no sweeps at {options.address}")
     return 0
 
 
 def _logs(options: argparse.Namespace) -> int:
-    from aca_ray.sweep.jobs import write_logs
+    from aca_ray.cluster.jobs import write_logs
 
     write_logs(options.job, options.address, options.follow, sys.stdout)
     return 0
 
 
 def _stop(options: argparse.Namespace) -> int:
-    from aca_ray.sweep.jobs import stop
+    from aca_ray.cluster.jobs import stop
 
     print(f"{options.job}: {stop(options.job, options.address)}")
     return 0

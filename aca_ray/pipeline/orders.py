@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -135,16 +135,15 @@ def search_orders(sweep: Sweep) -> tuple[SearchOrder, ...]:
     )
 
 
-def alike_orders(orders: Sequence[Order]) -> list[list[Order]]:
-    """Return orders in groups of searches that differ only in their seed; every retraining is a group of its own."""
-    groups: dict[str, list[Order]] = {}
+def packable_searches(orders: Iterable[SearchOrder]) -> list[list[SearchOrder]]:
+    """Return orders in groups that differ only in their seed."""
+    groups: dict[str, list[SearchOrder]] = {}
     for order in orders:
-        alike = replace(order.trial, seed=0) if isinstance(order, SearchOrder) else order.trial
-        groups.setdefault(alike.fingerprint, []).append(order)
+        groups.setdefault(replace(order.trial, seed=0).fingerprint, []).append(order)
     return list(groups.values())
 
 
-def packed_orders(groups: Sequence[Sequence[Order]], sizes: Sequence[int]) -> list[tuple[Order, ...]]:
+def packed_searches(groups: Sequence[Sequence[SearchOrder]], sizes: Sequence[int]) -> list[tuple[SearchOrder, ...]]:
     """Return orders in packs, which one process carries out each.
 
     Args:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections import defaultdict, deque
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from aca_ray.config import fingerprint
 from aca_ray.config.fingerprint import SHORT_DIGITS
+from aca_ray.errors import AcaRayError
 from aca_ray.pipeline.evaluating import found_network
 from aca_ray.pipeline.orders import EvaluationOrder
 from aca_ray.records import TrialFolder, TrialRecord
@@ -15,39 +17,68 @@ from aca_ray.space import ChannelPlan, network_json
 from aca_ray.storage import StoragePath, write_json
 
 
-@dataclass
-class SharedTraining:
-    """Retrainings that train the same network in the same way.
+class SharedTrainings:
+    """Trains one of the retrainings that train the same network in the same way, and shares its result with the others.
 
-    Attributes:
-        orders: unfinished retrainings, the most advanced first.
-        source: folder of the trained one, or None if none has finished.
-    """
-
-    orders: list[EvaluationOrder]
-    source: StoragePath | None = None
-
-
-def shared_trainings(orders: Iterable[EvaluationOrder]) -> list[SharedTraining]:
-    """Return retrainings in groups that take one training each; groups with nothing left to do are left out.
-
-    A look-up is a group of its own, since it needs no training.
+    If the trained one fails, the next one is trained.
 
     Args:
-        orders: orders whose networks are known, including finished ones.
+        train: called with a retraining to train.
+        share: called with a finished retraining's folder for each equal one.
     """
-    groups: dict[str, list[tuple[EvaluationOrder, TrialRecord | None]]] = {}
-    for order in orders:
-        identity = order.trial.fingerprint if order.trial.table is not None else network_identity(order)
-        groups.setdefault(identity, []).append((order, TrialRecord.read(order.folder)))
-    found = []
-    for members in groups.values():
-        left = [(order, record) for order, record in members if record is None or record.state != "finished"]
-        left.sort(key=lambda member: 0 if member[1] is None else -member[1].epoch)
-        trained = (order.folder for order, record in members if record is not None and _is_trained(record))
-        if left:
-            found.append(SharedTraining([order for order, _ in left], next(trained, None)))
-    return found
+
+    def __init__(
+        self, train: Callable[[EvaluationOrder], None], share: Callable[[EvaluationOrder, StoragePath], None]
+    ) -> None:
+        self._train, self._share = train, share
+        self._identities: dict[StoragePath, str] = {}
+        self._trained: dict[str, StoragePath] = {}  # folder of the finished one, by identity
+        self._training: dict[str, StoragePath] = {}
+        self._waiting: defaultdict[str, deque[EvaluationOrder]] = defaultdict(deque)
+
+    def reserve(self, order: EvaluationOrder) -> None:
+        """Let equal retrainings wait for one that was begun, and that will be added or fail later."""
+        self._training.setdefault(self._identity(order), order.folder)
+
+    def add(self, order: EvaluationOrder) -> None:
+        """Add an unfinished retraining whose network is known."""
+        identity = self._identity(order)
+        if identity in self._trained:
+            self._share(order, self._trained[identity])
+        elif self._training.setdefault(identity, order.folder) == order.folder:
+            self._train(order)
+        else:
+            self._waiting[identity].append(order)
+
+    def finished(self, order: EvaluationOrder) -> None:
+        """Note that a retraining was trained to its end."""
+        identity = self._identity(order)
+        self._trained.setdefault(identity, order.folder)
+        for waiting in self._waiting.pop(identity, ()):
+            self._share(waiting, order.folder)
+
+    def failed(self, order: EvaluationOrder) -> None:
+        """Note that a retraining failed, or can never start."""
+        identity = self._identity(order)
+        if self._training.get(identity) == order.folder:
+            del self._training[identity]
+            if self._waiting[identity]:
+                self.add(self._waiting[identity].popleft())
+
+    def _identity(self, order: EvaluationOrder) -> str:
+        if order.folder not in self._identities:
+            self._identities[order.folder] = _identity_if_known(order)
+        return self._identities[order.folder]
+
+
+def _identity_if_known(order: EvaluationOrder) -> str:
+    """Return the identity of a training; a look-up, and a retraining whose network can't be read, has its own."""
+    if order.trial.table is not None:
+        return order.trial.fingerprint
+    try:
+        return network_identity(order)
+    except AcaRayError:  # the retraining itself reports it
+        return order.trial.fingerprint
 
 
 def network_identity(order: EvaluationOrder) -> str:
@@ -66,7 +97,7 @@ def network_identity(order: EvaluationOrder) -> str:
     )
 
 
-def share(order: EvaluationOrder, source: StoragePath) -> None:
+def share_result(order: EvaluationOrder, source: StoragePath) -> None:
     """Record a retraining as finished, with the results of another one of the same identity.
 
     Args:

@@ -1,14 +1,13 @@
-"""Comparisons of the results so far, as Ray tasks while a sweep runs."""
+"""Comparisons of the results so far, beside the trials of a sweep."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
 
 from aca_ray.pipeline.manifest import Sweep
-from aca_ray.sweep.cluster import ray
+from aca_ray.sweep.pool import Pool, Task
 from aca_ray.sweep.waiting import wait_for
 
 logger = logging.getLogger(__name__)
@@ -33,21 +32,21 @@ class Comparisons:
 
     Args:
         sweep: sweep to compare.
+        pool: runs the comparisons.
         compared: called when the comparison's files were written.
     """
 
-    def __init__(self, sweep: Sweep, compared: Callable[[], None]) -> None:
-        self._task = ray.remote(num_cpus=0)(_compare)
-        self._sweep, self._compared = sweep, compared
-        self._running: Any = None
+    def __init__(self, sweep: Sweep, pool: Pool, compared: Callable[[], None]) -> None:
+        self._sweep, self._pool, self._compared = sweep, pool, compared
+        self._running: Task | None = None
         self._due = time.monotonic() + _SHORTEST_SECONDS
 
     def poll(self) -> None:
         """Start a comparison if one is due; report a finished one."""
-        if self._running is not None and ray.wait([self._running], timeout=0)[0]:
-            self._end()
+        if self._running is not None and self._running.done():
+            self._end(self._running)
         if self._running is None and time.monotonic() >= self._due:
-            self._running = self._task.remote(self._sweep)
+            self._running = self._pool.start(_compare, self._sweep)
 
     def finish(self, say: Callable[[str], None]) -> None:
         """Wait for a running comparison, so that it cannot overwrite the final one; cancel one that takes too long.
@@ -55,18 +54,18 @@ class Comparisons:
         Args:
             say: shows the user a line.
         """
-        if self._running is None:
-            return
         running = self._running
+        if running is None:
+            return
         what = "the comparison of the results so far"
-        if not wait_for(lambda s: bool(ray.wait([running], timeout=s)[0]), what, say, _LONGEST_SECONDS):
-            ray.cancel(running, force=True)
-        self._end()
+        if not wait_for(running.done, what, say, _LONGEST_SECONDS):
+            running.cancel()
+        self._end(running)
 
-    def _end(self) -> None:
+    def _end(self, running: Task) -> None:
         seconds = 0.0
         try:
-            seconds = ray.get(self._running, timeout=_CANCEL_SECONDS)
+            seconds = running.result(_CANCEL_SECONDS)
             self._compared()
         except Exception as error:  # the final comparison reports the problem
             logger.warning("comparison: the results so far could not be compared (%s); the sweep continues", error)

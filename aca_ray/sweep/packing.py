@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 
 from aca_ray.config import RuntimeSpec
 from aca_ray.pipeline.fitting import searches_that_fit
-from aca_ray.pipeline.orders import Order, SearchOrder
+from aca_ray.pipeline.orders import SearchOrder
 from aca_ray.pipeline.pack_memory import PackMemory, measure_pack
-from aca_ray.sweep.cluster import ray
-from aca_ray.sweep.resources import accelerator
+from aca_ray.sweep.pool import Pool, Task
 from aca_ray.sweep.waiting import wait_for
 from aca_ray.training import free_gpu_bytes, select_device
 
@@ -20,7 +18,9 @@ _GIB = 2**30
 _MEASURE_SECONDS = 600.0  # the GPUs of the cluster may be busy for a while
 
 
-def automatic_sizes(groups: Sequence[Sequence[Order]], runtime: RuntimeSpec, say: Callable[[str], None]) -> list[int]:
+def automatic_sizes(
+    groups: Sequence[Sequence[SearchOrder]], runtime: RuntimeSpec, pool: Pool, say: Callable[[str], None]
+) -> list[int]:
     """Return how many searches of each group are packed into one process, and show the reason.
 
     The number is 1 on a CPU. If trials reserve GPUs, a task with the same reservation measures the memory of every
@@ -29,27 +29,19 @@ def automatic_sizes(groups: Sequence[Sequence[Order]], runtime: RuntimeSpec, say
     Args:
         groups: searches that differ only in their seed; groups of one are not measured.
         runtime: resources of a trial.
+        pool: measures.
         say: shows the user a line.
     """
-    pairs = [[order for order in group if isinstance(order, SearchOrder)][:2] for group in groups]
+    pairs = [group[:2] for group in groups]
     num_kinds = sum(len(pair) == 2 for pair in pairs)
     if num_kinds and not runtime.gpus_per_trial:
         say("runtime.pack: auto is 1: on a CPU, one core per search is faster")
     if not (num_kinds and runtime.gpus_per_trial):
         return [1] * len(groups)
     say(f"runtime.pack: auto measures the memory of {num_kinds} kinds of searches, two steps each")
-    # The process ends with its call, which frees its GPU memory.
-    task = ray.remote(
-        max_calls=1,
-        max_retries=0,
-        num_cpus=runtime.cpus_per_trial,
-        num_gpus=runtime.gpus_per_trial,
-        resources=accelerator(runtime),
-    )(_measure)
-    refs = [
-        task.remote(pair, runtime.cpus_per_trial, runtime.gpus_per_trial) if len(pair) == 2 else None for pair in pairs
-    ]
-    return [1 if ref is None else _size(group, ref, say) for group, ref in zip(groups, refs, strict=True)]
+    cpus, gpus = runtime.cpus_per_trial, runtime.gpus_per_trial
+    tasks = [pool.start(_measure, pair, cpus, gpus, cpus=cpus, gpus=gpus) if len(pair) == 2 else None for pair in pairs]
+    return [1 if task is None else _size(group, task, say) for group, task in zip(groups, tasks, strict=True)]
 
 
 def _measure(orders: Sequence[SearchOrder], threads: int, gpus: float) -> tuple[int, PackMemory | None]:
@@ -59,12 +51,12 @@ def _measure(orders: Sequence[SearchOrder], threads: int, gpus: float) -> tuple[
     return free_gpu_bytes(), measure_pack(orders, device)
 
 
-def _size(group: Sequence[Order], ref: Any, say: Callable[[str], None]) -> int:
+def _size(group: Sequence[SearchOrder], task: Task, say: Callable[[str], None]) -> int:
     try:
-        if not wait_for(lambda s: bool(ray.wait([ref], timeout=s)[0]), "the measurement", say, _MEASURE_SECONDS):
-            ray.cancel(ref, force=True)
+        if not wait_for(task.done, "the measurement", say, _MEASURE_SECONDS):
+            task.cancel()
             return _said(1, group, f"measuring the memory of two took longer than {_MEASURE_SECONDS:g} s", say)
-        free_bytes, memory = ray.get(ref)
+        free_bytes, memory = task.result()
     except Exception as error:
         reason = (str(error).strip() or repr(error)).splitlines()[-1]
         return _said(1, group, f"measuring the memory of two failed ({reason})", say)
@@ -78,7 +70,7 @@ def _size(group: Sequence[Order], ref: Any, say: Callable[[str], None]) -> int:
     return _said(min(fit, len(group)), group, reason, say)
 
 
-def _said(size: int, group: Sequence[Order], reason: str, say: Callable[[str], None]) -> int:
+def _said(size: int, group: Sequence[SearchOrder], reason: str, say: Callable[[str], None]) -> int:
     trial = group[0].trial
     kind = f"{trial.method} {trial.skip} {trial.space} {trial.data['name']} e{trial.epochs}"
     say(f"runtime.pack: auto is {size} for {kind}: {reason}")

@@ -1,62 +1,51 @@
-"""Channel ranking and allocation as Ray tasks over milestone checkpoints."""
+"""Channel ranking and allocation beside the trials of a sweep."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from aca_ray.pipeline.ranking_orders import RankingOrder
 from aca_ray.records import AllocationFolder
-from aca_ray.sweep.cluster import ray
-
-
-def _carry_out(order: RankingOrder, threads: int, gpus: float, after: Any) -> dict[str, Any]:
-    """Rank and allocate, after the task `after`."""
-    return order.carry_out(threads=threads, gpus=gpus)
+from aca_ray.sweep.pool import Pool, Task
 
 
 class RankingTasks:
-    """Submits ranking orders, a few at a time, and collects their summaries.
+    """Submits ranking orders to a pool, half as many at once as it has slots, and collects their summaries.
 
     A task reserves no CPU: it is short, and with a reservation it would wait for the end of a whole search. If trials
-    reserve GPUs, a task reserves the same share of the same accelerator.
+    reserve GPUs, a task reserves as many.
 
     Args:
+        pool: runs the orders.
         threads: torch threads per task.
         gpus: GPUs per task; may be a fraction.
-        max_in_flight: maximal number of tasks at once.
-        resources: further resources per task.
     """
 
-    def __init__(self, threads: int, gpus: float, max_in_flight: int, resources: Mapping[str, float]) -> None:
-        self._task = ray.remote(num_cpus=0, num_gpus=gpus, resources=dict(resources))(_carry_out)
-        self._threads, self._gpus, self._max_in_flight = threads, gpus, max_in_flight
+    def __init__(self, pool: Pool, threads: int, gpus: float = 0.0) -> None:
+        self._pool, self._threads, self._gpus = pool, threads, gpus
         self._waiting: deque[RankingOrder] = deque()
-        self._running: dict[Any, RankingOrder] = {}
-        self._refs: dict[AllocationFolder, Any] = {}
-        self.failures: dict[AllocationFolder, str] = {}
+        self._running: dict[AllocationFolder, tuple[RankingOrder, Task]] = {}
 
     def submit(self, order: RankingOrder) -> None:
-        """Submit an order; further orders for the same folder are ignored."""
-        if order.folder not in self._refs and all(order.folder != other.folder for other in self._waiting):
-            self._waiting.append(order)
-            self._start()
-
-    def poll(self, timeout: float = 0.0) -> Sequence[tuple[RankingOrder, dict[str, Any]]]:
-        """Return newly finished orders with their summaries; the errors of failed orders are added to `failures`."""
-        if not self._running:
-            return ()
-        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout)
-        done = []
-        for ref in ready:
-            order = self._running.pop(ref)
-            try:
-                done.append((order, ray.get(ref)))
-            except Exception as error:
-                self.failures[order.folder] = str(error)
+        """Submit an order, whose previous milestone is ranked."""
+        self._waiting.append(order)
         self._start()
-        return done
+
+    def poll(self, timeout: float = 0.0) -> Sequence[tuple[RankingOrder, dict[str, Any] | Exception]]:
+        """Return newly ended orders with their summaries or errors; wait up to `timeout` seconds for the first."""
+        ended: list[tuple[RankingOrder, dict[str, Any] | Exception]] = []
+        for folder, (order, task) in list(self._running.items()):
+            if task.done(0.0 if ended else timeout):
+                del self._running[folder]
+                try:
+                    ended.append((order, task.result()))
+                except Exception as error:
+                    ended.append((order, error))
+            timeout = 0.0
+        self._start()
+        return ended
 
     @property
     def idle(self) -> bool:
@@ -64,9 +53,11 @@ class RankingTasks:
         return not self._waiting and not self._running
 
     def _start(self) -> None:
-        while self._waiting and len(self._running) < self._max_in_flight:
+        while self._waiting and len(self._running) < max(1, self._pool.slots // 2):
             order = self._waiting.popleft()
-            before = None if order.previous is None else self._refs.get(order.previous)
-            ref = self._task.remote(order, self._threads, self._gpus, before)
-            self._refs[order.folder] = ref
-            self._running[ref] = order
+            task = self._pool.start(_carry_out, order, self._threads, self._gpus, gpus=self._gpus)
+            self._running[order.folder] = order, task
+
+
+def _carry_out(order: RankingOrder, threads: int, gpus: float) -> dict[str, Any]:
+    return order.carry_out(threads=threads, gpus=gpus)

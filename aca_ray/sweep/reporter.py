@@ -12,6 +12,7 @@ from aca_ray.pipeline.drawing import draw_search
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.records import AllocationFolder, TrialFolder, TrialRecord
 from aca_ray.storage import StoragePath
+from aca_ray.sweep.mirror import OpenMirror
 from aca_ray.sweep.waiting import wait_for
 
 logger = logging.getLogger(__name__)
@@ -29,10 +30,11 @@ class Reporter:
     Args:
         sweep: sweep to track.
         main_plan: name of the main kind of plans.
+        open_mirror: connects to the tracker.
     """
 
-    def __init__(self, sweep: Sweep, main_plan: str) -> None:
-        self._sweep, self._main_plan = sweep, main_plan
+    def __init__(self, sweep: Sweep, main_plan: str, open_mirror: OpenMirror) -> None:
+        self._sweep, self._main_plan, self._open_mirror = sweep, main_plan, open_mirror
         self._jobs: queue.SimpleQueue[tuple[object, Callable[[], None]] | None] = queue.SimpleQueue()
         self._pending: set[object] = set()
         self._lock = threading.Lock()
@@ -49,7 +51,7 @@ class Reporter:
             AcaRayError: the store refuses. An unreachable store is retried while the sweep runs.
         """
         self._thread.start()
-        wait_for(self._opened.wait, "MLflow to answer", logger.warning, _OPEN_SECONDS)
+        wait_for(self._opened.wait, "the tracking store to answer", logger.warning, _OPEN_SECONDS)
         if self.error is not None:
             raise self.error
 
@@ -63,16 +65,16 @@ class Reporter:
 
     def comparison(self, folder: StoragePath) -> None:
         """Log the comparison of the results so far."""
-        self._put("comparison", lambda: self._tracker.sync_comparison(folder))
+        self._put("comparison", lambda: self._mirror.sync_comparison(folder))
 
     def finish(self, comparison: StoragePath, metrics: Mapping[str, float]) -> None:
         """Log the comparison and the end of the sweep; `stop` then waits for an unreachable server."""
         self._patience_seconds = _PATIENCE_SECONDS
-        self._put("finish", lambda: self._tracker.finish(comparison, metrics))
+        self._put("finish", lambda: self._mirror.finish(comparison, metrics))
 
     def interrupt(self) -> None:
         """Log that the sweep was interrupted."""
-        self._put("interrupt", lambda: self._tracker.interrupt())
+        self._put("interrupt", lambda: self._mirror.interrupt())
 
     def stop(self, limit_seconds: float) -> bool:
         """Wait until everything is logged; return False after the limit or an interrupt, when a resume logs the rest.
@@ -83,7 +85,7 @@ class Reporter:
         self._jobs.put(None)
         if self._thread.ident is not None:
             with suppress(KeyboardInterrupt):
-                wait_for(self._ended, "MLflow to log the rest", logger.warning, limit_seconds)
+                wait_for(self._ended, "the tracking store to take the rest", logger.warning, limit_seconds)
         return self.complete
 
     def _ended(self, timeout: float) -> bool:
@@ -99,14 +101,10 @@ class Reporter:
 
     def _run(self) -> None:
         try:
-            from aca_ray.tracking import Tracker, open_store
-
             spec = self._sweep.spec
-            self._tracker = Tracker(
-                open_store(spec.runtime.tracking, self._sweep.storage), spec.name, self._sweep.identity
-            )
+            self._mirror = self._open_mirror(self._sweep)
             versions = [(version.written_ms, version.text) for version in self._sweep.versions]
-            self._tracker.open(self._sweep.text, spec.experiment.model_dump(mode="json"), spec.description, versions)
+            self._mirror.open(self._sweep.text, spec.experiment.model_dump(mode="json"), spec.description, versions)
             self._opened.set()
             while (item := self._jobs.get()) is not None:
                 key, job = item
@@ -116,7 +114,7 @@ class Reporter:
                     job()
                 except Exception:
                     logger.exception("tracking: %s could not be logged; a resume logs it again", key)
-            self.complete = self._tracker.flush(self._patience_seconds)
+            self.complete = self._mirror.flush(self._patience_seconds)
         except BaseException as error:
             self.error = error
             if self._opened.is_set():
@@ -128,9 +126,9 @@ class Reporter:
         if record is None:
             return
         draw_search(record, TrialFolder(folder))
-        self._tracker.sync(record.to_json(), TrialFolder(folder))
+        self._mirror.sync(record.to_json(), TrialFolder(folder))
 
     def _log_allocation(self, search_folder: StoragePath, folder: AllocationFolder, epoch: int) -> None:
         record = TrialRecord.read(search_folder)
         if record is not None:
-            self._tracker.sync_allocation(record.to_json(), folder, epoch, self._main_plan)
+            self._mirror.sync_allocation(record.to_json(), folder, epoch, self._main_plan)

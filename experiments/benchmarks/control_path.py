@@ -72,6 +72,8 @@ def plain_tune(folder: Path) -> None:
     import torch
 
     from aca_ray import api
+    from aca_ray.cluster.resources import trial_bundle
+    from aca_ray.cluster.session import tune
     from aca_ray.config import SearchTrial
     from aca_ray.evaluation import find_protocol
     from aca_ray.pipeline.costs import retrained_cost
@@ -81,8 +83,6 @@ def plain_tune(folder: Path) -> None:
     from aca_ray.pipeline.orders import search_orders
     from aca_ray.pipeline.searching import build_search
     from aca_ray.space import Genotype
-    from aca_ray.sweep.cluster import tune
-    from aca_ray.sweep.resources import trial_bundle
     from aca_ray.training import EpochLoop
 
     class Plain(tune.Trainable):
@@ -155,7 +155,7 @@ def swept(folder: Path) -> None:
 
 def one(side: str) -> None:
     """Run one side in the working directory and print what it took: seconds, CPU time, the driver's peak memory."""
-    from aca_ray.sweep.cluster import ray_session
+    from aca_ray.cluster.session import ray_session
 
     with ray_session(None):
         start, cpu = time.perf_counter(), time.process_time()

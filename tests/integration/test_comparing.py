@@ -13,8 +13,8 @@ from unittest.mock import patch
 import pytest
 
 from aca_ray import api
+from aca_ray.cluster.session import ray_session
 from aca_ray.sweep import comparing
-from aca_ray.sweep.cluster import ray_session
 
 if TYPE_CHECKING:
     from conftest import SweepProcess

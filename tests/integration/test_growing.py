@@ -14,12 +14,12 @@ from unittest.mock import patch
 import pytest
 
 from aca_ray import api
+from aca_ray.cluster.session import ray_session
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.pipeline.orders import evaluation_orders, search_orders
 from aca_ray.pipeline.sharing import source_folder
 from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.storage import StoragePath, read_checkpoint
-from aca_ray.sweep.cluster import ray_session
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1500)]
 

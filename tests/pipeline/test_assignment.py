@@ -12,7 +12,7 @@ from torch import Tensor
 
 from aca_ray.config import SearchTrial
 from aca_ray.pipeline.assignment import Assignment
-from aca_ray.pipeline.orders import SearchOrder, alike_orders, packed_orders
+from aca_ray.pipeline.orders import SearchOrder, packable_searches, packed_searches
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.storage import read_checkpoint, write_json
@@ -148,11 +148,11 @@ def test_orders_that_differ_only_in_the_seed_are_packed(make_trial: Callable[...
         return SearchOrder(trial, Path("folder"), Path("base"))
 
     orders = [order(seed, epochs) for epochs in (2, 4) for seed in range(5)]
-    alike = alike_orders(orders)
+    alike = packable_searches(orders)
     assert alike == [orders[:5], orders[5:]]
-    groups = packed_orders(alike, [2, 3])
+    groups = packed_searches(alike, [2, 3])
     assert [[own.trial.seed for own in group] for group in groups] == [[0, 1], [2, 3], [4], [0, 1, 2], [3, 4]]
     assert [{own.trial.epochs for own in group} for group in groups] == [{2}] * 3 + [{4}] * 2
-    assert packed_orders(alike, [1, 1]) == [(own,) for own in orders]
+    assert packed_searches(alike, [1, 1]) == [(own,) for own in orders]
     rounded = SearchOrder(make_trial(precision="bfloat16", epochs=2), Path("folder"), Path("base"))
-    assert len(alike_orders([*orders, rounded])) == 3
+    assert len(packable_searches([*orders, rounded])) == 3

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aca_ray.config import EvaluationTrial, RuntimeSpec, SearchTrial
-from aca_ray.pipeline.orders import EvaluationOrder, Order, SearchOrder, alike_orders, packed_orders
+from aca_ray.pipeline.orders import EvaluationOrder, Order, SearchOrder, packable_searches, packed_searches
 from aca_ray.sweep.packing import automatic_sizes
 
 PLACE = Path("folder")
@@ -34,8 +34,8 @@ def retraining(seed: int) -> EvaluationOrder:
 
 
 def packed(orders: Sequence[Order], runtime: RuntimeSpec) -> tuple[list[tuple[Order, ...]], list[str]]:
-    groups, said = alike_orders(orders), list[str]()
-    return packed_orders(groups, automatic_sizes(groups, runtime, said.append)), said
+    groups, said = packable_searches(orders), list[str]()
+    return packed_searches(groups, automatic_sizes(groups, runtime, said.append)), said
 
 
 def test_on_a_cpu_nothing_is_packed_and_one_line_says_so() -> None:

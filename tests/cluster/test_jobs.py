@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
+from aca_ray.cluster import jobs
 from aca_ray.errors import SweepError
-from aca_ray.sweep import jobs
 
 
 def test_a_silent_server_times_out(monkeypatch: pytest.MonkeyPatch) -> None:

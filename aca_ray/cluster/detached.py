@@ -9,7 +9,7 @@ from typing import Any
 
 from ray._private import services
 
-from aca_ray.sweep.watcher import Watcher
+from aca_ray.cluster.watcher import Watcher
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from aca_ray.sweep.watcher import watched
+from aca_ray.cluster.watcher import watched
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are found in /proc")
 
@@ -22,7 +22,7 @@ FORGETFUL = ["sh", "-c", "env -i sleep 60 & echo $!; wait"]
 
 DRIVER = """
 import os, subprocess, sys, time
-from aca_ray.sweep.watcher import watched
+from aca_ray.cluster.watcher import watched
 with watched() as watcher:
     environment = {**os.environ, **watcher.environment}
     print(subprocess.Popen(["sleep", "60"], env=environment, start_new_session=True).pid, flush=True)

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
+from aca_ray.cluster.address import require_cluster
+from aca_ray.cluster.local_ray import local_ray, require_home
+from aca_ray.cluster.watcher import Watcher, watched
 from aca_ray.errors import SweepError
-from aca_ray.sweep.address import require_cluster
-from aca_ray.sweep.local_ray import local_ray, require_home
-from aca_ray.sweep.watcher import Watcher, watched
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,8 @@ _ENVIRONMENT = {
     # A sweep is not resumed from Tune's own state: write little of it.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+    # With an own search algorithm, Tune would start one trial at a time. The algorithm limits the number itself.
+    "TUNE_MAX_PENDING_TRIALS_PG": "200",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     # The view reports in one line what Tune would print on a page.
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
@@ -50,7 +52,7 @@ from ray._private import ray_constants  # noqa: E402
 from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE  # noqa: E402
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noqa: E402
 
-from aca_ray.sweep.detached import detached  # noqa: E402
+from aca_ray.cluster.detached import detached  # noqa: E402
 
 __all__ = [
     "NodeAffinitySchedulingStrategy",

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from aca_ray.cluster.local_ray import local_ray, require_home
 from aca_ray.errors import SweepError
-from aca_ray.sweep.local_ray import local_ray, require_home
 
 
 @pytest.fixture(autouse=True)

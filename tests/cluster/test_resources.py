@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from aca_ray.cluster.resources import check_resources, trial_bundle
 from aca_ray.config import RuntimeSpec
 from aca_ray.errors import SweepError
-from aca_ray.sweep.resources import check_resources, trial_bundle
 
 CLUSTER = {"CPU": 8.0, "GPU": 2.0, "accelerator_type:H100": 1.0, "accelerator_type:A100": 1.0, "memory": 1e9}
 

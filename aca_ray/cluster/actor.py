@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from ray.train._internal.session import _TrainingResult
 
+from aca_ray.cluster.session import ray, tune
 from aca_ray.pipeline.assignment import Assignment
 from aca_ray.pipeline.orders import order_from_json
-from aca_ray.sweep.cluster import ray, tune
 from aca_ray.training import select_device
 
 SLICE_SECONDS = 5.0  # Ray can pause or stop a trial only between slices

@@ -16,6 +16,14 @@ def trial_bundle(runtime: RuntimeSpec) -> dict[str, float]:
     return {"CPU": runtime.cpus_per_trial, "GPU": runtime.gpus_per_trial, **accelerator(runtime)}
 
 
+def trial_slots(runtime: RuntimeSpec, resources: Mapping[str, float]) -> int:
+    """Return how many trials resources can hold at once, if they are on one node."""
+    slots = [resources.get("CPU", 0.0) // runtime.cpus_per_trial]
+    if runtime.gpus_per_trial:
+        slots.append(resources.get("GPU", 0.0) // runtime.gpus_per_trial)
+    return int(min(slots))
+
+
 def accelerator(runtime: RuntimeSpec) -> dict[str, float]:
     """Return the resources that place a trial or task on a node with the required accelerator; {} for any node."""
     return {} if runtime.accelerator_type is None else {f"{ACCELERATOR}{runtime.accelerator_type}": _SLIVER}

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from aca_ray.cluster.session import NodeAffinitySchedulingStrategy, ray
 from aca_ray.errors import StorageError, SweepError
 from aca_ray.storage import ObjectPath, StoragePath, write_bytes
-from aca_ray.sweep.cluster import NodeAffinitySchedulingStrategy, ray
 
 Answer = TypeVar("Answer")
 

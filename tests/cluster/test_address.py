@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
+from aca_ray.cluster import address
+from aca_ray.cluster.address import require_cluster
 from aca_ray.errors import SweepError
-from aca_ray.sweep import address
-from aca_ray.sweep.address import require_cluster
 
 
 @pytest.fixture

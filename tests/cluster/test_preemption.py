@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from ray.core.generated.common_pb2 import ActorDiedErrorContext
 
-from aca_ray.sweep.cluster import ray
-from aca_ray.sweep.preemption import actor_that_died
+from aca_ray.cluster.preemption import actor_that_died
+from aca_ray.cluster.session import ray
 
 ACTOR, OTHER = bytes(range(16)), bytes(range(1, 17))
 DIED = ray.exceptions.ActorDiedError(

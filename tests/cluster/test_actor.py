@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from aca_ray.sweep.actor import TrialActor
-from aca_ray.sweep.cluster import tune
+from aca_ray.cluster.actor import TrialActor
+from aca_ray.cluster.session import tune
 
 CONFIG = {"orders": "[]", "threads": 1, "gpus": 0.0}
 

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from aca_ray.cluster.nodes import Node, ask_nodes, live_nodes, require_shared
+from aca_ray.cluster.resources import accelerator_types, check_resources
+from aca_ray.cluster.session import ray_session
 from aca_ray.config import SweepSpec
 from aca_ray.errors import AcaRayError, DataError, SweepError
 from aca_ray.pipeline.manifest import storage_folder
 from aca_ray.pipeline.planning import plan_sweep
 from aca_ray.pipeline.provenance import environment
-from aca_ray.sweep.cluster import ray_session
 from aca_ray.sweep.interrupt import Interrupt
-from aca_ray.sweep.nodes import Node, ask_nodes, live_nodes, require_shared
-from aca_ray.sweep.resources import accelerator_types, check_resources
 
 _DATA_SECONDS = 600.0
 
