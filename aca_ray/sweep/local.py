@@ -49,15 +49,20 @@ class LocalPool:
         """Call a function at once, whatever it reserves."""
         with torch.random.fork_rng():  # the generators of the process are those of the trial that it interrupts
             try:
-                return _Ended(function(*arguments))
+                return ended_task(function(*arguments))
             except Exception as error:
-                return _Ended(error=error)
+                return ended_task(error=error)
+
+
+def ended_task(value: Any = None, error: Exception | None = None) -> Task:
+    """Return a task that has returned a value, or raised an error."""
+    return _Ended(value, error)
 
 
 class _Ended:
     """A function call that has ended."""
 
-    def __init__(self, value: Any = None, error: Exception | None = None) -> None:
+    def __init__(self, value: Any, error: Exception | None) -> None:
         self._value, self._error = value, error
 
     def done(self, timeout: float = 0.0) -> bool:

@@ -144,11 +144,11 @@ def plain_tune(folder: Path) -> None:
 def swept(folder: Path) -> None:
     """Run the spec in a folder as a sweep, shown as on a terminal that nobody sees."""
     from aca_ray import api
-    from aca_ray.display import LiveView
-    from aca_ray.sweep.run import drive_sweep
 
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True  # type: ignore[method-assign]
     sweep = api.create(folder / "spec.yaml")
-    outcome = drive_sweep(sweep, None, LiveView(io.StringIO(), in_place=True))
+    outcome = api.drive(sweep, stream=terminal)
     assert outcome.tracked
     assert not outcome.failures
 

@@ -58,7 +58,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "tracking": {"errors", "storage", "records"},
     "display": {"errors", "columns", "storage", "records", "config", "pipeline"},
-    "sweep": {"errors", "storage", "records", "config", "training", "comparison", "pipeline", "tracking", "display"},
+    "sweep": {
+        "errors",
+        "space",
+        "storage",
+        "records",
+        "config",
+        "evaluation",
+        "training",
+        "comparison",
+        "pipeline",
+        "display",
+    },
+    "cluster": {"errors", "storage", "config", "training", "pipeline", "tracking", "sweep"},
     "api": {
         "errors",
         "storage",
@@ -71,6 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "tracking",
         "display",
         "sweep",
+        "cluster",
     },
     "arguments": {"errors", "config"},
     "terminal": set(),
@@ -88,12 +101,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         "tracking",
         "display",
         "sweep",
+        "cluster",
         "api",
     },
     "reference": {"config", "evaluation", "catalog", "cli"},
     "__init__": {"api"},
 }
-ONLY_IN = {"ray": {"sweep"}, "mlflow": {"tracking"}}
+ONLY_IN = {"ray": {"cluster"}, "mlflow": {"tracking"}}
 WITHOUT_TORCH = {"errors", "space", "config", "comparison", "report", "tracking", "display", "api", "__init__"}
 
 
@@ -139,6 +153,7 @@ def test_the_table_is_ordered_by_layer() -> None:
         "pipeline",
         "display",
         "sweep",
+        "cluster",
         "api",
         "arguments",
         "cli",

@@ -13,8 +13,9 @@ from unittest.mock import patch
 import pytest
 
 from aca_ray import api
-from aca_ray.cluster.session import ray_session
+from aca_ray.cluster.pool import task_pool
 from aca_ray.sweep import comparing
+from aca_ray.sweep.interrupt import Interrupt
 
 if TYPE_CHECKING:
     from conftest import SweepProcess
@@ -44,8 +45,8 @@ def test_results_so_far_are_compared_in_a_task(
         text = (sweep.folder.comparison / "evaluations.csv").read_text()
         told.append(len(text.splitlines()) - 1)
 
-    with ray_session(None):
-        comparisons = comparing.Comparisons(sweep, compared)
+    with task_pool(1, Interrupt(), print) as pool:
+        comparisons = comparing.Comparisons(sweep, pool, compared)
         end = time.monotonic() + 60
         while not told:
             assert time.monotonic() < end

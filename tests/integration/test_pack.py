@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from aca_ray.cluster.pool import RayPool
 from aca_ray.cluster.session import ray
 from aca_ray.config import RuntimeSpec, SearchTrial
 from aca_ray.pipeline.orders import SearchOrder, packable_searches
+from aca_ray.sweep.interrupt import Interrupt
 from aca_ray.sweep.packing import automatic_sizes
 
 if TYPE_CHECKING:
@@ -100,7 +102,9 @@ def said_of_three_seeds(folder: Path) -> tuple[list[int], list[str]]:
         for seed in range(3)
     ]
     said: list[str] = []
-    sizes = automatic_sizes(packable_searches(orders), RuntimeSpec(pack="auto", gpus_per_trial=1), said.append)
+    runtime = RuntimeSpec(pack="auto", gpus_per_trial=1)
+    pool = RayPool("packed", runtime, Interrupt(), said.append, reuse_actors=True)
+    sizes = automatic_sizes(packable_searches(orders), runtime, pool, said.append)
     assert said[0].startswith("runtime.pack: auto ")
     assert "1 kinds" in said[0]
     return sizes, said[1:]

@@ -20,7 +20,7 @@ from aca_ray.pipeline.manifest import Sweep, create_sweep
 from aca_ray.pipeline.network_files import read_network
 from aca_ray.pipeline.orders import EvaluationOrder, evaluation_orders, plans_of, rankings_of, search_orders
 from aca_ray.pipeline.resumable import ResumableTrial
-from aca_ray.pipeline.sharing import lost_its_source, network_identity, share, shared_trainings
+from aca_ray.pipeline.sharing import SharedTrainings, lost_its_source, network_identity, share_result
 from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.space import PUBLISHED, ChannelPlan, Genotype
@@ -142,19 +142,16 @@ def test_trained_once_and_recorded_for_each_search(
     orders: dict[str, EvaluationOrder], finish: Callable[[ResumableTrial], ResumableTrial]
 ) -> None:
     assert set(orders) == {"searched", "all", "rounded", "random"}
-    groups = shared_trainings(orders.values())
-    assert [len(group.orders) for group in groups] == [
-        2,
-        2,
-    ]  # with whole edges, the order of the channels is irrelevant
-    assert [group.source for group in groups] == [None, None]
-    assert {order.folder for order in groups[0].orders} == {orders["searched"].folder, orders["all"].folder}
+    asked, shared = [], []
+    sharing = SharedTrainings(asked.append, lambda order, source: shared.append((order, source)))
+    for name in ("all", "searched", "rounded", "random"):
+        sharing.add(orders[name])
+    # With whole edges, the order of the channels is irrelevant.
+    assert asked == [orders["all"], orders["rounded"]]
     trained = finish(orders["all"].open(CPU))
-    (group, other) = shared_trainings(orders.values())
-    assert ([order.folder for order in group.orders], group.source) == ([orders["searched"].folder], trained.folder)
-    assert other.source is None
-    share(group.orders[0], trained.folder)
-    assert len(shared_trainings(orders.values())) == 1
+    sharing.finished(orders["all"])
+    assert shared == [(orders["searched"], trained.folder)]
+    share_result(*shared[0])
 
     source, copy = TrialRecord.read(trained.folder), TrialRecord.read(orders["searched"].folder)
     assert source is not None
@@ -191,7 +188,7 @@ def test_the_weights_of_a_copy_are_exported(
     orders: dict[str, EvaluationOrder], finish: Callable[[ResumableTrial], ResumableTrial], differences: Any
 ) -> None:
     trained = finish(orders["searched"].open(CPU))
-    share(orders["all"], trained.folder)
+    share_result(orders["all"], trained.folder)
     source, copy = (
         read_named(str(folder), folder.parent).exported for folder in (trained.folder, orders["all"].folder)
     )
@@ -209,17 +206,29 @@ def test_a_copy_without_its_source_is_trained_again(
     orders: dict[str, EvaluationOrder], finish: Callable[[ResumableTrial], ResumableTrial]
 ) -> None:
     trained = finish(orders["searched"].open(CPU))
-    share(orders["all"], trained.folder)
+    share_result(orders["all"], trained.folder)
     assert not any(map(lost_its_source, orders.values()))
     shutil.rmtree(trained.folder)
     assert [name for name, order in orders.items() if lost_its_source(order)] == ["all"]
 
 
-def test_the_most_advanced_retraining_comes_first(orders: dict[str, EvaluationOrder]) -> None:
-    half = orders["all"].open(CPU)
-    half.advance()
-    half.save()
-    group = shared_trainings(orders.values())[0]
-    assert [order.folder for order in group.orders] == [orders["all"].folder, orders["searched"].folder]
-    half.fail("the first has failed")
-    assert shared_trainings(orders.values())[0].orders[0].folder == orders["all"].folder
+def test_the_next_one_is_trained_if_the_first_fails(orders: dict[str, EvaluationOrder]) -> None:
+    asked: list[EvaluationOrder] = []
+    sharing = SharedTrainings(asked.append, lambda order, source: pytest.fail("nothing is trained"))
+    sharing.reserve(orders["all"])
+    for name in ("searched", "all"):
+        sharing.add(orders[name])
+    assert asked == [orders["all"]]
+    sharing.failed(orders["searched"])  # which was waiting
+    assert asked == [orders["all"]]
+    sharing.failed(orders["all"])
+    assert asked == [orders["all"], orders["searched"]]
+
+
+def test_a_network_that_cannot_be_read_has_no_equals(orders: dict[str, EvaluationOrder]) -> None:
+    asked: list[EvaluationOrder] = []
+    sharing = SharedTrainings(asked.append, lambda order, source: pytest.fail("nothing is trained"))
+    gone = [replace(orders[name], search_folder=orders[name].folder / "gone") for name in ("searched", "all")]
+    for order in gone:
+        sharing.add(order)
+    assert asked == gone  # each reports the problem itself

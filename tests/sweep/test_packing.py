@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from aca_ray.config import EvaluationTrial, RuntimeSpec, SearchTrial
-from aca_ray.pipeline.orders import EvaluationOrder, Order, SearchOrder, packable_searches, packed_searches
+from aca_ray.config import RuntimeSpec, SearchTrial
+from aca_ray.pipeline.orders import SearchOrder, packable_searches, packed_searches
 from aca_ray.sweep.packing import automatic_sizes
+from aca_ray.sweep.pool import Task, Work
 
 PLACE = Path("folder")
 
@@ -28,14 +30,21 @@ def search(seed: int) -> SearchOrder:
     return SearchOrder(trial, PLACE, PLACE)
 
 
-def retraining(seed: int) -> EvaluationOrder:
-    found = search(seed).trial
-    return EvaluationOrder(EvaluationTrial.of_search(found, "small", 0, None, None), PLACE, PLACE, found, PLACE)
+class NoPool:
+    """A pool that is not needed."""
+
+    slots = 1
+
+    def run(self, work: Work) -> None:
+        pytest.fail("no trial is run")
+
+    def start(self, function: Callable[..., Any], *arguments: object, cpus: int = 0, gpus: float = 0.0) -> Task:
+        pytest.fail("nothing is measured")
 
 
-def packed(orders: Sequence[Order], runtime: RuntimeSpec) -> tuple[list[tuple[Order, ...]], list[str]]:
+def packed(orders: Sequence[SearchOrder], runtime: RuntimeSpec) -> tuple[list[tuple[SearchOrder, ...]], list[str]]:
     groups, said = packable_searches(orders), list[str]()
-    return packed_searches(groups, automatic_sizes(groups, runtime, said.append)), said
+    return packed_searches(groups, automatic_sizes(groups, runtime, NoPool(), said.append)), said
 
 
 def test_on_a_cpu_nothing_is_packed_and_one_line_says_so() -> None:
@@ -48,9 +57,7 @@ def test_on_a_cpu_nothing_is_packed_and_one_line_says_so() -> None:
 
 
 @pytest.mark.parametrize("gpus", [0, 0.5])
-@pytest.mark.parametrize("make", [retraining, lambda seed: search(0)])
-def test_without_packable_searches_nothing_is_measured_or_shown(gpus: float, make: Callable[[int], Order]) -> None:
-    orders = [make(seed) for seed in range(2 if make is retraining else 1)]
-    found, said = packed(orders, RuntimeSpec(pack="auto", gpus_per_trial=gpus))
-    assert found == [(order,) for order in orders]
+def test_a_single_search_is_not_measured(gpus: float) -> None:
+    found, said = packed([search(0)], RuntimeSpec(pack="auto", gpus_per_trial=gpus))
+    assert found == [(search(0),)]
     assert said == []
