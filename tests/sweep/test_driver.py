@@ -74,7 +74,7 @@ def test_milestones_are_ranked_in_order_and_before_the_retraining(make_sweep: Ma
 def test_a_failed_search_takes_only_its_own_retrainings_along(make_sweep: MakeSweep, play: Play) -> None:
     sweep = make_sweep(seeds=[0, 1], skip="[searched, allocated]")
     bad = next(order for order in search_orders(sweep) if order.trial.skip == "allocated")
-    pool, driver = play(sweep, failing=lambda order: order.folder == bad.folder)
+    _, driver = play(sweep, failing=lambda order: order.folder == bad.folder)
     lost = {order.trial.short for order in evaluation_orders(sweep, bad)}
     assert len(lost) == 2
     found = states(sweep)
@@ -119,7 +119,7 @@ def test_if_the_trained_one_fails_the_next_is_trained(make_sweep: MakeSweep, pla
 
 def test_a_new_driver_repeats_nothing(make_sweep: MakeSweep, play: Play) -> None:
     sweep = make_sweep(seeds=[0, 1, 2], methods="[darts, gdas]")
-    first, _ = play(sweep, stops=3.0)
+    play(sweep, stops=3.0)
     done = {short for short, state in states(sweep).items() if state == "finished"}
     assert 0 < len(done) < len(states(sweep))
     second, driver = play(sweep)
