@@ -32,21 +32,24 @@ class Graph(Generic[Work]):
 
     Args:
         jobs: all jobs; none may need its own products, directly or through others.
+
+    Attributes:
+        jobs: all jobs.
     """
 
     def __init__(self, jobs: Iterable[Job[Work]]) -> None:
-        self._jobs = tuple(jobs)
+        self.jobs = tuple(jobs)
         self._users: dict[Hashable, list[Job[Work]]] = defaultdict(list)
-        for job in self._jobs:
+        for job in self.jobs:
             for product in job.needs:
                 self._users[product].append(job)
-        self._missing = {job: set(job.needs) for job in self._jobs}
+        self._missing = {job: set(job.needs) for job in self.jobs}
         self._lost: set[Hashable] = set()
         self._paths: dict[Job[Work], float] = {}
 
     def without_needs(self) -> list[Job[Work]]:
         """Return the jobs that need no products."""
-        return [job for job in self._jobs if not job.needs]
+        return [job for job in self.jobs if not job.needs]
 
     def made(self, product: Hashable) -> list[Job[Work]]:
         """Note that a product exists, and return the jobs that can start because of it."""
