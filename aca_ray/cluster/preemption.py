@@ -73,8 +73,8 @@ class Preemption(FIFOScheduler):
         self._count_deaths()
         for trial, failures in self._failures.items():
             if failures > self._max_failures and trial.status == Trial.PENDING:
-                tune_controller.stop_trial(trial)
                 self._give_up(trial.config["orders"])
+                tune_controller.stop_trial(trial)
         return super().choose_trial_to_run(tune_controller)
 
     def _stop_all(self, tune_controller: Any) -> None:
