@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aca_ray.exports import Export
     from aca_ray.pipeline.manifest import Sweep
     from aca_ray.pipeline.planning import SweepPlan
-    from aca_ray.records import TrialRecord
+    from aca_ray.records import AllocationSummary, StandaloneRecord
     from aca_ray.sweep.doctor import Check
     from aca_ray.sweep.run import SweepOutcome
 
@@ -176,7 +176,7 @@ def rank(
     out: StoragePath | None = None,
     storage: StoragePath = DEFAULT_STORAGE,
     threads: int = 1,
-) -> dict[StoragePath, dict[str, Any]]:
+) -> dict[StoragePath, AllocationSummary]:
     """Rank and allocate the channels of saved supernets, as Ray tasks; return the summaries by output folder.
 
     Existing results are reused. The results for a sweep are written to the sweep's own folders, where a run finds them
@@ -225,7 +225,7 @@ def evaluate(
     threads: int = 1,
     gpu: bool = False,
     stream: TextIO | None = None,
-) -> TrialRecord:
+) -> StandaloneRecord:
     """Retrain a derived network from scratch and return its record; resumes a retraining that was killed.
 
     Args:

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aca_ray.pipeline.ranking_orders import RankingOrder
-from aca_ray.records import AllocationFolder
+from aca_ray.records import AllocationFolder, AllocationSummary
 from aca_ray.sweep.cluster import ray
 
 
-def _carry_out(order: RankingOrder, threads: int, gpus: float, after: Any) -> dict[str, Any]:
+def _carry_out(order: RankingOrder, threads: int, gpus: float, after: Any) -> AllocationSummary:
     """Rank and allocate, after the task `after`."""
     return order.carry_out(threads=threads, gpus=gpus)
 
@@ -43,7 +43,7 @@ class RankingTasks:
             self._waiting.append(order)
             self._start()
 
-    def poll(self, timeout: float = 0.0) -> Sequence[tuple[RankingOrder, dict[str, Any]]]:
+    def poll(self, timeout: float = 0.0) -> Sequence[tuple[RankingOrder, AllocationSummary]]:
         """Return newly finished orders with their summaries; the errors of failed orders are added to `failures`."""
         if not self._running:
             return ()
