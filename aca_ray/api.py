@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from aca_ray.config import SweepSpec, load_spec, read_spec
 from aca_ray.errors import ConfigError, unknown_name
 from aca_ray.storage import StoragePath, storage_path
+from aca_ray.storage.checkpoint import SUFFIX
 
 if TYPE_CHECKING:
     from aca_ray.comparison import Comparison
@@ -203,7 +204,7 @@ def rank(
     from aca_ray.sweep.rank import rank_checkpoints
 
     paths = [storage_path(name) if isinstance(name, str) else name for name in names]
-    checkpoints = [path for path in paths if path.suffix == ".ckpt" or path.is_file()]
+    checkpoints = [path for path in paths if path.suffix == SUFFIX or path.is_file()]
     sweeps = [find(str(name), storage) for name, path in zip(names, paths, strict=True) if path not in checkpoints]
     given = {"protocol": protocol, "base": base, "out": out}
     if sweeps and any(value is not None for value in given.values()):

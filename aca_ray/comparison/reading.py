@@ -17,25 +17,22 @@ from aca_ray.comparison.rows import (
     EdgeRow,
     EvaluationRow,
     FailedTrial,
+    LookUpRow,
     MixingTrajectory,
     ScoreFile,
     SweepRows,
     TrialRow,
 )
-from aca_ray.comparison.rows import LookUpRow as LookedUpRow
 from aca_ray.errors import ConfigError
 from aca_ray.records import (
     AllocationFolder,
     AllocationSummary,
     LookUpRecord,
     LookUpResult,
-    LookUpRow,
     RetrainingRecord,
     SearchRecord,
-    SearchRow,
     SweepFolder,
     SweepRecord,
-    TableFacts,
     TrialFolder,
 )
 from aca_ray.space import Genotype
@@ -83,11 +80,19 @@ def read_sweep(folder: SweepFolder, ignored: Container[StoragePath] = ()) -> Swe
     )
 
 
+class _Epoch(NamedTuple):
+    """What an evaluation needs from one epoch of its search; whole rows would not fit into memory."""
+
+    seconds: float | None
+    peak_bytes: float | None
+    accuracy: float | None
+
+
 class _Search(NamedTuple):
     """What an evaluation needs from its search; `ranking_seconds` are per milestone and ranker."""
 
     setting: Mapping[str, Any]
-    rows: Mapping[int, SearchRow]
+    epochs: Mapping[int, _Epoch]
     device: str | None
     ranking_seconds: Mapping[tuple[int, str], float]
 
@@ -106,7 +111,7 @@ class _Reading:
     trajectories: list[MixingTrajectory] = field(default_factory=list)
     trials: list[TrialRow] = field(default_factory=list)
     scores: list[ScoreFile] = field(default_factory=list)
-    look_ups: list[LookedUpRow] = field(default_factory=list)
+    look_ups: list[LookUpRow] = field(default_factory=list)
     searches: dict[str, _Search] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -137,8 +142,8 @@ class _Reading:
         }
         self._read_rows(record, common, folder)
         ranking_seconds = dict(self._read_allocation(own, common) for own in folder.allocations())
-        rows = {row.epoch: row for row in record.rows}
-        self.searches[record.fingerprint] = _Search(setting, rows, record.hardware, ranking_seconds)
+        epochs = {row.epoch: _Epoch(row.seconds, row.peak_bytes, row.accuracy) for row in record.rows}
+        self.searches[record.fingerprint] = _Search(setting, epochs, record.hardware, ranking_seconds)
 
     def _read_rows(self, record: SearchRecord, common: Mapping[str, Any], folder: TrialFolder) -> None:
         """Add a curve row per epoch and the mixing trajectories."""
@@ -179,7 +184,7 @@ class _Reading:
         assert result is not None  # it has finished
         assert data is not None
         search = self.searches.get(trial.search)
-        curve = search.rows if search else {}
+        curve = search.epochs if search else {}
         last = min(trial.epochs, max(curve, default=0))
         row = EvaluationRow(
             sweep=self.sweep,
@@ -218,15 +223,17 @@ class _Reading:
             shared_with=record.shared_with,
         )
         self.evaluations.append(row)
-        if isinstance(record, LookUpRecord) and record.result is not None:
-            self._read_look_up(record.rows, record.result.table, row)
+        if isinstance(record, LookUpRecord):
+            self._read_look_up(record, row)
 
-    def _read_look_up(self, rows: Iterable[LookUpRow], table: TableFacts, evaluation: EvaluationRow) -> None:
+    def _read_look_up(self, record: LookUpRecord, evaluation: EvaluationRow) -> None:
         """Add the rows of one finished look-up."""
-        shared = {column.name for column in fields(EvaluationRow)} & {column.name for column in fields(LookedUpRow)}
+        assert record.result is not None  # it has finished
+        table = record.result.table
+        shared = {column.name for column in fields(EvaluationRow)} & {column.name for column in fields(LookUpRow)}
         place = {name: getattr(evaluation, name) for name in shared - {"regret", "rank"}}
         self.look_ups += [
-            LookedUpRow(
+            LookUpRow(
                 **place,
                 epoch=row.epoch,
                 accuracy=row.accuracy,
@@ -236,7 +243,7 @@ class _Reading:
                 table_best=table.best,
                 table_all_skips=table.all_skips,
             )
-            for row in rows
+            for row in record.rows
         ]
 
     def _open(self, kind: type[_Record], folder: TrialFolder) -> _Record | None:
@@ -346,9 +353,9 @@ def _canonical(setting: Mapping[str, Any]) -> str:
     return json.dumps(setting, sort_keys=True, separators=(",", ":"))
 
 
-def _seconds_until(last: int, rows: Mapping[int, SearchRow]) -> float | None:
+def _seconds_until(last: int, curve: Mapping[int, _Epoch]) -> float | None:
     """Return the total time of the epochs up to `last`; None if there are none or one is unknown."""
-    known = [row.seconds for epoch, row in rows.items() if epoch <= last and row.seconds is not None]
+    known = [epoch.seconds for number, epoch in curve.items() if number <= last and epoch.seconds is not None]
     return sum(known) if known and len(known) == last else None
 
 

@@ -72,7 +72,7 @@ def allocate_milestone(
     assert record.data_info is not None  # the search has begun
     answer = None if known is None else _read_answer(folder, known)
     if answer is None:
-        answer = _rank(checkpoint, base, ranking, device)
+        answer = _rank(checkpoint, record.trial, base, ranking, device)
         answer.scores.write_parquet(folder.scores)
         write_json(folder.genotype, answer.genotype.to_json())
     scores, genotype, made = answer.scores, answer.genotype, dict(answer.plans)
@@ -131,10 +131,9 @@ def _read_answer(folder: AllocationFolder, summary: AllocationSummary) -> _Answe
     return _Answer(scores, genotype, plans, summary.seconds)
 
 
-def _rank(checkpoint: StoragePath, base: Path, ranking: str, device: torch.device) -> _Answer:
+def _rank(checkpoint: StoragePath, trial: SearchTrial, base: Path, ranking: str, device: torch.device) -> _Answer:
     """Return the scores of a supernet's channels."""
-    header, state = read_checkpoint(checkpoint)
-    trial = SearchTrial.from_json(header["trial"])
+    _, state = read_checkpoint(checkpoint)
     data = search_data(trial.data, base)
     # Ranking always computes in float32, whatever precision the search had.
     search = build_search(replace(trial, precision="float32"), data, device)

@@ -168,7 +168,8 @@ def test_a_search_in_bfloat16_is_ranked_in_float32(
     folder: Path, searched: Path, allocate: Allocate, tmp_path: Path
 ) -> None:
     header, state = read_checkpoint(TrialFolder(searched).milestone(2))
-    rounded = {**header, "trial": {**header["trial"], "precision": "bfloat16"}}
+    trial = {**header["trial"], "precision": "bfloat16"}
+    rounded = {**header, "trial": trial, "record": {**header["record"], "trial": trial}}
     path = tmp_path / "rounded.ckpt"
     write_checkpoint(path, rounded, state)
     allocate(tmp_path / "out", checkpoint=path)
