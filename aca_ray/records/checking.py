@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import ConfigDict, Field, PlainSerializer, PlainValidator, TypeAdapter, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import ErrorDetails, from_json, to_json
 
 from aca_ray.errors import ConfigError, MalformedFileError, shortened
 from aca_ray.space import Genotype
@@ -87,21 +87,27 @@ def _problems(error: ValidationError) -> list[str]:
     if error.error_count() > _MOST_COUNTED_PROBLEMS:
         return [f"{error.error_count()} values are wrong"]
     found = error.errors(include_url=False, include_context=False)
-    sentences = []
-    for problem in found[:_MOST_PROBLEMS]:
-        place = _place(problem["loc"])
-        if problem["type"] == "missing":
-            sentences.append(f"{place} is missing")
-        elif problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            sentences.append(f"{place} is not known to this version of the program")
-        elif problem["type"] == "value_error":
-            sentences.append(f"{place} {problem['msg'].removeprefix('Value error, ')}".lstrip())
-        else:
-            rule = problem["msg"].replace("Input should be", "must be")
-            sentences.append(f"{place} {rule[:1].lower()}{rule[1:]}, found {shortened(problem['input'])}")
+    sentences = [f"{_place(problem['loc'])} {_rule(problem)}".lstrip() for problem in found[:_MOST_PROBLEMS]]
     if len(found) > _MOST_PROBLEMS:
         sentences.append(f"{len(found) - _MOST_PROBLEMS} more values are wrong")
     return sentences
+
+
+def _rule(problem: ErrorDetails) -> str:
+    """Return the rule that a value breaks, and the value."""
+    match problem["type"]:
+        case "missing":
+            return "is missing"
+        case "extra_forbidden" | "unexpected_keyword_argument":
+            return "is not known to this version of the program"
+        case "value_error":
+            return problem["msg"].removeprefix("Value error, ")
+        case "json_invalid":
+            return f"is not valid JSON ({problem['msg'].removeprefix('Invalid JSON: ')})"
+        case "dataclass_type":
+            return f"must be an object, found {shortened(problem['input'])}"
+    rule = problem["msg"].replace("Input should be", "must be")
+    return f"{rule[:1].lower()}{rule[1:]}, found {shortened(problem['input'])}"
 
 
 def _place(location: tuple[int | str, ...]) -> str:

@@ -52,6 +52,8 @@ def test_kept_edges_follow_the_genotype_stage_by_stage() -> None:
         ({"plans": {"sign": {**vars(PLAN), "kept_share": [[1.0]]}}}, "plans.sign.kept_share"),
         ({"agreement": {"previous_epoch": 1}}, "agreement.kendall_tau"),
         ({"question": None}, "question"),
+        ({"plans": []}, "plans"),
+        ({"plans": {"sign": []}}, "plans.sign"),
         ({"additional": 1}, "additional"),
     ],
 )
@@ -62,3 +64,13 @@ def test_wrong_values_are_named(tmp_path: Path, changes: dict[str, Any], place: 
         AllocationSummary.read(folder)
     assert caught.value.problems[0].startswith(f"{folder.summary}: {place} ")
     assert caught.value.problems[0].endswith("ranked again from the milestone's checkpoint")
+
+
+@pytest.mark.parametrize(("text", "rule"), [("[]", "must be an object, found []"), ('{"epoch": ', "is not valid JSON")])
+def test_files_without_a_json_object(tmp_path: Path, text: str, rule: str) -> None:
+    folder = AllocationFolder(tmp_path)
+    folder.summary.write_text(text)
+    with pytest.raises(MalformedFileError) as caught:
+        AllocationSummary.read(folder)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{folder.summary}: {rule}")
