@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from aca_ray.config import SweepSpec, load_spec, read_spec
 from aca_ray.errors import ConfigError, unknown_name
 from aca_ray.storage import StoragePath, storage_path
+from aca_ray.storage.checkpoint import SUFFIX
 
 if TYPE_CHECKING:
     from aca_ray.cluster.doctor import Check
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from aca_ray.exports import Export
     from aca_ray.pipeline.manifest import Sweep
     from aca_ray.pipeline.planning import SweepPlan
-    from aca_ray.records import TrialRecord
+    from aca_ray.records import AllocationSummary, StandaloneRecord
     from aca_ray.sweep.mirror import Mirror
     from aca_ray.sweep.pool import OpenPool
     from aca_ray.sweep.run import SweepOutcome
@@ -209,7 +210,7 @@ def rank(
     out: StoragePath | None = None,
     storage: StoragePath = DEFAULT_STORAGE,
     threads: int = 1,
-) -> dict[StoragePath, dict[str, Any]]:
+) -> dict[StoragePath, AllocationSummary]:
     """Rank and allocate the channels of saved supernets, as Ray tasks; return the summaries by output folder.
 
     Existing results are reused. The results for a sweep are written to the sweep's own folders, where a run finds them
@@ -237,7 +238,7 @@ def rank(
     from aca_ray.sweep.rank import rank_checkpoints
 
     paths = [storage_path(name) if isinstance(name, str) else name for name in names]
-    checkpoints = [path for path in paths if path.suffix == ".ckpt" or path.is_file()]
+    checkpoints = [path for path in paths if path.suffix == SUFFIX or path.is_file()]
     sweeps = [find(str(name), storage) for name, path in zip(names, paths, strict=True) if path not in checkpoints]
     given = {"protocol": protocol, "base": base, "out": out}
     if sweeps and any(value is not None for value in given.values()):
@@ -259,7 +260,7 @@ def evaluate(
     threads: int = 1,
     gpu: bool = False,
     stream: TextIO | None = None,
-) -> TrialRecord:
+) -> StandaloneRecord:
     """Retrain a derived network from scratch and return its record; resumes a retraining that was killed.
 
     Args:

@@ -383,12 +383,12 @@ def _rank(options: argparse.Namespace) -> int:
         threads=options.threads,
     )
     for path, summary in summaries.items():
-        decided = summary["decided_share"]
+        decided = summary.decided_share
         certainty = "without standard errors" if decided is None else f"{100 * decided:.0f} % of channels decided"
-        print(f"{_relative(path)}: {summary['ranking']}, {certainty}")
-        for name, plan in summary["plans"].items():
-            share, parameters = 100 * plan["refilled_share"], plan["parameters"]
-            print(f"  {name}: {share:.1f} % refilled, {parameters:,} parameters, {plan['macs']:,} MACs")
+        print(f"{_relative(path)}: {summary.ranking}, {certainty}")
+        for name, plan in summary.plans.items():
+            share = 100 * plan.refilled_share
+            print(f"  {name}: {share:.1f} % refilled, {plan.parameters:,} parameters, {plan.macs:,} MACs")
     return 0
 
 

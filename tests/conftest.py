@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,8 +18,20 @@ from torch import Tensor
 
 from aca_ray.data import DataInfo, ImageSet, SearchData
 from aca_ray.methods.core import SearchMethod
+from aca_ray.pipeline.new_record import new_record, new_search
+from aca_ray.records import (
+    DataFacts,
+    LookUpRecord,
+    LookUpResult,
+    RetrainingResult,
+    SearchRecord,
+    SearchResult,
+    TableFacts,
+    TrialRecord,
+)
 from aca_ray.search.search import Search
-from aca_ray.space import Space
+from aca_ray.space import PUBLISHED, Space
+from aca_ray.space.trials import EvaluationTrial, SearchTrial
 
 BuildSearch = Callable[..., Search]
 CPU = torch.device("cpu")
@@ -33,6 +45,55 @@ def striped_images(num_images: int, seed: int) -> ImageSet:
     for image, label in zip(images, labels.tolist(), strict=True):
         image[:, 3 * label : 3 * label + 3] += 120
     return ImageSet(images, labels)
+
+
+@pytest.fixture(scope="session")
+def data_facts() -> DataFacts:
+    """The digits, as a record describes them."""
+    return DataFacts(
+        name="digits",
+        num_classes=10,
+        class_names=tuple("0123456789"),
+        channels=1,
+        height=8,
+        width=8,
+        mean=(0.3,),
+        std=(0.4,),
+        digest="d" * 64,
+        source="sklearn",
+        augmentation="crop",
+        num_images=64,
+    )
+
+
+@pytest.fixture(scope="session")
+def finished_record(data_facts: DataFacts) -> Callable[[SearchTrial | EvaluationTrial], TrialRecord]:
+    """Return a function that makes the record of a finished trial, without rows."""
+
+    def make(trial: SearchTrial | EvaluationTrial) -> TrialRecord:
+        record, result = new_record(trial), RetrainingResult(0.5, 0.5, 10, 20, 5, 11, 0.0)
+        if isinstance(record, SearchRecord):
+            result = SearchResult(5, 11)
+        elif isinstance(record, LookUpRecord):
+            result = LookUpResult(**vars(result), regret=0.25, rank=2, table=TableFacts(4, 0.75, None))
+        return replace(
+            record,
+            state="finished",
+            epoch=record.num_epochs,
+            genotype=PUBLISHED["DARTS_V2"],
+            result=result,
+            data_info=data_facts,
+            environment={"device": "cpu"},
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def search_begun() -> SearchRecord:
+    """The record of a search that has not finished an epoch."""
+    network = {"channels": 4, "cells": 3}
+    return new_search(SearchTrial("darts", "searched", "darts", 0, 2, {"name": "digits"}, network, None))
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,10 @@ import json
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
 
-from aca_ray.comparison.architectures import Derived, churn, derived, mixing
-from aca_ray.comparison.fields import Fields
+from aca_ray.comparison.architectures import churn, genotype_text, mixing
 from aca_ray.comparison.rows import (
     AllocationRow,
     CurveRow,
@@ -24,14 +24,25 @@ from aca_ray.comparison.rows import (
     TrialRow,
 )
 from aca_ray.errors import ConfigError
-from aca_ray.records import AllocationFolder, SweepFolder, TrialFolder
-from aca_ray.records.allocation import read_allocation
-from aca_ray.records.checking import check
-from aca_ray.records.labels import evaluation_label
-from aca_ray.records.record import FIX, read_record_json
-from aca_ray.records.types import RECORD
-from aca_ray.space.topology import stage_cell_type
+from aca_ray.records import (
+    AllocationFolder,
+    AllocationSummary,
+    LookUpRecord,
+    LookUpResult,
+    RetrainingRecord,
+    SearchRecord,
+    SweepFolder,
+    SweepRecord,
+    TrialFolder,
+)
+from aca_ray.space import Genotype
+from aca_ray.space.trials import EvaluationTrial, SearchTrial
 from aca_ray.storage import StoragePath
+from aca_ray.storage.bounded import naming
+
+_Record = TypeVar("_Record", SearchRecord, RetrainingRecord)
+_OWN_SETTINGS = ("batch_size", "data_pruning", "precision")  # of searches; the two defaults are left out
+_text = lru_cache(genotype_text)  # most epochs derive the genotype of the epoch before
 
 
 def read_sweep(folder: SweepFolder, ignored: Container[StoragePath] = ()) -> SweepRows:
@@ -70,11 +81,11 @@ def read_sweep(folder: SweepFolder, ignored: Container[StoragePath] = ()) -> Swe
 
 
 class _Epoch(NamedTuple):
-    """What an evaluation needs from one epoch of its search."""
+    """What an evaluation needs from one epoch of its search; whole rows would not fit into memory."""
 
     seconds: float | None
     peak_bytes: float | None
-    valid_accuracy: float | None
+    accuracy: float | None
 
 
 class _Search(NamedTuple):
@@ -83,7 +94,7 @@ class _Search(NamedTuple):
     setting: Mapping[str, Any]
     epochs: Mapping[int, _Epoch]
     device: str | None
-    ranking_seconds: Mapping[tuple[int, str], float | None]
+    ranking_seconds: Mapping[tuple[int, str], float]
 
 
 @dataclass
@@ -104,263 +115,207 @@ class _Reading:
     searches: dict[str, _Search] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
-    def attempt(self, read: Callable[[StoragePath], None], folder: StoragePath) -> None:
+    def attempt(self, read: Callable[[TrialFolder], None], folder: TrialFolder) -> None:
         """Read the folder of one trial, and collect its problems instead of stopping at the first."""
         try:
             read(folder)
         except ConfigError as error:  # MalformedFileError among them
             self.problems.extend(error.problems)
 
-    def read_search(self, folder: StoragePath) -> None:
+    def read_search(self, folder: TrialFolder) -> None:
         """Add the curves, trajectories and allocations of one search."""
-        record = self._open(folder, "search")
+        record = self._open(SearchRecord, folder)
         if record is None:
             return
-        trial = record.section("trial")
-        setting = {"batch_size": trial.values.get("batch_size"), **_data_and_network(trial)}
-        if trial.values.get("data_pruning") is not None:
-            setting["data_pruning"] = trial.text("data_pruning")
-        if trial.values.get("precision") is not None:
-            setting["precision"] = trial.text("precision")
-        search = record.text("fingerprint")
+        trial = record.trial
+        own = {name: value for name, value in trial.to_json().items() if name in _OWN_SETTINGS}
+        setting = {**own, **_data_and_network(trial)}
         common: dict[str, Any] = {
             "sweep": self.sweep,
-            "method": trial.text("method"),
-            "space": trial.text("space"),
-            "data": trial.section("data").text("name"),
+            "method": trial.method,
+            "space": trial.space,
+            "data": trial.data["name"],
             "setting": _canonical(setting),
-            "epochs": trial.integer("epochs"),
-            "seed": trial.integer("seed"),
-            "search": search,
+            "epochs": trial.epochs,
+            "seed": trial.seed,
+            "search": record.fingerprint,
         }
-        epochs = self._read_rows(record, common, trial.text("skip"))
-        ranking_seconds = dict(self._read_allocation(own, common) for own in TrialFolder(folder).allocations())
-        self.searches[search] = _Search(setting, epochs, _device(record), ranking_seconds)
+        self._read_rows(record, common, folder)
+        ranking_seconds = dict(self._read_allocation(own, common) for own in folder.allocations())
+        epochs = {row.epoch: _Epoch(row.seconds, row.peak_bytes, row.accuracy) for row in record.rows}
+        self.searches[record.fingerprint] = _Search(setting, epochs, record.hardware, ranking_seconds)
 
-    def _read_rows(self, record: Fields, common: Mapping[str, Any], skip: str) -> dict[int, _Epoch]:
-        """Add a curve row per epoch and the mixing trajectories; return what evaluations need from the epochs."""
-        epochs: dict[int, _Epoch] = {}
-        architectures: list[tuple[int, Fields]] = []
-        before: Derived | None = None
-        for row in record.sections("rows"):
-            epoch, metrics = row.integer("epoch"), row.section("metrics")
-            architecture = row.optional_section("architecture")
-            valid, train = (metrics.optional_number(f"search_{split}/accuracy") for split in ("valid", "train"))
-            epochs[epoch] = _Epoch(
-                metrics.optional_number("time/epoch_seconds"), metrics.optional_number("memory/peak_bytes"), valid
-            )
-            now = None
-            if architecture is not None:
-                now = derived(architecture, before)
-                architectures.append((epoch, architecture))
+    def _read_rows(self, record: SearchRecord, common: Mapping[str, Any], folder: TrialFolder) -> None:
+        """Add a curve row per epoch and the mixing trajectories."""
+        skip = record.trial.skip
+        before: Genotype | None = None
+        for row in record.rows:
+            now = None if row.architecture is None else row.architecture.genotype
+            gap = None if row.train_accuracy is None or row.accuracy is None else row.train_accuracy - row.accuracy
             self.curves.append(
                 CurveRow(
                     **common,
                     skip=skip,
-                    epoch=epoch,
-                    search_valid_accuracy=valid,
-                    search_train_accuracy=train,
-                    skip_count=metrics.optional_number("arch/skip_count"),
-                    parametric_count=metrics.optional_number("arch/parametric_count"),
-                    entropy=metrics.optional_number("arch/entropy"),
-                    generalization_gap=None if train is None or valid is None else train - valid,
-                    genotype=None if now is None else now.text,
+                    epoch=row.epoch,
+                    search_valid_accuracy=row.accuracy,
+                    search_train_accuracy=row.train_accuracy,
+                    skip_count=row.skip_count,
+                    parametric_count=row.parametric_count,
+                    entropy=row.entropy,
+                    generalization_gap=gap,
+                    genotype=None if now is None else _text(now),
                     churn=None if now is None or before is None else churn(before, now),
                 )
             )
             before = now
         place = {key: common[key] for key in ("sweep", "method", "space", "data", "seed", "search")}
-        self.trajectories += [
-            MixingTrajectory(**place, skip=skip, cell_type=cell_type, **weights._asdict())
-            for cell_type, weights in mixing(architectures).items()
-        ]
-        return epochs
+        with naming(folder.record):
+            self.trajectories += [
+                MixingTrajectory(**place, skip=skip, cell_type=cell_type, **weights._asdict())
+                for cell_type, weights in mixing(record.rows).items()
+            ]
 
-    def read_evaluation(self, folder: StoragePath) -> None:
+    def read_evaluation(self, folder: TrialFolder) -> None:
         """Add the row of one evaluation if it has finished."""
-        record = self._open(folder, "evaluation")
-        if record is None or record.text("state") != "finished":
+        record = self._open(RetrainingRecord, folder)
+        if record is None or record.state != "finished":
             return
-        trial, result = record.section("trial"), record.section("result")
-        search = self.searches.get(trial.text("search"))
-        epochs, ranking = trial.integer("epochs"), trial.optional_text("ranking")
+        trial, result, data = record.trial, record.result, record.data_info
+        assert result is not None  # it has finished
+        assert data is not None
+        search = self.searches.get(trial.search)
         curve = search.epochs if search else {}
-        last = min(epochs, max(curve, default=0))
-        metrics = [row.section("metrics") for row in record.sections("rows")]
-        self.evaluations.append(
-            EvaluationRow(
-                sweep=self.sweep,
-                method=trial.text("method"),
-                skip=trial.text("skip"),
-                space=trial.text("space"),
-                data=trial.section("data").text("name"),
-                setting=_canonical(_evaluation_setting(trial, search)),
-                epochs=epochs,
-                seed=trial.integer("seed"),
-                retrain_seed=trial.integer("retrain_seed"),
-                protocol=evaluation_label(trial.values),
-                ranking=ranking,
-                allocation=trial.optional_text("allocation"),
-                control=trial.optional_text("control"),
-                test_accuracy=result.number("test_accuracy"),
-                best_test_accuracy=result.number("best_test_accuracy"),
-                parameters=result.integer("parameters"),
-                macs=result.integer("macs"),
-                num_skips=result.integer("num_skips"),
-                num_parametric=result.integer("num_parametric"),
-                refilled_share=result.number("refilled_share"),
-                search_seconds=_seconds_until(last, curve),
-                ranking_seconds=search.ranking_seconds.get((last, ranking)) if search and ranking else None,
-                evaluation_seconds=record.number("seconds"),
-                search_valid_accuracy=curve[last].valid_accuracy if last in curve else None,
-                search_device=search.device if search else None,
-                device=_device(record),
-                search_peak_bytes=_largest(curve[epoch].peak_bytes for epoch in curve if epoch <= last),
-                peak_bytes=_largest(row.optional_number("memory/peak_bytes") for row in metrics),
-                data_digest=_data_info(record).optional_text("digest"),
-                search=trial.text("search"),
-                evaluation=record.text("fingerprint"),
-                regret=result.optional_number("regret"),
-                rank=result.optional_integer("rank"),
-                shared_with=record.optional_text("shared_with"),
-            )
+        last = min(trial.epochs, max(curve, default=0))
+        row = EvaluationRow(
+            sweep=self.sweep,
+            method=trial.method,
+            skip=trial.skip,
+            space=trial.space,
+            data=trial.data["name"],
+            setting=_canonical(_evaluation_setting(trial, search)),
+            epochs=trial.epochs,
+            seed=trial.seed,
+            retrain_seed=trial.retrain_seed,
+            protocol=trial.label,
+            ranking=trial.ranking,
+            allocation=trial.allocation,
+            control=trial.control,
+            test_accuracy=result.test_accuracy,
+            best_test_accuracy=result.best_test_accuracy,
+            parameters=result.parameters,
+            macs=result.macs,
+            num_skips=result.num_skips,
+            num_parametric=result.num_parametric,
+            refilled_share=result.refilled_share,
+            search_seconds=_seconds_until(last, curve),
+            ranking_seconds=search.ranking_seconds.get((last, trial.ranking)) if search and trial.ranking else None,
+            evaluation_seconds=record.seconds,
+            search_valid_accuracy=curve[last].accuracy if last in curve else None,
+            search_device=search.device if search else None,
+            device=record.hardware,
+            search_peak_bytes=_largest(curve[epoch].peak_bytes for epoch in curve if epoch <= last),
+            peak_bytes=_largest(row.peak_bytes for row in record.rows),
+            data_digest=data.digest,
+            search=trial.search,
+            evaluation=record.fingerprint,
+            regret=result.regret if isinstance(result, LookUpResult) else None,
+            rank=result.rank if isinstance(result, LookUpResult) else None,
+            shared_with=record.shared_with,
         )
-        table = result.optional_section("table")
-        if table is not None:
-            self._read_look_up(record, self.evaluations[-1], table)
+        self.evaluations.append(row)
+        if isinstance(record, LookUpRecord):
+            self._read_look_up(record, row)
 
-    def _read_look_up(self, record: Fields, evaluation: EvaluationRow, table: Fields) -> None:
+    def _read_look_up(self, record: LookUpRecord, evaluation: EvaluationRow) -> None:
         """Add the rows of one finished look-up."""
+        assert record.result is not None  # it has finished
+        table = record.result.table
         shared = {column.name for column in fields(EvaluationRow)} & {column.name for column in fields(LookUpRow)}
         place = {name: getattr(evaluation, name) for name in shared - {"regret", "rank"}}
-        for row in record.sections("rows"):
-            metrics = row.section("metrics")
-            self.look_ups.append(
-                LookUpRow(
-                    **place,
-                    epoch=row.integer("epoch"),
-                    accuracy=metrics.optional_number("test/accuracy"),
-                    regret=metrics.optional_number("table/regret"),
-                    rank=metrics.optional_integer("table/rank"),
-                    table_architectures=table.integer("architectures"),
-                    table_best=table.number("best"),
-                    table_all_skips=table.optional_number("all_skips"),
-                )
+        self.look_ups += [
+            LookUpRow(
+                **place,
+                epoch=row.epoch,
+                accuracy=row.accuracy,
+                regret=row.regret,
+                rank=row.rank,
+                table_architectures=table.architectures,
+                table_best=table.best,
+                table_all_skips=table.all_skips,
             )
+            for row in record.rows
+        ]
 
-    def _open(self, folder: StoragePath, kind: str) -> Fields | None:
+    def _open(self, kind: type[_Record], folder: TrialFolder) -> _Record | None:
         """Return the record of a trial, or None if there is none yet; count failed and unfinished trials."""
-        file = TrialFolder(folder).record
-        if not file.exists():
+        record = kind.read(folder.path)
+        if record is None:
             self.unfinished += 1
             return None
-        values = read_record_json(file)
-        check(RECORD, values, str(file), FIX)
-        record = Fields(values, file)
-        if record.values["kind"] != kind:
-            raise record.problem("kind", repr(kind))
-        state = record.text("state")
-        if state == "failed":
-            error = _first_error_line(record.optional_text("error") or "")
-            self.failed.append(FailedTrial(kind, dict(record.section("trial").values), error))
-        elif state == "running":
+        if record.state == "failed":
+            error = _first_error_line(record.error or "")
+            self.failed.append(FailedTrial(record.kind, record.trial.to_json(), error))
+        elif record.state == "running":
             self.unfinished += 1
         self.trials.append(_trial_row(self.sweep, record))
         return record
 
-    def _read_allocation(
-        self, folder: AllocationFolder, common: Mapping[str, Any]
-    ) -> tuple[tuple[int, str], float | None]:
+    def _read_allocation(self, folder: AllocationFolder, common: Mapping[str, Any]) -> tuple[tuple[int, str], float]:
         """Add the rows of one milestone; return milestone and ranker with the time that ranking took."""
-        allocation = Fields(read_allocation(folder.summary), folder.summary)
-        agreement = allocation.optional_section("agreement")
-        epoch, ranking = allocation.integer("epoch"), allocation.text("ranking")
+        allocation = AllocationSummary.read(folder)
+        epoch, ranking, agreement = allocation.epoch, allocation.ranking, allocation.agreement
         place = {**common, "epoch": epoch, "ranking": ranking}
-        plans = allocation.section("plans")
-        for rule in sorted(plans.values):
-            plan = plans.section(rule)
+        for rule, plan in sorted(allocation.plans.items()):
             self.allocations.append(
                 AllocationRow(
                     **place,
                     allocation=rule,
-                    refilled_share=plan.number("refilled_share"),
-                    parameters=plan.integer("parameters"),
-                    kendall_tau=agreement.optional_number("kendall_tau") if agreement else None,
-                    jaccard=agreement.optional_number("jaccard") if agreement else None,
-                    decided_share=allocation.optional_number("decided_share"),
+                    refilled_share=plan.refilled_share,
+                    parameters=plan.parameters,
+                    kendall_tau=agreement.kendall_tau if agreement else None,
+                    jaccard=agreement.jaccard if agreement else None,
+                    decided_share=allocation.decided_share,
                 )
             )
             self.edges += [
-                EdgeRow(**place, allocation=rule, stage=stage, **edge)
-                for stage, edge in _planned_edges(allocation.section("genotype"), plan)
+                EdgeRow(**place, allocation=rule, stage=stage, **edge._asdict(), kept_share=share)
+                for stage, edge, share in allocation.kept_edges(rule)
             ]
         score_place = {key: value for key, value in place.items() if key in ScoreFile._fields}
         self.scores.append(ScoreFile(**score_place, file=folder.scores))
-        return (epoch, ranking), allocation.optional_number("seconds")
+        return (epoch, ranking), allocation.seconds
 
 
-def _planned_edges(genotype: Fields, plan: Fields) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the stage and the fields of every kept edge of a plan."""
-    try:
-        for stage, shares in enumerate(plan.values["kept_share"]):
-            kept = genotype.values[stage_cell_type(stage)]["edges"]
-            for (operation, source, target), share in zip(kept, shares, strict=True):
-                yield (
-                    stage,
-                    {"operation": operation, "source": source, "target": target, "kept_share": float(share)},
-                )
-    except (KeyError, TypeError, ValueError) as error:
-        raise plan.problem("kept_share", "per stage one number for every kept edge of the genotype") from error
-
-
-def _trial_row(sweep: str, record: Fields) -> TrialRow:
-    trial, info = record.section("trial"), _data_info(record)
-    environment = record.optional_section("environment")
-    versions = dict(environment.values) if environment else {}
-    versions.pop("device", None)
-    data = trial.section("data")
+def _trial_row(sweep: str, record: SweepRecord) -> TrialRow:
+    trial, data = record.trial, record.data_info
+    retraining = record.trial if isinstance(record, RetrainingRecord) else None
     return TrialRow(
         sweep=sweep,
-        kind=record.text("kind"),
-        state=record.text("state"),
-        method=trial.text("method"),
-        skip=trial.text("skip"),
-        space=trial.text("space"),
-        data=data.text("name"),
-        protocol=evaluation_label(trial.values) if record.text("kind") == "evaluation" else None,
-        epochs=trial.integer("epochs"),
-        seed=trial.integer("seed"),
-        retrain_seed=trial.optional_integer("retrain_seed"),
-        num_epochs=record.optional_integer("num_epochs"),
-        precision=(trial.optional_text("precision") or "float32") if record.text("kind") == "search" else None,
-        device=_device(record),
-        host=(record.optional_text("process") or "").rpartition(":")[0] or None,
-        threads=record.optional_integer("threads"),
-        resumes=record.optional_integer("resumes"),
-        options=_canonical({key: value for key, value in data.values.items() if key != "name"}),
-        data_source=info.optional_text("source"),
-        data_digest=info.optional_text("digest"),
-        augmentation=info.optional_text("augmentation"),
-        image_size=_image_size(info),
-        num_images=info.optional_integer("num_images"),
-        versions=_canonical(versions),
-        fingerprint=record.text("fingerprint"),
+        kind=record.kind,
+        state=record.state,
+        method=trial.method,
+        skip=trial.skip,
+        space=trial.space,
+        data=trial.data["name"],
+        protocol=retraining.label if retraining else None,
+        epochs=trial.epochs,
+        seed=trial.seed,
+        retrain_seed=retraining.retrain_seed if retraining else None,
+        num_epochs=record.num_epochs,
+        precision=record.trial.precision if isinstance(record, SearchRecord) else None,
+        device=record.hardware,
+        host=record.host,
+        threads=record.threads,
+        resumes=record.resumes,
+        options=_canonical({key: value for key, value in trial.data.items() if key != "name"}),
+        data_source=data.source if data else None,
+        data_digest=data.digest if data else None,
+        augmentation=data.augmentation if data else None,
+        image_size=f"{data.height}x{data.width}" if data else None,
+        num_images=data.num_images if data else None,
+        versions=_canonical(record.versions),
+        fingerprint=record.fingerprint,
     )
-
-
-def _data_info(record: Fields) -> Fields:
-    return record.optional_section("data_info") or Fields({}, record.file)
-
-
-def _image_size(info: Fields) -> str | None:
-    height, width = info.optional_integer("height"), info.optional_integer("width")
-    return None if height is None or width is None else f"{height}x{width}"
-
-
-def _device(record: Fields) -> str | None:
-    """Return the name of the hardware; for older records, torch's name of the device."""
-    environment = record.optional_section("environment")
-    return (environment.optional_text("device") if environment else None) or record.optional_text("device")
 
 
 @contextmanager
@@ -375,22 +330,22 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _subfolders(folder: StoragePath, ignored: Container[StoragePath]) -> list[StoragePath]:
+def _subfolders(folder: StoragePath, ignored: Container[StoragePath]) -> list[TrialFolder]:
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if path.is_dir() and path not in ignored)
+    paths: list[StoragePath] = sorted(path for path in folder.iterdir() if path.is_dir() and path not in ignored)
+    return [TrialFolder(path) for path in paths]
 
 
-def _data_and_network(trial: Fields) -> dict[str, Any]:
-    data = {key: value for key, value in trial.section("data").values.items() if key != "name"}
-    return {"data": data, "network": trial.values.get("network")}
+def _data_and_network(trial: SearchTrial | EvaluationTrial) -> dict[str, Any]:
+    data = {key: value for key, value in trial.data.items() if key != "name"}
+    return {"data": data, "network": trial.network}
 
 
-def _evaluation_setting(trial: Fields, search: _Search | None) -> dict[str, Any]:
+def _evaluation_setting(trial: EvaluationTrial, search: _Search | None) -> dict[str, Any]:
     setting = {**_data_and_network(trial), "search": search.setting if search else None}
-    table = trial.values.get("table")
-    if table is not None and "name" not in table:  # the label has the name of a table, but not all of a file's keys
-        setting["table"] = table
+    if trial.table is not None and "name" not in trial.table:  # the label names a table, but not all of a file's keys
+        setting["table"] = trial.table
     return setting
 
 

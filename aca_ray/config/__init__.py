@@ -1,18 +1,18 @@
 """The sweep spec, its trials, and their fingerprints: text in, frozen values out."""
 
-from aca_ray.config.fingerprint import canonical_json, fingerprint
 from aca_ray.config.load import load_spec, parse_spec, read_spec
 from aca_ray.config.schema import (
     EvaluationSpec,
     ExperimentSpec,
     NetworkSpec,
-    ProtocolValue,
     RuntimeSpec,
     SweepSpec,
     TableSpec,
     Vocabulary,
 )
-from aca_ray.config.trials import EvaluationTrial, RetrainingTrial, SearchTrial, search_trials
+from aca_ray.config.trials import search_trials
+from aca_ray.space.fingerprint import canonical_json, fingerprint
+from aca_ray.space.trials import EvaluationTrial, ProtocolValue, RetrainingTrial, SearchTrial
 
 __all__ = [
     "EvaluationSpec",

@@ -27,15 +27,12 @@ from pydantic import (
 )
 
 from aca_ray.errors import unknown_name
+from aca_ray.space.trials import Precision, ProtocolValue, Skip
 
 # Far above anything published, and small enough to be checked.
 MAX_ENTRIES = 10_000  # of a list
 MAX_TRIALS = 100_000  # searches and retrainings of a sweep
 MAX_NETWORK = 1_000_000  # channels * channels * cells
-
-Skip = Literal["searched", "allocated"]
-Precision = Literal["float32", "bfloat16"]
-ProtocolValue = str | Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from aca_ray.columns import in_columns
 from aca_ray.errors import AcaRayError
 from aca_ray.pipeline.cadence import Cadence
 from aca_ray.pipeline.orders import Order, SearchOrder
-from aca_ray.records import TrialRecord
+from aca_ray.records import SearchRow, TrialRecord
 
 _COLUMNS = ("trial", "kind", "method", "skip", "seed", "budget", "state", "epoch", "loss", "accuracy", "skips", "left")
 _RIGHT = {"seed", "budget", "epoch", "loss", "accuracy", "skips", "left"}
@@ -115,23 +115,22 @@ def read_line(order: Order) -> TrialLine:
         return TrialLine(order, state="unreadable", problem=str(error))
     if record is None:
         return TrialLine(order)
-    metrics = record.rows[-1]["metrics"] if record.rows else {}
-    split = "search_valid" if record.kind == "search" else "test"
-    sharing = record.packed["searches"] if record.packed else 1
+    last = record.rows[-1] if record.rows else None
+    sharing = record.packed.searches if record.packed else 1
     mean_epoch = sharing * record.seconds / record.epoch if record.epoch else None
-    skips = metrics.get("arch/skip_count")
+    skips = last.skip_count if isinstance(last, SearchRow) else None
     return TrialLine(
         order,
         state=record.state,
         epoch=record.epoch,
         num_epochs=record.num_epochs,
-        loss=metrics.get(f"{split}/loss"),
-        accuracy=metrics.get(f"{split}/accuracy"),
+        loss=None if last is None else last.loss,
+        accuracy=None if last is None else last.accuracy,
         skips=None if skips is None else int(skips),
         seconds_left=(
             mean_epoch * (record.num_epochs - record.epoch) if mean_epoch and record.state == "running" else None
         ),
-        cadence=None if record.checkpointing is None else Cadence(**record.checkpointing),
+        cadence=None if record.checkpointing is None else Cadence.of(record.checkpointing),
     )
 
 

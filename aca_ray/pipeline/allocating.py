@@ -17,11 +17,10 @@ from aca_ray.data import ImageFacts, evaluation_batches
 from aca_ray.errors import CheckpointError, ConfigError, DataError, MalformedFileError, StorageError
 from aca_ray.evaluation import Protocol
 from aca_ray.pipeline.costs import retrained_cost
-from aca_ray.pipeline.datasets import known_facts, search_data
+from aca_ray.pipeline.datasets import recorded_facts, search_data
 from aca_ray.pipeline.network_files import read_genotype, read_plan
 from aca_ray.pipeline.searching import build_search
-from aca_ray.records import AllocationFolder
-from aca_ray.records.allocation import read_allocation
+from aca_ray.records import Agreement, AllocationFolder, AllocationSummary, PlanSummary, Question, SearchRecord
 from aca_ray.space import ChannelPlan, Genotype
 from aca_ray.storage import StoragePath, read_checkpoint, read_header, write_json
 from aca_ray.storage.files import remove_leftovers
@@ -41,7 +40,7 @@ def allocate_milestone(
     protocol: Protocol,
     device: torch.device,
     previous: AllocationFolder | None = None,
-) -> dict[str, Any]:
+) -> AllocationSummary:
     """Rank the channels of a supernet checkpoint, allocate them, write scores and plans, and return the summary.
 
     Existing files in the folder are reused: scores of the same checkpoint and ranker are read instead of computed
@@ -62,37 +61,37 @@ def allocate_milestone(
         CheckpointError: the file is not a valid milestone of a search.
     """
     header = search_header(checkpoint)
-    ranked = {"fingerprint": header["fingerprint"], "epoch": header["epoch"], "ranking": ranking}
-    question = {**ranked, "main": plans[0].name, "network": _counted_network(protocol)}
-    known = _known_summary(folder.summary, ranked)
-    if known is not None and known["question"] == question and all(kind.name in known["plans"] for kind in plans):
+    main = plans[0].name
+    question = Question(header["fingerprint"], header["epoch"], ranking, main, _counted_network(protocol))
+    known = _known_summary(folder, question)
+    if known is not None and known.question == question and all(kind.name in known.plans for kind in plans):
         return known
     remove_leftovers(folder.path)
     start = time.perf_counter()
-    seed = SearchTrial.from_json(header["trial"]).seed
+    record = SearchRecord.from_json(header["record"], checkpoint)
+    assert record.data_info is not None  # the search has begun
     answer = None if known is None else _read_answer(folder, known)
     if answer is None:
-        answer = _rank(checkpoint, base, ranking, device)
+        answer = _rank(checkpoint, record.trial, base, ranking, device)
         answer.scores.write_parquet(folder.scores)
         write_json(folder.genotype, answer.genotype.to_json())
     scores, genotype, made = answer.scores, answer.genotype, dict(answer.plans)
     for kind in plans:
         if kind.name not in made:
-            made[kind.name] = allocate(scores, genotype, kind.rule, seed=seed, control=kind.control)
+            made[kind.name] = allocate(scores, genotype, kind.rule, seed=record.trial.seed, control=kind.control)
             write_json(folder.plan(kind.name), made[kind.name].to_json())
-    info = known_facts(header["trial"]["data"], base, (header.get("record") or {}).get("data_info"))
-    main = plans[0].name
-    summary: dict[str, Any] = {
-        "question": question,
-        "epoch": header["epoch"],
-        "ranking": ranking,
-        "genotype": genotype.to_json(),
-        "plans": {name: _plan_summary(plan, genotype, protocol, info) for name, plan in made.items()},
-        "agreement": None if previous is None else _agreement(previous, scores, made[main], main),
-        "decided_share": scores.decided_share,
-        "seconds": answer.seconds + time.perf_counter() - start,
-    }
-    write_json(folder.summary, summary)  # last: once it exists, the other files are complete
+    info = recorded_facts(record.data_info)
+    summary = AllocationSummary(
+        question=question,
+        epoch=question.epoch,
+        ranking=ranking,
+        genotype=genotype,
+        plans={name: _plan_summary(plan, genotype, protocol, info) for name, plan in made.items()},
+        agreement=None if previous is None else _agreement(previous, scores, made[main], main),
+        decided_share=scores.decided_share,
+        seconds=answer.seconds + time.perf_counter() - start,
+    )
+    summary.write(folder)  # last: once it exists, the other files are complete
     return summary
 
 
@@ -120,22 +119,21 @@ class _Answer:
     seconds: float = 0.0
 
 
-def _read_answer(folder: AllocationFolder, summary: Mapping[str, Any]) -> _Answer | None:
+def _read_answer(folder: AllocationFolder, summary: AllocationSummary) -> _Answer | None:
     """Return the contents of the files beside a summary, or None if one of them can't be used."""
     try:
         genotype = read_genotype(folder.genotype)
-        plans = {name: read_plan(folder.plan(name), genotype) for name in summary["plans"]}
+        plans = {name: read_plan(folder.plan(name), genotype) for name in summary.plans}
         scores = ChannelScores.read_parquet(folder.scores)
     except (ConfigError, DataError, StorageError) as error:
         logger.warning("%s; the channels are ranked again", error)
         return None
-    return _Answer(scores, genotype, plans, summary.get("seconds", 0.0))
+    return _Answer(scores, genotype, plans, summary.seconds)
 
 
-def _rank(checkpoint: StoragePath, base: Path, ranking: str, device: torch.device) -> _Answer:
+def _rank(checkpoint: StoragePath, trial: SearchTrial, base: Path, ranking: str, device: torch.device) -> _Answer:
     """Return the scores of a supernet's channels."""
-    header, state = read_checkpoint(checkpoint)
-    trial = SearchTrial.from_json(header["trial"])
+    _, state = read_checkpoint(checkpoint)
     data = search_data(trial.data, base)
     # Ranking always computes in float32, whatever precision the search had.
     search = build_search(replace(trial, precision="float32"), data, device)
@@ -146,47 +144,32 @@ def _rank(checkpoint: StoragePath, base: Path, ranking: str, device: torch.devic
     return _Answer(scores, genotype)
 
 
-def _counted_network(protocol: Protocol) -> dict[str, Any]:
+def _counted_network(protocol: Protocol) -> dict[str, int]:
     """Return the settings of a protocol that decide parameters and MACs, as JSON."""
     return {"channels": protocol.channels, "cells": protocol.num_cells, "auxiliary_size": protocol.scale.auxiliary_size}
 
 
-def _plan_summary(plan: ChannelPlan, genotype: Genotype, protocol: Protocol, info: ImageFacts) -> dict[str, Any]:
+def _plan_summary(plan: ChannelPlan, genotype: Genotype, protocol: Protocol, info: ImageFacts) -> PlanSummary:
     cost = retrained_cost(genotype, plan, protocol, info)
-    return {
-        "refilled_share": plan.refilled_share,
-        "kept_share": [[edge.kept_fraction for edge in stage] for stage in plan.stages],
-        "parameters": cost.parameters,
-        "macs": cost.macs,
-    }
+    kept_share = tuple(tuple(edge.kept_fraction for edge in stage) for stage in plan.stages)
+    return PlanSummary(plan.refilled_share, kept_share, cost.parameters, cost.macs)
 
 
-def _known_summary(path: StoragePath, ranked: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the summary of an earlier allocation, or None if there is no usable one.
-
-    Args:
-        path: file of the summary.
-        ranked: the part of its question that decides the scores.
-    """
-    if not path.exists():
+def _known_summary(folder: AllocationFolder, question: Question) -> AllocationSummary | None:
+    """Return the summary of an earlier allocation by the same scores, or None if there is no usable one."""
+    if not folder.summary.exists():
         return None
     try:
-        known = read_allocation(path)
+        known = AllocationSummary.read(folder)
     except MalformedFileError as error:
         logger.warning("%s; the channels are ranked again", error)
         return None
-    question = known.get("question", {})
-    return known if {key: question.get(key) for key in ranked} == ranked else None
+    same_scores = replace(known.question, main=question.main, network=question.network) == question
+    return known if same_scores else None
 
 
-def _agreement(
-    previous: AllocationFolder, scores: ChannelScores, plan: ChannelPlan, name: str
-) -> dict[str, float | int | None]:
+def _agreement(previous: AllocationFolder, scores: ChannelScores, plan: ChannelPlan, name: str) -> Agreement:
     before = ChannelScores.read_parquet(previous.scores)
     before_plan = read_plan(previous.plan(name), read_genotype(previous.genotype))
     measured = agreement(before, scores, before_plan, plan)
-    return {
-        "previous_epoch": read_allocation(previous.summary)["epoch"],
-        "kendall_tau": measured.kendall_tau,
-        "jaccard": measured.jaccard,
-    }
+    return Agreement(AllocationSummary.read(previous).epoch, measured.kendall_tau, measured.jaccard)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 
 from aca_ray.pipeline.looking_up import LookUp
+from aca_ray.pipeline.new_record import new_record
 from aca_ray.pipeline.orders import Order
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.records import TrialRecord
@@ -53,7 +56,7 @@ class _Trial:
 
     def __init__(self, order: Order, device: torch.device, together: Together | None) -> None:
         self._order, self._device, self._together = order, device, together
-        self._trial: ResumableTrial | LookUp | None = None
+        self._trial: ResumableTrial[Any] | LookUp | None = None
         self.over = False
 
     def advance(self, seconds: float) -> None:
@@ -81,11 +84,5 @@ class _Trial:
 
 def record_failure(order: Order, error: str) -> None:
     """Record the failure of a trial that is not open."""
-    record = TrialRecord.read(order.folder) or TrialRecord(
-        kind=order.trial.kind,
-        fingerprint=order.trial.fingerprint,
-        trial=order.trial.to_json(),
-        num_epochs=1,
-    )
-    record.state, record.error = "failed", error
-    record.write(order.folder)
+    record = TrialRecord.read(order.folder) or new_record(order.trial)
+    replace(record, state="failed", error=error).write(order.folder)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+
+from aca_ray.records import Checkpointing
 
 MAX_SHARE = 0.02  # share of training time that checkpoints may take
 MAX_LOST_SECONDS = 120.0  # work that a preemption may lose; or one epoch, if that is longer
@@ -36,6 +38,15 @@ class Cadence:
     cost_seconds: float | None = None
     epoch_seconds: float = 0.0
     work_seconds: float = 0.0
+
+    @staticmethod
+    def of(recorded: Checkpointing | None) -> Cadence:
+        """Return the cadence of a record; a new one before the first checkpoint."""
+        return Cadence() if recorded is None else Cadence(**vars(recorded))
+
+    def recorded(self) -> Checkpointing:
+        """Return the form for a record."""
+        return Checkpointing(**asdict(self))
 
     @property
     def interval_seconds(self) -> float:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from aca_ray.channels import SKIP_FREE
 from aca_ray.comparison import Comparison, EvaluationRow, Pair, compare, read_sweep
-from aca_ray.config.fingerprint import SHORT_DIGITS
 from aca_ray.pipeline.growing import abandoned
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.pipeline.network_files import read_network
 from aca_ray.pipeline.orders import rankings_of, rules_of
 from aca_ray.report.page import write_report
 from aca_ray.space import ChannelPlan, Genotype
+from aca_ray.space.fingerprint import SHORT_DIGITS
 from aca_ray.storage import StoragePath
 from aca_ray.storage.files import remove_leftovers
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from aca_ray.data import (
     resize_problems,
 )
 from aca_ray.errors import ConfigError
+from aca_ray.records import DataFacts
 
 
 def search_data(data: Mapping[str, Any], base: Path) -> SearchData:
@@ -53,35 +54,30 @@ def _evaluation_data(key: str) -> EvaluationData:
     return load_evaluation_data(json.loads(key))
 
 
-def describe_data(info: DataInfo, num_images: int) -> dict[str, Any]:
+def describe_data(info: DataInfo, num_images: int) -> DataFacts:
     """Return the description of the data for a record."""
-    facts = {name: list(value) if isinstance(value, tuple) else value for name, value in _facts(asdict(info)).items()}
-    return {
-        **facts,
-        "digest": info.digest,
-        "source": info.source,
-        "augmentation": info.augmentation,
-        "num_images": num_images,
-    }
+    facts = {field.name: getattr(info, field.name) for field in fields(ImageFacts)}
+    return DataFacts(
+        **facts, digest=info.digest, source=info.source, augmentation=info.augmentation, num_images=num_images
+    )
 
 
-def known_facts(data: Mapping[str, Any], base: Path, described: Mapping[str, Any] | None = None) -> ImageFacts:
-    """Return the facts about images that users of a network need; the data are read only if they are unknown otherwise.
+def recorded_facts(recorded: DataFacts) -> ImageFacts:
+    """Return the facts about images that users of a network need, from a record."""
+    return ImageFacts(**{field.name: getattr(recorded, field.name) for field in fields(ImageFacts)})
+
+
+def image_facts(data: Mapping[str, Any], base: Path) -> ImageFacts:
+    """Return the facts about images that users of a network need; the data are read only if their source needs it.
 
     Args:
         data: the data mapping.
         base: folder that relative paths are relative to.
-        described: description of the data in a record, which may lack fields.
 
     Raises:
         ConfigError: the mapping is wrong.
         DataError: the data have to be read, and can't.
     """
-    facts: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in _facts(described or {}).items()
-    }
-    if len(facts) == len(fields(ImageFacts)):
-        return ImageFacts(**facts)
     source = SOURCES.get(str(data.get("name")))
     if source is not None and source.facts is not None and set(data) <= {"name", "resize", *SWITCHES}:
         if problems := resize_problems(data, "data"):
@@ -89,8 +85,3 @@ def known_facts(data: Mapping[str, Any], base: Path, described: Mapping[str, Any
         size = {side: data["resize"] for side in ("height", "width") if "resize" in data}
         return replace(source.facts, **size)
     return evaluation_data(data, base).info
-
-
-def _facts(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of ImageFacts among those of a mapping."""
-    return {field.name: value[field.name] for field in fields(ImageFacts) if field.name in value}

@@ -6,7 +6,6 @@ from aca_ray.pipeline.network_files import read_genotype, read_plan
 from aca_ray.records import AllocationFolder, TrialFolder, TrialRecord
 from aca_ray.report.cells import draw_genotype
 from aca_ray.report.mixing import draw_mixing
-from aca_ray.space import Genotype
 
 
 def draw_allocation(folder: AllocationFolder, rule: str) -> None:
@@ -21,6 +20,6 @@ def draw_search(record: TrialRecord, folder: TrialFolder) -> None:
     if record.kind != "search" or record.state != "finished":
         return
     if record.genotype is not None and not folder.genotype_picture.exists():
-        draw_genotype(Genotype.from_json(record.genotype), folder.genotype_picture)
+        draw_genotype(record.genotype, folder.genotype_picture)
     if record.alphas is not None and not folder.mixing_picture.exists():
-        draw_mixing(dict(record.alphas), folder.mixing_picture)
+        draw_mixing(vars(record.alphas), folder.mixing_picture)

@@ -11,13 +11,12 @@ from typing import Any
 from torch import Tensor
 
 from aca_ray.channels import SKIP_FREE
-from aca_ray.config import EvaluationTrial, SearchTrial
-from aca_ray.config.fingerprint import SHORT_DIGITS
+from aca_ray.config import EvaluationTrial
 from aca_ray.data import ImageFacts
-from aca_ray.errors import CheckpointError, ConfigError, MalformedFileError
+from aca_ray.errors import CheckpointError, ConfigError
 from aca_ray.evaluation import DEFAULT_PROTOCOL, check_fits, find_protocol
 from aca_ray.exports import ExportedNetwork
-from aca_ray.pipeline.datasets import known_facts
+from aca_ray.pipeline.datasets import image_facts, recorded_facts
 from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, found_network
 from aca_ray.pipeline.finding import find_trial, trial_title
 from aca_ray.pipeline.manifest import Sweep, sweep_of
@@ -25,10 +24,9 @@ from aca_ray.pipeline.network_files import read_network
 from aca_ray.pipeline.orders import rankings_of, rules_of
 from aca_ray.pipeline.sharing import source_folder
 from aca_ray.pipeline.standalone import named_network, network_title
-from aca_ray.records import TrialFolder, TrialRecord
-from aca_ray.records.record import FIX
+from aca_ray.records import LookUpRecord, RetrainingRecord, SearchRecord, StandaloneRecord, TrialFolder, TrialRecord
+from aca_ray.space.fingerprint import SHORT_DIGITS
 from aca_ray.storage import StoragePath, read_checkpoint
-from aca_ray.storage.bounded import naming
 
 DEFAULT_DATA = {"name": "cifar10"}
 
@@ -81,7 +79,7 @@ def read_named(
             f"({record.state}); resume the sweep first"
         )
     sweep = sweep_of(folder)
-    if record.kind == "search":
+    if isinstance(record, SearchRecord):
         exported = _of_search(folder, record, sweep, protocol, data)
     elif protocol is None and data is None:
         exported = _of_retraining(folder, record, sweep)
@@ -96,7 +94,7 @@ def _of_genotype(name: str, protocol: str | Mapping[str, Any] | None, data: Mapp
     genotype, plan = named_network(name)
     name = network_title(name)
     chosen = find_protocol(protocol or DEFAULT_PROTOCOL)
-    images = known_facts(data or DEFAULT_DATA, Path.cwd())
+    images = image_facts(data or DEFAULT_DATA, Path.cwd())
     check_fits(chosen, images)
     exported = ExportedNetwork(
         name=name,
@@ -111,13 +109,12 @@ def _of_genotype(name: str, protocol: str | Mapping[str, Any] | None, data: Mapp
 
 def _of_search(
     folder: StoragePath,
-    record: TrialRecord,
+    record: SearchRecord,
     sweep: Sweep | None,
     protocol: str | Mapping[str, Any] | None,
     data: Mapping[str, Any] | None,
 ) -> ExportedNetwork:
-    with naming(TrialFolder(folder).record):
-        search = SearchTrial.from_json(record.trial)
+    search = record.trial
     allocation: tuple[str | None, str | None] = (None, None)
     if search.skip == "allocated":
         if sweep is None:
@@ -132,7 +129,7 @@ def _of_search(
     chosen = find_protocol(protocol or (sweep and sweep.spec.experiment.evaluation.protocol) or DEFAULT_PROTOCOL)
     evaluation = EvaluationTrial.of_search(search, protocol, 0, *allocation)
     genotype, plan = found_network(evaluation, search, folder)
-    images = known_facts(data, Path.cwd()) if data else _images(folder, record, sweep)
+    images = image_facts(data, Path.cwd()) if data else _images(record)
     check_fits(chosen, images)
     return ExportedNetwork(
         name=_full_name(folder, sweep),
@@ -147,7 +144,9 @@ def _of_search(
 
 def _of_retraining(folder: StoragePath, record: TrialRecord, sweep: Sweep | None) -> ExportedNetwork:
     genotype, plan = read_network(TrialFolder(folder).network)
-    looked_up = record.trial.get("table") is not None
+    assert isinstance(record, RetrainingRecord | StandaloneRecord)
+    assert record.result is not None  # it has finished
+    looked_up = isinstance(record, LookUpRecord)
     return ExportedNetwork(
         name=_full_name(folder, sweep),
         origin=(
@@ -157,11 +156,11 @@ def _of_retraining(folder: StoragePath, record: TrialRecord, sweep: Sweep | None
         ),
         genotype=genotype,
         plan=plan,
-        protocol=find_protocol(_field(folder, record.trial, "protocol") or TABLE_PROTOCOL),
-        images=_images(folder, record, sweep),
+        protocol=find_protocol(record.trial.protocol or TABLE_PROTOCOL),
+        images=_images(record),
         weights=None if looked_up else _weights(folder, record),
         trial=_trial(record),
-        test_accuracy=None if looked_up else _field(folder, record.result or {}, "test_accuracy"),
+        test_accuracy=None if looked_up else record.result.test_accuracy,
     )
 
 
@@ -181,20 +180,13 @@ def _weights(folder: StoragePath, record: TrialRecord) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in network.items() if not name.startswith("auxiliary.")}
 
 
-def _images(folder: StoragePath, record: TrialRecord, sweep: Sweep | None) -> ImageFacts:
-    data = _field(folder, record.trial, "data")
-    return known_facts(data, Path.cwd() if sweep is None else sweep.base, record.data_info)
-
-
-def _field(folder: StoragePath, values: Mapping[str, Any], key: str) -> Any:
-    """Return a value of the trial or the result of a record; raise MalformedFileError if it is missing."""
-    if key not in values:
-        raise MalformedFileError(f"{TrialFolder(folder).record}: {key} is missing; {FIX}")
-    return values[key]
+def _images(record: TrialRecord) -> ImageFacts:
+    assert record.data_info is not None  # it has finished
+    return recorded_facts(record.data_info)
 
 
 def _trial(record: TrialRecord) -> dict[str, Any]:
-    return {"fingerprint": record.fingerprint, "kind": record.kind, **record.trial}
+    return {"fingerprint": record.fingerprint, "kind": record.kind, **record.trial.to_json()}
 
 
 def _full_name(folder: StoragePath, sweep: Sweep | None) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aca_ray.config.fingerprint import SHORT_DIGITS
-from aca_ray.errors import AcaRayError, ConfigError, MalformedFileError, unknown_name
+from aca_ray.config import RetrainingTrial, SearchTrial
+from aca_ray.errors import AcaRayError, ConfigError, unknown_name
 from aca_ray.pipeline.manifest import find_sweep
 from aca_ray.records import SweepFolder, TrialFolder, TrialRecord
 from aca_ray.records.layout import sweep_folder_of, sweep_folders
 from aca_ray.space import PUBLISHED
+from aca_ray.space.fingerprint import SHORT_DIGITS
 from aca_ray.space.printed import is_printed
 from aca_ray.storage import StoragePath, storage_path
 
@@ -89,23 +90,16 @@ def _title_in(folder: StoragePath) -> str:
 
 
 def trial_title(record: TrialRecord) -> str:
-    """Return a readable title of a trial, such as `search darts, skips allocated, seed 0, 4 epochs`.
-
-    Raises:
-        MalformedFileError: the trial of the record lacks a key.
-    """
+    """Return a readable title of a trial, such as `search darts, skips allocated, seed 0, 4 epochs`."""
     trial = record.trial
-    try:
-        if "method" not in trial:
-            return f"retraining of {trial['name']}, seed {trial['retrain_seed']}"
-        search = f"{trial['method']}, skips {trial['skip']}, seed {trial['seed']}, {trial['epochs']} epochs"
-        if record.kind == "search":
-            return f"search {search}"
-        pair = [f"ranking {trial['ranking']}"] if trial["ranking"] else []
-        pair += [f"allocation {trial['allocation']}"] if trial["allocation"] else []
-        pair += [f"control {trial['control']}"] if trial.get("control") else []
-        if trial.get("table") is not None:
-            return ", ".join([f"look-up of {search}", *pair])
-        return ", ".join([f"retraining of {search}", *pair, f"retraining seed {trial['retrain_seed']}"])
-    except KeyError as error:
-        raise MalformedFileError(f"record of trial {record.fingerprint}: trial.{error.args[0]} is missing") from error
+    if isinstance(trial, RetrainingTrial):
+        return f"retraining of {trial.name}, seed {trial.retrain_seed}"
+    search = f"{trial.method}, skips {trial.skip}, seed {trial.seed}, {trial.epochs} epochs"
+    if isinstance(trial, SearchTrial):
+        return f"search {search}"
+    pair = [f"ranking {trial.ranking}"] if trial.ranking else []
+    pair += [f"allocation {trial.allocation}"] if trial.allocation else []
+    pair += [f"control {trial.control}"] if trial.control else []
+    if trial.table is not None:
+        return ", ".join([f"look-up of {search}", *pair])
+    return ", ".join([f"retraining of {search}", *pair, f"retraining seed {trial.retrain_seed}"])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from aca_ray.channels import SKIP_FREE
-from aca_ray.config import SweepSpec
-from aca_ray.config.schema import ExperimentSpec
+from aca_ray.config import EvaluationTrial, RetrainingTrial, SearchTrial, SweepSpec
 from aca_ray.errors import ConfigError, SweepError
 from aca_ray.pipeline.evaluating import table_json
 from aca_ray.pipeline.finding import trial_title
@@ -107,50 +106,45 @@ def _check_nothing_is_lost(sweep: Sweep) -> None:
 def _missing_in(sweep: Sweep, record: TrialRecord) -> list[str]:
     """Return the values of a trial that are missing from the spec of a sweep, as `place: value`."""
     experiment, trial = sweep.spec.experiment, record.trial
+    if isinstance(trial, RetrainingTrial):  # of no sweep
+        return []
     listed: dict[str, tuple[Any, Sequence[Any]]] = {
-        "methods": (trial.get("method"), experiment.methods),
-        "skip": (trial.get("skip"), experiment.skip),
-        "spaces": (trial.get("space"), experiment.spaces),
-        "data": (trial.get("data"), [dict(data) for data in experiment.data]),
-        "seeds": (trial.get("seed"), experiment.seeds),
-        "epochs": (trial.get("epochs"), experiment.epochs),
-        "network": (trial.get("network"), [experiment.network.model_dump()]),
+        "methods": (trial.method, experiment.methods),
+        "skip": (trial.skip, experiment.skip),
+        "spaces": (trial.space, experiment.spaces),
+        "data": (trial.data, [dict(data) for data in experiment.data]),
+        "seeds": (trial.seed, experiment.seeds),
+        "epochs": (trial.epochs, experiment.epochs),
+        "network": (trial.network, [experiment.network.model_dump()]),
     }
-    listed |= _search_settings(experiment, trial) if record.kind == "search" else _evaluation_settings(sweep, trial)
+    if isinstance(trial, SearchTrial):
+        listed |= {
+            name: (getattr(trial, name), [getattr(experiment, name)])
+            for name in ("batch_size", "data_pruning", "precision")
+        }
+    else:
+        listed |= _evaluation_settings(sweep, trial)
     return [f"experiment.{place}: {value}" for place, (value, known) in listed.items() if value not in known]
 
 
-def _search_settings(experiment: ExperimentSpec, trial: Mapping[str, Any]) -> dict[str, tuple[Any, Sequence[Any]]]:
-    return {
-        "batch_size": (trial.get("batch_size"), [experiment.batch_size]),
-        "data_pruning": (trial.get("data_pruning"), [experiment.data_pruning]),
-        "precision": (trial.get("precision", "float32"), [experiment.precision]),
-    }
-
-
-def _evaluation_settings(sweep: Sweep, trial: Mapping[str, Any]) -> dict[str, tuple[Any, Sequence[Any]]]:
+def _evaluation_settings(sweep: Sweep, trial: EvaluationTrial) -> dict[str, tuple[Any, Sequence[Any]]]:
     experiment = sweep.spec.experiment
     evaluation = experiment.evaluation
     found: dict[str, tuple[Any, Sequence[Any]]]
-    if trial.get("table") is not None:
-        table = trial["table"]
+    if trial.table is not None:
         known = [] if evaluation.table is None else [table_json(evaluation.table)]
-        found = {"evaluation.table": (table, known)}
+        found = {"evaluation.table": (trial.table, known)}
     else:
         found = {
-            "evaluation.protocol": (
-                trial.get("protocol"),
-                [protocol_of(experiment)] if evaluation.is_retrained else [],
-            ),
-            "evaluation.retrain_seeds": (trial.get("retrain_seed"), evaluation.retrain_seeds),
+            "evaluation.protocol": (trial.protocol, [protocol_of(experiment)] if evaluation.is_retrained else []),
+            "evaluation.retrain_seeds": (trial.retrain_seed, evaluation.retrain_seeds),
         }
-    rule, control = trial.get("allocation"), trial.get("control")
-    if rule == SKIP_FREE and control is None:
+    if trial.allocation == SKIP_FREE and trial.control is None:
         return found | {"evaluation.skip_free": (True, [evaluation.skip_free or SKIP_FREE in rules_of(sweep)])}
-    if rule is not None:
+    if trial.allocation is not None:
         found |= {
-            "ranking": (trial.get("ranking"), rankings_of(sweep)),
-            "allocation": (rule, rules_of(sweep)),
-            "evaluation.controls": (control, (None, *evaluation.controls)),
+            "ranking": (trial.ranking, rankings_of(sweep)),
+            "allocation": (trial.allocation, rules_of(sweep)),
+            "evaluation.controls": (trial.control, (None, *evaluation.controls)),
         }
     return found

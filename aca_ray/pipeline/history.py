@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from aca_ray.records import Alphas, Architecture, SearchRow
+from aca_ray.space import Genotype
 
 _DECIMALS = 4  # enough for plots; exact weights are in the milestones
 
 
-def epoch_architecture(
-    genotype: Mapping[str, Any], alphas: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
+def epoch_architecture(genotype: Genotype, alphas: Alphas, rows: Sequence[SearchRow]) -> Architecture:
     """Return the architecture of an epoch for its row: genotype, rounded mixing weights per cell type, candidates.
 
     Args:
-        genotype: genotype derived from the epoch, as JSON.
-        alphas: mixing weights per cell type, and the names of the candidates; weights beyond an edge's candidates are
-            padding and left out.
-        rows: rows of the epochs before; `candidates` is returned only if it differs from the last one in them.
+        genotype: genotype derived from the epoch.
+        alphas: mixing weights and the names of the candidates; weights beyond an edge's candidates are padding and left
+            out.
+        rows: rows of the epochs before; `candidates` is given only if it differs from the last one in them.
     """
-    # Lists, as in a checkpoint: else a resumed search would repeat the candidates.
-    candidates = {cell_type: [list(names) for names in edges] for cell_type, edges in alphas["candidates"].items()}
+    weights = {"normal": alphas.normal, "reduce": alphas.reduce}
     mixing = {
-        cell_type: [
-            [round(weight, _DECIMALS) for weight in edge[: len(names)]]
-            for edge, names in zip(alphas[cell_type], edges, strict=True)
-        ]
-        for cell_type, edges in candidates.items()
+        cell_type: tuple(
+            tuple(round(weight, _DECIMALS) for weight in edge[: len(names)])
+            for edge, names in zip(weights[cell_type], edges, strict=True)
+        )
+        for cell_type, edges in alphas.candidates.items()
     }
-    architecture = {"genotype": genotype, "mixing": mixing}
-    known = (row["architecture"]["candidates"] for row in reversed(rows) if "candidates" in row.get("architecture", {}))
-    return architecture if next(known, None) == candidates else {**architecture, "candidates": candidates}
+    named = (row.architecture.candidates for row in reversed(rows) if row.architecture is not None)
+    known = next((candidates for candidates in named if candidates is not None), None)
+    return Architecture(genotype, mixing, None if known == alphas.candidates else alphas.candidates)

@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -17,15 +18,15 @@ from aca_ray.data import ImageFacts
 from aca_ray.errors import CheckpointError, DataError
 from aca_ray.evaluation import Benchmark, Standing, find_protocol, load_table, read_table
 from aca_ray.pipeline.costs import retrained_cost
-from aca_ray.pipeline.datasets import known_facts
+from aca_ray.pipeline.datasets import image_facts, recorded_facts
 from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, found_network
 from aca_ray.pipeline.network_files import read_genotype, read_plan
+from aca_ray.pipeline.new_record import new_look_up
 from aca_ray.pipeline.provenance import stamp
-from aca_ray.records import TrialFolder, TrialRecord
+from aca_ray.records import LookUpRecord, LookUpResult, LookUpRow, SearchRecord, TableFacts, TrialFolder
 from aca_ray.space import Genotype, network_json, whole_edge_genotype
 from aca_ray.space.nasbench201 import architecture_string
 from aca_ray.storage import StoragePath, write_json
-from aca_ray.storage.bounded import naming
 from aca_ray.storage.patience import PATIENCE_SECONDS, patiently
 
 # The networks of the table that ships with the program are for CIFAR-10, whatever data the search used.
@@ -57,10 +58,8 @@ class LookUp:
     ) -> None:
         self.folder = folder
         self._trial, self._base, self._search, self._search_folder = trial, base, search, search_folder
-        self.record = TrialRecord(
-            kind="evaluation", fingerprint=trial.fingerprint, trial=trial.to_json(), num_epochs=search.epochs
-        )
-        existing = TrialRecord.read(folder)
+        self.record = new_look_up(trial)
+        existing = LookUpRecord.read(folder)
         if existing is not None and existing.fingerprint != trial.fingerprint:
             raise CheckpointError(
                 f"{folder}: must contain trial {trial.fingerprint}, found trial {existing.fingerprint}. Move it away "
@@ -96,41 +95,41 @@ class LookUp:
                 f"{benchmark.name}: must contain the last cell of a search, but lacks {architecture_string(cell)}; "
                 "give the benchmark's whole table"
             )
-        search_record = TrialRecord.read(self._search_folder)
+        search_record = SearchRecord.read(self._search_folder)
         assert search_record is not None  # found_network has read it or what follows it
         standings = {
             **{epoch: benchmark.find(found) for epoch, found in self._cells(search_record)},
             self._search.epochs: final,
         }
         self._note_missing(benchmark, standings)
-        record, now = self.record, time.time_ns() // 1_000_000
-        record.rows = [
-            {"epoch": epoch, "time_ms": now, "metrics": _metrics(standing)}
-            for epoch, standing in sorted(standings.items())
-        ]
-        record.epoch, record.genotype, record.data_info = self._search.epochs, cell.to_json(), search_record.data_info
+        now = time.time_ns() // 1_000_000
         cost = retrained_cost(cell, None, find_protocol(TABLE_PROTOCOL), self._images(search_record))
-        record.result = {
-            "test_accuracy": final.accuracy,
-            "best_test_accuracy": max(standing.accuracy for standing in standings.values() if standing is not None),
-            "regret": final.regret,
-            "rank": final.rank,
+        result = LookUpResult(
+            test_accuracy=final.accuracy,
+            best_test_accuracy=max(standing.accuracy for standing in standings.values() if standing is not None),
+            regret=final.regret,
+            rank=final.rank,
             **cost._asdict(),
-            "num_skips": cell.num_skips,
-            "num_parametric": cell.num_parametric,
-            "refilled_share": 0.0 if plan is None else plan.refilled_share,
-            "table": {
-                "architectures": len(benchmark.accuracies),
-                "best": benchmark.best,
-                "all_skips": benchmark.all_skips,
-            },
-        }
-        stamp(record, torch.device("cpu"))
-        record.state, record.error, record.seconds = "finished", None, time.perf_counter() - start
+            num_skips=cell.num_skips,
+            num_parametric=cell.num_parametric,
+            refilled_share=0.0 if plan is None else plan.refilled_share,
+            table=TableFacts(len(benchmark.accuracies), benchmark.best, benchmark.all_skips),
+        )
+        self.record = replace(
+            stamp(self.record, torch.device("cpu")),
+            rows=tuple(LookUpRow(epoch, now, _metrics(standing)) for epoch, standing in sorted(standings.items())),
+            epoch=self._search.epochs,
+            genotype=cell,
+            data_info=search_record.data_info,
+            result=result,
+            state="finished",
+            error=None,
+            seconds=time.perf_counter() - start,
+        )
 
         def write() -> None:
             write_json(TrialFolder(self.folder).network, network_json(cell, None))
-            record.write(self.folder)
+            self.record.write(self.folder)
 
         patiently(write, PATIENCE_SECONDS)
 
@@ -139,16 +138,15 @@ class LookUp:
 
     def fail(self, error: str) -> None:
         """Record that the look-up failed."""
-        self.record.state, self.record.error = "failed", error
+        self.record = replace(self.record, state="failed", error=error)
         patiently(lambda: self.record.write(self.folder), PATIENCE_SECONDS)
 
-    def _cells(self, search_record: TrialRecord) -> Iterator[tuple[int, Genotype]]:
+    def _cells(self, search_record: SearchRecord) -> Iterator[tuple[int, Genotype]]:
         """Yield (epoch, genotype to look up) of every epoch that has one."""
         if self._trial.ranking is None:
-            with naming(TrialFolder(self._search_folder).record):
-                for row in search_record.rows:
-                    if "architecture" in row:
-                        yield row["epoch"], Genotype.from_json(row["architecture"]["genotype"])
+            for row in search_record.rows:
+                if row.architecture is not None:
+                    yield row.epoch, row.architecture.genotype
             return
         plan_name = PlanKind(str(self._trial.allocation), self._trial.control).name
         for epoch in search_record.milestones:
@@ -169,11 +167,12 @@ class LookUp:
                 len(standings),
             )
 
-    def _images(self, search_record: TrialRecord) -> ImageFacts:
+    def _images(self, search_record: SearchRecord) -> ImageFacts:
         """Return the images that the table's networks are for; for a user's table, those of the search."""
         if self._trial.table is not None and "name" in self._trial.table:
-            return known_facts(TABLE_DATA, self._base)
-        return known_facts(self._search.data, self._base, search_record.data_info)
+            return image_facts(TABLE_DATA, self._base)
+        assert search_record.data_info is not None  # the search has finished
+        return recorded_facts(search_record.data_info)
 
 
 def read_benchmark(table: Mapping[str, str], base: Path) -> Benchmark:

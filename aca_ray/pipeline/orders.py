@@ -15,8 +15,10 @@ from aca_ray.evaluation import COVERED_SPACE, DEFAULT_PROTOCOL
 from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, found_network, open_evaluation, table_json
 from aca_ray.pipeline.looking_up import LookUp
 from aca_ray.pipeline.manifest import Sweep
+from aca_ray.pipeline.new_record import new_retraining
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.searching import open_search
+from aca_ray.records import RetrainingRecord, SearchRecord
 from aca_ray.search.together import Together
 from aca_ray.storage import StoragePath, storage_path
 
@@ -29,7 +31,7 @@ class SearchOrder:
     folder: StoragePath
     base: Path
 
-    def open(self, device: torch.device, together: Together | None = None) -> ResumableTrial:
+    def open(self, device: torch.device, together: Together | None = None) -> ResumableTrial[SearchRecord]:
         """Return the trial, resumed from the newest checkpoint in its folder, if any; `together` packs it."""
         return open_search(self.trial, self.folder, self.base, device, together)
 
@@ -53,12 +55,12 @@ class EvaluationOrder:
     search: SearchTrial
     search_folder: StoragePath
 
-    def open(self, device: torch.device, together: Together | None = None) -> ResumableTrial | LookUp:
+    def open(self, device: torch.device, together: Together | None = None) -> ResumableTrial[RetrainingRecord] | LookUp:
         """Return the trial, resumed from the newest checkpoint in its folder, if any; it is never packed."""
         if self.trial.table is not None:
             return LookUp(self.trial, self.folder, self.base, self.search, self.search_folder)
         genotype, plan = found_network(self.trial, self.search, self.search_folder)
-        return open_evaluation(self.trial, genotype, plan, self.folder, self.base, device)
+        return open_evaluation(new_retraining(self.trial), genotype, plan, self.folder, self.base, device)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready value for `order_from_json`."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import platform
 import socket
+from dataclasses import replace
 from functools import cache
 from importlib import metadata
+from typing import TypeVar
 
 import torch
 
@@ -14,6 +16,7 @@ import aca_ray
 from aca_ray.records import TrialRecord
 from aca_ray.training import device_name
 
+_Record = TypeVar("_Record", bound=TrialRecord)
 _PACKAGES = ("torch", "torchvision", "ray", "mlflow", "numpy", "pyarrow")
 
 
@@ -29,8 +32,12 @@ def environment() -> dict[str, str]:
     return versions
 
 
-def stamp(record: TrialRecord, device: torch.device) -> None:
-    """Write process, device, threads and environment into the record of a trial."""
-    record.device, record.threads = str(device), torch.get_num_threads()
-    record.process = f"{socket.gethostname()}:{os.getpid()}"
-    record.environment = {**environment(), "device": device_name(device)}
+def stamp(record: _Record, device: torch.device) -> _Record:
+    """Return the record of a trial with this process, the device, its threads and environment."""
+    return replace(
+        record,
+        device=str(device),
+        threads=torch.get_num_threads(),
+        process=f"{socket.gethostname()}:{os.getpid()}",
+        environment={**environment(), "device": device_name(device)},
+    )

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 
 from aca_ray.channels import DEFAULT_ALLOCATION, DEFAULT_RANKING, RANKERS, RULES, PlanKind
-from aca_ray.config.fingerprint import SHORT_DIGITS
 from aca_ray.errors import CheckpointError, ConfigError, unknown_name
 from aca_ray.evaluation import DEFAULT_PROTOCOL, find_protocol, read_protocol
 from aca_ray.pipeline.allocating import allocate_milestone, search_header
 from aca_ray.pipeline.drawing import draw_allocation
 from aca_ray.pipeline.manifest import Sweep, sweep_of
 from aca_ray.pipeline.orders import SearchOrder, plan_kinds, plans_of, protocol_of, rankings_of, search_orders
-from aca_ray.records import AllocationFolder, TrialFolder, TrialRecord
+from aca_ray.records import AllocationFolder, AllocationSummary, TrialFolder, TrialRecord
+from aca_ray.space.fingerprint import SHORT_DIGITS
 from aca_ray.storage import StoragePath
 from aca_ray.training import select_device
 
@@ -48,7 +48,7 @@ class RankingOrder:
     previous: AllocationFolder | None
     search: StoragePath | None = None
 
-    def carry_out(self, *, threads: int, gpus: float) -> dict[str, Any]:
+    def carry_out(self, *, threads: int, gpus: float) -> AllocationSummary:
         """Rank, allocate and draw; return the summary (see `allocate_milestone`)."""
         torch.set_num_threads(threads)
         summary = allocate_milestone(

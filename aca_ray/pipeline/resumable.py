@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Generic, TypeVar
 
 from aca_ray.errors import CheckpointError
 from aca_ray.pipeline.cadence import Cadence
-from aca_ray.pipeline.history import epoch_architecture
 from aca_ray.pipeline.provenance import stamp
-from aca_ray.records import TrialFolder, TrialRecord
+from aca_ray.records import Row, TrialFolder, TrialRecord
+from aca_ray.records.record import Result
 from aca_ray.storage import CheckpointFolder, StoragePath, write_checkpoint
 from aca_ray.storage.files import remove_leftovers
 from aca_ray.storage.patience import PATIENCE_SECONDS, patiently
 from aca_ray.training import EpochLoop, EpochReport, EpochWork
 
+Record = TypeVar("Record", bound=TrialRecord)
 
-class ResumableTrial:
+
+class ResumableTrial(Generic[Record]):
     """Runs the epochs of a trial and writes its checkpoints, milestones and record.
 
     The record on the disk describes the newest checkpoint on the disk and no later work, so that work repeated after a
@@ -30,8 +32,8 @@ class ResumableTrial:
         record: new record, used if the folder has no checkpoint.
         work: work of the epochs.
         milestones: epochs whose checkpoints are kept permanently, including the last; empty if only the result is kept.
-        describe: returns the record's fields that change with every epoch (genotype, mixing weights).
-        result: returns the result from the record's rows, once all epochs are finished.
+        extend: returns the record with the row of a finished epoch, and whatever else of it describes the epoch.
+        result: returns the result of the record of all epochs.
         clock: returns the seconds that the trial has run, from an arbitrary origin.
         num_sharing: number of trials that share the time of the process, including this one.
         patience_seconds: how long failed writes are retried.
@@ -40,12 +42,12 @@ class ResumableTrial:
     def __init__(
         self,
         folder: StoragePath,
-        record: TrialRecord,
+        record: Record,
         work: EpochWork,
         *,
         milestones: tuple[int, ...],
-        describe: Callable[[], Mapping[str, Any]],
-        result: Callable[[list[dict[str, Any]]], Mapping[str, Any]],
+        extend: Callable[[Record, Row], Record],
+        result: Callable[[Record], Result],
         clock: Callable[[], float] = time.perf_counter,
         num_sharing: int = 1,
         patience_seconds: float = PATIENCE_SECONDS,
@@ -55,10 +57,10 @@ class ResumableTrial:
         self.patience_seconds = patience_seconds
         self._num_sharing = num_sharing
         self._loop = EpochLoop(work, record.num_epochs, clock)
-        self._milestones, self._describe, self._result = milestones, describe, result
+        self._milestones, self._extend, self._result = milestones, extend, result
         self._checkpoints = CheckpointFolder(TrialFolder(folder).checkpoints, record.fingerprint)
         remove_leftovers(folder)
-        existing = TrialRecord.read(folder)
+        existing = type(record).read(folder)
         if existing is not None and existing.fingerprint != record.fingerprint:
             raise CheckpointError(
                 f"{folder}: must contain trial {record.fingerprint}, found trial {existing.fingerprint}. Move it away "
@@ -73,17 +75,16 @@ class ResumableTrial:
         if found:
             header, state = max(found, key=lambda checkpoint: (checkpoint[0]["epoch"], checkpoint[0]["step"]))
             self._loop.load_state_dict(state)
-            self.record = TrialRecord.from_json(header["record"], self._checkpoints.folder)
-            self.record.resumes += 1
-            _check_same_data(folder, self.record, record)
+            before = type(record).from_json(header["record"], self._checkpoints.folder)
+            _check_same_data(folder, before, record)
+            self.record = replace(before, resumes=before.resumes + 1)
         elif not (self._checkpoints.is_empty and milestone_folder.is_empty):
             raise CheckpointError(
                 f"{folder}: none of its checkpoints can be used (see the log). To restart the trial, move the folder "
                 "away and resume."
             )
-        self.record.state, self.record.error = "running", None
-        stamp(self.record, work.device)
-        self._cadence = Cadence(**self.record.checkpointing or {})
+        self.record = stamp(replace(self.record, state="running", error=None), work.device)
+        self._cadence = Cadence.of(self.record.checkpointing)
         self._write_record()
 
     @property
@@ -133,22 +134,19 @@ class ResumableTrial:
     def fail(self, error: str) -> None:
         """Record that the trial failed; its checkpoints stay."""
         # The record on the disk, since the one in memory may include an epoch that is in no checkpoint.
-        self.record = TrialRecord.read(self.folder) or self.record
-        self.record.state, self.record.error = "failed", error
+        before = type(self.record).read(self.folder) or self.record
+        self.record = replace(before, state="failed", error=error)
         self._write_record()
 
     def _note(self, report: EpochReport) -> None:
         """Add a finished epoch to the record in memory."""
-        row = {"epoch": report.epoch, "time_ms": time.time_ns() // 1_000_000, "metrics": report.metrics}
-        for name, value in self._describe().items():
-            setattr(self.record, name, value)
-        if self.record.genotype is not None and self.record.alphas is not None:
-            row["architecture"] = epoch_architecture(self.record.genotype, self.record.alphas, self.record.rows)
-        self.record.rows.append(row)
-        self.record.epoch = report.epoch
-        self.record.seconds += report.metrics["time/epoch_seconds"]
-        if report.epoch in self._milestones:
-            self.record.milestones.append(report.epoch)
+        record, reached = self.record, [report.epoch] if report.epoch in self._milestones else []
+        self.record = replace(
+            self._extend(record, Row(report.epoch, time.time_ns() // 1_000_000, report.metrics)),
+            epoch=report.epoch,
+            seconds=record.seconds + report.metrics["time/epoch_seconds"],
+            milestones=(*record.milestones, *reached),
+        )
 
     def _save(self, write: Callable[[], object]) -> None:
         """Write a checkpoint, then the record, and count the time of the successful attempt."""
@@ -161,13 +159,13 @@ class ResumableTrial:
             return time.perf_counter() - start
 
         self._cadence.saved(patiently(save, self.patience_seconds))
-        self.record.checkpointing = asdict(self._cadence)
+        self.record = replace(self.record, checkpointing=self._cadence.recorded())
 
     def _write_record(self) -> None:
         patiently(lambda: self.record.write(self.folder), self.patience_seconds)
 
     def _finish(self) -> None:
-        self.record.state, self.record.result = "finished", self._result(self.record.rows)
+        self.record = replace(self.record, state="finished", result=self._result(self.record))
         self._write_record()
         self._over = True
         patiently(self._checkpoints.clear, self.patience_seconds)  # the last milestone has the same state
@@ -178,7 +176,7 @@ class ResumableTrial:
         return {
             "kind": self.record.kind,
             "fingerprint": self.record.fingerprint,
-            "trial": self.record.trial,
+            "trial": self.record.trial.to_json(),
             "epoch": self._loop.epoch,
             "step": self._loop.step,
             "record": record,
@@ -187,7 +185,7 @@ class ResumableTrial:
 
 def _check_same_data(folder: StoragePath, before: TrialRecord, now: TrialRecord) -> None:
     """Raise CheckpointError if a trial would resume with different data."""
-    was, is_now = (record.data_info["digest"] if record.data_info else None for record in (before, now))
+    was, is_now = (record.data_info.digest if record.data_info else None for record in (before, now))
     if was != is_now:
         raise CheckpointError(
             f"{folder}: the training data must be the same as at the start of the trial (digest {was}), found digest "

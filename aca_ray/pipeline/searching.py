@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -13,8 +12,10 @@ from aca_ray.config import SearchTrial
 from aca_ray.data import DATA_PRUNERS, SearchData
 from aca_ray.methods.registry import find_method
 from aca_ray.pipeline.datasets import describe_data, search_data
+from aca_ray.pipeline.history import epoch_architecture
+from aca_ray.pipeline.new_record import new_search
 from aca_ray.pipeline.resumable import ResumableTrial
-from aca_ray.records import TrialRecord
+from aca_ray.records import Alphas, Packed, Row, SearchRecord, SearchResult, SearchRow
 from aca_ray.search.search import Search
 from aca_ray.search.together import Together
 from aca_ray.space import Space, find_space, without_skip
@@ -46,7 +47,7 @@ def build_search(trial: SearchTrial, data: SearchData, device: torch.device) -> 
 
 def open_search(
     trial: SearchTrial, folder: StoragePath, base: Path, device: torch.device, together: Together | None = None
-) -> ResumableTrial:
+) -> ResumableTrial[SearchRecord]:
     """Return the search of a trial, resumed from the newest checkpoint in its folder, if any.
 
     Args:
@@ -59,31 +60,31 @@ def open_search(
     data = search_data(trial.data, base)
     search = build_search(trial, data, device)
 
-    def describe() -> Mapping[str, Any]:
-        mixing = search.mixing()
-        kinds = search.space.cell_types
-        alphas: dict[str, Any] = {kind: mixing.cell(kind).operations.tolist() for kind in kinds}
-        alphas["candidates"] = {kind: search.space.candidates(kind) for kind in kinds}
-        packed = None if together is None else together.counts()
-        return {"genotype": search.genotype().to_json(), "alphas": alphas, "packed": packed}
+    def extend(record: SearchRecord, row: Row) -> SearchRecord:
+        genotype, mixing, cell_types = search.genotype(), search.mixing(), search.space.cell_types
+        weights = {kind: tuple(map(tuple, mixing.cell(kind).operations.tolist())) for kind in cell_types}
+        candidates = {kind: tuple(map(tuple, search.space.candidates(kind))) for kind in cell_types}
+        alphas = Alphas(**weights, candidates=candidates)
+        architecture = epoch_architecture(genotype, alphas, record.rows)
+        return replace(
+            record,
+            rows=(*record.rows, SearchRow(row.epoch, row.time_ms, row.metrics, architecture)),
+            genotype=genotype,
+            alphas=alphas,
+            packed=None if together is None else Packed(**together.counts()),
+        )
 
-    def result(rows: list[dict[str, Any]]) -> Mapping[str, Any]:
+    def result(record: SearchRecord) -> SearchResult:
         genotype = search.genotype()
-        return {"num_skips": genotype.num_skips, "num_parametric": genotype.num_parametric}
+        return SearchResult(genotype.num_skips, genotype.num_parametric)
 
-    record = TrialRecord(
-        kind="search",
-        fingerprint=trial.fingerprint,
-        trial=trial.to_json(),
-        num_epochs=trial.epochs,
-        data_info=describe_data(data.info, len(data.train) + len(data.valid)),
-    )
+    data_info = describe_data(data.info, len(data.train) + len(data.valid))
     return ResumableTrial(
         folder,
-        record,
+        replace(new_search(trial), data_info=data_info),
         search,
         milestones=trial.milestones,
-        describe=describe,
+        extend=extend,
         result=result,
         clock=time.perf_counter if together is None else together.seconds,
         num_sharing=1 if together is None else together.num_searches,

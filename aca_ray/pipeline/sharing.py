@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from aca_ray.config import fingerprint
-from aca_ray.config.fingerprint import SHORT_DIGITS
 from aca_ray.errors import AcaRayError
 from aca_ray.pipeline.evaluating import found_network
 from aca_ray.pipeline.orders import EvaluationOrder
-from aca_ray.records import TrialFolder, TrialRecord
+from aca_ray.records import RetrainingRecord, TrialFolder, TrialRecord
 from aca_ray.space import ChannelPlan, network_json
+from aca_ray.space.fingerprint import SHORT_DIGITS
 from aca_ray.storage import StoragePath, write_json
 
 
@@ -104,7 +104,7 @@ def share_result(order: EvaluationOrder, source: StoragePath) -> None:
         order: the retraining that is not trained.
         source: folder of the finished one, which has the weights.
     """
-    trained = TrialRecord.read(source)
+    trained = RetrainingRecord.read(source)
     assert trained is not None
     assert trained.state == "finished"
     genotype, plan = found_network(order.trial, order.search, order.search_folder)
@@ -112,8 +112,8 @@ def share_result(order: EvaluationOrder, source: StoragePath) -> None:
     copy = replace(
         trained,
         fingerprint=order.trial.fingerprint,
-        trial=order.trial.to_json(),
-        milestones=[],
+        trial=order.trial,
+        milestones=(),
         resumes=0,
         shared_with=trained.fingerprint,
     )

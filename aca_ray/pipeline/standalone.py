@@ -18,9 +18,10 @@ from aca_ray.pipeline.batch_of_one import batch_of_one_problem, failing_retraini
 from aca_ray.pipeline.datasets import evaluation_data
 from aca_ray.pipeline.evaluating import open_evaluation
 from aca_ray.pipeline.network_files import read_network
-from aca_ray.records import TrialRecord
-from aca_ray.records.labels import protocol_label
+from aca_ray.pipeline.new_record import new_standalone
+from aca_ray.records import StandaloneRecord
 from aca_ray.space import PUBLISHED, ChannelPlan, Genotype, network_json
+from aca_ray.space.labels import protocol_label
 from aca_ray.space.nasbench201 import parse_architecture_string
 from aca_ray.space.printed import MAX_CHARACTERS, is_printed, parse_printed, printed_title
 from aca_ray.training import select_device
@@ -92,7 +93,7 @@ def retrain(
     threads: int,
     gpu: bool,
     stream: TextIO,
-) -> TrialRecord:
+) -> StandaloneRecord:
     """Retrain a published genotype, an architecture string or the network of a file; see `aca_ray.evaluate`.
 
     Raises:
@@ -113,7 +114,7 @@ def retrain(
     torch.set_num_threads(threads)
     data = without_default_switches(data)
     trial = RetrainingTrial(fingerprint(network_json(genotype, plan)), network_title(network), data, protocol, seed)
-    existing = TrialRecord.read(out)
+    existing = StandaloneRecord.read(out)
     if existing is not None and existing.fingerprint != trial.fingerprint:
         raise ConfigError(f"{out}: contains another retraining ({existing.fingerprint[:12]}); give another folder")
     if existing is not None and existing.state == "finished":
@@ -124,7 +125,7 @@ def retrain(
     failing = failing_retraining(genotype, plan, built, checked)
     if failing:
         raise ConfigError(f"data: {batch_of_one_problem(failing, checked)}")
-    resumable = open_evaluation(trial, genotype, plan, out, Path.cwd(), select_device(gpu))
+    resumable = open_evaluation(new_standalone(trial), genotype, plan, out, Path.cwd(), select_device(gpu))
     while resumable.record.state != "finished":  # all epochs may be finished and only the final record missing
         report = resumable.advance()
         if report is not None:

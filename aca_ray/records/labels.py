@@ -1,35 +1,8 @@
-"""Labels of retraining protocols and benchmark tables, for tables and tags."""
+"""Labels of the look-ups in benchmark tables."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any
-
 
 def is_looked_up(label: str) -> bool:
-    """Return whether an `evaluation_label` is that of a look-up in a benchmark's table."""
+    """Return whether the label of an evaluation trial is that of a look-up in a benchmark's table."""
     return label.startswith("table ")
-
-
-def evaluation_label(trial: Mapping[str, Any]) -> str:
-    """Return the label of an evaluation trial, given as JSON: that of its protocol, or e.g. `table nasbench201`."""
-    table, protocol = trial.get("table"), trial.get("protocol")
-    if table is not None:
-        return f"table {table.get('name') or table['path']}"
-    return protocol_label(protocol)
-
-
-def protocol_label(protocol: Any) -> str:
-    """Return the label of a retraining protocol by name or value, such as `cifar` or `cifar(channels=16, epochs=100)`.
-
-    Equal protocols have the same label if they are in the canonical form of `aca_ray.evaluation.read_protocol`.
-    """
-    if not isinstance(protocol, Mapping):
-        return str(protocol)
-    fields = (f"{key}={_text(value)}" for key, value in sorted(protocol.items()) if key != "base")
-    return f"{protocol.get('base')}({', '.join(fields)})"
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -6,139 +6,234 @@ anything that a record reports. Epochs since the last checkpoint are not in it y
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from aca_ray.errors import MalformedFileError, StorageError
+from pydantic import FailFast, PlainSerializer
+
+from aca_ray.errors import MalformedFileError, StorageError, shortened
+from aca_ray.records.checking import Checked, Count, Fingerprint, Positive, RecordedGenotype, Seconds, Text, parse
+from aca_ray.records.epochs import LookUpRow, Names, Row, SearchRow, Weights
+from aca_ray.records.facts import Checkpointing, DataFacts, Packed
 from aca_ray.records.layout import TrialFolder
-from aca_ray.storage.bounded import RECORD_BYTES, read_json_object
+from aca_ray.records.results import LookUpResult, RetrainingResult, SearchResult
+from aca_ray.space.trials import EvaluationTrial, Kind, RetrainingTrial, SearchTrial
+from aca_ray.storage.bounded import RECORD_BYTES, parse_json_object, read_bytes
 from aca_ray.storage.files import write_json
 from aca_ray.storage.objects import StoragePath
 
-SCHEMA = "aca_ray.record"
-VERSION = 1
+SCHEMA: Literal["aca_ray.record"] = "aca_ray.record"
+VERSION: Literal[1] = 1
 FIX = "move the file away and resume the sweep: the record is restored from the trial's checkpoint"
 
 State = Literal["running", "finished", "failed"]
-Kind = Literal["search", "evaluation"]
+Result = SearchResult | RetrainingResult
+_Trial = PlainSerializer(lambda trial: trial.to_json())
 
 
-@dataclass
-class TrialRecord:
+@dataclass(frozen=True)
+class Alphas:
+    """The current mixing weights of a search: per edge and candidate, with the names of the candidates.
+
+    Attributes:
+        normal: weights of the normal cell.
+        reduce: weights of the reduction cell; empty where cells have one input.
+        candidates: names of the candidates per cell type.
+    """
+
+    normal: Weights
+    candidates: Mapping[Literal["normal", "reduce"], Names]
+    reduce: Weights = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord(Checked):
     """State and results of a trial.
 
     Attributes:
         kind: search or evaluation (a retraining or a look-up).
         fingerprint: identity of the trial, 64 hexadecimal digits.
-        trial: spec of the trial as JSON.
+        trial: spec of the trial.
         num_epochs: total number of epochs.
         state: running (or killed while running), finished, or failed.
         epoch: number of finished epochs.
-        rows: one per finished epoch: {"epoch", "time_ms", "metrics"}, in a search also "architecture"; in a look-up,
-            one per epoch of its search whose cell is looked up.
+        rows: one per finished epoch; in a look-up, one per epoch of its search whose cell is looked up.
         milestones: epochs whose milestone checkpoint is written.
-        genotype: current genotype of a search, or the retrained one, as JSON.
-        alphas: current mixing weights per cell type and the names of the candidates, or None.
+        genotype: current genotype of a search, or the retrained one.
+        alphas: current mixing weights of a search.
         result: result of a finished trial.
         error: traceback of a failed trial.
         resumes: how often the trial was resumed from a checkpoint.
-        device: device it ran on.
+        device: torch's name of the device it ran on.
         process: host and process id of the last run.
         threads: number of torch threads; on a CPU, it can change the last bits of a result.
         seconds: time spent in finished epochs; if searches are packed, the trial's share of it.
-        packed: counts of the pack of a search, {"searches", "passes", "computed"}: searches in the pack, forward
-            passes that they requested, and forward passes that were computed; None outside of packs.
-        checkpointing: number and cost of checkpoints, as the fields of the pipeline's `Cadence`; the last checkpoint
-            is not counted yet. None before.
-        data_info: name, digest, source and size of the data, and the facts about its images.
-        environment: versions, machine and device, for provenance.
+        packed: the pack of a search; None outside of packs.
+        checkpointing: number and cost of checkpoints; the last checkpoint is not counted yet. None before.
+        data_info: the data; None before they were read.
+        environment: versions, machine and device, for provenance; None before the trial has run.
         shared_with: fingerprint of the trial that has the weights and results of this retraining, if it was not
             trained because that trial of the sweep trains the same network in the same way.
     """
 
-    kind: Kind
-    fingerprint: str
-    trial: Mapping[str, Any]
-    num_epochs: int
-    state: State = "running"
-    epoch: int = 0
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    milestones: list[int] = field(default_factory=list)
-    genotype: Mapping[str, Any] | None = None
-    alphas: Mapping[str, Any] | None = None
-    result: Mapping[str, Any] | None = None
-    error: str | None = None
-    resumes: int = 0
-    device: str = "cpu"
-    process: str = ""
-    threads: int = 1
-    seconds: float = 0.0
-    packed: Mapping[str, int] | None = None
-    checkpointing: Mapping[str, Any] | None = None
-    data_info: Mapping[str, Any] | None = None
-    environment: Mapping[str, Any] | None = None
-    shared_with: str | None = None
+    title: ClassVar[str] = "trial"
 
-    def to_json(self) -> dict[str, Any]:
-        """Return a JSON-ready value; its parts are shared with the record, not copied."""
-        value = {"schema": SCHEMA, "version": VERSION, **vars(self)}
-        if self.shared_with is None:
-            del value["shared_with"]
-        return value
+    schema: Literal["aca_ray.record"] = SCHEMA
+    version: Literal[1] = VERSION
+    kind: Kind
+    fingerprint: Fingerprint
+    trial: Annotated[SearchTrial | EvaluationTrial | RetrainingTrial, _Trial]
+    num_epochs: Positive
+    state: State = "running"
+    epoch: Count = 0
+    rows: Annotated[tuple[Row, ...], FailFast()] = ()
+    milestones: Annotated[tuple[Positive, ...], FailFast()] = ()
+    genotype: RecordedGenotype | None = None
+    alphas: Alphas | None = None
+    result: Result | None = None
+    error: str | None = None
+    resumes: Count = 0
+    device: Text = "cpu"
+    process: Text = ""
+    threads: Positive = 1
+    seconds: Seconds = 0.0
+    packed: Packed | None = None
+    checkpointing: Checkpointing | None = None
+    data_info: DataFacts | None = None
+    environment: Mapping[Text, Text] | None = None
+    shared_with: Fingerprint | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.trial.data.get("name"), str):
+            raise ValueError(f"trial.data must name the data set, found {shortened(self.trial.data)}")
+        if self.state == "finished":
+            for name in ("genotype", "result", "data_info", "environment"):
+                if getattr(self, name) is None:
+                    raise ValueError(f"{name} must be given in the record of a finished trial, found None")
+
+    @property
+    def hardware(self) -> str | None:
+        """Name of the processor or GPU."""
+        return None if self.environment is None else self.environment.get("device")
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of the code, the packages and Python, and the machine type."""
+        return {name: text for name, text in (self.environment or {}).items() if name != "device"}
+
+    @property
+    def host(self) -> str | None:
+        """Machine that ran the trial last."""
+        return self.process.rpartition(":")[0] or None
 
     def write(self, folder: StoragePath) -> None:
         """Write the record into a trial's folder, atomically."""
         # With hundreds of epochs, a record on one line is written three times as fast.
         write_json(TrialFolder(folder).record, self.to_json(), indent=None)
 
-    @staticmethod
-    def read(folder: StoragePath) -> TrialRecord | None:
+    @classmethod
+    def read(cls, folder: StoragePath) -> Self | None:
         """Return the record in a trial's folder, or None if there is none yet.
 
         Raises:
             StorageError: the file can't be read.
-            MalformedFileError: it is not a record of a version that this program reads, or a value breaks a rule.
+            MalformedFileError: it is not a record of this kind and of a version that this program reads, or a value
+                breaks a rule.
         """
         path = TrialFolder(folder).record
         try:
-            value = read_record_json(path)
+            return cls.parse(read_bytes(path, RECORD_BYTES), path)
         except StorageError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 return None
             raise
-        return TrialRecord.from_json(value, path)
 
-    @staticmethod
-    def from_json(value: Mapping[str, Any], path: StoragePath) -> TrialRecord:
-        """Return the record in a JSON value; `path` is the file that contains it, for messages.
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], path: StoragePath) -> Self:
+        """Return the record in the header of a checkpoint, which has a version of its own; see `parse`."""
+        return cls.parse(json.dumps({"schema": SCHEMA, "version": VERSION, **value}).encode(), path)
+
+    @classmethod
+    def parse(cls, text: bytes, path: StoragePath) -> Self:
+        """Return the record in a JSON text; `path` is the file that contains it, for messages.
 
         Raises:
-            MalformedFileError: a field is missing, unknown, of the wrong type or out of bounds.
+            MalformedFileError: see `read`.
         """
-        # Imported here: pydantic takes 0.1 s, which --help does not need.
-        from aca_ray.records.checking import check
-        from aca_ray.records.types import RECORD
+        try:
+            value = parse_json_object(text, path)
+        except MalformedFileError as error:
+            raise MalformedFileError(f"{error}; {FIX}") from error
+        found = value.get("schema"), value.get("version")
+        if found != (SCHEMA, VERSION):
+            raise MalformedFileError(
+                f"{path}: must be a trial record of version {VERSION}, found schema {found[0]!r:.80} version "
+                f"{found[1]!r:.80}; {FIX}"
+            )
+        kind = _type_of(value, path)
+        if not issubclass(kind, cls):
+            raise MalformedFileError(
+                f"{path}: must be the record of a {cls.title}, found that of a {kind.title}; {FIX}"
+            )
+        return parse(kind, text, str(path), FIX)
 
-        check(RECORD, value, str(path), FIX)
-        return TrialRecord(**value)
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRecord(TrialRecord):
+    """The record of a search."""
+
+    title: ClassVar[str] = "search"
+
+    kind: Literal["search"] = "search"
+    trial: Annotated[SearchTrial, _Trial]
+    rows: Annotated[tuple[SearchRow, ...], FailFast()] = ()
+    result: SearchResult | None = None
 
 
-def read_record_json(path: StoragePath) -> dict[str, Any]:
-    """Return the unchecked fields of a record, without schema and version.
+@dataclass(frozen=True, kw_only=True)
+class RetrainingRecord(TrialRecord):
+    """The record of the retraining of what a search found."""
 
-    Raises:
-        StorageError: the file can't be read.
-        MalformedFileError: it is not a record of a version that this program reads.
-    """
-    try:
-        value = read_json_object(path, RECORD_BYTES)
-    except MalformedFileError as error:
-        raise MalformedFileError(f"{error}; {FIX}") from error
-    found = value.pop("schema", None), value.pop("version", None)
-    if found != (SCHEMA, VERSION):
-        raise MalformedFileError(
-            f"{path}: must be a trial record of version {VERSION}, found schema {found[0]!r:.80} version "
-            f"{found[1]!r:.80}; {FIX}"
-        )
-    return value
+    title: ClassVar[str] = "retraining or look-up of what a search found"
+
+    kind: Literal["evaluation"] = "evaluation"
+    trial: Annotated[EvaluationTrial, _Trial]
+    result: RetrainingResult | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookUpRecord(RetrainingRecord):
+    """The record of a look-up of what a search found."""
+
+    title: ClassVar[str] = "look-up"
+
+    rows: Annotated[tuple[LookUpRow, ...], FailFast()] = ()
+    result: LookUpResult | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandaloneRecord(TrialRecord):
+    """The record of the retraining of a network that no search of a sweep found."""
+
+    title: ClassVar[str] = "retraining of a named network"
+
+    kind: Literal["evaluation"] = "evaluation"
+    trial: Annotated[RetrainingTrial, _Trial]
+    result: RetrainingResult | None = None
+
+
+SweepRecord = SearchRecord | RetrainingRecord  # of the trials of a sweep
+
+
+def _type_of(value: Mapping[str, Any], path: StoragePath) -> type[TrialRecord]:
+    """Return the type of a record in JSON; only its kind is checked here."""
+    kind, trial = value.get("kind"), value.get("trial")
+    if kind == "search":
+        return SearchRecord
+    if kind != "evaluation":
+        raise MalformedFileError(f"{path}: kind must be 'search' or 'evaluation', found {shortened(kind)}; {FIX}")
+    if isinstance(trial, dict) and "method" not in trial:
+        return StandaloneRecord
+    return LookUpRecord if isinstance(trial, dict) and trial.get("table") is not None else RetrainingRecord

@@ -80,19 +80,28 @@ def read_text(path: StoragePath, most_bytes: int = SMALL_BYTES) -> str:
 
 def read_json(path: StoragePath, most_bytes: int = SMALL_BYTES) -> Any:
     """Return the JSON value of a file or an object, nested at most 200 levels deep (parser limit); see `read_bytes`."""
-    try:
-        # Several times as fast as json, and it refuses NaN, which this program never writes.
-        return from_json(read_bytes(path, most_bytes), allow_inf_nan=False)
-    except ValueError as error:
-        raise MalformedFileError(f"{path}: is not valid JSON ({error})") from error
+    return _parse_json(read_bytes(path, most_bytes), path)
 
 
 def read_json_object(path: StoragePath, most_bytes: int = SMALL_BYTES) -> dict[str, Any]:
     """Return the JSON object in a file or an object of a store; see `read_json`."""
-    value = read_json(path, most_bytes)
+    return parse_json_object(read_bytes(path, most_bytes), path)
+
+
+def parse_json_object(text: bytes, path: StoragePath) -> dict[str, Any]:
+    """Return the JSON object in a text; `path` is the file that contains it, for messages."""
+    value = _parse_json(text, path)
     if not isinstance(value, dict):
         raise MalformedFileError(f"{path}: must be a JSON object, found {type(value).__name__}")
     return value
+
+
+def _parse_json(text: bytes, path: StoragePath) -> Any:
+    try:
+        # Several times as fast as json, and it refuses NaN, which this program never writes.
+        return from_json(text, allow_inf_nan=False)
+    except ValueError as error:
+        raise MalformedFileError(f"{path}: is not valid JSON ({error})") from error
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from aca_ray.pipeline.manifest import Sweep
-from aca_ray.records import AllocationFolder, TrialFolder
+from aca_ray.records import AllocationFolder, SearchRecord, SweepRecord, TrialFolder
 from aca_ray.storage import StoragePath
 
 
@@ -32,10 +32,10 @@ class Mirror(Protocol):
             SweepError: the tracker refuses. Not raised if it can't be reached.
         """
 
-    def sync(self, record: Mapping[str, Any], folder: TrialFolder) -> None:
+    def sync(self, record: SweepRecord, folder: TrialFolder) -> None:
         """Log what is new in the record of a trial."""
 
-    def sync_allocation(self, record: Mapping[str, Any], folder: AllocationFolder, epoch: int, main_plan: str) -> None:
+    def sync_allocation(self, record: SearchRecord, folder: AllocationFolder, epoch: int, main_plan: str) -> None:
         """Log the plans of a milestone by one ranker.
 
         Args:

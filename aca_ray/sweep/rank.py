@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from contextlib import ExitStack
-from typing import Any
 
 from aca_ray.errors import SweepError
 from aca_ray.pipeline.growing import driven_elsewhere
 from aca_ray.pipeline.ranking_orders import RankingOrder
-from aca_ray.records.layout import SweepFolder
+from aca_ray.records import AllocationSummary, SweepFolder
 from aca_ray.storage import StoragePath
 from aca_ray.storage.lock import exclusive
 from aca_ray.sweep.graph import Graph, Job
@@ -20,7 +19,7 @@ from aca_ray.sweep.ranking import RankingTasks
 
 def rank_checkpoints(
     orders: Sequence[RankingOrder], threads: int, sweeps: Sequence[SweepFolder], open_pool: OpenPool
-) -> dict[StoragePath, dict[str, Any]]:
+) -> dict[StoragePath, AllocationSummary]:
     """Run ranking orders and return the summary per output folder.
 
     Args:
@@ -33,7 +32,7 @@ def rank_checkpoints(
         SweepError: some orders failed (the results of the others are stored), or another process drives one of the
             sweeps.
     """
-    summaries: dict[StoragePath, dict[str, Any]] = {}
+    summaries: dict[StoragePath, AllocationSummary] = {}
     failures: list[str] = []
     with Interrupt().handling_signals() as interrupt, ExitStack() as stack:
         for folder in sweeps:

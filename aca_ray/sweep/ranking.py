@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 
 from aca_ray.pipeline.ranking_orders import RankingOrder
-from aca_ray.records import AllocationFolder
+from aca_ray.records import AllocationFolder, AllocationSummary
 from aca_ray.sweep.pool import Pool, Task
 
 
@@ -33,9 +32,9 @@ class RankingTasks:
         self._waiting.append(order)
         self._start()
 
-    def poll(self, timeout: float = 0.0) -> Sequence[tuple[RankingOrder, dict[str, Any] | Exception]]:
+    def poll(self, timeout: float = 0.0) -> Sequence[tuple[RankingOrder, AllocationSummary | Exception]]:
         """Return newly ended orders with their summaries or errors; wait up to `timeout` seconds for the first."""
-        ended: list[tuple[RankingOrder, dict[str, Any] | Exception]] = []
+        ended: list[tuple[RankingOrder, AllocationSummary | Exception]] = []
         for folder, (order, task) in list(self._running.items()):
             if task.done(0.0 if ended else timeout):
                 del self._running[folder]
@@ -59,5 +58,5 @@ class RankingTasks:
             self._running[order.folder] = order, task
 
 
-def _carry_out(order: RankingOrder, threads: int, gpus: float) -> dict[str, Any]:
+def _carry_out(order: RankingOrder, threads: int, gpus: float) -> AllocationSummary:
     return order.carry_out(threads=threads, gpus=gpus)

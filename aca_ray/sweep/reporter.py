@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from aca_ray.pipeline.drawing import draw_search
 from aca_ray.pipeline.manifest import Sweep
-from aca_ray.records import AllocationFolder, TrialFolder, TrialRecord
+from aca_ray.records import AllocationFolder, SearchRecord, SweepRecord, TrialFolder, TrialRecord
 from aca_ray.storage import StoragePath
 from aca_ray.sweep.mirror import OpenMirror
 from aca_ray.sweep.waiting import wait_for
@@ -123,12 +123,12 @@ class Reporter:
 
     def _log_trial(self, folder: StoragePath) -> None:
         record = TrialRecord.read(folder)
-        if record is None:
+        if not isinstance(record, SweepRecord):
             return
         draw_search(record, TrialFolder(folder))
-        self._mirror.sync(record.to_json(), TrialFolder(folder))
+        self._mirror.sync(record, TrialFolder(folder))
 
     def _log_allocation(self, search_folder: StoragePath, folder: AllocationFolder, epoch: int) -> None:
-        record = TrialRecord.read(search_folder)
+        record = SearchRecord.read(search_folder)
         if record is not None:
-            self._mirror.sync_allocation(record.to_json(), folder, epoch, self._main_plan)
+            self._mirror.sync_allocation(record, folder, epoch, self._main_plan)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,59 +9,57 @@ from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, RunData
 
-from aca_ray.records.labels import evaluation_label
+from aca_ray.records import LookUpRecord, RetrainingRecord, SweepRecord
 from aca_ray.tracking import limits
 
-Record = Mapping[str, Any]
 
-
-def run_name(record: Record) -> str:
+def run_name(record: SweepRecord) -> str:
     """Return the name of a trial's run, such as ``pc_darts allocated s0 e8`` or ``... retrain taylor sign r0``."""
-    trial = record["trial"]
-    words = [trial["method"], trial["skip"], f"s{trial['seed']}", f"e{trial['epochs']}"]
-    if record["kind"] == "evaluation":
-        pair = [trial["ranking"], trial["allocation"], trial.get("control")] if trial["allocation"] else []
-        how = ["lookup"] if trial.get("table") else ["retrain", f"r{trial['retrain_seed']}"]
+    trial = record.trial
+    words = [trial.method, trial.skip, f"s{trial.seed}", f"e{trial.epochs}"]
+    if isinstance(record, RetrainingRecord):
+        trial = record.trial
+        pair = [trial.ranking, trial.allocation, trial.control] if trial.allocation else []
+        how = ["lookup"] if trial.table else ["retrain", f"r{trial.retrain_seed}"]
         words += [how[0], *(word for word in pair if word), *how[1:]]
     return limits.distinct(" ".join(words), limits.RUN_NAME)
 
 
-def run_tags(record: Record) -> dict[str, str]:
+def run_tags(record: SweepRecord) -> dict[str, str]:
     """Return the tags of a trial's run; all names start with ``aca.``.
 
     ``aca.group`` joins everything except the seeds, so that grouping by it averages over the seeds.
     """
-    trial = record["trial"]
-    data = trial["data"]["name"]
+    trial = record.trial
+    data = trial.data["name"]
     tags = {
-        "aca.kind": record["kind"],
-        "aca.fingerprint": record["fingerprint"],
-        "aca.method": trial["method"],
-        "aca.skip": trial["skip"],
-        "aca.space": trial["space"],
+        "aca.kind": record.kind,
+        "aca.fingerprint": record.fingerprint,
+        "aca.method": trial.method,
+        "aca.skip": trial.skip,
+        "aca.space": trial.space,
         "aca.data": data,
-        "aca.seed": str(trial["seed"]),
-        "aca.epochs": str(trial["epochs"]),
+        "aca.seed": str(trial.seed),
+        "aca.epochs": str(trial.epochs),
     }
-    group = [trial["method"], trial["skip"], trial["space"], data, f"e{trial['epochs']}"]
-    if trial.get("data_pruning") is not None:
-        tags["aca.data_pruning"] = trial["data_pruning"]
-        group.append(trial["data_pruning"])
-    if trial.get("precision") is not None:
-        tags["aca.precision"] = trial["precision"]
-        group.append(trial["precision"])
-    if record.get("shared_with") is not None:
-        tags["aca.shared_with"] = record["shared_with"]
-    if record["kind"] == "evaluation":
+    group = [trial.method, trial.skip, trial.space, data, f"e{trial.epochs}"]
+    if record.shared_with is not None:
+        tags["aca.shared_with"] = record.shared_with
+    if isinstance(record, RetrainingRecord):
+        trial = record.trial
         tags |= {
-            "aca.search": trial["search"],
-            "aca.protocol": evaluation_label(trial),
-            "aca.retrain_seed": str(trial["retrain_seed"]),
-            "aca.ranking": trial["ranking"] or "none",
-            "aca.allocation": trial["allocation"] or "none",
-            "aca.control": trial.get("control") or "none",
+            "aca.search": trial.search,
+            "aca.protocol": trial.label,
+            "aca.retrain_seed": str(trial.retrain_seed),
+            "aca.ranking": trial.ranking or "none",
+            "aca.allocation": trial.allocation or "none",
+            "aca.control": trial.control or "none",
         }
         group += ["retrain", tags["aca.protocol"], tags["aca.ranking"], tags["aca.allocation"], tags["aca.control"]]
+    else:
+        chosen = {name: trial.to_json().get(name) for name in ("data_pruning", "precision")}
+        tags |= {f"aca.{name}": text for name, text in chosen.items() if text is not None}
+        group += [text for text in chosen.values() if text is not None]
     return {name: limits.distinct(text, limits.KEY) for name, text in {**tags, "aca.group": "/".join(group)}.items()}
 
 
@@ -103,27 +100,19 @@ def _flatten(value: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]
             yield limits.distinct(f"{prefix}{name}", limits.KEY), limits.shortened(text, limits.PARAM)
 
 
-def dataset_input(record: Record) -> DatasetInput | None:
-    """Return the data set of a trial as an MLflow input, without reading the data; None if the trial has no data.
-
-    ``record["data_info"]`` (name, digest, source, num_images) describes the data as they were read. Without it, the
-    digest is that of the trial's data settings.
-    """
-    settings = record["trial"].get("data")
-    info = record.get("data_info")
-    if record["trial"].get("table") or not (settings or info):
+def dataset_input(record: SweepRecord) -> DatasetInput | None:
+    """Return the data set of a trial as an MLflow input; None before the data were read, and of a look-up."""
+    info = record.data_info
+    if info is None or isinstance(record, LookUpRecord):
         return None
-    if not info:
-        text = json.dumps(settings, sort_keys=True)
-        info = {"name": settings["name"], "digest": hashlib.sha256(text.encode()).hexdigest(), "source": text}
-    source = limits.shortened(str(info["source"]), limits.DATASET_SOURCE // 12)  # JSON may need 12 for a character
+    source = limits.shortened(info.source, limits.DATASET_SOURCE // 12)  # JSON may need 12 for a character
     remote = source.startswith(("http://", "https://"))
     dataset = Dataset(
-        name=limits.distinct(info["name"], limits.DATASET_NAME),
-        digest=str(info["digest"])[: limits.DATASET_DIGEST],
+        name=limits.distinct(info.name, limits.DATASET_NAME),
+        digest=info.digest[: limits.DATASET_DIGEST],
         source_type="http" if remote else "local",
         source=json.dumps({"url" if remote else "uri": source}),
-        profile=json.dumps({"num_images": info["num_images"]}) if "num_images" in info else None,
+        profile=json.dumps({"num_images": info.num_images}),
     )
-    context = "search" if record["kind"] == "search" else "retrain"
+    context = "search" if record.kind == "search" else "retrain"
     return DatasetInput(dataset, [InputTag("mlflow.data.context", context)])

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from mlflow.entities import Metric
 
+from aca_ray.records import AllocationSummary, TrialRecord
 from aca_ray.tracking import limits
 
 # The metric that marks the rows that have arrived; it is the last point of its row.
@@ -20,50 +22,51 @@ MARKER = "epoch"
 MAX_POINTS = 900
 
 
-def row_points(record: Mapping[str, Any], after: int) -> list[list[Metric]]:
+def row_points(record: TrialRecord, after: int) -> list[list[Metric]]:
     """Return the points of each row after epoch `after`, the marker last."""
     return [
         [
-            *_points(row["metrics"], row["time_ms"], row["epoch"]),
-            Metric(MARKER, float(row["epoch"]), row["time_ms"], row["epoch"]),
+            *_points(row.metrics, row.time_ms, row.epoch),
+            Metric(MARKER, float(row.epoch), row.time_ms, row.epoch),
         ]
-        for row in record["rows"]
-        if row["epoch"] > after
+        for row in record.rows
+        if row.epoch > after
     ]
 
 
-def result_points(record: Mapping[str, Any]) -> list[Metric]:
+def result_points(record: TrialRecord) -> list[Metric]:
     """Return the numbers in a record's result as points named ``result/...`` at the last epoch."""
-    result = {f"result/{name}": value for name, value in (record["result"] or {}).items()}
-    return _points(result, end_time(record) or 0, record["epoch"])
+    if record.result is None:
+        return []
+    result = {f"result/{name}": value for name, value in asdict(record.result).items()}
+    return _points(result, end_time(record) or 0, record.epoch)
 
 
-def allocation_points(allocation: Mapping[str, Any], main_plan: str, time_ms: int) -> list[Metric]:
+def allocation_points(allocation: AllocationSummary, main_plan: str, time_ms: int) -> list[Metric]:
     """Return the points of an allocation at the epoch of its milestone.
 
     ``refill/<ranker>/<plan>`` is the refilled share of every kind of plan, ``kept/<ranker>/<plan>/stage<k>/edge<i>``
     the kept share of every edge under `main_plan` (nothing if there is no such plan); ``agreement/<ranker>/...`` and
     ``decided_share/<ranker>`` are as in the file.
     """
-    plans, ranker = allocation["plans"], allocation["ranking"]
-    values = {f"refill/{ranker}/{name}": plan["refilled_share"] for name, plan in plans.items()}
+    plans, ranker = allocation.plans, allocation.ranking
+    values: dict[str, float | None] = {f"refill/{ranker}/{name}": plan.refilled_share for name, plan in plans.items()}
     if main_plan in plans:
         values |= {
             f"kept/{ranker}/{main_plan}/stage{stage}/edge{edge}": share
-            for stage, edges in enumerate(plans[main_plan]["kept_share"])
+            for stage, edges in enumerate(plans[main_plan].kept_share)
             for edge, share in enumerate(edges)
         }
-    agreement = allocation.get("agreement") or {}
-    values |= {
-        f"agreement/{ranker}/{name}": agreement[name] for name in ("kendall_tau", "jaccard") if name in agreement
-    }
-    values[f"decided_share/{ranker}"] = allocation.get("decided_share")
-    return _points(values, time_ms, allocation["epoch"])
+    if allocation.agreement is not None:
+        values[f"agreement/{ranker}/kendall_tau"] = allocation.agreement.kendall_tau
+        values[f"agreement/{ranker}/jaccard"] = allocation.agreement.jaccard
+    values[f"decided_share/{ranker}"] = allocation.decided_share
+    return _points(values, time_ms, allocation.epoch)
 
 
-def end_time(record: Mapping[str, Any], epoch: int | None = None) -> int | None:
+def end_time(record: TrialRecord, epoch: int | None = None) -> int | None:
     """Return the end of an epoch (None: the last), in ms since 1970, from the last row up to it; None without rows."""
-    times = [row["time_ms"] for row in record["rows"] if epoch is None or row["epoch"] <= epoch]
+    times = [row.time_ms for row in record.rows if epoch is None or row.epoch <= epoch]
     return times[-1] if times else None
 
 

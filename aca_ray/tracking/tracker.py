@@ -17,21 +17,12 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from aca_ray.errors import SweepError
-from aca_ray.records import AllocationFolder, TrialFolder
-from aca_ray.records.allocation import read_allocation
+from aca_ray.records import AllocationFolder, AllocationSummary, SearchRecord, SweepRecord, TrialFolder
 from aca_ray.storage import StoragePath
 from aca_ray.tracking import limits
 from aca_ray.tracking.artifacts import Artifacts
 from aca_ray.tracking.delivery import Delivery
-from aca_ray.tracking.description import (
-    Record,
-    changed_params,
-    dataset_input,
-    params,
-    run_name,
-    run_tags,
-    version_files,
-)
+from aca_ray.tracking.description import changed_params, dataset_input, params, run_name, run_tags, version_files
 from aca_ray.tracking.links import with_links
 from aca_ray.tracking.points import MARKER, allocation_points, batches, end_time, metric_key, result_points, row_points
 from aca_ray.tracking.store import Store
@@ -127,27 +118,27 @@ class Tracker:
                 "runtime.tracking to null to use a file in runtime.storage"
             ) from refusal
 
-    def sync(self, record: Record, folder: TrialFolder) -> None:
+    def sync(self, record: SweepRecord, folder: TrialFolder) -> None:
         """Bring a trial's run up to date with its record; makes no request if nothing is new.
 
         Args:
-            record: content of record.json.
+            record: record of the trial.
             folder: folder of the trial.
         """
-        self._delivery.submit(f"{record['kind']} {record['fingerprint']}", partial(self._sync, record, folder))
+        self._delivery.submit(f"{record.kind} {record.fingerprint}", partial(self._sync, record, folder))
 
     def sync_allocation(
-        self, search_record: Record, folder: AllocationFolder, epoch: int, main_plan: str = "sign"
+        self, search_record: SearchRecord, folder: AllocationFolder, epoch: int, main_plan: str = "sign"
     ) -> None:
         """Log the allocation of a milestone by a ranker to the run of its search, and again after plans were added.
 
         Args:
-            search_record: content of the search's record.json.
-            folder: folder of the allocation, named after the ranker; nothing is logged while it has no allocation.json.
+            search_record: record of the search.
+            folder: folder of the allocation, named after the ranker; nothing is logged while it has no summary.
             epoch: epoch of the milestone.
             main_plan: kind of plans whose kept share is logged edge by edge.
         """
-        key = f"allocation {search_record['fingerprint']} epoch {epoch} {folder.path.name}"
+        key = f"allocation {search_record.fingerprint} epoch {epoch} {folder.path.name}"
         self._delivery.submit(key, partial(self._sync_allocation, search_record, folder, epoch, main_plan))
 
     def sync_comparison(self, folder: StoragePath) -> None:
@@ -246,34 +237,34 @@ class Tracker:
             artifacts.write(version_files(versions), "spec_versions")
         self._client.update_run(run_id, status="RUNNING")
 
-    def _child(self, record: Record) -> _Child:
+    def _child(self, record: SweepRecord) -> _Child:
         """Return the state of a trial's run, found or created."""
         parent = self._load()
-        fingerprint = record["fingerprint"]
+        fingerprint = record.fingerprint
         if fingerprint not in self._children:
             tags = {**run_tags(record), MLFLOW_PARENT_RUN_ID: parent.info.run_id}
-            start = record["rows"][0]["time_ms"] if record["rows"] else None
+            start = record.rows[0].time_ms if record.rows else None
             run = self._client.create_run(self._experiment_id, start, tags, run_name(record))
             self._children[fingerprint] = _Child.of(run, self._store.uri)
         return self._children[fingerprint]
 
-    def _sync(self, record: Record, folder: TrialFolder) -> None:
+    def _sync(self, record: SweepRecord, folder: TrialFolder) -> None:
         child = self._child(record)
         self._sync_data(child, record)
-        status = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED"}[record["state"]]
+        status = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED"}[record.state]
         ended = status != "RUNNING" and child.status != status
         rows = row_points(record, child.epoch)
         tags: dict[str, str] = {}
-        if ended and record["state"] == "finished":
+        if ended and record.state == "finished":
             self._upload_results(child, record, folder)
-        if record["state"] == "failed":
+        if record.state == "failed":
             if ended:
-                tags |= self._upload_error(child, record["error"] or "no traceback was recorded")
+                tags |= self._upload_error(child, record.error or "no traceback was recorded")
         elif _ERROR in child.tags:
             self._client.delete_tag(child.run_id, _ERROR)
             del child.tags[_ERROR]
-        self._log(child, [*rows, result_points(record)] if ended else rows, params(record["trial"]), tags)
-        child.epoch = max([child.epoch, *(row["epoch"] for row in record["rows"])])
+        self._log(child, [*rows, result_points(record)] if ended else rows, params(record.trial.to_json()), tags)
+        child.epoch = max([child.epoch, *(row.epoch for row in record.rows)])
         # Last: a FINISHED run is complete, and if this process dies before this line, the next sync repeats the work.
         if ended:
             self._client.set_terminated(child.run_id, status, end_time(record))
@@ -281,12 +272,11 @@ class Tracker:
             self._client.update_run(child.run_id, status=status)
         child.status = status
 
-    def _sync_data(self, child: _Child, record: Record) -> None:
+    def _sync_data(self, child: _Child, record: SweepRecord) -> None:
         """Log the data set, once."""
-        if not child.has_data:
-            data = dataset_input(record)
-            if data is not None:
-                self._client.log_inputs(child.run_id, [data])
+        data = None if child.has_data else dataset_input(record)
+        if data is not None:
+            self._client.log_inputs(child.run_id, [data])
             child.has_data = True
 
     def _log(
@@ -301,11 +291,11 @@ class Tracker:
         for batch in others:
             self._client.log_batch(child.run_id, batch)
 
-    def _upload_results(self, child: _Child, record: Record, folder: TrialFolder) -> None:
+    def _upload_results(self, child: _Child, record: SweepRecord, folder: TrialFolder) -> None:
         """Upload the files of a finished trial."""
         files = {path.name: path.read_bytes() for path in folder.tracked_files if path.is_file()}
-        if record.get("genotype"):
-            files["genotype.json"] = json.dumps(record["genotype"], indent=1).encode()
+        assert record.genotype is not None  # it has finished
+        files["genotype.json"] = json.dumps(record.genotype.to_json(), indent=1).encode()
         child.artifacts.write(files)
 
     def _upload_error(self, child: _Child, text: str) -> dict[str, str]:
@@ -313,7 +303,9 @@ class Tracker:
         child.artifacts.write({"error.txt": text.encode()})
         return {_ERROR: limits.shortened(text.strip().splitlines()[-1], limits.TAG)}
 
-    def _sync_allocation(self, search_record: Record, folder: AllocationFolder, epoch: int, main_plan: str) -> None:
+    def _sync_allocation(
+        self, search_record: SearchRecord, folder: AllocationFolder, epoch: int, main_plan: str
+    ) -> None:
         file = folder.summary
         if not file.is_file():
             return
@@ -322,7 +314,7 @@ class Tracker:
         tag, digest = f"{_FILES}.{target.replace('/', '.')}", hashlib.sha256(file.read_bytes()).hexdigest()
         if child.tags.get(tag) == digest:  # the file is written last in every change
             return
-        points = allocation_points(read_allocation(file), main_plan, end_time(search_record, epoch) or 0)
+        points = allocation_points(AllocationSummary.read(folder), main_plan, end_time(search_record, epoch) or 0)
         for path in folder.path.iterdir():
             if path.is_file():
                 child.artifacts.upload(path, target)

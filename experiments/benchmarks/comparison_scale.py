@@ -9,8 +9,6 @@ milestones), half are retrainings, all of 200 epochs. Written by a process of it
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import os
 import resource
 import tempfile
@@ -25,17 +23,45 @@ import numpy as np
 from machine import machine
 
 from aca_ray.comparison import Pair, compare, read_sweep
-from aca_ray.records import SweepFolder, TrialFolder, TrialRecord
+from aca_ray.records import (
+    Agreement,
+    AllocationSummary,
+    Architecture,
+    DataFacts,
+    PlanSummary,
+    Question,
+    RetrainingRecord,
+    RetrainingResult,
+    Row,
+    SearchRecord,
+    SearchResult,
+    SearchRow,
+    SweepFolder,
+)
 from aca_ray.report.page import write_report
 from aca_ray.space.candidates import DARTS_CANDIDATES, PARAMETRIC, SKIP
 from aca_ray.space.genotype import CellGenotype, Genotype, KeptEdge
 from aca_ray.space.topology import DARTS_TOPOLOGY, NUM_STAGES
-from aca_ray.storage.files import write_bytes, write_json
+from aca_ray.space.trials import EvaluationTrial, SearchTrial, Skip
 
 METHODS = ("random_search", *(f"method_{index:02}" for index in range(1, 20)))
-SKIPS = ("searched", "allocated")
+SKIPS: tuple[Skip, ...] = ("searched", "allocated")
 PAIR = Pair("taylor_identity", "sign")
 PLANS = ("sign", "sign_uniform")
+DATA = DataFacts(
+    name="cifar10",
+    num_classes=10,
+    class_names=(),
+    channels=3,
+    height=32,
+    width=32,
+    mean=(0.5,) * 3,
+    std=(0.25,) * 3,
+    digest="d" * 64,
+    source="files",
+    augmentation="crop and flip",
+    num_images=50_000,
+)
 NUM_VARIANTS = 8  # different courses of a search; every trial takes one of them
 CHURN_SHARE = 0.2  # of the epochs derive another genotype than the one before
 
@@ -78,63 +104,64 @@ def measured(name: str) -> Iterator[None]:
 def write_sweep(sweep: Path, num_searches: int, num_epochs: int) -> None:
     generator = np.random.default_rng(0)
     courses = [search_rows(generator, num_epochs) for _ in range(NUM_VARIANTS)]
-    texts = [json.dumps(rows, indent=1) for rows in courses]
-    milestones = [num_epochs * part // 4 for part in range(1, 5)]
+    folder = SweepFolder(sweep)
     for index in range(num_searches):
-        method, skip = METHODS[index // 2 % len(METHODS)], SKIPS[index % 2]
-        seed, course = index // (2 * len(METHODS)), int(generator.integers(NUM_VARIANTS))
-        common = {"method": method, "skip": skip, "space": "darts", "seed": seed, "epochs": num_epochs}
-        network = {"channels": 16, "cells": 8}
-        trial = {**common, "data": {"name": "cifar10"}, "network": network, "batch_size": 64, "milestones": milestones}
-        search = write_record(sweep / "searches", "search", trial, num_epochs, texts[course])
-        if skip == "allocated":
-            for epoch in milestones:
-                allocation = allocation_of(generator, courses[course][epoch - 1], epoch, epoch > milestones[0])
-                folder = sweep / "searches" / search[:12] / "allocations" / f"epoch_{epoch:04d}" / PAIR.ranking
-                write_json(folder / "allocation.json", allocation)
-        rule = PAIR if skip == "allocated" else (None, None)
-        retraining = {
-            **common,
-            "search": search,
-            "data": {"name": "cifar10"},
-            "network": {"channels": 36, "cells": 20},
-            "protocol": "long",
-            "retrain_seed": 0,
-            "ranking": rule[0],
-            "allocation": rule[1],
-        }
-        rows = json.dumps([retraining_row(generator, epoch) for epoch in range(1, num_epochs + 1)], indent=1)
+        rows = courses[int(generator.integers(NUM_VARIANTS))]
+        trial = SearchTrial(
+            method=METHODS[index // 2 % len(METHODS)],
+            skip=SKIPS[index % 2],
+            space="darts",
+            seed=index // (2 * len(METHODS)),
+            epochs=num_epochs,
+            data={"name": "cifar10"},
+            network={"channels": 16, "cells": 8},
+            batch_size=64,
+        )
+        last = rows[-1].architecture
+        assert last is not None
+        search = SearchRecord(
+            fingerprint=trial.fingerprint, trial=trial, rows=rows, result=SearchResult(2, 12), **common(trial, last)
+        )
+        search.write(folder.search(trial.short).path)
+        pair: tuple[str | None, str | None] = (None, None)
+        if trial.skip == "allocated":
+            pair = PAIR
+            for epoch in trial.milestones:
+                architecture = rows[epoch - 1].architecture
+                assert architecture is not None
+                summary = allocation_of(generator, search, architecture, epoch)
+                summary.write(folder.search(trial.short).allocation(epoch, PAIR.ranking))
+        evaluation = EvaluationTrial.of_search(trial, "cifar", 0, *pair)
         accuracy = float(generator.normal(0.97, 0.002))
-        result = {"test_accuracy": accuracy, "best_test_accuracy": accuracy + 0.001, "parameters": 3_300_000 + index}
-        result |= {"macs": 528_000_000, "num_skips": 2, "num_parametric": 12}
-        result["refilled_share"] = 0.4 if skip == "allocated" else 0.0
-        write_record(sweep / "evaluations", "evaluation", retraining, num_epochs, rows, result=result)
+        RetrainingRecord(
+            fingerprint=evaluation.fingerprint,
+            trial=evaluation,
+            rows=tuple(retraining_row(generator, epoch) for epoch in range(1, num_epochs + 1)),
+            result=RetrainingResult(
+                accuracy, accuracy + 0.001, 3_300_000 + index, 528_000_000, 2, 12, 0.4 if pair[0] else 0.0
+            ),
+            **common(trial, last),
+        ).write(folder.retraining(evaluation.short).path)
 
 
-def write_record(folder: Path, kind: Any, trial: dict[str, Any], num_epochs: int, rows: str, **values: Any) -> str:
-    """Write a record as trials do, its rows given as text, and return its fingerprint."""
-    fingerprint = hashlib.sha256(json.dumps(trial, sort_keys=True).encode()).hexdigest()
-    record = TrialRecord(
-        kind=kind,
-        fingerprint=fingerprint,
-        trial=trial,
-        num_epochs=num_epochs,
-        state="finished",
-        epoch=num_epochs,
-        device="cuda",
-        process=f"node{trial['seed'] % 4}:77",
-        seconds=30.0 * num_epochs,
-        data_info={"name": "cifar10", "digest": "d" * 64, "source": "files", "num_images": 50_000},
-        environment={"aca_ray": "0.1.0", "python": "3.11", "torch": "2.14", "device": "NVIDIA H100 80GB HBM3"},
-        **values,
-    )
-    text = json.dumps(record.to_json(), indent=1).replace('"rows": []', f'"rows": {rows}', 1)
-    write_bytes(TrialFolder(folder / fingerprint[:12]).record, text.encode())
-    return fingerprint
+def common(trial: SearchTrial, last: Architecture) -> dict[str, Any]:
+    """Return the values that the record of a search and that of its retraining share."""
+    return {
+        "num_epochs": trial.epochs,
+        "state": "finished",
+        "epoch": trial.epochs,
+        "genotype": last.genotype,
+        "device": "cuda",
+        "process": f"node{trial.seed % 4}:77",
+        "seconds": 30.0 * trial.epochs,
+        "data_info": DATA,
+        "environment": {"aca_ray": "0.1.0", "python": "3.11", "torch": "2.14", "device": "NVIDIA H100 80GB HBM3"},
+    }
 
 
-def search_rows(generator: np.random.Generator, num_epochs: int) -> list[dict[str, Any]]:
+def search_rows(generator: np.random.Generator, num_epochs: int) -> tuple[SearchRow, ...]:
     num_edges, num_candidates = len(DARTS_TOPOLOGY.edges), len(DARTS_CANDIDATES)
+    offered = (tuple(DARTS_CANDIDATES),) * num_edges
     logits = np.zeros((2, num_edges, num_candidates))
     genotype = random_genotype(generator)
     rows = []
@@ -143,13 +170,9 @@ def search_rows(generator: np.random.Generator, num_epochs: int) -> list[dict[st
         weights = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
         if generator.random() < CHURN_SHARE:
             genotype = random_genotype(generator)
-        architecture: dict[str, Any] = {
-            "genotype": genotype.to_json(),
-            "mixing": {"normal": weights[0].round(4).tolist(), "reduce": weights[1].round(4).tolist()},
-        }
-        if epoch == 1:
-            offered = [list(DARTS_CANDIDATES)] * num_edges
-            architecture["candidates"] = {"normal": offered, "reduce": offered}
+        normal, reduce = (tuple(map(tuple, cell.round(4).tolist())) for cell in weights)
+        candidates: Any = {"normal": offered, "reduce": offered} if epoch == 1 else None
+        architecture = Architecture(genotype, {"normal": normal, "reduce": reduce}, candidates)
         edges = [*genotype.normal.edges, *genotype.reduce.edges]
         metrics = {
             "search_train/loss": 1.0 / epoch,
@@ -165,13 +188,11 @@ def search_rows(generator: np.random.Generator, num_epochs: int) -> list[dict[st
             "time/images_per_second": 800.0,
             "memory/peak_bytes": 2e10,
         }
-        rows.append(
-            {"epoch": epoch, "time_ms": 1_790_000_000_000 + epoch, "metrics": metrics, "architecture": architecture}
-        )
-    return rows
+        rows.append(SearchRow(epoch, 1_790_000_000_000 + epoch, metrics, architecture))
+    return tuple(rows)
 
 
-def retraining_row(generator: np.random.Generator, epoch: int) -> dict[str, Any]:
+def retraining_row(generator: np.random.Generator, epoch: int) -> Row:
     metrics = {
         "train/loss": 1.0 / epoch,
         "train/accuracy": 0.99 - 0.5 / epoch,
@@ -182,7 +203,7 @@ def retraining_row(generator: np.random.Generator, epoch: int) -> dict[str, Any]
         "time/images_per_second": 1600.0,
         "memory/peak_bytes": 1e10,
     }
-    return {"epoch": epoch, "time_ms": 1_790_000_000_000 + epoch, "metrics": metrics}
+    return Row(epoch, 1_790_000_000_000 + epoch, metrics)
 
 
 def random_genotype(generator: np.random.Generator) -> Genotype:
@@ -198,27 +219,23 @@ def random_genotype(generator: np.random.Generator) -> Genotype:
 
 
 def allocation_of(
-    generator: np.random.Generator, row: dict[str, Any], epoch: int, has_previous: bool
-) -> dict[str, Any]:
+    generator: np.random.Generator, search: SearchRecord, architecture: Architecture, epoch: int
+) -> AllocationSummary:
     plans = {
-        rule: {
-            "refilled_share": 0.4,
-            "kept_share": generator.random((NUM_STAGES, 8)).tolist(),
-            "parameters": 3_000_000,
-            "macs": 500_000_000,
-        }
+        rule: PlanSummary(0.4, tuple(map(tuple, generator.random((NUM_STAGES, 8)).tolist())), 3_000_000, 500_000_000)
         for rule in PLANS
     }
-    agreement = {"previous_epoch": epoch - 1, "kendall_tau": float(generator.uniform(0.2, 0.8)), "jaccard": 0.7}
-    return {
-        "epoch": epoch,
-        "ranking": PAIR.ranking,
-        "genotype": row["architecture"]["genotype"],
-        "plans": plans,
-        "agreement": agreement if has_previous else None,
-        "decided_share": 0.6,
-        "seconds": 20.0,
-    }
+    agreement = Agreement(epoch - 1, float(generator.uniform(0.2, 0.8)), 0.7)
+    return AllocationSummary(
+        question=Question(search.fingerprint, epoch, PAIR.ranking, PAIR.allocation, {"channels": 36, "cells": 20}),
+        epoch=epoch,
+        ranking=PAIR.ranking,
+        genotype=architecture.genotype,
+        plans=plans,
+        agreement=agreement if epoch > search.trial.milestones[0] else None,
+        decided_share=0.6,
+        seconds=20.0,
+    )
 
 
 if __name__ == "__main__":

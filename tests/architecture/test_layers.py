@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "methods": {"errors", "transfer", "space", "nn", "training"},
     "search": {"errors", "space", "nn", "data", "training", "methods"},
     "channels": {"errors", "space", "storage", "nn", "data"},
-    "evaluation": {"errors", "space", "storage", "records", "nn", "data", "training"},
+    "evaluation": {"errors", "space", "storage", "nn", "data", "training"},
     "exports": {"errors", "space", "storage", "nn", "data", "evaluation"},
     "catalog": {"space", "data", "methods", "channels", "evaluation"},
     "comparison": {"errors", "space", "storage", "records"},

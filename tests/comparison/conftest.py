@@ -16,6 +16,16 @@ import pytest
 
 from aca_ray.comparison import EvaluationRow
 from aca_ray.records import SweepFolder
+from aca_ray.space import PUBLISHED, CellGenotype, Genotype
+from aca_ray.space.genotype import RESIDUAL_BLOCK
+
+LOOKED_UP = {"regret": 0.1, "rank": 2, "table": {"architectures": 15_625, "best": 0.94, "all_skips": None}}
+NO_EDGES = Genotype(CellGenotype((), (3,), num_inputs=1), RESIDUAL_BLOCK).to_json()
+DATA_INFO = {
+    **{"name": "digits", "num_classes": 10, "class_names": [], "channels": 1, "height": 16, "width": 16},
+    **{"mean": [0.3], "std": [0.4], "digest": "d" * 64, "source": "sklearn", "augmentation": "crop"},
+    "num_images": 1437,
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,6 @@ class SweepWriter:
             "data": {"name": "digits", "valid_share": 0.5},
             "network": {"channels": 8, "cells": 5},
             "batch_size": 32,
-            "milestones": [epochs],
             **trial,
         }
         rows = [
@@ -79,11 +88,13 @@ class SweepWriter:
         ranking = values.get("ranking", "taylor_identity")
         folder = self.path / "searches" / search[:12] / "allocations" / f"epoch_{epoch:04d}" / ranking
         file = folder / "allocation.json"
+        network = {"channels": 8, "cells": 5}
         content = {
+            "question": {"fingerprint": search, "epoch": epoch, "ranking": ranking, "main": "sign", "network": network},
             "epoch": epoch,
             "ranking": "taylor_identity",
-            "genotype": {},
-            "plans": plans,
+            "genotype": NO_EDGES,
+            "plans": {name: {**plan, "kept_share": plan["kept_share"] or [[]] * 5} for name, plan in plans.items()},
             "agreement": None,
             "decided_share": 0.6,
             "seconds": 1.0,
@@ -134,6 +145,7 @@ class SweepWriter:
             "num_skips": 0 if rule else 4,
             "num_parametric": 10,
             "refilled_share": 0.0 if kept_whole else 0.4,
+            **({} if trial.get("table") is None else LOOKED_UP),
             **(result or {}),
         }
         outcome = {"result": full_result if state == "finished" else None, **(record or {})}
@@ -151,23 +163,15 @@ class SweepWriter:
             "epoch": 2,
             "num_epochs": 2,
             "rows": [],
-            "genotype": None,
+            "genotype": PUBLISHED["DARTS_V2"].to_json(),
             "alphas": None,
-            "result": None,
+            "result": {"num_skips": 4, "num_parametric": 10} if kind == "search" and state == "finished" else None,
             "error": error,
             "resumes": 0,
             "device": "cpu",
             "process": "node1:77",
             "threads": 1,
-            "data_info": {
-                "name": "digits",
-                "digest": "d" * 64,
-                "source": "sklearn",
-                "augmentation": "crop",
-                "height": 16,
-                "width": 16,
-                "num_images": 1437,
-            },
+            "data_info": DATA_INFO,
             "environment": {"aca_ray": "0.1.0", "python": "3.11.7", "torch": "2.14.1", "device": "GPU A"},
             "seconds": 12.5,
             **more,

@@ -14,7 +14,7 @@ from aca_ray.data import ImageSet, load_evaluation_data, load_search_data, valid
 from aca_ray.data import image_set as module
 from aca_ray.data.image_set import channel_statistics
 from aca_ray.errors import ConfigError, DataError
-from aca_ray.pipeline.datasets import describe_data, known_facts
+from aca_ray.pipeline.datasets import describe_data, image_facts, recorded_facts
 
 DIGITS = {"name": "digits", "max_train_images": 40, "max_test_images": 12}
 SMALLER = {**DIGITS, "resize": 4}
@@ -98,19 +98,18 @@ def test_both_splits_are_resized_and_described() -> None:
     assert load_search_data(SMALLER).info == info
     assert load_evaluation_data({**SMALLER, "crop": False}).info.augmentation.startswith("none, resized to 4x4")
     described = describe_data(info, 40)
-    assert (described["height"], described["width"], described["augmentation"]) == (4, 4, info.augmentation)
+    assert (described.height, described.width, described.augmentation) == (4, 4, info.augmentation)
+    assert (recorded_facts(described).height, recorded_facts(described).std) == (4, info.std)
 
 
 def test_facts_known_without_reading_are_of_the_resized_images(tmp_path: Path) -> None:
-    facts, resized = (known_facts({"name": "cifar10", **more}, tmp_path) for more in ({}, {"resize": 16}))
+    facts, resized = (image_facts({"name": "cifar10", **more}, tmp_path) for more in ({}, {"resize": 16}))
     assert resized == replace(facts, height=16, width=16)
     with pytest.raises(ConfigError, match=r"^data\.resize: must be a multiple of 4"):
-        known_facts({"name": "cifar10", "resize": 5}, tmp_path)
-    assert known_facts({"name": "imagenet", "resize": 128}, tmp_path).width == 128
+        image_facts({"name": "cifar10", "resize": 5}, tmp_path)
+    assert image_facts({"name": "imagenet", "resize": 128}, tmp_path).width == 128
     found = load_evaluation_data(SMALLER).info
-    assert (known_facts(SMALLER, tmp_path).height, known_facts(SMALLER, tmp_path).mean) == (4, found.mean)
-    known = known_facts({"name": "parquet"}, tmp_path, describe_data(found, 40))
-    assert (known.height, known.width, known.std) == (4, 4, found.std)
+    assert (image_facts(SMALLER, tmp_path).height, image_facts(SMALLER, tmp_path).mean) == (4, found.mean)
 
 
 @pytest.mark.parametrize("size", [0, 2, 6, -4, 4100, 8.0, "8", True, None, [8]])

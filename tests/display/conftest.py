@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from aca_ray.pipeline.cadence import Cadence
 from aca_ray.pipeline.manifest import create_sweep
 from aca_ray.pipeline.orders import Order, all_orders
 from aca_ray.pipeline.vocabulary import vocabulary
-from aca_ray.records import TrialRecord
+from aca_ray.records import Row, SearchRecord, SearchRow, TrialRecord
 
 TEXT = """name: shown
 experiment:
@@ -39,7 +39,7 @@ def make_orders(tmp_path: Path) -> Callable[..., list[Order]]:
 
 
 @pytest.fixture
-def write_record() -> Callable[..., None]:
+def write_record(finished_record: Callable[..., TrialRecord]) -> Callable[..., None]:
     """Return a function that writes the record of an order with a number of finished epochs."""
 
     def write(
@@ -50,20 +50,20 @@ def write_record() -> Callable[..., None]:
         num_epochs: int = 4,
         cadence: Cadence | None = None,
     ) -> None:
-        split = "search_valid" if order.trial.kind == "search" else "test"
+        record = finished_record(order.trial)
+        is_search = isinstance(record, SearchRecord)
+        row_type, split = (SearchRow, "search_valid") if is_search else (Row, "test")
         metrics: dict[str, Any] = {f"{split}/loss": 2.0 / (epoch or 1), f"{split}/accuracy": epoch / 8}
-        if order.trial.kind == "search":
+        if is_search:
             metrics["arch/skip_count"] = 3.0
-        TrialRecord(
-            kind=order.trial.kind,
-            fingerprint=order.trial.fingerprint,
-            trial=order.trial.to_json(),
+        replace(
+            record,
             num_epochs=num_epochs,
-            state=state,  # type: ignore[arg-type]
+            state=state,
             epoch=epoch,
-            rows=[{"epoch": number, "time_ms": 0, "metrics": metrics} for number in range(1, epoch + 1)],
+            rows=tuple(row_type(number, 0, metrics) for number in range(1, epoch + 1)),
             seconds=seconds,
-            checkpointing=None if cadence is None else asdict(cadence),
+            checkpointing=None if cadence is None else cadence.recorded(),
         ).write(order.folder)
 
     return write

@@ -15,8 +15,8 @@ from aca_ray.errors import ConfigError
 from aca_ray.evaluation import PROTOCOLS, Protocol, Retraining, check_fits, find_protocol, read_protocol
 from aca_ray.evaluation.protocol_values import FIELDS
 from aca_ray.nn import num_parameters
-from aca_ray.records.labels import protocol_label
 from aca_ray.space import PUBLISHED
+from aca_ray.space.labels import protocol_label
 from aca_ray.training import EpochLoop
 from aca_ray.training.schedule import SCHEDULES, exponential
 

@@ -18,7 +18,7 @@ from aca_ray.cluster.session import ray_session
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.pipeline.orders import evaluation_orders, search_orders
 from aca_ray.pipeline.sharing import source_folder
-from aca_ray.records import TrialFolder, TrialRecord
+from aca_ray.records import RetrainingRecord, TrialFolder, TrialRecord
 from aca_ray.storage import StoragePath, read_checkpoint
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1500)]
@@ -175,10 +175,13 @@ def test_searches_that_find_one_cell_are_retrained_once(tmp_path: Path) -> None:
     text = SHARED.format(seeds=0, storage=tmp_path / "results")
     sweep = run(tmp_path, text)
 
-    def by_arm() -> dict[str, tuple[Path, TrialRecord]]:
-        folders = trial_folders(sweep, "evaluations")
-        named = [(record_in(folder), folder) for folder in folders]
-        return {str(r.trial.get("control") or r.trial["allocation"] or "searched"): (f, r) for r, f in named}
+    def by_arm() -> dict[str, tuple[Path, RetrainingRecord]]:
+        found = {}
+        for folder in trial_folders(sweep, "evaluations"):
+            record = RetrainingRecord.read(folder)
+            assert record is not None
+            found[record.trial.control or record.trial.allocation or "searched"] = (folder, record)
+        return found
 
     found = by_arm()
     assert set(found) == {"searched", "all", "rounded", "random"}

@@ -15,7 +15,7 @@ import torch
 
 from aca_ray.config import SearchTrial
 from aca_ray.pipeline.searching import open_search
-from aca_ray.records import TrialFolder, TrialRecord
+from aca_ray.records import SearchRecord, TrialFolder
 from aca_ray.storage import read_checkpoint
 
 pytestmark = pytest.mark.integration
@@ -37,7 +37,7 @@ def trial_of(method: str) -> SearchTrial:
     )
 
 
-def finish(trial: SearchTrial, folder: Path) -> tuple[TrialRecord, dict[str, Any]]:
+def finish(trial: SearchTrial, folder: Path) -> tuple[SearchRecord, dict[str, Any]]:
     """Run a search to its end; return its record and the state of its last milestone."""
     search = open_search(trial, folder, folder, torch.device("cpu"))
     while not search.finished:
@@ -60,13 +60,13 @@ def test_killed_in_a_change_of_stage(
     arguments = [str(tmp_path / "killed"), json.dumps(trial.to_json()), doing, str(fatal)]
     died = subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr
-    record = TrialRecord.read(tmp_path / "killed")
+    record = SearchRecord.read(tmp_path / "killed")
     assert record is not None
     assert 0 < record.epoch < trial.epochs
 
     record, state = finish(trial, tmp_path / "killed")
     expected_record, expected = finish(trial, tmp_path / "undisturbed")
     assert record.resumes == 1
-    assert [row["epoch"] for row in record.rows] == list(range(1, trial.epochs + 1))
+    assert [row.epoch for row in record.rows] == list(range(1, trial.epochs + 1))
     assert (record.genotype, record.alphas) == (expected_record.genotype, expected_record.alphas)
     assert not differences(state, expected)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,18 @@ from aca_ray.evaluation import find_protocol
 from aca_ray.nn import DerivedNetwork, derived_cost
 from aca_ray.pipeline.allocating import allocate_milestone
 from aca_ray.pipeline.ranking_orders import ranking_orders
-from aca_ray.records import AllocationFolder, TrialFolder
+from aca_ray.records import Agreement, AllocationFolder, AllocationSummary, TrialFolder
 from aca_ray.space import ChannelPlan, Genotype
 from aca_ray.storage import read_checkpoint, read_header, read_json, write_checkpoint
 
-Allocate = Callable[..., dict[str, Any]]
+Allocate = Callable[..., AllocationSummary]
 PLANS = (PlanKind("sign"), PlanKind("sign", "uniform"), PlanKind("all"))
 NAMES = ("sign", "sign_uniform", "all")
 
 
 @pytest.fixture(scope="session")
 def allocate(searched: Path) -> Allocate:
-    def run(folder: Path, epoch: int = 2, **changes: Any) -> dict[str, Any]:
+    def run(folder: Path, epoch: int = 2, **changes: Any) -> AllocationSummary:
         settings = {"ranking": "taylor", "plans": PLANS, "protocol": find_protocol("small"), **changes}
         checkpoint = settings.pop("checkpoint", TrialFolder(searched).milestone(epoch))
         if "previous" in settings:
@@ -84,7 +84,7 @@ def test_a_repeated_allocation_only_reads(folder: Path, allocate: Allocate) -> N
     before = state_of(folder)
     summary = allocate(folder, previous=folder.with_name("epoch_0001"))
     assert state_of(folder) == before
-    assert summary == read_json(folder / "allocation.json")
+    assert summary == AllocationSummary.read(AllocationFolder(folder))
 
 
 def copied(folder: Path, target: Path) -> Path:
@@ -98,7 +98,7 @@ def copied(folder: Path, target: Path) -> Path:
 def test_another_ranker_ranks_again(folder: Path, allocate: Allocate, tmp_path: Path) -> None:
     target = copied(folder, tmp_path / "allocation")
     summary = allocate(target, ranking="l1", plans=(PlanKind("otsu"),))
-    assert (summary["ranking"], list(summary["plans"])) == ("l1", ["otsu"])
+    assert (summary.ranking, list(summary.plans)) == ("l1", ["otsu"])
     assert ChannelScores.read_parquet(target / "scores.parquet").ranking == "l1"
 
 
@@ -114,7 +114,7 @@ def test_plans_are_added_to_existing_ones(
     # Only the header of the checkpoint is read: the scores are not computed again.
     monkeypatch.setattr("aca_ray.pipeline.allocating.read_checkpoint", None)
     summary = allocate(grown, plans=more, previous=before)
-    assert set(summary["plans"]) == {*NAMES, "otsu", "otsu_random"}
+    assert set(summary.plans) == {*NAMES, "otsu", "otsu_random"}
     for name in ("otsu", "otsu_random"):
         assert (
             AllocationFolder(grown).plan(name).read_bytes()
@@ -122,10 +122,9 @@ def test_plans_are_added_to_existing_ones(
         )
     for name in ("scores.parquet", "genotype.json", *(f"plan_{name}.json" for name in NAMES)):
         assert state_of(grown)[name] == kept[name]
-    assert summary["seconds"] > read_json(folder / "allocation.json")["seconds"]
-    del at_once["seconds"], summary["seconds"]
-    assert summary == at_once
-    assert set(allocate(grown, previous=before)["plans"]) == set(summary["plans"])  # the requested ones are among them
+    assert summary.seconds > read_json(folder / "allocation.json")["seconds"]
+    assert replace(summary, seconds=0.0) == replace(at_once, seconds=0.0)
+    assert set(allocate(grown, previous=before).plans) == set(summary.plans)  # the requested ones are among them
 
 
 def test_another_main_plan_or_protocol_changes_only_the_summary(
@@ -135,11 +134,13 @@ def test_another_main_plan_or_protocol_changes_only_the_summary(
     monkeypatch.setattr("aca_ray.pipeline.allocating.read_checkpoint", None)
     settings = {"plans": PLANS[::-1], "previous": folder.with_name("epoch_0001")}
     small, large = allocate(grown, **settings), allocate(grown, protocol=find_protocol("nasbench201"), **settings)
-    assert small["agreement"]["jaccard"] == 1.0  # the plans keep all channels
+    assert small.agreement is not None
+    assert small.agreement.jaccard == 1.0  # the plans keep all channels
+    before = AllocationSummary.read(AllocationFolder(folder))
     for name in NAMES:
-        assert small["plans"][name] == read_json(folder / "allocation.json")["plans"][name]
-        assert large["plans"][name]["kept_share"] == small["plans"][name]["kept_share"]
-        assert large["plans"][name]["parameters"] > 4 * small["plans"][name]["parameters"]
+        assert small.plans[name] == before.plans[name]
+        assert large.plans[name].kept_share == small.plans[name].kept_share
+        assert large.plans[name].parameters > 4 * small.plans[name].parameters
 
 
 @pytest.mark.parametrize("damaged", ["scores.parquet", "genotype.json", "plan_sign.json"])
@@ -159,16 +160,16 @@ def test_the_same_bits_in_another_folder(folder: Path, allocate: Allocate, tmp_p
     )
     for name in NAMES:
         assert AllocationFolder(tmp_path).plan(name).read_bytes() == AllocationFolder(folder).plan(name).read_bytes()
-    expected = read_json(folder / "allocation.json")
-    del summary["seconds"], expected["seconds"]
-    assert json.loads(json.dumps(summary)) == expected
+    expected = AllocationSummary.read(AllocationFolder(folder))
+    assert replace(summary, seconds=0.0) == replace(expected, seconds=0.0)
 
 
 def test_a_search_in_bfloat16_is_ranked_in_float32(
     folder: Path, searched: Path, allocate: Allocate, tmp_path: Path
 ) -> None:
     header, state = read_checkpoint(TrialFolder(searched).milestone(2))
-    rounded = {**header, "trial": {**header["trial"], "precision": "bfloat16"}}
+    trial = {**header["trial"], "precision": "bfloat16"}
+    rounded = {**header, "trial": trial, "record": {**header["record"], "trial": trial}}
     path = tmp_path / "rounded.ckpt"
     write_checkpoint(path, rounded, state)
     allocate(tmp_path / "out", checkpoint=path)
@@ -190,8 +191,8 @@ def test_agreement_with_the_milestone_before(folder: Path, allocate: Allocate, t
     assert agreement["previous_epoch"] == 1
     assert agreement["kendall_tau"] is None or -1 <= agreement["kendall_tau"] < 1
     assert agreement["jaccard"] is None or 0 <= agreement["jaccard"] <= 1
-    itself = allocate(tmp_path, previous=folder)["agreement"]
-    assert itself == {"previous_epoch": 2, "kendall_tau": pytest.approx(1.0), "jaccard": pytest.approx(1.0)}
+    itself = allocate(tmp_path, previous=folder).agreement
+    assert itself == Agreement(2, kendall_tau=pytest.approx(1.0), jaccard=pytest.approx(1.0))
 
 
 def test_only_the_checkpoint_of_a_search(tmp_path: Path, searched: Path, allocate: Allocate) -> None:
@@ -245,7 +246,7 @@ def test_ranking_order_of_a_checkpoint_given_by_path(tmp_path: Path, searched: P
     assert len({order.folder for order in orders}) == 4
     second = orders[3]
     summary = second.carry_out(threads=1, gpus=0)
-    assert (summary["epoch"], list(summary["plans"])) == (2, ["otsu"])
+    assert (summary.epoch, list(summary.plans)) == (2, ["otsu"])
     assert (second.folder.picture).read_bytes().startswith(b"<svg")
     (beside,) = ranking_orders([TrialFolder(searched).milestone(1)], [], [], None, None, None)
     assert beside.protocol == "cifar"

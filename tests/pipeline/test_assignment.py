@@ -14,7 +14,7 @@ from aca_ray.config import SearchTrial
 from aca_ray.pipeline.assignment import Assignment
 from aca_ray.pipeline.orders import SearchOrder, packable_searches, packed_searches
 from aca_ray.pipeline.resumable import ResumableTrial
-from aca_ray.records import TrialFolder, TrialRecord
+from aca_ray.records import SearchRecord, TrialFolder
 from aca_ray.storage import read_checkpoint, write_json
 
 CPU = torch.device("cpu")
@@ -42,8 +42,8 @@ def carry_out(orders: list[SearchOrder], seconds: float = 60.0) -> None:
         assignment.advance(seconds)
 
 
-def record_of(order: SearchOrder) -> TrialRecord:
-    record = TrialRecord.read(order.folder)
+def record_of(order: SearchOrder) -> SearchRecord:
+    record = SearchRecord.read(order.folder)
     assert record is not None
     return record
 
@@ -72,15 +72,15 @@ def test_packed_searches_equal_those_of_two_processes(
     for order in orders:
         record = record_of(order)
         assert record.state == "finished"
-        assert record.milestones == [1, 2]
-        assert [row["epoch"] for row in record.rows] == [1, 2]
+        assert record.milestones == (1, 2)
+        assert [row.epoch for row in record.rows] == [1, 2]
         assert record.packed is not None
-        assert record.packed["searches"] == 2
-        assert record.packed["computed"] == record.packed["passes"] / 2
+        assert record.packed.searches == 2
+        assert record.packed.computed == record.packed.passes / 2
         assert_equal_but_for_rounding(order, run_alone(order))
     assert record_of(orders[0]).fingerprint != record_of(orders[1]).fingerprint
     # Each has half of the elapsed time.
-    times = [[row["metrics"]["time/epoch_seconds"] for row in record_of(order).rows] for order in orders]
+    times = [[row.seconds for row in record_of(order).rows] for order in orders]
     assert times[0] == times[1]
 
 

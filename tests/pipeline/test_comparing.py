@@ -18,7 +18,7 @@ from aca_ray.pipeline.manifest import Sweep, create_sweep
 from aca_ray.pipeline.orders import EvaluationOrder, all_orders, plans_of, rankings_of
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.vocabulary import vocabulary
-from aca_ray.records import TrialFolder, TrialRecord
+from aca_ray.records import RetrainingRecord, TrialFolder
 
 pytestmark = pytest.mark.slow  # twelve trials
 
@@ -72,11 +72,11 @@ def test_comparison_has_the_numbers_of_the_records(sweep: Sweep) -> None:
     accuracies: dict[str | None, dict[int, float]] = {}
     for order in all_orders(sweep):
         if isinstance(order, EvaluationOrder):
-            record = TrialRecord.read(order.folder)
+            record = RetrainingRecord.read(order.folder)
             assert record is not None
             assert record.result is not None
             plan = order.trial.control or order.trial.allocation
-            accuracies.setdefault(plan, {})[order.trial.seed] = record.result["test_accuracy"]
+            accuracies.setdefault(plan, {})[order.trial.seed] = record.result.test_accuracy
     assert {rule: set(by_seed) for rule, by_seed in accuracies.items()} == {
         None: {0, 1},
         "all": {0, 1},

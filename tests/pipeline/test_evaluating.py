@@ -16,6 +16,7 @@ from aca_ray.evaluation import find_protocol
 from aca_ray.nn import derived_cost
 from aca_ray.pipeline.evaluating import network_json, open_evaluation
 from aca_ray.pipeline.network_files import read_network
+from aca_ray.pipeline.new_record import new_standalone
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.records import TrialFolder
 from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, Genotype
@@ -46,7 +47,7 @@ TRIAL = RetrainingTrial(
 
 
 def start(folder: Path, genotype: Genotype = GENOTYPE, plan: ChannelPlan | None = PLAN) -> ResumableTrial:
-    return open_evaluation(TRIAL, genotype, plan, folder, folder, torch.device("cpu"))
+    return open_evaluation(new_standalone(TRIAL), genotype, plan, folder, folder, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from aca_ray.records import TrialRecord
 from aca_ray.storage.lock import exclusive
 
 Start = Callable[..., Sweep]
+Finish = Callable[..., list[Order]]
 EXPERIMENT = {
     "methods": "darts",
     "data": "digits",
@@ -40,19 +42,27 @@ def start(tmp_path: Path) -> Start:
     return run
 
 
-def write_record(order: Order, state: str = "finished") -> None:
-    trial = order.trial
-    record = TrialRecord(trial.kind, trial.fingerprint, trial.to_json(), num_epochs=1, epoch=1)
-    record.state = state  # type: ignore[assignment]
-    record.write(order.folder)
+@pytest.fixture
+def write_record(finished_record: Callable[..., TrialRecord]) -> Callable[..., None]:
+    """Return a function that writes the record of an order."""
+
+    def write(order: Order, state: str = "finished") -> None:
+        replace(finished_record(order.trial), state=state).write(order.folder)
+
+    return write
 
 
-def finish(sweep: Sweep, wanted: Callable[[Order], bool] = lambda order: True) -> list[Order]:
-    """Write a finished record for the trials of a sweep; return them."""
-    done = [order for order in all_orders(sweep) if wanted(order)]
-    for order in done:
-        write_record(order)
-    return done
+@pytest.fixture
+def finish(write_record: Callable[..., None]) -> Finish:
+    """Return a function that writes a finished record for the trials of a sweep, and returns them."""
+
+    def run(sweep: Sweep, wanted: Callable[[Order], bool] = lambda order: True) -> list[Order]:
+        done = [order for order in all_orders(sweep) if wanted(order)]
+        for order in done:
+            write_record(order)
+        return done
+
+    return run
 
 
 GROWN = {
@@ -68,7 +78,7 @@ GROWN = {
 
 
 @pytest.mark.parametrize("changed", [*GROWN, "all"])
-def test_it_grows_along_every_axis(start: Start, changed: str) -> None:
+def test_it_grows_along_every_axis(start: Start, changed: str, finish: Finish) -> None:
     first = start()
     done = finish(first)
     sweep = start(**(GROWN if changed == "all" else {changed: GROWN[changed]}))
@@ -115,7 +125,9 @@ def test_it_grows_along_every_axis(start: Start, changed: str) -> None:
         ),
     ],
 )
-def test_a_spec_that_would_drop_finished_trials(start: Start, changes: dict[str, str], put_back: list[str]) -> None:
+def test_a_spec_that_would_drop_finished_trials(
+    start: Start, changes: dict[str, str], put_back: list[str], finish: Finish
+) -> None:
     first = start()
     finish(first)
     before = {path: path.read_bytes() for path in first.folder.path.iterdir() if path.is_file()}
@@ -133,7 +145,7 @@ def test_a_spec_that_would_drop_finished_trials(start: Start, changes: dict[str,
     assert {path: path.read_bytes() for path in first.folder.path.iterdir() if path.is_file()} == before
 
 
-def test_at_most_ten_trials_are_listed(start: Start) -> None:
+def test_at_most_ten_trials_are_listed(start: Start, finish: Finish) -> None:
     lost = len(finish(start(), lambda order: order.trial.seed == 0))
     with pytest.raises(ConfigError) as caught:
         start(seeds="1")
@@ -144,7 +156,7 @@ def test_at_most_ten_trials_are_listed(start: Start) -> None:
     assert str(lost - 10) in lines[11]
 
 
-def test_unfinished_trials_may_be_dropped_and_are_not_counted(start: Start) -> None:
+def test_unfinished_trials_may_be_dropped_and_are_not_counted(start: Start, write_record: Callable[..., None]) -> None:
     first = start()
     left = [order for order in search_orders(first) if order.trial.seed == 1]
     write_record(left[0], "running")

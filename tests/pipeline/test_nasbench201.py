@@ -13,8 +13,9 @@ from aca_ray.evaluation import find_protocol
 from aca_ray.pipeline.allocating import allocate_milestone
 from aca_ray.pipeline.drawing import draw_allocation, draw_search
 from aca_ray.pipeline.evaluating import open_evaluation
+from aca_ray.pipeline.new_record import new_standalone
 from aca_ray.records import AllocationFolder, TrialFolder, TrialRecord
-from aca_ray.space import ChannelPlan, Genotype
+from aca_ray.space import ChannelPlan
 from aca_ray.space.nasbench201 import architecture_string
 from aca_ray.storage import read_json
 
@@ -26,9 +27,9 @@ def test_search_allocate_retrain_draw(method: str, make_trial, start, finish, tm
     folder, allocated = tmp_path / "trial", tmp_path / "allocated"
     finish(start(make_trial(method=method, space="nasbench201"), folder))
     record = TrialRecord.read(folder)
-    genotype = Genotype.from_json(record.genotype)
+    genotype = record.genotype
     assert "skip_connect" not in architecture_string(genotype)
-    assert [len(names) for names in record.alphas["candidates"]["normal"]] == [4] * 6
+    assert [len(names) for names in record.alphas.candidates["normal"]] == [4] * 6
 
     summary = allocate_milestone(
         TrialFolder(folder).milestone(2),
@@ -39,14 +40,14 @@ def test_search_allocate_retrain_draw(method: str, make_trial, start, finish, tm
         protocol=find_protocol("small"),
         device=CPU,
     )
-    assert Genotype.from_json(summary["genotype"]) == genotype
+    assert summary.genotype == genotype
     num_edges = len(genotype.normal.edges)
-    assert [len(stage) for stage in summary["plans"]["sign"]["kept_share"]] == [num_edges, 0, num_edges, 0, num_edges]
+    assert [len(stage) for stage in summary.plans["sign"].kept_share] == [num_edges, 0, num_edges, 0, num_edges]
 
     plan = ChannelPlan.from_json(read_json(AllocationFolder(allocated).plan("sign")))
     data = {"name": "digits", "max_train_images": 64, "max_test_images": 32}
     trial = RetrainingTrial("0" * 64, "found", data, "small", 0)
-    retrained = open_evaluation(trial, genotype, plan, tmp_path / "retrained", tmp_path, CPU)
+    retrained = open_evaluation(new_standalone(trial), genotype, plan, tmp_path / "retrained", tmp_path, CPU)
     retrained.advance()
     assert retrained.record.epoch == 1
 

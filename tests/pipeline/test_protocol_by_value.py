@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
 
 import pytest
 import torch
@@ -24,9 +22,7 @@ from aca_ray.pipeline.orders import (
     search_orders,
 )
 from aca_ray.pipeline.vocabulary import vocabulary
-from aca_ray.records import TrialFolder, TrialRecord
-from aca_ray.records.allocation import read_allocation
-from aca_ray.records.labels import evaluation_label
+from aca_ray.records import AllocationSummary, RetrainingRecord, TrialFolder
 from aca_ray.storage import read_checkpoint
 from aca_ray.tracking.description import params, run_tags
 
@@ -49,7 +45,7 @@ LABEL = "small(cells=4, channels=12, epochs=2)"
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Mapping[str, Any], EvaluationOrder, TrialRecord]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[AllocationSummary, EvaluationOrder, RetrainingRecord]:
     """Return the summary of the allocation, and the allocated network's retraining with its record."""
     storage = tmp_path_factory.mktemp("storage")
     text = SPEC.format(storage=storage, protocol=json.dumps({**VALUE, "lr": 0.05, "epochs": 2.0}))
@@ -76,11 +72,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Mapping[str, Any
     retraining = sent.open(CPU)
     while not retraining.finished:
         retraining.advance()
-    return read_allocation(folder.summary), order, retraining.record
+    return AllocationSummary.read(folder), order, retraining.record
 
 
 def test_the_trained_network_has_the_size_in_the_protocol(
-    finished: tuple[Mapping[str, Any], EvaluationOrder, TrialRecord],
+    finished: tuple[AllocationSummary, EvaluationOrder, RetrainingRecord],
 ) -> None:
     summary, order, record = finished
     assert (record.state, record.num_epochs) == ("finished", 2)
@@ -91,22 +87,21 @@ def test_the_trained_network_has_the_size_in_the_protocol(
     assert len({name.split(".")[1] for name in weights if name.startswith("cells.")}) == 4
     assert weights["classifier.weight"].shape == (10, 4 * 48)  # four nodes, after two reductions of 12 channels
     assert record.result is not None
-    allocated = summary["plans"][plan.allocation]
-    assert (allocated["parameters"], allocated["macs"]) == (record.result["parameters"], record.result["macs"])
+    allocated = summary.plans[plan.allocation]
+    assert (allocated.parameters, allocated.macs) == (record.result.parameters, record.result.macs)
 
 
 def test_the_protocol_in_record_label_tags_and_params(
-    finished: tuple[Mapping[str, Any], EvaluationOrder, TrialRecord],
+    finished: tuple[AllocationSummary, EvaluationOrder, RetrainingRecord],
 ) -> None:
     summary, order, record = finished
     assert order.trial.protocol == VALUE
-    assert record.trial["protocol"] == VALUE
-    assert evaluation_label(record.trial) == LABEL
-    assert summary["question"]["network"]["channels"] == VALUE["channels"]
-    value = record.to_json()
-    assert run_tags(value)["aca.protocol"] == LABEL
-    flat = params(value["trial"])
+    assert record.trial.protocol == VALUE
+    assert record.trial.label == LABEL
+    assert summary.question.network["channels"] == VALUE["channels"]
+    assert run_tags(record)["aca.protocol"] == LABEL
+    flat = params(record.trial.to_json())
     assert {name: flat[f"protocol.{name}"] for name in VALUE} == {name: str(item) for name, item in VALUE.items()}
     assert record.data_info is not None
-    assert (record.data_info["height"], record.data_info["width"]) == (4, 4)
-    assert "resized to 4x4 (antialiased bilinear)" in record.data_info["augmentation"]
+    assert (record.data_info.height, record.data_info.width) == (4, 4)
+    assert "resized to 4x4 (antialiased bilinear)" in record.data_info.augmentation

@@ -16,8 +16,7 @@ import torch
 from aca_ray.config import SearchTrial
 from aca_ray.errors import CheckpointError
 from aca_ray.pipeline.resumable import ResumableTrial
-from aca_ray.records import TrialFolder, TrialRecord
-from aca_ray.space import Genotype
+from aca_ray.records import SearchRecord, SearchResult, TrialFolder
 from aca_ray.storage import read_checkpoint, write_checkpoint
 
 Start = Callable[[SearchTrial, Path], ResumableTrial]
@@ -26,16 +25,16 @@ MakeTrial = Callable[..., SearchTrial]
 Same = Callable[[Any, Any], None]
 
 
-def read(folder: Path) -> TrialRecord:
-    record = TrialRecord.read(folder)
+def read(folder: Path) -> SearchRecord:
+    record = SearchRecord.read(folder)
     assert record is not None
     return record
 
 
-def measured(record: TrialRecord) -> list[dict[str, float]]:
+def measured(record: SearchRecord) -> list[dict[str, float | None]]:
     """Return the metrics of the rows that do not depend on the clock or the machine."""
     return [
-        {name: value for name, value in row["metrics"].items() if not name.startswith(("time/", "memory/"))}
+        {name: value for name, value in row.metrics.items() if not name.startswith(("time/", "memory/"))}
         for row in record.rows
     ]
 
@@ -48,10 +47,10 @@ def check_end(folder: Path, searched: Path, same: Same, resumes: int) -> None:
     """Assert that a search ended like the uninterrupted one."""
     record, expected = read(folder), read(searched)
     assert (record.state, record.epoch, record.resumes, record.error) == ("finished", 2, resumes, None)
-    assert [row["epoch"] for row in record.rows] == [1, 2]
-    assert record.milestones == [1, 2]
+    assert [row.epoch for row in record.rows] == [1, 2]
+    assert record.milestones == (1, 2)
     assert measured(record) == measured(expected)
-    assert [row["architecture"] for row in record.rows] == [row["architecture"] for row in expected.rows]
+    assert [row.architecture for row in record.rows] == [row.architecture for row in expected.rows]
     assert record.genotype == expected.genotype
     assert record.alphas == expected.alphas
     assert record.result == expected.result
@@ -67,23 +66,22 @@ def test_record_of_a_search(searched: Path, make_trial: MakeTrial) -> None:
     record = read(searched)
     assert record.kind == "search"
     assert (record.state, record.epoch, record.num_epochs, record.resumes) == ("finished", 2, 2, 0)
-    assert SearchTrial.from_json(record.trial) == make_trial()
+    assert record.trial == make_trial()
     assert record.fingerprint == make_trial().fingerprint
-    assert record.milestones == [1, 2]
-    assert [row["epoch"] for row in record.rows] == [1, 2]
-    assert record.rows[0]["time_ms"] <= record.rows[1]["time_ms"]
-    assert record.seconds == pytest.approx(sum(row["metrics"]["time/epoch_seconds"] for row in record.rows))
-    assert set(record.rows[0]["metrics"]) == {
+    assert record.milestones == (1, 2)
+    assert [row.epoch for row in record.rows] == [1, 2]
+    assert record.rows[0].time_ms <= record.rows[1].time_ms
+    assert record.seconds == pytest.approx(sum(row.seconds for row in record.rows))
+    assert set(record.rows[0].metrics) == {
         *("search_train/loss", "search_train/accuracy", "search_valid/loss", "search_valid/accuracy"),
         *("lr/weights", "lr/architecture", "arch/entropy", "arch/skip_count", "arch/parametric_count"),
         *("time/epoch_seconds", "time/images_per_second", "memory/peak_bytes"),
     }
     assert record.genotype is not None
-    genotype = Genotype.from_json(record.genotype)
-    assert genotype.num_skips == 0  # skips are allocated later
-    assert record.result == {"num_skips": 0, "num_parametric": genotype.num_parametric}
+    assert record.genotype.num_skips == 0  # skips are allocated later
+    assert record.result == SearchResult(num_skips=0, num_parametric=record.genotype.num_parametric)
     assert record.data_info is not None
-    assert (record.data_info["name"], record.data_info["num_images"]) == ("digits", 64)
+    assert (record.data_info.name, record.data_info.num_images) == ("digits", 64)
     assert record.environment is not None
     assert record.environment["device"]
     assert record.environment["torch"].split("+")[0] == torch.__version__.split("+")[0]
@@ -96,8 +94,8 @@ def test_record_has_the_mixing_weights_of_the_last_milestone(searched: Path) -> 
     _, state = read_checkpoint(TrialFolder(searched).milestone(2))
     architecture = list(state["work"]["architecture"].values())
     for cell_type, logits in zip(("normal", "reduce"), architecture, strict=True):
-        names = record.alphas["candidates"][cell_type]
-        weights = torch.tensor(record.alphas[cell_type])
+        names = record.alphas.candidates[cell_type]
+        weights = torch.tensor(getattr(record.alphas, cell_type))
         assert weights.shape == (len(names), len(names[0])) == logits.shape
         assert "skip_connect" not in names[0]
         assert torch.equal(weights, torch.softmax(logits, dim=1))
@@ -107,30 +105,34 @@ def test_record_has_the_mixing_weights_of_the_last_milestone(searched: Path) -> 
 def test_rows_have_the_architecture_of_their_epoch(searched: Path) -> None:
     record = read(searched)
     assert record.alphas is not None
-    first, last = (row["architecture"] for row in record.rows)
-    assert first["candidates"] == record.alphas["candidates"]
-    assert "candidates" not in last  # they have not changed
-    assert last["genotype"] == record.genotype
-    assert first["mixing"] != last["mixing"]
-    for cell_type, weights in last["mixing"].items():
-        torch.testing.assert_close(torch.tensor(weights), torch.tensor(record.alphas[cell_type]), atol=5e-5, rtol=0)
+    first, last = (row.architecture for row in record.rows)
+    assert first is not None
+    assert last is not None
+    assert first.candidates == record.alphas.candidates
+    assert last.candidates is None  # they have not changed
+    assert last.genotype == record.genotype
+    assert first.mixing != last.mixing
+    for cell_type, weights in last.mixing.items():
+        torch.testing.assert_close(
+            torch.tensor(weights), torch.tensor(getattr(record.alphas, cell_type)), atol=5e-5, rtol=0
+        )
 
 
 def test_a_finished_milestone_is_recorded(tmp_path: Path, make_trial: MakeTrial, start: Start) -> None:
     folder = tmp_path / "trial"
     trial = start(make_trial(), folder)
     record = read(folder)
-    assert (record.state, record.epoch, record.rows, record.milestones) == ("running", 0, [], [])
+    assert (record.state, record.epoch, record.rows, record.milestones) == ("running", 0, (), ())
     assert trial.advance(0.0) is None  # one step of two
     assert read(folder).epoch == 0
     report = trial.advance(0.0)
     assert report is not None
     record = read(folder)
-    assert (record.state, record.epoch, record.milestones) == ("running", 1, [1])
-    assert record.rows[0]["metrics"] == report.metrics
+    assert (record.state, record.epoch, record.milestones) == ("running", 1, (1,))
+    assert record.rows[0].metrics == report.metrics
     header, _ = read_checkpoint(TrialFolder(folder).milestone(1))
     assert (header["kind"], header["epoch"], header["step"]) == ("search", 1, 0)
-    assert header["record"]["rows"] == record.rows
+    assert SearchRecord.from_json(header["record"], folder).rows == record.rows
     assert rolling(folder) == []  # the milestone is the checkpoint
 
 
@@ -153,7 +155,7 @@ def test_a_milestone_that_is_the_newest_checkpoint_is_resumed(
         path = TrialFolder(folder).milestone(1)
         path.write_bytes(path.read_bytes()[:-100])
     resumed = start(make_trial(), folder)
-    assert resumed.record.milestones == ([] if damaged else [1])
+    assert resumed.record.milestones == (() if damaged else (1,))
     finish(resumed)
     check_end(folder, searched, assert_equal_states, resumes=1)
 
@@ -263,7 +265,7 @@ def test_killed_before_the_final_record(
     shutil.copytree(searched, folder)
     header, state = read_checkpoint(TrialFolder(folder).milestone(2))
     write_checkpoint(folder / "checkpoints" / "epoch_00002_step_0000000.ckpt", header, state)
-    TrialRecord(**header["record"]).write(folder)
+    SearchRecord.from_json(header["record"], folder).write(folder)
     assert read(folder).state == "running"
     trial = start(make_trial(), folder)
     assert trial.advance() is None  # no epochs left

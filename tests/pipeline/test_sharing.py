@@ -18,6 +18,7 @@ from aca_ray.pipeline.allocating import allocate_milestone
 from aca_ray.pipeline.exporting import read_named
 from aca_ray.pipeline.manifest import Sweep, create_sweep
 from aca_ray.pipeline.network_files import read_network
+from aca_ray.pipeline.new_record import new_search
 from aca_ray.pipeline.orders import EvaluationOrder, evaluation_orders, plans_of, rankings_of, search_orders
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.sharing import SharedTrainings, lost_its_source, network_identity, share_result
@@ -25,7 +26,7 @@ from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.space import PUBLISHED, ChannelPlan, Genotype
 from aca_ray.space.channel_plan import EdgePlan
-from aca_ray.storage import read_checkpoint, read_json, write_json
+from aca_ray.storage import read_checkpoint, write_json
 
 CPU = torch.device("cpu")
 DATA = {"name": "digits", "max_train_images": 64, "max_test_images": 32}
@@ -64,9 +65,7 @@ def make_order(make_trial: Callable[..., SearchTrial], tmp_path: Path) -> Callab
     def make(genotype: Genotype, plan: ChannelPlan | None, seed: int = 0, **changes: Any) -> EvaluationOrder:
         search = make_trial(seed=seed)
         folder = tmp_path / search.short
-        record = TrialRecord("search", search.fingerprint, search.to_json(), 2, state="finished", epoch=2)
-        record.genotype = genotype.to_json()
-        record.write(folder)
+        replace(new_search(search), epoch=2, genotype=genotype).write(folder)
         pair = ("taylor", "sign")
         if plan is None:
             pair = (None, "all")
@@ -156,18 +155,15 @@ def test_trained_once_and_recorded_for_each_search(
     source, copy = TrialRecord.read(trained.folder), TrialRecord.read(orders["searched"].folder)
     assert source is not None
     assert copy is not None
-    assert "shared_with" not in read_json(trained.folder / "record.json")
+    assert source.shared_with is None
     assert copy.shared_with == source.fingerprint == orders["all"].trial.fingerprint
-    assert (copy.fingerprint, copy.trial) == (
-        orders["searched"].trial.fingerprint,
-        orders["searched"].trial.to_json(),
-    )
+    assert (copy.fingerprint, copy.trial) == (orders["searched"].trial.fingerprint, orders["searched"].trial)
     for name in ("state", "epoch", "num_epochs", "rows", "result", "genotype", "data_info", "environment"):
         assert getattr(copy, name) == getattr(source, name)
     assert copy.state == "finished"
-    assert copy.milestones == []
+    assert copy.milestones == ()
     assert {path.name for path in orders["searched"].folder.iterdir()} == {"network.json", "record.json"}
-    assert read_network(orders["searched"].folder / "network.json")[0] == Genotype.from_json(source.genotype)
+    assert read_network(orders["searched"].folder / "network.json")[0] == source.genotype
     opened = orders["searched"].open(CPU)  # as a driver without sharing would
     assert opened.finished
 

@@ -6,7 +6,6 @@ import itertools
 import logging
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -23,8 +22,7 @@ from aca_ray.pipeline.orders import EvaluationOrder, evaluation_orders, plans_of
 from aca_ray.pipeline.planning import plan_sweep
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.vocabulary import vocabulary
-from aca_ray.records import TrialFolder, TrialRecord
-from aca_ray.space import Genotype
+from aca_ray.records import LookUpRecord, SearchRecord, TableFacts, TrialFolder
 from aca_ray.space.nasbench201 import architecture_string
 
 CPU = torch.device("cpu")
@@ -63,7 +61,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     return create
 
 
-def search_of(sweep: Sweep) -> TrialRecord:
+def search_of(sweep: Sweep) -> SearchRecord:
     """Run the only search of a sweep, allocate its milestones, and return its record."""
     (search,) = search_orders(sweep)
     trial = search.open(CPU)
@@ -80,24 +78,20 @@ def search_of(sweep: Sweep) -> TrialRecord:
                 protocol=find_protocol("nasbench201"),
                 device=CPU,
             )
-    record = TrialRecord.read(search.folder)
+    record = SearchRecord.read(search.folder)
     assert record is not None
     return record
 
 
-def look_up(order: EvaluationOrder) -> TrialRecord:
+def look_up(order: EvaluationOrder) -> LookUpRecord:
     trial = order.open(CPU)
     assert isinstance(trial, LookUp)
     trial.advance()
     assert trial.finished
-    record = TrialRecord.read(order.folder)
+    record = LookUpRecord.read(order.folder)
     assert record is not None
     assert {path.name for path in order.folder.iterdir()} == {"network.json", "record.json"}  # no checkpoints
     return record
-
-
-def string_of(genotype: Any) -> str:
-    return architecture_string(Genotype.from_json(genotype))
 
 
 def write_table(path: Path, without: Collection[str] = ()) -> dict[str, float]:
@@ -117,44 +111,44 @@ def test_every_epoch_is_looked_up(skip: str, start: Start) -> None:
     assert order.trial.allocation == (None if skip == "searched" else "all")
     record = look_up(order)
     accuracies = load_table("nasbench201").accuracies
-    assert [row["epoch"] for row in record.rows] == [1, 2, 3]
+    assert [row.epoch for row in record.rows] == [1, 2, 3]
     for row, found in zip(record.rows, searched.rows, strict=True):
-        accuracy = accuracies[string_of(found["architecture"]["genotype"])]
+        accuracy = accuracies[architecture_string(found.architecture.genotype)]
         better = sum(other > accuracy for other in accuracies.values())
-        assert row["metrics"]["test/accuracy"] == accuracy
-        assert row["metrics"]["table/regret"] == pytest.approx(0.9437333 - accuracy, abs=1e-6)
-        assert row["metrics"]["table/rank"] == better + 1
+        assert row.accuracy == accuracy
+        assert row.regret == pytest.approx(0.9437333 - accuracy, abs=1e-6)
+        assert row.rank == better + 1
     assert record.result is not None
-    last = record.rows[-1]["metrics"]
-    assert record.result["test_accuracy"] == last["test/accuracy"]
-    assert record.result["regret"] == last["table/regret"]
-    assert record.result["rank"] == last["table/rank"]
-    assert record.result["best_test_accuracy"] == max(row["metrics"]["test/accuracy"] for row in record.rows)
-    assert record.result["table"] == {
-        "architectures": 15_625,
-        "best": pytest.approx(0.94373, abs=5e-6),
-        "all_skips": pytest.approx(0.54297, abs=5e-6),
-    }
+    last = record.rows[-1]
+    assert (record.result.test_accuracy, record.result.regret, record.result.rank) == (
+        last.accuracy,
+        last.regret,
+        last.rank,
+    )
+    assert record.result.best_test_accuracy == max(row.accuracy for row in record.rows)
+    assert record.result.table == TableFacts(
+        architectures=15_625, best=pytest.approx(0.94373, abs=5e-6), all_skips=pytest.approx(0.54297, abs=5e-6)
+    )
     assert (record.epoch, record.num_epochs) == (3, 3)
     assert record.genotype == searched.genotype
-    assert read_network(order.folder / "network.json") == (Genotype.from_json(searched.genotype), None)
+    assert read_network(order.folder / "network.json") == (searched.genotype, None)
 
 
 def test_rounded_plans_are_looked_up_at_the_milestones(start: Start) -> None:
     sweep = start("{table: nasbench201, controls: shuffled}", "allocated", epochs=8)
     searched = search_of(sweep)
-    assert searched.milestones == [2, 4, 6, 8]
+    assert searched.milestones == (2, 4, 6, 8)
     (search,) = search_orders(sweep)
     orders = {(order.trial.allocation, order.trial.control): order for order in evaluation_orders(sweep, search)}
     assert list(orders) == [("all", None), ("rounded", None), ("rounded", "shuffled")]
     record = look_up(orders["rounded", None])
     accuracies = load_table("nasbench201").accuracies
-    assert [row["epoch"] for row in record.rows] == [2, 4, 6, 8]
+    assert [row.epoch for row in record.rows] == [2, 4, 6, 8]
     for row in record.rows:
-        folder = TrialFolder(search.folder).allocation(row["epoch"], "taylor_identity")
+        folder = TrialFolder(search.folder).allocation(row.epoch, "taylor_identity")
         # Reference: an edge becomes a skip if most of its channels have a score of 0 or less.
         scores = ChannelScores.read_parquet(folder.scores)
-        found = searched.rows[row["epoch"] - 1]["architecture"]["genotype"]["normal"]["edges"]
+        found = searched.rows[row.epoch - 1].architecture.genotype.normal.edges
         kept: dict[int, list[bool]] = {}
         for edge in scores.edges:
             kept.setdefault(edge.genotype_edge, []).extend(score > 0 for score in edge.scores)
@@ -168,16 +162,16 @@ def test_rounded_plans_are_looked_up_at_the_milestones(start: Start) -> None:
             for source in range(target)
         )
         name = f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
-        assert row["metrics"]["test/accuracy"] == accuracies[name]
+        assert row.accuracy == accuracies[name]
     assert record.result is not None
     assert record.genotype is not None
-    assert string_of(record.genotype) == name
-    assert record.result["num_skips"] == name.count("skip_connect")
-    assert record.result["refilled_share"] == pytest.approx(name.count("skip_connect") / max(1, len(found)))
+    assert architecture_string(record.genotype) == name
+    assert record.result.num_skips == name.count("skip_connect")
+    assert record.result.refilled_share == pytest.approx(name.count("skip_connect") / max(1, len(found)))
     shuffled = look_up(orders["rounded", "shuffled"])
     assert shuffled.result is not None
-    assert shuffled.result["num_skips"] == record.result["num_skips"]
-    assert [row["epoch"] for row in shuffled.rows] == [2, 4, 6, 8]
+    assert shuffled.result.num_skips == record.result.num_skips
+    assert [row.epoch for row in shuffled.rows] == [2, 4, 6, 8]
 
 
 def test_costs_are_those_of_the_benchmarks_network(start: Start) -> None:
@@ -188,38 +182,38 @@ def test_costs_are_those_of_the_benchmarks_network(start: Start) -> None:
     assert record.result is not None
     # Stem, residual blocks and head of the benchmark's CIFAR-10 network, without any cell, have 73,306 parameters.
     cell = {"nor_conv_3x3": 9, "nor_conv_1x1": 1}
-    per_width = sum(cell.get(edge[0], 0) for edge in record.genotype["normal"]["edges"])
-    norms = sum(edge[0] in cell for edge in record.genotype["normal"]["edges"])
+    per_width = sum(cell.get(edge.operation, 0) for edge in record.genotype.normal.edges)
+    norms = sum(edge.operation in cell for edge in record.genotype.normal.edges)
     cells = 5 * sum(per_width * width**2 + norms * 2 * width for width in (16, 32, 64))
-    assert record.result["parameters"] == 73_306 + cells
+    assert record.result.parameters == 73_306 + cells
 
 
 def test_a_users_table_that_lacks_cells(start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     sweep = start(USERS, epochs=6)
     searched = search_of(sweep)
     (order,) = evaluation_orders(sweep, search_orders(sweep)[0])
-    found = [string_of(row["architecture"]["genotype"]) for row in searched.rows]
+    found = [architecture_string(row.architecture.genotype) for row in searched.rows]
     lacking = set(found) - {found[-1]}
     assert lacking  # else use a seed whose search changes its genotype
     table = write_table(tmp_path / "table.csv", without=lacking)
     with caplog.at_level(logging.WARNING):
         record = look_up(order)
-    values = [row["metrics"]["test/accuracy"] for row in record.rows]
+    values = [row.accuracy for row in record.rows]
     assert [value is None for value in values] == [name in lacking for name in found]
     assert f"{values.count(None)} of 6" in caplog.text
     assert record.result is not None
-    assert record.result["test_accuracy"] == values[-1] == pytest.approx(table[found[-1]])
-    assert record.result["table"] == {
-        "architectures": len(table),
-        "best": pytest.approx(max(table.values())),
-        "all_skips": pytest.approx(table[ALL_SKIP]),
-    }
+    assert record.result.test_accuracy == values[-1] == pytest.approx(table[found[-1]])
+    assert record.result.table == TableFacts(
+        architectures=len(table),
+        best=pytest.approx(max(table.values())),
+        all_skips=pytest.approx(table[ALL_SKIP]),
+    )
 
 
 def test_a_users_table_that_lacks_the_last_cell(start: Start, tmp_path: Path) -> None:
     sweep = start(USERS, epochs=1)
     searched = search_of(sweep)
-    last = string_of(searched.genotype)
+    last = architecture_string(searched.genotype)
     write_table(tmp_path / "table.csv", without={last})
     (order,) = evaluation_orders(sweep, search_orders(sweep)[0])
     with pytest.raises(DataError) as caught:

@@ -20,6 +20,7 @@ from aca_ray.errors import DataError
 from aca_ray.evaluation import find_protocol
 from aca_ray.pipeline.allocating import allocate_milestone
 from aca_ray.pipeline.evaluating import found_network, open_evaluation
+from aca_ray.pipeline.new_record import new_retraining
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.searching import open_search
 from aca_ray.records import TrialFolder
@@ -60,9 +61,9 @@ def test_search_ranking_and_allocation_never_read_it(
         protocol=find_protocol("small"),
         device=CPU,
     )
-    assert summary["plans"]["sign"]["parameters"] > 0
+    assert summary.plans["sign"].parameters > 0
     evaluation = EvaluationTrial.of_search(trial, "small", 0, "taylor", "sign")
     genotype, plan = found_network(evaluation, trial, folder)
     with pytest.raises(DataError, match=r"test\.parquet: .*Parquet"):
-        open_evaluation(evaluation, genotype, plan, tmp_path / "evaluation", tmp_path, CPU)
+        open_evaluation(new_retraining(evaluation), genotype, plan, tmp_path / "evaluation", tmp_path, CPU)
     assert not (tmp_path / "evaluation").exists()

@@ -106,7 +106,7 @@ def test_a_trial_waits_until_space_is_freed(
     assert re.search(rf"\b120\b.*{disk}.*{ADVICE}", warning)
     check_end(folder, uninterrupted, resumes=0)
     assert trial.record.checkpointing is not None
-    assert trial.record.checkpointing["saving_seconds"] < 1.5  # the cost of a checkpoint does not include the waiting
+    assert trial.record.checkpointing.saving_seconds < 1.5  # the cost of a checkpoint does not include the waiting
 
 
 def test_a_trial_fails_and_resumes_after_space_is_freed(small_disk: Callable[[str], Path], uninterrupted: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_trial_fails_and_resumes_after_space_is_freed(small_disk: Callable[[st
     assert (record.state, record.error) == ("failed", "traceback of the StorageError")
     # Epochs that could not be saved are not in the record, since they will be repeated.
     assert record.epoch == 1
-    assert [row["epoch"] for row in record.rows] == [1]
+    assert [row.epoch for row in record.rows] == [1]
     assert [path.name for path in (folder / "milestones").iterdir()] == [
         TrialFolder(folder).milestone(epoch).name for epoch in record.milestones
     ]
@@ -208,7 +208,7 @@ def check_end(folder: Path, uninterrupted: Path, resumes: int) -> None:
     assert record is not None
     assert expected_record is not None
     assert (record.state, record.error, record.resumes) == ("finished", None, resumes)
-    assert [row["epoch"] for row in record.rows] == [1, 2]
+    assert [row.epoch for row in record.rows] == [1, 2]
     assert record.alphas == expected_record.alphas
     _, expected = read_checkpoint(TrialFolder(uninterrupted).milestone(2))
     _, found = read_checkpoint(TrialFolder(folder).milestone(2))

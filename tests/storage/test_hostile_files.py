@@ -7,6 +7,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,24 @@ from aca_ray.pipeline.manifest import create_sweep
 from aca_ray.pipeline.network_files import read_network
 from aca_ray.pipeline.orders import all_orders, search_orders
 from aca_ray.pipeline.vocabulary import vocabulary
-from aca_ray.records import SweepFolder, TrialFolder, TrialRecord
-from aca_ray.records.allocation import read_allocation
+from aca_ray.records import (
+    AllocationFolder,
+    AllocationSummary,
+    Alphas,
+    Architecture,
+    Checkpointing,
+    DataFacts,
+    Packed,
+    SearchRecord,
+    SearchResult,
+    SearchRow,
+    SweepFolder,
+    TrialFolder,
+    TrialRecord,
+)
 from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, Genotype, network_json
 from aca_ray.space.nasbench201 import parse_architecture_string
+from aca_ray.space.trials import SearchTrial
 
 ABSURD = [
     *(None, True, False, 0, -1, 1, 2.5, 1e308, -1e308, 1e-320, 2**31, 2**53 + 1, 2**63, 10**30, 10**400),
@@ -137,41 +152,47 @@ def test_networks(tmp_path: Path) -> None:
         assert counts["accepted"] > 0  # some do not, such as an additional key
 
 
+DATA_FACTS = DataFacts(
+    name="digits",
+    num_classes=2,
+    class_names=("0", "1"),
+    channels=1,
+    height=8,
+    width=8,
+    mean=(0.3,),
+    std=(0.4,),
+    digest="d" * 64,
+    source="sklearn",
+    augmentation="crop",
+    num_images=64,
+)
+
+
 def record_value() -> dict[str, Any]:
     """Return a complete record of a search, as JSON."""
-    offered = [["none", "skip_connect", "sep_conv_3x3"]] * 14
-    weights = [[0.25, 0.25, 0.5]] * 14
-    row = {
-        "time_ms": 1_790_000_000_000,
-        "metrics": {
-            **{"search_valid/loss": 2.25, "search_valid/accuracy": 0.5, "search_train/accuracy": 0.5},
-            **{"arch/skip_count": 2.0, "time/epoch_seconds": 1.5, "memory/peak_bytes": 1e9},
-        },
-        "architecture": {
-            "genotype": GENOTYPE.to_json(),
-            "mixing": {"normal": weights, "reduce": weights},
-            "candidates": {"normal": offered, "reduce": offered},
-        },
+    offered = (("none", "skip_connect", "sep_conv_3x3"),) * 14
+    weights = ((0.25, 0.25, 0.5),) * 14
+    metrics = {
+        **{"search_valid/loss": 2.25, "search_valid/accuracy": 0.5, "search_train/accuracy": 0.5},
+        **{"arch/skip_count": 2.0, "time/epoch_seconds": 1.5, "memory/peak_bytes": 1e9},
     }
-    record = TrialRecord(
-        kind="search",
+    candidates: Any = {"normal": offered, "reduce": offered}
+    architecture = Architecture(GENOTYPE, {"normal": weights, "reduce": weights}, candidates)
+    record = SearchRecord(
         fingerprint="0123456789ab" + "0" * 52,
-        trial={
-            **{"method": "darts", "skip": "searched", "space": "darts", "seed": 0, "epochs": 2, "batch_size": 16},
-            **{"data": {"name": "digits"}, "network": {"channels": 4, "cells": 3}},
-        },
+        trial=SearchTrial("darts", "searched", "darts", 0, 2, {"name": "digits"}, {"channels": 4, "cells": 3}, 16),
         num_epochs=2,
         state="finished",
         epoch=2,
-        rows=[{"epoch": epoch, **row} for epoch in (1, 2)],
-        milestones=[1, 2],
-        genotype=GENOTYPE.to_json(),
-        alphas={"normal": weights, "reduce": weights, "candidates": {"normal": offered, "reduce": offered}},
-        result={"num_skips": 3, "num_parametric": 10},
+        rows=tuple(SearchRow(epoch, 1_790_000_000_000, metrics, architecture) for epoch in (1, 2)),
+        milestones=(1, 2),
+        genotype=GENOTYPE,
+        alphas=Alphas(normal=weights, reduce=weights, candidates=candidates),
+        result=SearchResult(3, 10),
         seconds=3.0,
-        packed={"searches": 1, "passes": 4, "computed": 4},
-        checkpointing={"num_saves": 2, "saving_seconds": 0.1, "training_seconds": 3.0, "cost_seconds": 0.05},
-        data_info={"name": "digits", "digest": "d" * 64, "source": "sklearn", "num_images": 64, "height": 8},
+        packed=Packed(1, 4, 4),
+        checkpointing=Checkpointing(num_saves=2, saving_seconds=0.1, training_seconds=3.0, cost_seconds=0.05),
+        data_info=DATA_FACTS,
         environment={"torch": "2.14", "device": "cpu"},
     )
     return json.loads(json.dumps(record.to_json()))
@@ -205,13 +226,17 @@ def test_allocations(tmp_path: Path) -> None:
     shares = [[edge.kept_fraction for edge in stage] for stage in PLAN.stages]
     plan = {"refilled_share": PLAN.refilled_share, "kept_share": shares, "parameters": 1000, "macs": 2000}
     value = {
-        **{"question": {"epoch": 2}, "epoch": 2, "ranking": "taylor_identity", "genotype": GENOTYPE.to_json()},
+        "question": {
+            **{"fingerprint": "a" * 64, "epoch": 2, "ranking": "taylor_identity", "main": "sign"},
+            "network": {"channels": 8, "cells": 5},
+        },
+        **{"epoch": 2, "ranking": "taylor_identity", "genotype": GENOTYPE.to_json()},
         **{"plans": {"sign": plan, "sign_uniform": plan}, "decided_share": 0.5, "seconds": 1.0},
         "agreement": {"previous_epoch": 1, "kendall_tau": 0.5, "jaccard": None},
     }
 
     def read(path: Path) -> None:
-        read_allocation(path)
+        AllocationSummary.read(AllocationFolder(path.parent))
         read_sweep(SweepFolder(tmp_path / "sweep"))
 
     counts = outcomes(allocation / "allocation.json", mutations(value, 150, 0), read)
@@ -225,14 +250,8 @@ def storage(tmp_path: Path) -> Path:
     text = SPEC.format(storage=tmp_path)
     sweep = create_sweep(parse_spec(text, vocabulary(tmp_path)), tmp_path, text)
     for order in search_orders(sweep):
-        record = TrialRecord(
-            **{
-                **{name: item for name, item in record_value().items() if name not in ("schema", "version")},
-                "fingerprint": order.trial.fingerprint,
-                "trial": order.trial.to_json(),
-            }
-        )
-        record.write(order.folder)
+        record = SearchRecord.from_json(record_value(), order.folder)
+        replace(record, fingerprint=order.trial.fingerprint, trial=order.trial).write(order.folder)
     assert len(all_orders(sweep)) == 4
     return tmp_path
 

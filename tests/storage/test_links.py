@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from aca_ray.errors import CheckpointError, StorageError
-from aca_ray.records import TrialRecord
+from aca_ray.records import SearchRecord, TrialRecord
 from aca_ray.storage import CheckpointFolder, read_json, write_bytes, write_json
 from aca_ray.storage.files import TEMPORARY_MARK, remove_leftovers, write_whole
 from aca_ray.storage.lock import exclusive, is_held
@@ -121,14 +121,15 @@ def test_leftovers_of_killed_writers_are_deleted_and_files_being_written_stay(tm
     assert victim.read_bytes() == b"precious"
 
 
-def test_a_file_system_without_locks_is_usable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_is_usable(
+    tmp_path: Path, search_begun: SearchRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def unsupported(*_: object) -> None:
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(fcntl, "flock", unsupported)
-    record = TrialRecord(kind="search", fingerprint="0" * 64, trial={}, num_epochs=1)
-    record.write(tmp_path)
-    assert TrialRecord.read(tmp_path) == record
+    search_begun.write(tmp_path)
+    assert TrialRecord.read(tmp_path) == search_begun
 
 
 @pytest.mark.timeout(20)

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from aca_ray.errors import ConfigError, MalformedFileError, StorageError
-from aca_ray.records import TrialRecord
+from aca_ray.records import SearchRecord, TrialRecord
 from aca_ray.storage import (
     CheckpointFolder,
     ObjectPath,
@@ -163,10 +163,9 @@ def test_a_missing_bucket_is_reported_at_once(object_store: ObjectStore) -> None
     assert time.monotonic() - start < 5
 
 
-def test_a_record(root: ObjectPath) -> None:
-    record = TrialRecord(kind="search", fingerprint="f" * 64, trial={}, num_epochs=2)
-    record.write(root / "trial")
-    assert TrialRecord.read(root / "trial") == record
+def test_a_record(root: ObjectPath, search_begun: SearchRecord) -> None:
+    search_begun.write(root / "trial")
+    assert TrialRecord.read(root / "trial") == search_begun
 
 
 def test_writers_of_local_files(root: ObjectPath) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,21 +39,12 @@ runtime: {{storage: {storage}, pack: {pack}}}
 """
 
 
-def finished_record(order: Order, state: str = "finished") -> TrialRecord:
-    """Return the record that a trial leaves behind; every search finds another published genotype."""
-    trial = order.trial
-    record = TrialRecord(trial.kind, trial.fingerprint, trial.to_json(), trial.epochs, state=state, epoch=trial.epochs)
-    if isinstance(order, SearchOrder):
-        record.milestones = list(order.trial.milestones)
-        record.genotype = list(PUBLISHED.values())[order.trial.seed].to_json()
-    return record
-
-
 @dataclass
 class PlayedPool:
     """Plays the trials of a sweep: each takes the seconds that a test says, and leaves its record.
 
     Attributes:
+        leave: returns the record that a trial leaves behind.
         seconds: duration of a trial.
         slots: trials that run at once.
         failing: trials that fail.
@@ -64,6 +55,7 @@ class PlayedPool:
     """
 
     interrupt: Interrupt
+    leave: Callable[[Order], TrialRecord]
     seconds: Callable[[Order], float] = lambda order: 1.0
     slots: int = 2
     failing: Callable[[Order], bool] = lambda order: False
@@ -94,7 +86,8 @@ class PlayedPool:
     def _end(self, work: Work, orders: Sequence[Order]) -> None:
         for order in orders:
             if not self.interrupt.requested:
-                finished_record(order, "failed" if self.failing(order) else "finished").write(order.folder)
+                state = "failed" if self.failing(order) else "finished"
+                replace(self.leave(order), state=state).write(order.folder)
             work.changed(order.folder)
         work.ended(orders)
 
@@ -128,12 +121,26 @@ def make_sweep(tmp_path: Path) -> Callable[..., Sweep]:
 
 
 @pytest.fixture
-def play() -> Callable[..., tuple[PlayedPool, Driver]]:
+def leave(finished_record: Callable[..., TrialRecord]) -> Callable[[Order], TrialRecord]:
+    """Return a function that makes the record of a finished trial; searches find another genotype per seed."""
+
+    def make(order: Order) -> TrialRecord:
+        record = finished_record(order.trial)
+        if isinstance(order, SearchOrder):
+            genotype = list(PUBLISHED.values())[order.trial.seed]
+            return replace(record, milestones=order.trial.milestones, genotype=genotype)
+        return record
+
+    return make
+
+
+@pytest.fixture
+def play(leave: Callable[[Order], TrialRecord]) -> Callable[..., tuple[PlayedPool, Driver]]:
     """Return a function that plays a sweep to its end, and returns the pool and the driver."""
 
     def run(sweep: Sweep, **options: Any) -> tuple[PlayedPool, Driver]:
         interrupt = Interrupt()
-        pool = PlayedPool(interrupt, **options)
+        pool = PlayedPool(interrupt, leave, **options)
         reporter = Reporter(sweep, "sign", open_mirror=lambda _: pytest.fail("nothing is tracked"))
         driver = Driver(sweep, pool, LiveView(io.StringIO(), in_place=False), reporter, interrupt)
         driver.run()

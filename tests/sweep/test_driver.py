@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from aca_ray.pipeline.manifest import Sweep
+from aca_ray.pipeline.new_record import new_record
 from aca_ray.pipeline.orders import EvaluationOrder, Order, SearchOrder, all_orders, evaluation_orders, search_orders
 from aca_ray.records import TrialFolder, TrialRecord
 
@@ -141,8 +143,7 @@ def test_a_begun_retraining_is_trained_before_its_equals(make_sweep: MakeSweep, 
     sweep = make_sweep(methods="[darts, gdas]")
     first, second = (order for search in search_orders(sweep) for order in evaluation_orders(sweep, search))
     play(sweep, stops=2.0)  # both searches
-    begun = TrialRecord("evaluation", second.trial.fingerprint, second.trial.to_json(), 4, state="running", epoch=2)
-    begun.write(second.folder)
+    replace(new_record(second.trial), epoch=2).write(second.folder)
     pool, _ = play(sweep)
     assert [order.folder for order in pool.orders] == [second.folder]
     record = TrialRecord.read(first.folder)

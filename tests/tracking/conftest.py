@@ -5,14 +5,28 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from aca_ray.records import DataFacts, RetrainingRecord, RetrainingResult, Row, SearchRecord, SearchResult, SearchRow
+from aca_ray.records.record import State
+from aca_ray.space import PUBLISHED
+from aca_ray.space.trials import EvaluationTrial, SearchTrial
 from aca_ray.tracking import Store, open_store
 
-Record = dict[str, Any]
 START_MS = 1_790_000_000_000
+TRIAL = SearchTrial(
+    method="pc_darts",
+    skip="allocated",
+    space="darts",
+    seed=0,
+    epochs=8,
+    data={"name": "digits", "valid_share": 0.5},
+    network={"channels": 8, "cells": 5},
+    batch_size=64,
+)
 
 
 @pytest.fixture(scope="session")
@@ -22,82 +36,58 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture
-def search_record() -> Callable[..., Record]:
+def search_record(data_facts: DataFacts) -> Callable[..., SearchRecord]:
     """Return a factory of search records with `epochs` rows so far and the given seed."""
 
-    def make(seed: int = 0, epochs: int = 2, state: str = "running", **changes: Any) -> Record:
-        return {
-            "schema": "aca_ray.record",
-            "version": 1,
-            "kind": "search",
-            "fingerprint": f"{seed:064x}",
-            "trial": {
-                "method": "pc_darts",
-                "skip": "allocated",
-                "space": "darts",
-                "seed": seed,
-                "epochs": 8,
-                "data": {"name": "digits", "valid_share": 0.5},
-                "network": {"channels": 8, "cells": 5},
-                "batch_size": 64,
-                "milestones": [4, 8],
-            },
-            "state": state,
-            "epoch": epochs,
-            "num_epochs": 8,
-            "rows": [row(epoch, seed) for epoch in range(1, epochs + 1)],
-            "milestones": [epoch for epoch in (4, 8) if epoch <= epochs],
-            "genotype": {"normal": [], "reduce": []} if state == "finished" else None,
-            "alphas": None,
-            "result": None,
-            "error": None,
-            "resumes": 0,
-            "device": "cpu",
-            "seconds": 1.5 * epochs,
-            **changes,
-        }
+    def make(seed: int = 0, epochs: int = 2, state: State = "running", **changes: Any) -> SearchRecord:
+        record = SearchRecord(
+            fingerprint=f"{seed:064x}",
+            trial=replace(TRIAL, seed=seed),
+            num_epochs=8,
+            state=state,
+            epoch=epochs,
+            rows=tuple(row(epoch, seed) for epoch in range(1, epochs + 1)),
+            milestones=tuple(epoch for epoch in (4, 8) if epoch <= epochs),
+            genotype=PUBLISHED["DARTS_V2"],
+            result=SearchResult(5, 11) if state == "finished" else None,
+            data_info=data_facts,
+            environment={"device": "cpu"},
+            seconds=1.5 * epochs,
+        )
+        return replace(record, **changes)
 
     return make
 
 
-def row(epoch: int, seed: int) -> dict[str, Any]:
+def row(epoch: int, seed: int) -> SearchRow:
     """Return one row of a search; repeated calls return the same row."""
     names = ("search_train/loss", "search_train/accuracy", "search_valid/loss", "search_valid/accuracy", "lr/weights")
-    return {
-        "epoch": epoch,
-        "time_ms": START_MS + 60_000 * epoch,
-        "metrics": {**{name: epoch + seed + index / 8 for index, name in enumerate(names)}, "memory/peak_bytes": None},
-    }
+    metrics = {name: epoch + seed + index / 8 for index, name in enumerate(names)}
+    return SearchRow(epoch, START_MS + 60_000 * epoch, {**metrics, "memory/peak_bytes": None})
 
 
 @pytest.fixture
-def evaluation_record(search_record: Callable[..., Record]) -> Callable[..., Record]:
+def evaluation_record(data_facts: DataFacts) -> Callable[..., RetrainingRecord]:
     """Return a factory of finished evaluation records of the search with the same seed."""
 
-    def make(seed: int = 0, retrain_seed: int = 0, allocation: str | None = "sign") -> Record:
-        search = search_record(seed)
-        trial = {
-            name: search["trial"][name] for name in ("method", "skip", "space", "seed", "epochs", "data", "network")
-        }
-        return {
-            **search,
-            "kind": "evaluation",
-            "fingerprint": f"{1000 + 10 * seed + retrain_seed:064x}",
-            "trial": {
-                **trial,
-                "search": search["fingerprint"],
-                "protocol": "short",
-                "retrain_seed": retrain_seed,
-                "ranking": allocation and "ablation",
-                "allocation": allocation,
-            },
-            "state": "finished",
-            "rows": [
-                {"epoch": 1, "time_ms": START_MS + 1, "metrics": {"train/loss": 1.0, "test/accuracy": 0.25}},
-                {"epoch": 2, "time_ms": START_MS + 2, "metrics": {"train/loss": 0.5, "test/accuracy": 0.75}},
-            ],
-            "result": {"test_accuracy": 0.75, "best_test_accuracy": 0.75, "parameters": 1234, "refilled_share": 0.25},
-        }
+    def make(seed: int = 0, retrain_seed: int = 0, allocation: str | None = "sign", **changes: Any) -> RetrainingRecord:
+        search = replace(TRIAL, seed=seed)
+        trial = EvaluationTrial.of_search(search, "short", retrain_seed, allocation and "ablation", allocation)
+        return RetrainingRecord(
+            fingerprint=f"{1000 + 10 * seed + retrain_seed:064x}",
+            trial=replace(trial, search=f"{seed:064x}", **changes),
+            num_epochs=8,
+            state="finished",
+            epoch=2,
+            rows=(
+                Row(1, START_MS + 1, {"train/loss": 1.0, "test/accuracy": 0.25}),
+                Row(2, START_MS + 2, {"train/loss": 0.5, "test/accuracy": 0.75}),
+            ),
+            genotype=PUBLISHED["DARTS_V2"],
+            result=RetrainingResult(0.75, 0.75, 1234, 5678, 5, 11, 0.25),
+            data_info=data_facts,
+            environment={"device": "cpu"},
+        )
 
     return make
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from aca_ray.records import DataFacts, LookUpRecord, LookUpResult, RetrainingRecord, SearchRecord, TableFacts
 from aca_ray.tracking.description import dataset_input, params, run_name, run_tags
 
 
@@ -24,9 +26,9 @@ def test_groups_join_everything_except_the_seeds(
     assert retrained == {"pc_darts/allocated/darts/digits/e8/retrain/short/ablation/sign/none"}
     assert run_tags(evaluation_record(allocation="uniform"))["aca.group"] not in retrained
     record = search_record(0)
-    pruned = run_tags({**record, "trial": {**record["trial"], "data_pruning": "bdp"}})
+    pruned = run_tags(replace(record, trial=replace(record.trial, data_pruning="bdp")))
     assert (pruned["aca.data_pruning"], pruned["aca.group"]) == ("bdp", f"{groups[0]}/bdp")
-    rounded = run_tags({**record, "trial": {**record["trial"], "precision": "bfloat16"}})
+    rounded = run_tags(replace(record, trial=replace(record.trial, precision="bfloat16")))
     assert (rounded["aca.precision"], rounded["aca.group"]) == ("bfloat16", f"{groups[0]}/bfloat16")
 
 
@@ -35,23 +37,16 @@ def test_params_are_flat_text() -> None:
     assert params(nested) == {"a.b": "1", "a.c.d": "[1, 2]", "e": "null", "f": "text", "g": "0.5"}
 
 
-def test_data_set_follows_the_settings_or_the_data(search_record: Callable[..., Any]) -> None:
-    record = search_record()
-    plain = dataset_input(record)
-    assert plain is not None
-    other = dataset_input({**record, "trial": {**record["trial"], "data": {"name": "digits", "valid_share": 0.25}}})
-    assert other is not None
-    assert (plain.dataset.name, plain.dataset.name) == ("digits", other.dataset.name)
-    assert plain.dataset.digest != other.dataset.digest
-    info = {"name": "cifar10", "digest": "ab" * 32, "source": "https://example.org/c.tar", "num_images": 60000}
-    known = dataset_input({**record, "data_info": info})
+def test_data_set_is_that_of_the_record(search_record: Callable[..., SearchRecord], data_facts: DataFacts) -> None:
+    known = dataset_input(search_record(data_info=replace(data_facts, source="https://example.org/c.tar")))
     assert known is not None
-    assert (known.dataset.name, known.dataset.digest, known.dataset.source_type) == ("cifar10", "ab" * 18, "http")
-    assert json.loads(known.dataset.profile or "") == {"num_images": 60000}
+    assert (known.dataset.name, known.dataset.digest, known.dataset.source_type) == ("digits", "d" * 36, "http")
+    assert json.loads(known.dataset.profile or "") == {"num_images": 64}
+    assert dataset_input(search_record(data_info=None)) is None  # not read yet
 
 
-def test_a_table_look_up_has_no_data_set(evaluation_record: Callable[..., Any]) -> None:
+def test_a_table_look_up_has_no_data_set(evaluation_record: Callable[..., RetrainingRecord]) -> None:
     retrained = evaluation_record()
     assert dataset_input(retrained) is not None
-    table = {"path": "table.csv", "architecture": "architecture", "accuracy": "test_accuracy"}
-    assert dataset_input({**retrained, "trial": {**retrained["trial"], "table": table}}) is None
+    result = LookUpResult(**vars(retrained.result), regret=0.1, rank=2, table=TableFacts(4, 0.9, None))
+    assert dataset_input(LookUpRecord(**{**vars(retrained), "rows": (), "result": result})) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,12 @@ def test_texts_of_any_length_are_logged(store: Store, search_record: Callable[..
     tracker = Tracker(store, "texts", "f" * 64)
     tracker.open(f"description: {long}", {"seeds": list(range(10_000)), "long" * 100: long}, long)
     record = search_record(7, state="failed", error=f"Traceback\n{long}")
-    record["trial"] |= {"method": f"beta_darts(scale={'1' * 400})", "data": {"name": "parquet", "train": long}}
-    record["data_info"] = {"name": "n" * 600, "digest": "d" * 64, "source": long * 20, "num_images": 1}
+    data = {"name": "parquet", "train": long}
+    record = replace(
+        record,
+        trial=replace(record.trial, method=f"beta_darts(scale={'1' * 400})", data=data),
+        data_info=replace(record.data_info, name="n" * 600, source=long * 20),
+    )
     tracker.sync(record, TrialFolder(tmp_path))
     tracker.finish(tmp_path / "none", {f"comparison/{'m' * 400}/{name}": 0.5 for name in ("searched", "allocated")})
     assert tracker.flush()

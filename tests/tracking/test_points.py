@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from mlflow.entities import Metric
 
+from aca_ray.records import AllocationSummary, PlanSummary, Question, SearchRecord, SearchRow
+from aca_ray.space import PUBLISHED
 from aca_ray.tracking.points import MARKER, MAX_POINTS, allocation_points, batches, end_time, row_points
 
 
@@ -21,13 +25,9 @@ def test_batches_split_no_row_that_fits() -> None:
     assert all(len(batch) % 13 == 0 for batch in found)
 
 
-def test_rows_end_with_their_marker_and_take_the_time_of_the_record() -> None:
-    record = {
-        "rows": [
-            {"epoch": 1, "time_ms": 100, "metrics": {"loss": 2.0}},
-            {"epoch": 2, "time_ms": 200, "metrics": {"loss": 1, "memory/peak_bytes": None}},
-        ]
-    }
+def test_rows_end_with_their_marker_and_take_the_time_of_the_record(search_begun: SearchRecord) -> None:
+    rows = (SearchRow(1, 100, {"loss": 2.0}), SearchRow(2, 200, {"loss": 1.0, "memory/peak_bytes": None}))
+    record = replace(search_begun, rows=rows)
     (only,) = row_points(record, after=1)
     assert [(point.key, point.value, point.timestamp, point.step) for point in only] == [
         ("loss", 1.0, 200, 2),
@@ -37,14 +37,17 @@ def test_rows_end_with_their_marker_and_take_the_time_of_the_record() -> None:
 
 
 def test_allocation_points_of_the_main_rule_go_edge_by_edge() -> None:
-    plan = {"refilled_share": 0.5, "kept_share": [[0.25, 0.75]] * 5, "parameters": 1, "macs": 2}
-    allocation = {
-        "epoch": 4,
-        "ranking": "l1",
-        "plans": {"sign": plan, "all": plan},
-        "agreement": None,
-        "decided_share": 0.875,
-    }
+    plan = PlanSummary(0.5, ((0.25, 0.75) * 4,) * 5, parameters=1, macs=2)
+    allocation = AllocationSummary(
+        question=Question("a" * 64, 4, "l1", "sign", {}),
+        epoch=4,
+        ranking="l1",
+        genotype=PUBLISHED["DARTS_V2"],
+        plans={"sign": plan, "all": plan},
+        agreement=None,
+        decided_share=0.875,
+        seconds=1.0,
+    )
     values = {point.key: point.value for point in allocation_points(allocation, "sign", 7)}
-    edges = {f"kept/l1/sign/stage{stage}/edge{edge}": (0.25, 0.75)[edge] for stage in range(5) for edge in range(2)}
+    edges = {f"kept/l1/sign/stage{stage}/edge{edge}": (0.25, 0.75)[edge % 2] for stage in range(5) for edge in range(8)}
     assert values == {"refill/l1/sign": 0.5, "refill/l1/all": 0.5, "decided_share/l1": 0.875, **edges}

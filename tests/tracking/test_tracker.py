@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from aca_ray.errors import SweepError
-from aca_ray.records import AllocationFolder, TrialFolder
+from aca_ray.records import Agreement, AllocationFolder, AllocationSummary, PlanSummary, Question, TrialFolder
+from aca_ray.space import PUBLISHED
 from aca_ray.tracking import Store, Tracker
 
-Record = dict[str, Any]
-Make = Callable[..., Record]
+Make = Callable[..., Any]
 Points = Callable[[str], Counter[tuple[str, int]]]
 
 SPEC = {"methods": ["pc_darts"], "seeds": [0, 1], "epochs": 8}
@@ -162,9 +163,10 @@ def test_a_new_tracker_continues_where_the_last_one_died(
     assert {fingerprint: run.info.run_id for fingerprint, run in after.items()} == before
     assert only_run(store, sweep, "sweep").info.run_id == parent
     for run in after.values():
-        assert points(run.info.run_id) == steps(*SEARCH_METRICS, last=8)
+        results = Counter({("result/num_skips", 8): 1, ("result/num_parametric", 8): 1})
+        assert points(run.info.run_id) == steps(*SEARCH_METRICS, last=8) + results
         assert run.info.status == "FINISHED"
-        assert run.info.end_time == search_record(epochs=8)["rows"][-1]["time_ms"]
+        assert run.info.end_time == search_record(epochs=8).rows[-1].time_ms
         assert run.inputs is not None
         assert len(run.inputs.dataset_inputs) == 1
         assert artifacts(store, run) == ["genotype.json"]
@@ -177,9 +179,8 @@ def test_epochs_that_a_resumed_trial_repeats_are_not_logged_again(
     tracker = opened(store, sweep)
     for epochs in (2, 4, 6):
         record = search_record(epochs=epochs, resumes=1)
-        for row in record["rows"]:
-            row["time_ms"] += 12_345
-        tracker.sync(record, TrialFolder(tmp_path))
+        later = tuple(replace(row, time_ms=row.time_ms + 12_345) for row in record.rows)
+        tracker.sync(replace(record, rows=later), TrialFolder(tmp_path))
     assert tracker.flush()
     assert points(only_run(store, sweep).info.run_id) == steps(*SEARCH_METRICS, last=6)
 
@@ -230,18 +231,23 @@ def test_an_evaluation_is_a_child_with_its_result(
     assert run.data.tags["aca.search"] == only_run(store, sweep).data.tags["aca.fingerprint"]
     assert run.data.metrics["result/test_accuracy"] == 0.75
     assert run.data.metrics["result/parameters"] == 1234
-    results = {f"result/{name}": 2 for name in evaluation_record()["result"]}
+    results = {f"result/{name}": 2 for name in vars(evaluation_record().result)}
     assert points(run.info.run_id) == steps("train/loss", "test/accuracy", "epoch", last=2) + Counter(results.items())
-    assert artifacts(store, run) == ["genotype.svg", "network.json"]
+    assert artifacts(store, run) == ["genotype.json", "genotype.svg", "network.json"]
 
 
-def allocation_of(ranking: str, *names: str) -> Record:
-    plan = {"refilled_share": 0.5, "kept_share": [[0.25, 0.75]] * 5, "parameters": 1, "macs": 2}
-    agreement = {"previous_epoch": 2, "kendall_tau": 0.5, "jaccard": 0.25}
-    return {
-        **{"epoch": 4, "ranking": ranking, "genotype": {}, "plans": dict.fromkeys(names, plan)},
-        **{"agreement": agreement, "decided_share": 0.875},
-    }
+def allocation_of(ranking: str, *names: str) -> AllocationSummary:
+    plan = PlanSummary(0.5, ((0.25, 0.75) * 4,) * 5, parameters=1, macs=2)
+    return AllocationSummary(
+        question=Question("a" * 64, 4, ranking, names[0], {}),
+        epoch=4,
+        ranking=ranking,
+        genotype=PUBLISHED["DARTS_V2"],
+        plans=dict.fromkeys(names, plan),
+        agreement=Agreement(2, 0.5, 0.25),
+        decided_share=0.875,
+        seconds=1.0,
+    )
 
 
 def test_an_allocation_is_logged_once_and_again_when_plans_are_added(
@@ -253,20 +259,18 @@ def test_an_allocation_is_logged_once_and_again_when_plans_are_added(
     for folder in folders:
         folder.mkdir(parents=True)
         (folder / "plan_sign.json").write_text("{}")
-        (folder / "allocation.json").write_text(json.dumps(allocation_of(folder.name, "sign", "sign_uniform")))
+        allocation_of(folder.name, "sign", "sign_uniform").write(AllocationFolder(folder))
     for grown, reopen in ((False, False), (False, True), (True, False), (True, True)):
         again = opened(store, sweep) if reopen else tracker
         again.sync(search_record(epochs=5), TrialFolder(tmp_path))
         if grown:
             (folders[0] / "plan_otsu.json").write_text("{}")
-            (folders[0] / "allocation.json").write_text(
-                json.dumps(allocation_of("taylor", "sign", "sign_uniform", "otsu"))
-            )
+            allocation_of("taylor", "sign", "sign_uniform", "otsu").write(AllocationFolder(folders[0]))
         for folder in folders:
             again.sync_allocation(search_record(epochs=5), AllocationFolder(folder), 4)
         assert again.flush()
     run = only_run(store, sweep)
-    edges = [f"sign/stage{stage}/edge{edge}" for stage in range(5) for edge in range(2)]
+    edges = [f"sign/stage{stage}/edge{edge}" for stage in range(5) for edge in range(8)]
     names = ["refill/taylor/otsu"]
     for ranker in ("taylor", "l1"):
         names += [f"kept/{ranker}/{edge}" for edge in edges]
@@ -339,17 +343,18 @@ def test_a_store_that_refuses_stops_the_sweep_at_its_start(store: Store) -> None
 
 
 KILLED_WRITER = """
-import json, sys
+import sys
+from dataclasses import replace
 from pathlib import Path
-from aca_ray.records import TrialFolder
+from aca_ray.records import SearchRecord, TrialFolder
 from aca_ray.tracking import Store, Tracker
 
-uri, artifacts, sweep, path = sys.argv[1:]
-record = json.loads(Path(path).read_text())
+uri, artifacts, sweep, folder = sys.argv[1:]
+record = SearchRecord.read(Path(folder))
 tracker = Tracker(Store(uri, artifacts), sweep, sweep + " fingerprint")
 tracker.open("experiment: {}", {"epochs": 8}, "")
-for epochs in range(1, len(record["rows"]) + 1):
-    tracker.sync({**record, "rows": record["rows"][:epochs]}, TrialFolder(Path(path).parent))
+for epochs in range(1, len(record.rows) + 1):
+    tracker.sync(replace(record, rows=record.rows[:epochs]), TrialFolder(Path(folder)))
     print(epochs, flush=True)
 """
 
@@ -359,9 +364,8 @@ def test_a_writer_killed_in_the_middle_leaves_nothing_twice(
     store: Store, sweep: str, search_record: Make, points: Points, tmp_path: Path
 ) -> None:
     record = search_record(epochs=2000)
-    path = tmp_path / "record.json"
-    path.write_text(json.dumps(record))
-    command = [sys.executable, "-c", KILLED_WRITER, store.uri, str(store.artifact_root), sweep, str(path)]
+    record.write(tmp_path)
+    command = [sys.executable, "-c", KILLED_WRITER, store.uri, str(store.artifact_root), sweep, str(tmp_path)]
     for kill_after in (5, 40):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None

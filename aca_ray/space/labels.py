@@ -1,0 +1,22 @@
+"""Labels of retraining protocols, for tables and tags."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def protocol_label(protocol: Any) -> str:
+    """Return the label of a retraining protocol by name or value, such as `cifar` or `cifar(channels=16, epochs=100)`.
+
+    Equal protocols have the same label if they are in the canonical form of `aca_ray.evaluation.read_protocol`.
+    """
+    if not isinstance(protocol, Mapping):
+        return str(protocol)
+    fields = (f"{key}={_text(value)}" for key, value in sorted(protocol.items()) if key != "base")
+    return f"{protocol.get('base')}({', '.join(fields)})"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,206 @@
+"""Trials: searches and retrainings as frozen values, identified by their fingerprints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal
+
+from annotated_types import Ge, Le
+
+from aca_ray.errors import ConfigError
+from aca_ray.space.fingerprint import SHORT_DIGITS, fingerprint
+from aca_ray.space.labels import protocol_label
+
+FINGERPRINT_VERSION = 3  # raised whenever the same trial would give another result
+
+_NUM_MILESTONES = 4
+
+Kind = Literal["search", "evaluation"]
+Skip = Literal["searched", "allocated"]
+Precision = Literal["float32", "bfloat16"]
+ProtocolValue = str | Mapping[str, Any]
+
+_MOST = 2**53  # the largest integer that every JSON reader represents exactly
+_Count = Annotated[int, Ge(0), Le(_MOST)]
+_Positive = Annotated[int, Ge(1), Le(_MOST)]
+
+
+class _Identified:
+    """Adds the fingerprint of the JSON form."""
+
+    kind: ClassVar[Kind]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready value."""
+        return asdict(self)  # type: ignore[call-overload]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """64 hexadecimal digits, equal for equal trials on every machine."""
+        return fingerprint({"kind": self.kind, "version": FINGERPRINT_VERSION, "trial": self.to_json()})
+
+    @property
+    def short(self) -> str:
+        """The fingerprint's first digits, the name of the trial's folder."""
+        return self.fingerprint[:SHORT_DIGITS]
+
+
+@dataclass(frozen=True)
+class SearchTrial(_Identified):
+    """One search.
+
+    Attributes:
+        method: name or label of the search method.
+        skip: whether skip connections are searched, or allocated after the search.
+        space: name of the space.
+        seed: seed of the search.
+        epochs: length of the search.
+        data: the data mapping, as written in the spec.
+        network: {"channels", "cells"} of the supernet.
+        batch_size: images per step, or None for the method's own.
+        data_pruning: name of the data pruner, or None to use all images.
+        precision: precision of the supernet's passes.
+    """
+
+    kind: ClassVar[Kind] = "search"
+
+    method: str
+    skip: Skip
+    space: str
+    seed: _Count
+    epochs: _Positive
+    data: Mapping[str, Any]
+    network: Mapping[str, _Positive]
+    batch_size: _Positive | None
+    data_pruning: str | None = None
+    precision: Precision = "float32"
+
+    @property
+    def milestones(self) -> tuple[int, ...]:
+        """Epochs, ascending, whose checkpoints are kept and ranked: the ends of the quarters of the search.
+
+        They depend only on the search, so that a search stays the same when others are added to its sweep.
+        """
+        ends = {math.ceil(self.epochs * part / _NUM_MILESTONES) for part in range(1, _NUM_MILESTONES + 1)}
+        return tuple(sorted(ends))
+
+    def to_json(self) -> dict[str, Any]:
+        value = {**asdict(self), "data": dict(self.data)}
+        if self.data_pruning is None:
+            del value["data_pruning"]
+        if self.precision == "float32":
+            del value["precision"]
+        return value
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> SearchTrial:
+        """Return the trial that `to_json` wrote, or raise ConfigError if a key is missing or unknown."""
+        try:
+            return SearchTrial(**value)
+        except TypeError as error:
+            raise ConfigError(f"trial: needs the keys of a search ({error})") from error
+
+
+@dataclass(frozen=True)
+class EvaluationTrial(_Identified):
+    """One retraining, or table look-up, of the network that a search found.
+
+    Attributes:
+        search: fingerprint of the search.
+        method, skip, space, seed, epochs, data, network: fields of the search, repeated to make every row complete.
+        protocol: name of the retraining protocol, or a mapping of its base and fields; None where the test accuracy is
+            looked up.
+        retrain_seed: seed of the retraining.
+        ranking: name of the channel ranker, None where skips were searched or nothing is refilled (`all`).
+        allocation: name of the allocation rule, None where skips were searched.
+        control: name of the control that changed the rule's plan, or None.
+        table: where the test accuracy is looked up, {"name"} or {"path", "architecture", "accuracy"}; None where it is
+            measured.
+    """
+
+    kind: ClassVar[Kind] = "evaluation"
+
+    search: str
+    method: str
+    skip: Skip
+    space: str
+    seed: _Count
+    epochs: _Positive
+    data: Mapping[str, Any]
+    network: Mapping[str, _Positive]
+    protocol: ProtocolValue | None
+    retrain_seed: _Count
+    ranking: str | None
+    allocation: str | None
+    control: str | None = None
+    table: Mapping[str, str] | None = None
+
+    @property
+    def label(self) -> str:
+        """Label of the protocol for tables and tags, or e.g. `table nasbench201` for a look-up."""
+        if self.table is not None:
+            return f"table {self.table.get('name') or self.table.get('path')}"
+        return protocol_label(self.protocol)
+
+    def to_json(self) -> dict[str, Any]:
+        value = asdict(self)
+        for key in ("control", "table"):
+            if value[key] is None:
+                del value[key]
+        return value
+
+    @staticmethod
+    def of_search(
+        search: SearchTrial,
+        protocol: ProtocolValue | None,
+        retrain_seed: int,
+        ranking: str | None,
+        allocation: str | None,
+        control: str | None = None,
+        table: Mapping[str, str] | None = None,
+    ) -> EvaluationTrial:
+        """Return the evaluation of a search's result."""
+        own = {"batch_size", "data_pruning", "precision"}
+        shared = {f.name: getattr(search, f.name) for f in fields(search) if f.name not in own}
+        return EvaluationTrial(
+            search=search.fingerprint,
+            protocol=protocol,
+            retrain_seed=retrain_seed,
+            ranking=ranking,
+            allocation=allocation,
+            control=control,
+            table=table,
+            **shared,
+        )
+
+    @staticmethod
+    def from_json(value: Mapping[str, Any]) -> EvaluationTrial:
+        """Return the trial that `to_json` wrote, or raise ConfigError if a key is missing or unknown."""
+        try:
+            return EvaluationTrial(**value)
+        except TypeError as error:
+            raise ConfigError(f"trial: needs the keys of a retraining ({error})") from error
+
+
+@dataclass(frozen=True)
+class RetrainingTrial(_Identified):
+    """One retraining of a network that no search of a sweep found.
+
+    Attributes:
+        network: fingerprint of genotype and plan.
+        name: name of the network.
+        data: the data mapping.
+        protocol: name of the retraining protocol, or a mapping of its base and fields.
+        retrain_seed: seed of the retraining.
+    """
+
+    kind: ClassVar[Kind] = "evaluation"
+
+    network: str
+    name: str
+    data: Mapping[str, Any]
+    protocol: ProtocolValue
+    retrain_seed: _Count
