@@ -40,12 +40,13 @@ def allocate_milestone(
     protocol: Protocol,
     device: torch.device,
     previous: AllocationFolder | None = None,
+    identity: tuple[str, int] | None = None,
 ) -> AllocationSummary:
     """Rank the channels of a supernet checkpoint, allocate them, write scores and plans, and return the summary.
 
     Existing files in the folder are reused: scores of the same checkpoint and ranker are read instead of computed
-    again, and existing plans are kept even if they are not requested. Scores are estimated over all of search_valid;
-    the test split is not read.
+    again, and existing plans are kept even if they are not requested. If nothing is missing, the checkpoint need not
+    exist any more. Scores are estimated over all of search_valid; the test split is not read.
 
     Args:
         checkpoint: a milestone of a search.
@@ -56,16 +57,23 @@ def allocate_milestone(
         protocol: retraining protocol, which sets the size of the network whose parameters and MACs are counted.
         device: device to compute on.
         previous: allocation folder of the previous milestone, to measure agreement with.
+        identity: fingerprint and epoch of the checkpoint; None for those that it states.
 
     Raises:
-        CheckpointError: the file is not a valid milestone of a search.
+        CheckpointError: the file is not a valid milestone of a search, or not that of `identity`.
     """
-    header = search_header(checkpoint)
+    fingerprint, epoch = identity or _identity(search_header(checkpoint))
     main = plans[0].name
-    question = Question(header["fingerprint"], header["epoch"], ranking, main, _counted_network(protocol))
+    question = Question(fingerprint, epoch, ranking, main, _counted_network(protocol))
     known = _known_summary(folder, question)
     if known is not None and known.question == question and all(kind.name in known.plans for kind in plans):
         return known
+    header = search_header(checkpoint)
+    if _identity(header) != (fingerprint, epoch):
+        raise CheckpointError(
+            f"{checkpoint}: must be epoch {epoch} of search {fingerprint}, found epoch {header['epoch']} of "
+            f"{header['fingerprint']}; move it away and resume"
+        )
     remove_leftovers(folder.path)
     start = time.perf_counter()
     record = SearchRecord.from_json(header["record"], checkpoint)
@@ -103,6 +111,10 @@ def search_header(checkpoint: StoragePath) -> dict[str, Any]:
             f"{checkpoint}: must be a checkpoint of a search, found kind {header.get('kind')!r}; give a milestone"
         )
     return header
+
+
+def _identity(header: Mapping[str, Any]) -> tuple[str, int]:
+    return header["fingerprint"], header["epoch"]
 
 
 @dataclass(frozen=True)

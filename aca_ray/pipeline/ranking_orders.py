@@ -36,6 +36,7 @@ class RankingOrder:
         protocol: retraining protocol, by name or value, for whose network parameters and MACs are counted.
         previous: allocation folder of the previous milestone, or None.
         search: folder of the search, or None for a checkpoint given by path.
+        fingerprint: fingerprint of the search.
     """
 
     checkpoint: StoragePath
@@ -46,7 +47,8 @@ class RankingOrder:
     plans: tuple[PlanKind, ...]
     protocol: str | Mapping[str, Any]
     previous: AllocationFolder | None
-    search: StoragePath | None = None
+    search: StoragePath | None
+    fingerprint: str
 
     def carry_out(self, *, threads: int, gpus: float) -> AllocationSummary:
         """Rank, allocate and draw; return the summary (see `allocate_milestone`)."""
@@ -60,6 +62,7 @@ class RankingOrder:
             protocol=find_protocol(self.protocol),
             device=select_device(gpus),
             previous=self.previous,
+            identity=(self.fingerprint, self.epoch),
         )
         draw_allocation(self.folder, self.plans[0].name)
         return summary
@@ -75,7 +78,18 @@ def milestone_orders(
             folder = TrialFolder(search.folder).allocation(epoch, ranking)
             checkpoint = TrialFolder(search.folder).milestone(epoch)
             protocol = protocol_of(sweep.spec.experiment)
-            yield RankingOrder(checkpoint, epoch, folder, sweep.base, ranking, plans, protocol, previous, search.folder)
+            yield RankingOrder(
+                checkpoint,
+                epoch,
+                folder,
+                sweep.base,
+                ranking,
+                plans,
+                protocol,
+                previous,
+                search.folder,
+                search.trial.fingerprint,
+            )
             previous = folder
 
 
@@ -141,7 +155,18 @@ def ranking_orders(
             name = f"{header['fingerprint'][:SHORT_DIGITS]}-{path.stem}-{ranking}"
             folder = AllocationFolder(((path.parent if out is None else out) / name).resolve())
             orders.append(
-                RankingOrder(path.resolve(), header["epoch"], folder, path_base, ranking, plans, counted, None)
+                RankingOrder(
+                    path.resolve(),
+                    header["epoch"],
+                    folder,
+                    path_base,
+                    ranking,
+                    plans,
+                    counted,
+                    None,
+                    None,
+                    header["fingerprint"],
+                )
             )
     if problems:
         raise ConfigError(problems)

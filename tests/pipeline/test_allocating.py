@@ -87,6 +87,19 @@ def test_a_repeated_allocation_only_reads(folder: Path, allocate: Allocate) -> N
     assert summary == AllocationSummary.read(AllocationFolder(folder))
 
 
+def test_a_complete_allocation_needs_no_checkpoint(folder: Path, allocate: Allocate, tmp_path: Path) -> None:
+    fingerprint = AllocationSummary.read(AllocationFolder(folder)).question.fingerprint
+    gone = {"checkpoint": tmp_path / "gone.ckpt", "previous": folder.with_name("epoch_0001")}
+    assert allocate(folder, identity=(fingerprint, 2), **gone) == allocate(folder)
+    with pytest.raises(CheckpointError, match=r"gone\.ckpt"):
+        allocate(folder, identity=(fingerprint, 2), ranking="l1", **gone)
+
+
+def test_the_checkpoint_of_another_milestone_is_refused(searched: Path, allocate: Allocate, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"epoch_0001\.ckpt: must be epoch 2"):
+        allocate(tmp_path, 1, identity=(read_header(TrialFolder(searched).milestone(1))["fingerprint"], 2))
+
+
 def copied(folder: Path, target: Path) -> Path:
     """Copy the files of an allocation folder; return the copy."""
     target.mkdir()
