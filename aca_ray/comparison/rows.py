@@ -24,7 +24,7 @@ class EvaluationRow:
     Attributes:
         sweep: name of the sweep's folder.
         skip: `searched` or `allocated`.
-        protocol: label of `evaluation_label`: a retraining protocol, or `table` and its name.
+        protocol: label of the retraining protocol, or `table` and its name.
         ranking: ranker behind the channel plan; None if skip is `searched` or allocation is `all`.
         allocation: allocation rule; None if skip is `searched`, `all` if nothing is refilled.
         control: control that changed the plan of the rule; None for the plan itself.
@@ -290,7 +290,7 @@ class MixingTrajectory:
         cell_type: `normal` or `reduce`.
         candidates: names of the operations, in canonical order.
         edges: edges of the cell, such as "0->2".
-        epochs: one per row of the weights; epochs that older records have without mixing weights are missing.
+        epochs: one per row of the weights.
         weights: (len(epochs), len(edges), len(candidates)) float32; NaN where an edge does not offer a candidate.
         search: fingerprint of the search.
     """

@@ -225,7 +225,7 @@ def test_damaged_checkpoints(
         resumed = start(make_trial(), folder)
     assert bool(caplog.records) == (damage == "truncated")
     record = read(folder)
-    assert (record.epoch, record.milestones, record.resumes) == (1, [1], 1)
+    assert (record.epoch, record.milestones, record.resumes) == (1, (1,), 1)
     assert measured(record) == measured(read(searched))[:1]
     resumed.save()  # in exactly the state of the uninterrupted one after epoch 1
     _, found = read_checkpoint(before)
@@ -241,7 +241,7 @@ def test_without_checkpoints_a_search_starts_again(tmp_path: Path, make_trial: M
         path.unlink()
     start(make_trial(), folder)
     record = read(folder)
-    assert (record.epoch, record.rows, record.milestones, record.resumes) == (0, [], [], 0)
+    assert (record.epoch, record.rows, record.milestones, record.resumes) == (0, (), (), 0)
 
 
 def test_a_finished_search_is_not_repeated(
