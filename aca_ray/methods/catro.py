@@ -12,7 +12,7 @@ from aca_ray.methods import pc_darts
 from aca_ray.methods.core import Stage
 from aca_ray.methods.parts.freeze import after_share_of_search
 from aca_ray.methods.views import StageStart, StageView
-from aca_ray.nn.ranked_partial import RankedPartialEdge, ranked_partial_channels
+from aca_ray.nn.edges.ranked_partial import RankedPartialEdge, ranked_partial_channels
 from aca_ray.nn.trace_ratio import ClassStatistics, trace_ratio_scores
 from aca_ray.nn.transfer import same_names
 

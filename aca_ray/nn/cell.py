@@ -8,10 +8,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, PartialChannelEdge, SearchEdge, plus
-from aca_ray.nn.joint import JointOutputs
-from aca_ray.nn.joint_edges import joint_outputs
-from aca_ray.nn.maps import concatenate_channels, laid_out, part, shuffle_channels
+from aca_ray.nn.edges.candidates import EdgeBuilder, EdgeObservation, PartialChannelEdge, SearchEdge, plus
+from aca_ray.nn.fused.candidates import joint_outputs
+from aca_ray.nn.fused.maps import concatenate_channels, laid_out, part, shuffle_channels
+from aca_ray.nn.fused.operations import JointOutputs
 from aca_ray.nn.mixing import CellMixing
 from aca_ray.nn.skeleton import SKELETONS, Cell, Site
 from aca_ray.space.spaces import Space

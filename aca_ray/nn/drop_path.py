@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from aca_ray.nn.edges import CandidateSum, Observer, Scheduled
-from aca_ray.nn.joint import JointOutputs
+from aca_ray.nn.edges.candidates import CandidateSum, Observer, Scheduled
+from aca_ray.nn.fused.operations import JointOutputs
 
 
 def drop_path(x: Tensor, probability: float, training: bool) -> Tensor:

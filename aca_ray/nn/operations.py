@@ -12,9 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aca_ray.nn.depthwise import DepthwiseConv2d
-from aca_ray.nn.joint import JointOperation, JointSequence
-from aca_ray.nn.joint_layers import (
+from aca_ray.nn.fused.depthwise import DepthwiseConv2d
+from aca_ray.nn.fused.layers import (
     average_pool,
     batch_norm,
     concatenate,
@@ -24,7 +23,8 @@ from aca_ray.nn.joint_layers import (
     pointwise,
     pool,
 )
-from aca_ray.nn.maps import part
+from aca_ray.nn.fused.maps import part
+from aca_ray.nn.fused.operations import JointOperation, JointSequence
 from aca_ray.space.candidates import NONE, PLAIN, SKIP
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from aca_ray.nn.maps import laid_out
+from aca_ray.nn.fused.maps import laid_out
 from aca_ray.nn.operations import FactorizedReduce, relu_conv_norm
 from aca_ray.space.topology import CellType, stage_cell_type, stage_of_cell
 

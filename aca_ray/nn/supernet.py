@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from aca_ray.nn.cell import SearchCell
-from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, FullEdge, Scheduled
+from aca_ray.nn.edges.candidates import EdgeBuilder, EdgeObservation, FullEdge, Scheduled
+from aca_ray.nn.fused.maps import laid_out
+from aca_ray.nn.fused.running_statistics import updated_at_the_end
 from aca_ray.nn.image_scale import CIFAR_SCALE, ImageScale
-from aca_ray.nn.maps import laid_out
 from aca_ray.nn.mixing import Mixing
-from aca_ray.nn.running_statistics import updated_at_the_end
 from aca_ray.nn.skeleton import SKELETONS, Cell
 from aca_ray.space.spaces import Space
 

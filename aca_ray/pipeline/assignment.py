@@ -8,11 +8,11 @@ from functools import partial
 
 import torch
 
+from aca_ray.packing.pack import Together
 from aca_ray.pipeline.looking_up import LookUp
 from aca_ray.pipeline.orders import Order
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.records import TrialRecord
-from aca_ray.search.together import Together
 
 
 class Assignment:

@@ -12,12 +12,12 @@ import torch
 from aca_ray.channels import DEFAULT_ALLOCATION, DEFAULT_RANKING, DEFAULT_WHOLE_EDGES, SKIP_FREE, PlanKind
 from aca_ray.config import EvaluationTrial, ExperimentSpec, SearchTrial, search_trials
 from aca_ray.evaluation import COVERED_SPACE, DEFAULT_PROTOCOL
+from aca_ray.packing.pack import Together
 from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, found_network, open_evaluation, table_json
 from aca_ray.pipeline.looking_up import LookUp
 from aca_ray.pipeline.manifest import Sweep
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.searching import open_search
-from aca_ray.search.together import Together
 from aca_ray.storage import StoragePath, storage_path
 
 

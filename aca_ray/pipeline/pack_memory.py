@@ -10,10 +10,10 @@ from functools import partial
 import torch
 
 from aca_ray.errors import TrialError
+from aca_ray.packing.pack import Together
 from aca_ray.pipeline.datasets import search_data
 from aca_ray.pipeline.orders import SearchOrder
 from aca_ray.pipeline.searching import build_search
-from aca_ray.search.together import Together
 from aca_ray.training import peak_memory_bytes
 
 NUM_STEPS = 2  # the second step starts with the optimizers' states allocated

@@ -12,11 +12,11 @@ import torch
 from aca_ray.config import SearchTrial
 from aca_ray.data import DATA_PRUNERS, SearchData
 from aca_ray.methods.registry import find_method
+from aca_ray.packing.pack import Together
 from aca_ray.pipeline.datasets import describe_data, search_data
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.records import TrialRecord
 from aca_ray.search.search import Search
-from aca_ray.search.together import Together
 from aca_ray.space import Space, find_space, without_skip
 from aca_ray.storage import StoragePath
 

@@ -41,8 +41,8 @@ from aca_ray.methods.parts.fixed_weights import logits_at_fixed_weights
 from aca_ray.methods.registry import find_method
 from aca_ray.methods.views import ArchStep
 from aca_ray.nn import Mixing, Supernet
+from aca_ray.packing.pack import Together
 from aca_ray.search.search import Search
-from aca_ray.search.together import Together
 from aca_ray.space import SPACES
 
 REFERENCE = Path(__file__).resolve().parents[2] / "tests" / "nn" / "reference_supernet.py"

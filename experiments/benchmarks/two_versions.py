@@ -24,7 +24,7 @@ import torch
 from aca_ray.data import DataInfo, ImageSet, SearchData
 from aca_ray.methods.registry import find_method
 from aca_ray.search.search import Search
-from aca_ray.search.together import Together
+from aca_ray.packing.pack import Together
 from aca_ray.space import SPACES
 
 case = json.loads(sys.argv[1])

@@ -17,7 +17,9 @@ def repeatable() -> None:
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use the code of other devices on the CPU."""
-    for module in [module for name, module in sys.modules.items() if name.startswith("aca_ray.nn")]:
+    for module in [
+        module for name, module in sys.modules.items() if name.startswith(("aca_ray.nn", "aca_ray.packing"))
+    ]:
         if hasattr(module, "on_cpu"):
             monkeypatch.setattr(module, "on_cpu", lambda maps: False)
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from aca_ray.nn import CellMixing, Mixing, Supernet, num_parameters
-from aca_ray.nn.auxiliary import AuxiliarySkipEdge
 from aca_ray.nn.cell import SearchCell
 from aca_ray.nn.edges import EdgeObservation, FullEdge
+from aca_ray.nn.edges.auxiliary_skip import AuxiliarySkipEdge
 from aca_ray.nn.operations import FactorizedReduce
 from aca_ray.space import SPACES
 

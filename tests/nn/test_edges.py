@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from aca_ray.nn.edges import EdgeObservation, FullEdge, PartialChannelEdge, partial_channels
-from aca_ray.nn.maps import shuffle_channels
+from aca_ray.nn.fused.maps import shuffle_channels
 
 NAMES = ("none", "max_pool_3x3", "skip_connect", "dil_conv_3x3")
 

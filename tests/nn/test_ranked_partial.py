@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from aca_ray.nn.edges import EdgeObservation, PartialChannelEdge
-from aca_ray.nn.ranked_partial import RankedPartialEdge, ranked_partial_channels
+from aca_ray.nn.edges.ranked_partial import RankedPartialEdge, ranked_partial_channels
 
 NAMES = ("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3")
 

@@ -12,9 +12,9 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from aca_ray.nn import CellMixing, Mixing, Supernet
-from aca_ray.nn.depthwise import DepthwiseConv2d
-from aca_ray.nn.grouped_maps import depthwise, pointwise
-from aca_ray.nn.maps import as_maps, as_states
+from aca_ray.nn.fused.depthwise import DepthwiseConv2d
+from aca_ray.nn.fused.grouped_maps import depthwise, pointwise
+from aca_ray.nn.fused.maps import as_maps, as_states
 from aca_ray.space import SPACES
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.grad import conv2d_weight
 
-from aca_ray.nn.maps import channels_last, is_channels_last
+from aca_ray.nn.fused.maps import channels_last, is_channels_last
 
 
 class DepthwiseConv2d(nn.Conv2d):

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from aca_ray.nn.maps import channels_last
-from aca_ray.nn.wide_norm import is_faster, wide_norm
+from aca_ray.nn.fused.maps import channels_last
+from aca_ray.nn.fused.wide_norm import is_faster, wide_norm
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from aca_ray.methods.core import SearchMethod
 from aca_ray.methods.registry import find_method, methods
+from aca_ray.packing.pack import Together
 from aca_ray.search.search import Search
-from aca_ray.search.together import Together
 from aca_ray.space import SPACES, Space
 from aca_ray.training import EpochLoop
 

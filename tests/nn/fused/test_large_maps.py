@@ -9,12 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from aca_ray.nn import CellMixing, Mixing, Supernet, candidate_mask
-from aca_ray.nn.attention import attended_channels
-from aca_ray.nn.auxiliary import AuxiliarySkipEdge
 from aca_ray.nn.drop_path import DropPathEdge
 from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, FullEdge, partial_channels
-from aca_ray.nn.joint import JointOperation
-from aca_ray.nn.maps import (
+from aca_ray.nn.edges.attention import attended_channels
+from aca_ray.nn.edges.auxiliary_skip import AuxiliarySkipEdge
+from aca_ray.nn.edges.ranked_partial import ranked_partial_channels
+from aca_ray.nn.edges.sampled import SampledEdge, SampledEdgeWithScalars
+from aca_ray.nn.edges.skip_dropout import skip_dropout
+from aca_ray.nn.fused.maps import (
     as_maps,
     as_states,
     channels_last,
@@ -24,9 +26,7 @@ from aca_ray.nn.maps import (
     shuffle_channels,
     unstacked,
 )
-from aca_ray.nn.ranked_partial import ranked_partial_channels
-from aca_ray.nn.sampled import SampledEdge, SampledEdgeWithScalars
-from aca_ray.nn.skip_dropout import skip_dropout
+from aca_ray.nn.fused.operations import JointOperation
 from aca_ray.space import SPACES, Space
 
 BUILDERS: dict[str, EdgeBuilder] = {

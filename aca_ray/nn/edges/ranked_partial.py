@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from aca_ray.nn.edges import EdgeBuilder, Observer, candidates_and_bypass
-from aca_ray.nn.joint import JointOutputs
-from aca_ray.nn.maps import laid_out
+from aca_ray.nn.edges.candidates import EdgeBuilder, Observer, candidates_and_bypass
+from aca_ray.nn.fused.maps import laid_out
+from aca_ray.nn.fused.operations import JointOutputs
 
 
 class RankedPartialEdge(nn.Module):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from aca_ray.nn.edges import CandidateSum, Observer, Scheduled
-from aca_ray.nn.joint import JointOutputs
+from aca_ray.nn.edges.candidates import CandidateSum, Observer, Scheduled
+from aca_ray.nn.fused.operations import JointOutputs
 from aca_ray.nn.operations import build_candidate
 from aca_ray.space.candidates import SKIP
 

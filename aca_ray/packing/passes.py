@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from aca_ray.nn.maps import is_small, on_cpu
+from aca_ray.nn.fused.maps import is_small, on_cpu
+from aca_ray.nn.fused.running_statistics import BatchStatistics, Buffers, gathered, update
 from aca_ray.nn.mixing import CellMixing, Mixing
-from aca_ray.nn.running_statistics import BatchStatistics, Buffers, gathered, update
 from aca_ray.nn.supernet import Supernet, pass_computer
 
 # Names of the mixing weights among a pass's inputs, which no parameter of a module can have.

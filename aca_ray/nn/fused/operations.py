@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
-from aca_ray.nn.maps import as_maps, as_state, is_small
+from aca_ray.nn.fused.maps import as_maps, as_state, is_small
 
 
 class JointOperation(nn.Module):

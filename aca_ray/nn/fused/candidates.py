@@ -9,11 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from aca_ray.nn.edges import CandidateSum, plus
-from aca_ray.nn.joint import JointOperation, JointOutputs
-from aca_ray.nn.large_maps import VECTOR
-from aca_ray.nn.maps import as_maps, as_state, as_states, is_small, on_cpu, stacked, unstacked
-from aca_ray.nn.runs import runs
+from aca_ray.nn.edges.candidates import CandidateSum, plus
+from aca_ray.nn.fused.large_maps import VECTOR
+from aca_ray.nn.fused.maps import as_maps, as_state, as_states, is_small, on_cpu, stacked, unstacked
+from aca_ray.nn.fused.operations import JointOperation, JointOutputs
+from aca_ray.nn.fused.runs import runs
 
 
 def joint_outputs(

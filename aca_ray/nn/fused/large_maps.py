@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aca_ray.nn.depthwise import depthwise_convolution
-from aca_ray.nn.maps import stacked, unstacked
+from aca_ray.nn.fused.depthwise import depthwise_convolution
+from aca_ray.nn.fused.maps import stacked, unstacked
 
 VECTOR = 16  # float32 numbers
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from aca_ray.nn.edges import FullEdge, Scheduled
+from aca_ray.nn.edges.candidates import FullEdge, Scheduled
 from aca_ray.space.candidates import SKIP
 
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from aca_ray.nn.mixing import Mixing
-from aca_ray.nn.packed import PackedPass, Pass, Rows, packs
 from aca_ray.nn.supernet import Supernet, pass_computer
-from aca_ray.search.lockstep import Lockstep, ask
+from aca_ray.packing.passes import PackedPass, Pass, Rows, packs
+from aca_ray.packing.scheduler import Lockstep, ask
 from aca_ray.training.randomness import random_states, restore_random_states
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from aca_ray.nn.maps import is_channels_last
+from aca_ray.nn.fused.maps import is_channels_last
 
 LINE = 16  # float32 numbers in a cache line
 WIDTH = 64  # measured: wider rows gain nothing

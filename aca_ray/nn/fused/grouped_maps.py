@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aca_ray.nn.maps import stacked, unstacked
-from aca_ray.nn.runs import runs
+from aca_ray.nn.fused.maps import stacked, unstacked
+from aca_ray.nn.fused.runs import runs
 
 
 def depthwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from aca_ray.nn import CellMixing, DerivedNetwork, Mixing, Supernet
 from aca_ray.nn.cost import count_macs
 from aca_ray.nn.edges import FullEdge, partial_channels
-from aca_ray.nn.joint import JointOperation
-from aca_ray.nn.maps import is_small
+from aca_ray.nn.fused.maps import is_small
+from aca_ray.nn.fused.operations import JointOperation
 from aca_ray.nn.operations import build_candidate, build_operation
 from aca_ray.space import PUBLISHED, SPACES, Space
 

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from aca_ray.nn import CellMixing, Mixing, Supernet
-from aca_ray.nn.attention import attended_channels
-from aca_ray.nn.auxiliary import AuxiliarySkipEdge
 from aca_ray.nn.edges import EdgeBuilder, FullEdge, partial_channels
-from aca_ray.nn.packed import PackedPass, Pass, Rows, packs
-from aca_ray.nn.ranked_partial import ranked_partial_channels
-from aca_ray.nn.sampled import SampledEdge
+from aca_ray.nn.edges.attention import attended_channels
+from aca_ray.nn.edges.auxiliary_skip import AuxiliarySkipEdge
+from aca_ray.nn.edges.ranked_partial import ranked_partial_channels
+from aca_ray.nn.edges.sampled import SampledEdge
+from aca_ray.packing.passes import PackedPass, Pass, Rows, packs
 from aca_ray.space import SPACES, Space
 
 EDGES = {

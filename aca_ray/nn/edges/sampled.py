@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from aca_ray.nn.edges import CandidateSum, EdgeObservation, Observer
+from aca_ray.nn.edges.candidates import CandidateSum, EdgeObservation, Observer
 from aca_ray.nn.operations import build_plain_candidate
 
 

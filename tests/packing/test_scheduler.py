@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aca_ray.search.lockstep import Lockstep, ask
+from aca_ray.packing.scheduler import Lockstep, ask
 
 
 class Told:

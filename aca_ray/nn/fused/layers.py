@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aca_ray.nn import grouped_maps, large_maps, small_maps, wide_norm
-from aca_ray.nn.maps import as_maps, as_state, is_small, on_cpu, stacked, unstacked
-from aca_ray.nn.running_statistics import BatchStatistics, record
+from aca_ray.nn.fused import grouped_maps, large_maps, small_maps, wide_norm
+from aca_ray.nn.fused.maps import as_maps, as_state, is_small, on_cpu, stacked, unstacked
+from aca_ray.nn.fused.running_statistics import BatchStatistics, record
 
 
 def depthwise(layers: Sequence[nn.Conv2d], maps: Tensor) -> Tensor:

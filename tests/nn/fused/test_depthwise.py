@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from aca_ray.nn.depthwise import DepthwiseConv2d, depthwise_convolution, weight_gradient
-from aca_ray.nn.maps import channels_last
+from aca_ray.nn.fused.depthwise import DepthwiseConv2d, depthwise_convolution, weight_gradient
+from aca_ray.nn.fused.maps import channels_last
 
 GEOMETRIES = list(itertools.product((3, 5), (1, 2), (1, 2)))  # kernel, stride, dilation
 

@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from aca_ray.nn.joint import JointOutputs
-from aca_ray.nn.maps import concatenate_channels, part
+from aca_ray.nn.fused.maps import concatenate_channels, part
+from aca_ray.nn.fused.operations import JointOutputs
 from aca_ray.nn.operations import build_candidate
 from aca_ray.space.candidates import NONE
 
