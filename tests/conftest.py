@@ -18,7 +18,8 @@ from torch import Tensor
 
 from aca_ray.data import DataInfo, ImageSet, SearchData
 from aca_ray.methods.core import SearchMethod
-from aca_ray.search.search import Search
+from aca_ray.nn.fused import fuse
+from aca_ray.search.search import Accelerator, Search
 from aca_ray.space import Space
 
 BuildSearch = Callable[..., Search]
@@ -72,6 +73,7 @@ def build_search(search_data: SearchData) -> BuildSearch:
         seed: int = 3,
         device: torch.device = CPU,
         precision: torch.dtype = torch.float32,
+        accelerate: Accelerator = fuse,
     ) -> Search:
         return Search(
             method,
@@ -84,6 +86,7 @@ def build_search(search_data: SearchData) -> BuildSearch:
             device=device,
             batch_size=8,
             precision=precision,
+            accelerate=accelerate,
         )
 
     return build

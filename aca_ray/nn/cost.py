@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from aca_ray.nn.derived import DerivedNetwork
-from aca_ray.nn.edges.candidates import EdgeBuilder
+from aca_ray.nn.edges import EdgeBuilder
 from aca_ray.nn.image_scale import CIFAR_SCALE, ImageScale, scale_of_images
 from aca_ray.nn.mixing import CellMixing, Mixing, candidate_mask
 from aca_ray.nn.supernet import HeadBuilder, Supernet

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from aca_ray.nn.cost import derived_on_one_image, supernet_on_one_image
-from aca_ray.nn.edges.candidates import EdgeBuilder
+from aca_ray.nn.edges import EdgeBuilder
 from aca_ray.nn.supernet import HeadBuilder
 from aca_ray.space.channel_plan import ChannelPlan
 from aca_ray.space.genotype import Genotype

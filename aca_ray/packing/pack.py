@@ -1,34 +1,36 @@
-"""Packed searches: several in one process, whose passes through the supernets are computed together."""
+"""A pack of searches, which run in turn and whose passes are computed as one."""
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor
 
-from aca_ray.nn.mixing import Mixing
-from aca_ray.nn.supernet import Supernet, pass_computer
-from aca_ray.packing.passes import PackedPass, Pass, Rows, packs
-from aca_ray.packing.scheduler import Lockstep, ask
+from aca_ray.nn.supernet import Supernet
+from aca_ray.packing.packed_supernet import request_passes
+from aca_ray.packing.requests import Forward, Request
+from aca_ray.packing.rows import Rows
+from aca_ray.packing.scheduler import Scheduler
 from aca_ray.training.randomness import random_states, restore_random_states
 
 
-class Together:
+class Pack:
     """Runs several searches, each in its own thread, one at a time.
 
-    The searches are unaware of each other. A forward or backward pass of a search waits until all searches have asked
-    for one, and is then computed together with passes of the same kind. A pass that must be computed alone is computed
-    at once. Every search has its own global random states.
+    The searches are unaware of each other: each is given its member of the pack as the function that accelerates its
+    supernets. A forward or backward pass of a search waits until all searches have requested one, and is then computed
+    as one with passes of the same kind. A pass that must be computed alone is computed at once. Every search has its
+    own global random states.
 
     Args:
         device: device of the searches.
         num_searches: number of searches.
+
+    Attributes:
+        members: the pack as each of the searches sees it, in the order of their tasks.
     """
 
     def __init__(self, device: torch.device, num_searches: int) -> None:
@@ -40,16 +42,26 @@ class Together:
         self._rows = Rows()
         self._seconds: dict[int, float] = defaultdict(float)
         self._last = time.perf_counter()
+        self._scheduler = Scheduler(self._answer, lambda request: request.waits, self._resume, self._pause)
+        self.members = tuple(Member(self, number) for number in range(num_searches))
 
-    def seconds(self) -> float:
-        """Return the calling search's share of the time, in seconds, up to its last question.
+    def request(self, request: Request) -> Any:
+        """Return the result of a request, from within the task of its search.
 
-        The value is constant between two questions, so that searches that are computed together read the same one.
+        Passes that are computed alone run in the thread of the scheduler too, since memory that other threads have
+        freed would stay with them.
         """
-        return self._seconds[_search.get()]
+        return self._scheduler.request(request.search, request)
+
+    def seconds(self, search: int) -> float:
+        """Return a search's share of the time, in seconds, up to its last request.
+
+        The value is constant between two requests, so that searches that are computed as one read the same one.
+        """
+        return self._seconds[search]
 
     def counts(self) -> dict[str, int]:
-        """Return the numbers of searches, of forward passes asked for, and of forward passes computed for these."""
+        """Return the numbers of searches, of forward passes requested, and of forward passes computed for these."""
         return {"searches": self.num_searches, "passes": self._num_passes, "computed": self._num_computed}
 
     def run(self, tasks: Sequence[Callable[[], None]]) -> None:
@@ -59,9 +71,8 @@ class Together:
             Exception: the first exception of a task, once all tasks have ended.
         """
         self._last = time.perf_counter()
-        steps = Lockstep(self._answer, lambda question: question.waits, self._resume, self._pause)
         try:
-            steps.run([_asking(task, number) for number, task in enumerate(tasks)])
+            self._scheduler.run([_in_its_thread(task) for task in tasks])
         finally:
             torch.set_num_threads(self._num_threads)
 
@@ -72,29 +83,44 @@ class Together:
     def _pause(self, number: int) -> None:
         self._states[number] = random_states(self._device)
 
-    def _answer(self, questions: Sequence[_Question]) -> list[Any]:
+    def _answer(self, requests: Sequence[Request]) -> list[Any]:
         torch.set_num_threads(self._num_threads)  # the searches' threads lower it for every new thread
-        answers: list[Any] = [None] * len(questions)
-        for group in _grouped(question.kind for question in questions):
-            first = questions[group[0]]
+        results: list[Any] = [None] * len(requests)
+        for group in _grouped(request.kind for request in requests):
+            first = requests[group[0]]
             if len(group) == 1:  # a pass computed alone may draw
                 self._resume(first.search)
-            found = first.answers([questions[number] for number in group], self._rows)
+            found = first.results([requests[number] for number in group], self._rows)
             if len(group) == 1:
                 self._pause(first.search)
-            for number, answer in zip(group, found, strict=True):
-                answers[number] = answer
-        self._count(questions)
-        return answers
+            for number, result in zip(group, found, strict=True):
+                results[number] = result
+        self._count(requests)
+        return results
 
-    def _count(self, questions: Sequence[_Question]) -> None:
-        forward = [question.kind for question in questions if isinstance(question, _Forward)]
+    def _count(self, requests: Sequence[Request]) -> None:
+        forward = [request.kind for request in requests if isinstance(request, Forward)]
         self._num_passes += len(forward)
         self._num_computed += len(set(forward))
         now = time.perf_counter()
-        for question in questions:
-            self._seconds[question.search] += (now - self._last) / len(questions)
+        for request in requests:
+            self._seconds[request.search] += (now - self._last) / len(requests)
         self._last = now
+
+
+class Member:
+    """A pack as one of its searches sees it."""
+
+    def __init__(self, pack: Pack, search: int) -> None:
+        self.pack, self._search = pack, search
+
+    def seconds(self) -> float:
+        """Return the search's share of the time, in seconds, up to its last request."""
+        return self.pack.seconds(self._search)
+
+    def accelerate(self, network: Supernet) -> Supernet:
+        """Return the network with passes that are requested from the pack; they must run in the task of the search."""
+        return request_passes(network, self._search, self.pack.request)
 
 
 def _grouped(kinds: Iterable[Hashable]) -> list[list[int]]:
@@ -105,84 +131,10 @@ def _grouped(kinds: Iterable[Hashable]) -> list[list[int]]:
     return list(groups.values())
 
 
-class _Question(Protocol):
-    """A question of a search; questions of the same kind are answered together."""
-
-    @property
-    def kind(self) -> Hashable: ...
-
-    @property
-    def search(self) -> int: ...
-
-    @property
-    def waits(self) -> bool: ...
-
-    def answers(self, group: Sequence[Any], rows: Rows) -> Sequence[Any]:
-        """Return the answers to a group whose first question is this one."""
-        ...
-
-
-class _Place(NamedTuple):
-    """A computed pass: its place in a packed pass, and whether it waited for others."""
-
-    packed: PackedPass
-    number: int
-    waited: bool
-
-    @property
-    def logits(self) -> Tensor:
-        return self.packed.logits[self.number]
-
-
-@dataclass(frozen=True)
-class _Forward:
-    """Asks for a forward pass of a search."""
-
-    own: Pass
-    search: int
-    waits: bool
-
-    @property
-    def kind(self) -> Hashable:
-        return self.own.kind
-
-    def answers(self, group: Sequence[_Forward], rows: Rows) -> Sequence[_Place]:
-        if len(group) > 1:
-            rows.hold([question.own.network for question in group])
-        packed = PackedPass([question.own for question in group], rows)
-        return [_Place(packed, number, self.waits) for number in range(len(group))]
-
-
-@dataclass(frozen=True)
-class _Backward:
-    """Asks for the gradients of a pass's inputs, given those of its logits."""
-
-    place: _Place
-    of_logits: Tensor
-    search: int
-
-    @property
-    def kind(self) -> Hashable:
-        return id(self.place.packed)
-
-    @property
-    def waits(self) -> bool:
-        return self.place.waited
-
-    def answers(self, group: Sequence[_Backward], rows: Rows) -> Sequence[dict[str, Tensor | None]]:
-        found = self.place.packed.gradients({question.place.number: question.of_logits for question in group})
-        return [found[question.place.number] for question in group]
-
-
-_search: ContextVar[int] = ContextVar("number of the search")
-
-
-def _asking(task: Callable[[], None], number: int) -> Callable[[], None]:
-    """Return a task whose supernets ask for their passes instead of computing them."""
+def _in_its_thread(task: Callable[[], None]) -> Callable[[], None]:
+    """Return a task with torch's settings for a thread that only waits for passes."""
 
     def run() -> None:
-        _search.set(number)
-        pass_computer.set(_asked)
         # Every thread that computes in parallel has its own helper threads. With more helpers than cores, none of them
         # stays awake between computations: passes took 1.6 times as long.
         torch.set_num_threads(1)
@@ -191,43 +143,3 @@ def _asking(task: Callable[[], None], number: int) -> Callable[[], None]:
             task()
 
     return run
-
-
-def _asked(network: Supernet, images: Tensor, mixing: Mixing) -> Tensor:
-    """Return the (B, K) logits of a pass, computed together with others if possible.
-
-    Passes that are computed alone run in the thread of the lockstep too, since memory that other threads have freed
-    would stay with them.
-    """
-    own = Pass.through(network, images, mixing)
-    place: _Place = ask(_Forward(own, _search.get(), packs(network, images)))
-    if not own.wanted:
-        return place.logits
-    logits: Tensor = _PlacedPass.apply(own, place, *own.inputs.values())
-    return logits
-
-
-class _PlacedPass(torch.autograd.Function):
-    """A pass that was computed together with others, in the graph of the search that asked for it."""
-
-    @staticmethod
-    def forward(ctx: Any, own: Pass, place: _Place, *inputs: Tensor) -> Tensor:
-        ctx.own, ctx.place = own, place
-        ctx.save_for_backward(*inputs)
-        return place.logits.detach()  # a separate tensor, since this node becomes its grad_fn
-
-    @staticmethod
-    def backward(ctx: Any, of_logits: Tensor) -> tuple[Tensor | None, ...]:
-        own: Pass = ctx.own
-        place: _Place = ctx.place
-        again = torch.is_grad_enabled()  # whether the gradients will be differentiated
-        if again or not place.packed.has_graph(place.number):
-            inputs = dict(zip(own.inputs, ctx.saved_tensors, strict=True))
-            with torch.enable_grad():
-                logits = own.compute_alone(inputs)
-            wanted = [inputs[name] for name in own.wanted]
-            found = torch.autograd.grad(logits, wanted, of_logits, create_graph=again, allow_unused=True)
-            gradients = dict(zip(own.wanted, found, strict=True))
-        else:
-            gradients = ask(_Backward(place, of_logits, _search.get()))
-        return (None, None, *(gradients.get(name) for name in own.inputs))

@@ -1,138 +1,148 @@
-"""Several tasks in one process that run one at a time, and whose questions are answered together."""
+"""Tasks that run one at a time, each in its own thread, and whose requests are answered in batches."""
 
 from __future__ import annotations
 
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 from typing import Any
 
-_member: ContextVar[_Member] = ContextVar("member of the lockstep")
 
+class Scheduler:
+    """Runs tasks, each in its own thread, from one request to the next.
 
-class Lockstep:
-    """Runs tasks, each in its own thread, from one question to the next.
-
-    A task runs until it asks or ends; then the next task runs. Once all running tasks have asked, their questions are
-    answered together. The order of the tasks does not depend on time. A question that would gain nothing from waiting
-    for the others is answered at once.
+    A task runs until it requests something or ends; then the next task runs. Once all running tasks have made a
+    request, their requests are answered in one batch. The order of the tasks does not depend on time. A request that
+    would gain nothing from waiting for the others is answered at once.
 
     Args:
-        answer: returns the answers to questions, in their order; its exceptions are raised in every task that asked.
-        waits: returns whether a question waits for those of the other tasks.
-        resume: called with a task's number, in its thread, before it runs.
-        pause: called with a task's number, in its thread, when it asks or ends.
+        answer: returns the results of requests, in their order; its exceptions are raised in every task of the batch.
+        waits: returns whether a request waits for those of the other tasks.
+        on_resume: called with a task's number, in its thread, before it runs.
+        on_pause: called with a task's number, in its thread, when it requests something or ends.
     """
 
     def __init__(
         self,
         answer: Callable[[list[Any]], Sequence[Any]],
         waits: Callable[[Any], bool],
-        resume: Callable[[int], None],
-        pause: Callable[[int], None],
+        on_resume: Callable[[int], None],
+        on_pause: Callable[[int], None],
     ) -> None:
-        self._answer, self._waits, self._resume, self._pause = answer, waits, resume, pause
+        self._answer, self._waits, self._on_resume, self._on_pause = answer, waits, on_resume, on_pause
+        self._tasks: list[_Task] = []
 
-    def run(self, tasks: Sequence[Callable[[], None]]) -> None:
+    def run(self, functions: Sequence[Callable[[], None]]) -> None:
         """Run all tasks to their ends.
 
         Raises:
             Exception: the first exception of a task, once all tasks have ended.
         """
-        members = [_Member(number, task, self._resume, self._pause) for number, task in enumerate(tasks)]
-        waiting = members
+        tasks = self._tasks = [
+            _Task(number, function, self._on_resume, self._on_pause) for number, function in enumerate(functions)
+        ]
+        waiting = tasks
         try:
-            while waiting := [member for member in waiting if self._works(member)]:
-                self._tell(waiting)
+            while waiting := [task for task in waiting if self._runs_to_wait(task)]:
+                self._answer_batch(waiting)
         except BaseException as error:
-            for member in members:
-                if not member.ended:
-                    member.error = error
-                    member.goes_on()
+            for task in tasks:
+                if not task.ended:
+                    task.error = error
+                    task.resume()
             raise
-        for member in members:
-            if member.error is not None:
-                raise member.error
+        finally:
+            self._tasks = []
+        for task in tasks:
+            if task.error is not None:
+                raise task.error
 
-    def _works(self, member: _Member) -> bool:
-        """Run a task until its question waits or it ends; return whether it asks."""
-        while member.goes_on():
-            if self._waits(member.question):
+    def request(self, number: int, request: Any) -> Any:
+        """Return the result of a request of a task, from its own thread; other tasks run meanwhile.
+
+        Raises:
+            RuntimeError: the task is not running.
+        """
+        if number >= len(self._tasks):
+            raise RuntimeError(f"task {number} can make a request only while it runs")
+        return self._tasks[number].request(request)
+
+    def _runs_to_wait(self, task: _Task) -> bool:
+        """Run a task until its request waits or it ends; return whether it waits."""
+        while task.resume():
+            if self._waits(task.requested):
                 return True
-            self._tell([member])
+            self._answer_batch([task])
         return False
 
-    def _tell(self, members: Sequence[_Member]) -> None:
-        """Answer the current questions of tasks."""
+    def _answer_batch(self, tasks: Sequence[_Task]) -> None:
+        """Answer the current requests of tasks."""
         try:
-            answers = self._answer([member.question for member in members])
+            results = self._answer([task.requested for task in tasks])
         except Exception as error:
-            for member in members:
-                member.error = error
+            for task in tasks:
+                task.error = error
             return
-        for member, answer in zip(members, answers, strict=True):
-            member.answer = answer
+        for task, result in zip(tasks, results, strict=True):
+            task.result = result
 
 
-def ask(question: Any) -> Any:
-    """Return the answer to a question, from within a task; other tasks run meanwhile."""
-    return _member.get().ask(question)
-
-
-class _Member:
-    """A task and its thread, which never runs at the same time as the thread of the lockstep.
+class _Task:
+    """A task and its thread, which never runs at the same time as the thread of the scheduler.
 
     Attributes:
-        question: current question of the task.
-        answer: answer to the question.
-        error: exception that the task gets instead of an answer; once it has ended, the exception that it raised.
+        requested: current request of the task.
+        result: result of the request.
+        error: exception that the task gets instead of a result; once it has ended, the exception that it raised.
         ended: whether the task has ended.
     """
 
-    question: Any = None
-    answer: Any = None
+    requested: Any = None
+    result: Any = None
     error: BaseException | None = None
     ended = False
 
     def __init__(
-        self, number: int, task: Callable[[], None], resume: Callable[[int], None], pause: Callable[[int], None]
+        self,
+        number: int,
+        function: Callable[[], None],
+        on_resume: Callable[[int], None],
+        on_pause: Callable[[int], None],
     ) -> None:
-        self._number, self._task, self._resume, self._pause = number, task, resume, pause
+        self._number, self._function, self._on_resume, self._on_pause = number, function, on_resume, on_pause
         self._turns: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._asks: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name=f"lockstep {number}", daemon=True)
+        self._pauses: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name=f"packed task {number}", daemon=True)
         self._thread.start()
 
-    def goes_on(self) -> bool:
-        """Run the task until it asks or ends; return whether it asks."""
+    def resume(self) -> bool:
+        """Run the task until it requests something or ends; return whether it requests something."""
         self._turns.put(None)
-        asks = self._asks.get()
-        if not asks:
+        has_request = self._pauses.get()
+        if not has_request:
             self._thread.join()
-        return asks
+        return has_request
 
-    def ask(self, question: Any) -> Any:
-        self.question = question
-        self._pause(self._number)
-        self._asks.put(True)
+    def request(self, request: Any) -> Any:
+        self.requested = request
+        self._on_pause(self._number)
+        self._pauses.put(True)
         self._await_turn()
-        return self.answer
+        return self.result
 
     def _await_turn(self) -> None:
         self._turns.get()
-        self._resume(self._number)
+        self._on_resume(self._number)
         if self.error is not None:
             error, self.error = self.error, None
             raise error
 
     def _work(self) -> None:
-        _member.set(self)
         try:
             self._await_turn()
-            self._task()
+            self._function()
         except BaseException as error:
             self.error = error
-        self._pause(self._number)
+        self._on_pause(self._number)
         self.ended = True
-        self._asks.put(False)
+        self._pauses.put(False)

@@ -12,7 +12,7 @@ import torch
 from aca_ray.channels import DEFAULT_ALLOCATION, DEFAULT_RANKING, DEFAULT_WHOLE_EDGES, SKIP_FREE, PlanKind
 from aca_ray.config import EvaluationTrial, ExperimentSpec, SearchTrial, search_trials
 from aca_ray.evaluation import COVERED_SPACE, DEFAULT_PROTOCOL
-from aca_ray.packing.pack import Together
+from aca_ray.packing import Member
 from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, found_network, open_evaluation, table_json
 from aca_ray.pipeline.looking_up import LookUp
 from aca_ray.pipeline.manifest import Sweep
@@ -29,9 +29,9 @@ class SearchOrder:
     folder: StoragePath
     base: Path
 
-    def open(self, device: torch.device, together: Together | None = None) -> ResumableTrial:
-        """Return the trial, resumed from the newest checkpoint in its folder, if any; `together` packs it."""
-        return open_search(self.trial, self.folder, self.base, device, together)
+    def open(self, device: torch.device, member: Member | None = None) -> ResumableTrial:
+        """Return the trial, resumed from the newest checkpoint in its folder, if any; `member` is that of its pack."""
+        return open_search(self.trial, self.folder, self.base, device, member)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready value for `order_from_json`."""
@@ -53,7 +53,7 @@ class EvaluationOrder:
     search: SearchTrial
     search_folder: StoragePath
 
-    def open(self, device: torch.device, together: Together | None = None) -> ResumableTrial | LookUp:
+    def open(self, device: torch.device, member: Member | None = None) -> ResumableTrial | LookUp:
         """Return the trial, resumed from the newest checkpoint in its folder, if any; it is never packed."""
         if self.trial.table is not None:
             return LookUp(self.trial, self.folder, self.base, self.search, self.search_folder)

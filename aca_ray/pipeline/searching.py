@@ -12,11 +12,12 @@ import torch
 from aca_ray.config import SearchTrial
 from aca_ray.data import DATA_PRUNERS, SearchData
 from aca_ray.methods.registry import find_method
-from aca_ray.packing.pack import Together
+from aca_ray.nn.fused import fuse
+from aca_ray.packing import Member
 from aca_ray.pipeline.datasets import describe_data, search_data
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.records import TrialRecord
-from aca_ray.search.search import Search
+from aca_ray.search.search import Accelerator, Search
 from aca_ray.space import Space, find_space, without_skip
 from aca_ray.storage import StoragePath
 
@@ -27,7 +28,7 @@ def search_space(trial: SearchTrial) -> Space:
     return without_skip(space) if trial.skip == "allocated" else space
 
 
-def build_search(trial: SearchTrial, data: SearchData, device: torch.device) -> Search:
+def build_search(trial: SearchTrial, data: SearchData, device: torch.device, accelerate: Accelerator = fuse) -> Search:
     """Return the search of a trial at its first step."""
     return Search(
         find_method(trial.method),
@@ -41,11 +42,12 @@ def build_search(trial: SearchTrial, data: SearchData, device: torch.device) -> 
         batch_size=trial.batch_size,
         precision=getattr(torch, trial.precision),
         pruner=None if trial.data_pruning is None else DATA_PRUNERS[trial.data_pruning](data),
+        accelerate=accelerate,
     )
 
 
 def open_search(
-    trial: SearchTrial, folder: StoragePath, base: Path, device: torch.device, together: Together | None = None
+    trial: SearchTrial, folder: StoragePath, base: Path, device: torch.device, member: Member | None = None
 ) -> ResumableTrial:
     """Return the search of a trial, resumed from the newest checkpoint in its folder, if any.
 
@@ -54,17 +56,17 @@ def open_search(
         folder: folder of the trial.
         base: folder that relative data paths are relative to.
         device: device to compute on.
-        together: pack that the search is computed in, or None.
+        member: member of the pack that the search is computed in, or None.
     """
     data = search_data(trial.data, base)
-    search = build_search(trial, data, device)
+    search = build_search(trial, data, device, fuse if member is None else member.accelerate)
 
     def describe() -> Mapping[str, Any]:
         mixing = search.mixing()
         kinds = search.space.cell_types
         alphas: dict[str, Any] = {kind: mixing.cell(kind).operations.tolist() for kind in kinds}
         alphas["candidates"] = {kind: search.space.candidates(kind) for kind in kinds}
-        packed = None if together is None else together.counts()
+        packed = None if member is None else member.pack.counts()
         return {"genotype": search.genotype().to_json(), "alphas": alphas, "packed": packed}
 
     def result(rows: list[dict[str, Any]]) -> Mapping[str, Any]:
@@ -85,6 +87,6 @@ def open_search(
         milestones=trial.milestones,
         describe=describe,
         result=result,
-        clock=time.perf_counter if together is None else together.seconds,
-        num_sharing=1 if together is None else together.num_searches,
+        clock=time.perf_counter if member is None else member.seconds,
+        num_sharing=1 if member is None else member.pack.num_searches,
     )

@@ -7,12 +7,23 @@ import torch
 from torch import Tensor, nn
 
 from aca_ray.nn import CellMixing, Mixing, Supernet
-from aca_ray.nn.edges import EdgeBuilder, FullEdge, partial_channels
-from aca_ray.nn.edges.attention import attended_channels
-from aca_ray.nn.edges.auxiliary_skip import AuxiliarySkipEdge
-from aca_ray.nn.edges.ranked_partial import ranked_partial_channels
-from aca_ray.nn.edges.sampled import SampledEdge
-from aca_ray.packing.passes import PackedPass, Pass, Rows, packs
+from aca_ray.nn.edges import (
+    AuxiliarySkipEdge,
+    DropPathEdge,
+    EdgeBuilder,
+    FullEdge,
+    SampledEdge,
+    SampledEdgeWithScalars,
+    attended_channels,
+    partial_channels,
+    ranked_partial_channels,
+    skip_dropout,
+)
+from aca_ray.nn.fused import fuse
+from aca_ray.packing.contents import Contents
+from aca_ray.packing.packed_pass import PackedPass
+from aca_ray.packing.passes import Pass
+from aca_ray.packing.rows import Rows
 from aca_ray.space import SPACES, Space
 
 EDGES = {
@@ -26,7 +37,7 @@ EDGES = {
 
 def network(space: Space, build_edge: EdgeBuilder, seed: int) -> Supernet:
     torch.manual_seed(seed)
-    found = Supernet(space, channels=4, num_cells=3, num_classes=3, build_edge=build_edge).double()
+    found = fuse(Supernet(space, channels=4, num_cells=3, num_classes=3, build_edge=build_edge).double())
     found.set_strength(0.5)
     return found
 
@@ -41,7 +52,7 @@ def a_pass(space: Space, build_edge: EdgeBuilder, seed: int, *, side: int = 8) -
         weights.append(torch.rand(shape, dtype=torch.float64).requires_grad_())
     mixing = Mixing(CellMixing(weights[0]), CellMixing(weights[1]))
     images = torch.randn(4, 3, side, side, dtype=torch.float64)
-    return Pass.through(supernet, images, mixing)
+    return Pass.through(Contents(supernet), images, mixing)
 
 
 def gradients(own: Pass, logits: Tensor) -> dict[str, Tensor | None]:
@@ -64,11 +75,11 @@ def test_spaces(name: str) -> None:
 def check(space: Space, build_edge: EdgeBuilder, training: bool) -> None:
     passes = [a_pass(space, build_edge, seed) for seed in range(3)]
     for own in passes:
-        own.network.train(training)
+        own.contents.network.train(training)
     alone = [a_pass(space, build_edge, seed) for seed in range(3)]
     expected = []
     for own in alone:
-        own.network.train(training)
+        own.contents.network.train(training)
         logits = own.compute(own.inputs, own.buffers, own.images)
         expected.append((logits.detach(), gradients(own, logits)))
     packed = PackedPass(passes, Rows())
@@ -131,26 +142,26 @@ def test_rows_keep_the_parameters_of_the_networks() -> None:
     networks = [network(SPACES["s1"], FullEdge, seed) for seed in range(3)]
     before = [{name: tensor.clone() for name, tensor in own.state_dict().items()} for own in networks]
     parameters = [list(own.parameters()) for own in networks]
-    rows = Rows()
+    rows, contents = Rows(), {own: Contents(own) for own in networks}
     for held in (networks, networks[:2], networks):
-        rows.hold(held)
+        rows.hold([contents[own] for own in held])
     for own, state, known in zip(networks, before, parameters, strict=True):
         assert all(torch.equal(tensor, state[name]) for name, tensor in own.state_dict().items())
         assert all(one is other for one, other in zip(own.parameters(), known, strict=True))
     with torch.no_grad():
         networks[1].stem[0].weight.zero_()
-    table, shared = rows.table("stem.0.weight", [own.stem[0].weight for own in networks])
+    table, shared = rows.table("network.stem.0.weight", [own.stem[0].weight for own in networks])
     assert shared
     assert not table[1].any()
     assert table[0].any()
-    _, shared = rows.table("stem.0.weight", [own.stem[0].weight + 0 for own in networks])
+    _, shared = rows.table("network.stem.0.weight", [own.stem[0].weight + 0 for own in networks])
     assert not shared
 
 
 def test_kinds_distinguish_different_functions() -> None:
     def kind(space: str = "s1", edge: EdgeBuilder = FullEdge, strength: float = 0.5, **also: int) -> object:
         own = a_pass(SPACES[space], edge, 0, **also)
-        own.network.set_strength(strength)
+        own.contents.network.set_strength(strength)
         return own.kind
 
     assert kind() == kind()
@@ -164,7 +175,7 @@ def test_kinds_distinguish_different_functions() -> None:
     ]
     assert len({kind(), *others}) == 1 + len(others)
     own = a_pass(SPACES["s1"], FullEdge, 0)
-    own.network.eval()
+    own.contents.network.eval()
     assert own.kind != kind()
     with torch.no_grad():
         unwanted = kind()
@@ -173,12 +184,19 @@ def test_kinds_distinguish_different_functions() -> None:
 
 def test_which_passes_can_be_packed() -> None:
     small, large = torch.zeros(2, 3, 8, 8), torch.zeros(2, 3, 32, 32)
-    assert packs(network(SPACES["s1"], FullEdge, 0), small)
-    assert not packs(network(SPACES["s1"], FullEdge, 0), large)  # on a CPU
-    assert not packs(network(SPACES["s1"], SampledEdge, 0), small)
-    assert not packs(network(SPACES["s4"], FullEdge, 0), small)  # has noise
-    watched = network(SPACES["s1"], FullEdge, 0)
-    handle = next(m for m in watched.modules() if isinstance(m, nn.Conv2d)).register_forward_hook(lambda *_: None)
-    assert not packs(watched, small)
+
+    def can_pack(space: str, build_edge: EdgeBuilder, images: Tensor) -> bool:
+        return Contents(network(SPACES[space], build_edge, 0)).can_pack(images)
+
+    assert can_pack("s1", FullEdge, small)
+    assert not can_pack("s1", FullEdge, large)  # on a CPU
+    assert not can_pack("s4", FullEdge, small)  # has noise
+    for build_edge in (SampledEdge, SampledEdgeWithScalars, DropPathEdge, skip_dropout):
+        assert not can_pack("s1", build_edge, small)
+    watched = Contents(network(SPACES["s1"], FullEdge, 0))
+    handle = next(m for m in watched.network.modules() if isinstance(m, nn.Conv2d)).register_forward_hook(
+        lambda *_: None
+    )
+    assert not watched.can_pack(small)
     handle.remove()
-    assert packs(watched, small)
+    assert watched.can_pack(small)

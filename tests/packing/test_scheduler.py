@@ -1,129 +1,137 @@
-"""Tasks that run in turn and whose questions are answered together."""
+"""Tasks that run in turn and whose requests are answered in batches."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
 
-from aca_ray.packing.scheduler import Lockstep, ask
+from aca_ray.packing.scheduler import Scheduler
 
 
-class Told:
-    """Answers with the sum of all questions, and logs the tasks' turns."""
+class Sums:
+    """Answers with the sum of all requests, and logs the tasks' turns."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
-        self.rounds: list[list[int]] = []
-
-    def answer(self, questions: Sequence[int]) -> list[int]:
-        self.rounds.append(list(questions))
-        return [sum(questions)] * len(questions)
-
-    def run(self, tasks: Sequence[Callable[[], None]]) -> None:
-        Lockstep(
+        self.batches: list[list[int]] = []
+        self.scheduler = Scheduler(
             self.answer,
-            lambda question: question < 1000,
+            lambda request: request < 1000,
             lambda number: self.log.append(f"+{number}"),
             lambda number: self.log.append(f"-{number}"),
-        ).run(tasks)
+        )
+
+    def answer(self, requests: Sequence[int]) -> list[int]:
+        self.batches.append(list(requests))
+        return [sum(requests)] * len(requests)
 
 
-def test_questions_are_answered_together_in_the_order_of_the_tasks() -> None:
-    told, answers = Told(), {}
+def idle(number: int) -> None:
+    """Do nothing when a task pauses or resumes."""
 
-    def task(number: int, times: int) -> Callable[[], None]:
+
+def test_requests_are_answered_in_batches_in_the_order_of_the_tasks() -> None:
+    sums, answers = Sums(), {}
+
+    def task(number: int, value: int, times: int) -> Callable[[], None]:
         def run() -> None:
-            answers[number] = [ask(number) for _ in range(times)]
+            answers[value] = [sums.scheduler.request(number, value) for _ in range(times)]
 
         return run
 
-    told.run([task(1, 2), task(10, 0), task(100, 3)])
-    assert told.rounds == [[1, 100], [1, 100], [100]]
+    sums.scheduler.run([task(0, 1, 2), task(1, 10, 0), task(2, 100, 3)])
+    assert sums.batches == [[1, 100], [1, 100], [100]]
     assert answers == {1: [101, 101], 10: [], 100: [101, 101, 100]}
-    assert told.log == ["+0", "-0", "+1", "-1", "+2", "-2", "+0", "-0", "+2", "-2", "+0", "-0", "+2", "-2", "+2", "-2"]
+    assert sums.log == ["+0", "-0", "+1", "-1", "+2", "-2", "+0", "-0", "+2", "-2", "+0", "-0", "+2", "-2", "+2", "-2"]
 
 
-def test_a_question_that_does_not_wait_is_answered_at_once() -> None:
-    told, answers = Told(), {}
+def test_a_request_that_does_not_wait_is_answered_at_once() -> None:
+    sums, answers = Sums(), {}
 
-    def task(number: int) -> Callable[[], None]:
+    def task(number: int, value: int) -> Callable[[], None]:
         def run() -> None:
-            answers[number] = [ask(number) for _ in range(2)]
+            answers[value] = [sums.scheduler.request(number, value) for _ in range(2)]
 
         return run
 
-    told.run([task(1), task(1000), task(10)])
-    assert told.rounds == [[1000], [1000], [1, 10], [1, 10]]
+    sums.scheduler.run([task(0, 1), task(1, 1000), task(2, 10)])
+    assert sums.batches == [[1000], [1000], [1, 10], [1, 10]]
     assert answers == {1: [11, 11], 1000: [1000, 1000], 10: [11, 11]}
 
 
 def test_an_exception_of_a_task_does_not_affect_the_others() -> None:
-    told, done = Told(), []
+    sums, done = Sums(), []
 
     def fails() -> None:
-        ask(1)
+        sums.scheduler.request(0, 1)
         raise ValueError("mine")
 
     def works() -> None:
-        done.extend(ask(2) for _ in range(3))
+        done.extend(sums.scheduler.request(1, 2) for _ in range(3))
 
     with pytest.raises(ValueError, match="mine"):
-        told.run([fails, works])
+        sums.scheduler.run([fails, works])
     assert done == [3, 2, 2]
 
 
 def test_an_exception_while_answering_is_raised_in_every_task() -> None:
     caught: list[str] = []
 
-    def answer(questions: list[Any]) -> list[Any]:
+    def answer(requests: list[Any]) -> list[Any]:
         raise MemoryError("no room")
 
-    def task() -> None:
+    scheduler = Scheduler(answer, lambda request: True, idle, idle)
+
+    def task(number: int) -> None:
         try:
-            ask(1)
+            scheduler.request(number, 1)
         except MemoryError as error:
             caught.append(str(error))
 
-    Lockstep(answer, lambda question: True, lambda number: None, lambda number: None).run([task, task])
+    scheduler.run([partial(task, number) for number in range(2)])
     assert caught == ["no room"] * 2
+
+
+def interrupted(requests: list[Any]) -> list[Any]:
+    raise KeyboardInterrupt
 
 
 def test_an_interrupt_ends_the_tasks_and_their_threads() -> None:
     ended: list[str] = []
+    scheduler = Scheduler(interrupted, lambda request: True, idle, idle)
 
-    def answer(questions: list[Any]) -> list[Any]:
-        raise KeyboardInterrupt
-
-    def task() -> None:
+    def task(number: int) -> None:
         try:
-            ask(1)
+            scheduler.request(number, 1)
         finally:
             ended.append("ended")
 
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        Lockstep(answer, lambda question: True, lambda number: None, lambda number: None).run([task, task])
+        scheduler.run([partial(task, number) for number in range(2)])
     assert ended == ["ended"] * 2
     assert threading.active_count() == before
 
 
 def test_an_interrupt_while_others_have_ended_or_not_begun() -> None:
     done: list[str] = []
-
-    def answer(questions: list[Any]) -> list[Any]:
-        raise KeyboardInterrupt
-
-    tasks = [lambda: done.append("first"), lambda: ask(1), lambda: done.append("last")]
+    scheduler = Scheduler(interrupted, lambda request: False, idle, idle)
+    tasks = [lambda: done.append("first"), lambda: scheduler.request(1, 1), lambda: done.append("last")]
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        Lockstep(answer, lambda question: False, lambda number: None, lambda number: None).run(tasks)
+        scheduler.run(tasks)
     assert done == ["first"]
     assert threading.active_count() == before
 
 
-def test_only_tasks_can_ask() -> None:
-    with pytest.raises(LookupError):
-        ask(1)
+def test_only_running_tasks_make_requests() -> None:
+    scheduler = Sums().scheduler
+    with pytest.raises(RuntimeError, match=r"^task 0 "):
+        scheduler.request(0, 1)
+    scheduler.run([lambda: None])
+    with pytest.raises(RuntimeError, match=r"^task 0 "):
+        scheduler.request(0, 1)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from aca_ray.nn.edges.candidates import EdgeBuilder, Observer, candidates_and_bypass
-from aca_ray.nn.fused.maps import laid_out
-from aca_ray.nn.fused.operations import JointOutputs
+from aca_ray.nn.edges.partial import candidates_and_bypass
+from aca_ray.nn.edges.search_edge import EdgeBuilder, Mix, SearchEdge
 
 HIDDEN_SHARE = 2  # official code; its ratio argument is not read
 DEMAND_MOMENTUM = 0.1  # ours: that of batch norms
@@ -32,7 +31,7 @@ class ChannelAttention(nn.Module):
         return torch.sigmoid(self.network(x.mean(dim=(2, 3))) + self.network(x.amax(dim=(2, 3))))
 
 
-class AttentionEdge(nn.Module):
+class AttentionEdge(SearchEdge):
     """The C/k channels with the largest attention pass through the candidates, in the order of their attention.
 
     Every channel is first multiplied by its attention. One choice applies to the whole batch: by the mean over its
@@ -43,8 +42,6 @@ class AttentionEdge(nn.Module):
     Source: Xue & Qin 2022 (ADARTS), official code; the running mean is ours.
     """
 
-    joins = False
-    groups = 1
     demand: Tensor
 
     def __init__(self, names: tuple[str, ...], channels: int, stride: int, share: int) -> None:
@@ -53,13 +50,11 @@ class AttentionEdge(nn.Module):
         self.attention = ChannelAttention(channels)
         self.register_buffer("demand", torch.zeros(channels))
 
-    def forward(
-        self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
-    ) -> Tensor:
+    def around(self, x: Tensor, mix: Mix) -> Tensor:
         attention = self.attention(x)
         x = x * attention[:, :, None, None]
         passing = self._passing(attention.detach())
-        mixed = self.candidates(laid_out(x.index_select(1, passing)), weights, observe)
+        mixed = mix(x.index_select(1, passing))
         return self.bypass(x).index_copy(1, passing, mixed)
 
     def _passing(self, attention: Tensor) -> Tensor:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from aca_ray.nn.edges.candidates import EdgeBuilder, Observer, candidates_and_bypass
-from aca_ray.nn.fused.maps import laid_out
-from aca_ray.nn.fused.operations import JointOutputs
+from aca_ray.nn.edges.partial import candidates_and_bypass
+from aca_ray.nn.edges.search_edge import EdgeBuilder, Mix, SearchEdge
 
 
-class RankedPartialEdge(nn.Module):
+class RankedPartialEdge(SearchEdge):
     """A partial-channel edge that stores the passing channels in a buffer, initially the first C/k.
 
     Every channel keeps its position in the output, whichever channels pass.
@@ -21,7 +20,6 @@ class RankedPartialEdge(nn.Module):
     Source: Xu et al. 2020 (PC-DARTS), section 3.2; channels other than the first: ours.
     """
 
-    joins = False
     passing: Tensor
 
     def __init__(self, names: tuple[str, ...], channels: int, stride: int, share: int) -> None:
@@ -30,10 +28,8 @@ class RankedPartialEdge(nn.Module):
         self.candidates, self.bypass = candidates_and_bypass(names, channels, stride, share)
         self.register_buffer("passing", torch.arange(channels // share))
 
-    def forward(
-        self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
-    ) -> Tensor:
-        mixed = self.candidates(laid_out(x.index_select(1, self.passing)), weights, observe)
+    def around(self, x: Tensor, mix: Mix) -> Tensor:
+        mixed = mix(x.index_select(1, self.passing))
         return self.bypass(x).index_copy(1, self.passing, mixed)
 
 

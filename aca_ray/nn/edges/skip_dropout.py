@@ -5,14 +5,13 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
-from aca_ray.nn.edges.candidates import FullEdge, Scheduled
+from aca_ray.nn.edges.full import FullEdge
+from aca_ray.nn.edges.search_edge import Scheduled
 from aca_ray.space.candidates import SKIP
 
 
 class IdentityDropout(Scheduled):
     """An identity with dropout in training; the strength is the drop probability of every element."""
-
-    packs = False
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.dropout(x, self.strength, self.training)

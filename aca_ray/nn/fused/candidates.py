@@ -2,24 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from aca_ray.nn.edges.candidates import CandidateSum, plus
+from aca_ray.nn.edges import CandidateSum, EdgeObservation, Observer, plus
 from aca_ray.nn.fused.large_maps import VECTOR
 from aca_ray.nn.fused.maps import as_maps, as_state, as_states, is_small, on_cpu, stacked, unstacked
-from aca_ray.nn.fused.operations import JointOperation, JointOutputs
+from aca_ray.nn.fused.operations import FusedOperation
 from aca_ray.nn.fused.runs import runs
 
 
-def joint_outputs(
+class FusedOutputs(NamedTuple):
+    """Outputs of one edge's candidates, fused with those of the other edges that read the same state.
+
+    Attributes:
+        names: names of the fused candidates; at least one.
+        mixed: (B, C, H', W') sum of their outputs, each times its mixing weight.
+        outputs: (B, C, H', W') output of each, by name; empty unless the pass is observed.
+    """
+
+    names: frozenset[str]
+    mixed: Tensor
+    outputs: Mapping[str, Tensor]
+
+
+def mix_with(
+    fused: FusedOutputs, candidates: CandidateSum, x: Tensor, weights: Tensor, observe: Observer | None
+) -> Tensor:
+    """Return what `candidates(x, weights, observe)` returns, given the outputs that were already fused."""
+    outputs = {name: operation(x) for name, operation in candidates.operations.items() if name not in fused.names}
+    mixed = candidates.mix(x, outputs, weights, fused.mixed)
+    if observe is not None:
+        outputs |= fused.outputs
+        observe(EdgeObservation(x, {name: outputs[name] for name in candidates.columns}, mixed))
+    return mixed
+
+
+def fused_outputs(
     edges: Sequence[CandidateSum], state: Tensor, weights: Tensor, *, observed: bool
-) -> list[JointOutputs | None]:
-    """Return the fused outputs of each of E edges, None for an edge without any; watched candidates are not fused.
+) -> list[FusedOutputs | None]:
+    """Return the fused outputs of each of E edges, None for an edge without any.
 
     Args:
         edges: candidates of edges with equal channels and strides.
@@ -27,27 +53,27 @@ def joint_outputs(
         weights: (E, O) mixing weights.
         observed: whether to return the outputs of single candidates.
     """
-    members = list(_joint_members(edges))
-    if not members:
+    candidates = list(_fusable(edges))
+    if not candidates:
         return [None] * len(edges)
-    return (_by_one_product if is_small(state) else _by_scaled_norms)(members, state, weights, observed)
+    return (_by_one_product if is_small(state) else _by_scaled_norms)(candidates, state, weights, observed)
 
 
-class _Member(NamedTuple):
+class _Candidate(NamedTuple):
     """A candidate that is fused with others: its edge, its name, the column of its mixing weight, its operation."""
 
     edge: int
     name: str
     column: int
-    operation: JointOperation
+    operation: FusedOperation
 
 
-def _joint_members(edges: Sequence[CandidateSum]) -> Iterator[_Member]:
+def _fusable(edges: Sequence[CandidateSum]) -> Iterator[_Candidate]:
     for name in dict.fromkeys(name for edge in edges for name in edge.columns):
         for index, edge in enumerate(edges):
             operation = edge.operations[name] if name in edge.columns else None
-            if isinstance(operation, JointOperation) and not operation.is_watched():
-                yield _Member(index, name, edge.columns[name], operation)
+            if isinstance(operation, FusedOperation):
+                yield _Candidate(index, name, edge.columns[name], operation)
 
 
 class _Reader:
@@ -56,44 +82,44 @@ class _Reader:
     def __init__(self, state: Tensor) -> None:
         self.maps, self.positive = as_maps(state), as_maps(state.relu())
 
-    def run(self, members: Sequence[_Member], scales: Tensor | None = None) -> Tensor:
-        operations = [member.operation for member in members]
+    def run(self, candidates: Sequence[_Candidate], scales: Tensor | None = None) -> Tensor:
+        operations = [candidate.operation for candidate in candidates]
         maps = self.positive if operations[0].reads_positive else self.maps
-        return operations[0].run_together(operations, maps, scales)
+        return operations[0].fused(operations, maps, scales)
 
 
-def _grouped(members: Sequence[_Member], key: Callable[[_Member], Hashable]) -> list[list[_Member]]:
-    groups: dict[Hashable, list[_Member]] = {}
-    for member in members:
-        groups.setdefault(key(member), []).append(member)
+def _grouped(candidates: Sequence[_Candidate], key: Callable[[_Candidate], Hashable]) -> list[list[_Candidate]]:
+    groups: dict[Hashable, list[_Candidate]] = {}
+    for candidate in candidates:
+        groups.setdefault(key(candidate), []).append(candidate)
     return list(groups.values())
 
 
 def _by_one_product(
-    members: Sequence[_Member], state: Tensor, weights: Tensor, observed: bool
-) -> list[JointOutputs | None]:
+    candidates: Sequence[_Candidate], state: Tensor, weights: Tensor, observed: bool
+) -> list[FusedOutputs | None]:
     """Mix the outputs on small maps by one product with the mixing weights."""
     reader = _Reader(state)
     maps: list[Tensor] = []
     rows: list[dict[str, int]] = [{} for _ in weights]
     entries: list[tuple[int, int, int]] = []
     num_rows = 0
-    for group in _grouped(members, lambda member: member.operation.group):
+    for group in _grouped(candidates, lambda candidate: candidate.operation.group):
         outputs = reader.run(group)
-        for place, member in enumerate(group):
-            row = rows[member.edge][member.name] = num_rows + place % len(outputs)
-            entries.append((member.edge, row, member.column))
+        for place, candidate in enumerate(group):
+            row = rows[candidate.edge][candidate.name] = num_rows + place % len(outputs)
+            entries.append((candidate.edge, row, candidate.column))
         maps.append(outputs)
         num_rows += len(outputs)
-    together = torch.cat(maps)
+    table = torch.cat(maps)
     from_edge, to_row, column = torch.tensor(entries).unbind(dim=1)
     scales = weights.new_zeros(len(weights), num_rows).index_put((from_edge, to_row), weights[from_edge, column])
-    mixed = (scales @ together.flatten(1)).unflatten(1, together.shape[1:])
+    mixed = (scales @ table.flatten(1)).unflatten(1, table.shape[1:])
     return [
-        JointOutputs(
+        FusedOutputs(
             frozenset(own),
             as_state(total),
-            {name: as_state(together[row]) for name, row in own.items()} if observed else {},
+            {name: as_state(table[row]) for name, row in own.items()} if observed else {},
         )
         if own
         else None
@@ -102,8 +128,8 @@ def _by_one_product(
 
 
 def _by_scaled_norms(
-    members: Sequence[_Member], state: Tensor, weights: Tensor, observed: bool
-) -> list[JointOutputs | None]:
+    candidates: Sequence[_Candidate], state: Tensor, weights: Tensor, observed: bool
+) -> list[FusedOutputs | None]:
     """Mix the outputs on other maps by batch norms that scale by the mixing weights, and sums.
 
     On a CPU, candidates of one name and few channels are fused across several edges; elsewhere all candidates of one
@@ -113,15 +139,15 @@ def _by_scaled_norms(
     outputs: list[dict[str, Tensor]] = [{} for _ in weights]
     sums: list[Tensor | None] = [None] * len(weights)
     scaled: dict[tuple[int, ...], Tensor] = {}
-    for group in _grouped(members, _by_vectors(state) if on_cpu(state) else lambda own: own.operation.group):
+    for group in _grouped(candidates, _by_vectors(state) if on_cpu(state) else lambda own: own.operation.group):
         is_constant = group[0].operation.is_constant
         if observed or (is_constant and on_cpu(state)):
             found = as_states(reader.run(group))
-            for place, member in enumerate(group):
-                output = outputs[member.edge][member.name] = found[place % len(found)]
-                sums[member.edge] = plus(sums[member.edge], output, factors.of_one(member))
+            for place, candidate in enumerate(group):
+                output = outputs[candidate.edge][candidate.name] = found[place % len(found)]
+                sums[candidate.edge] = plus(sums[candidate.edge], output, factors.of_one(candidate))
         elif is_constant:
-            edges = tuple(member.edge for member in group)
+            edges = tuple(candidate.edge for candidate in group)
             scaled[edges] = plus(scaled.get(edges), reader.run(group), factors.of(group)[:, *[None] * 4])
         else:
             for edges, own in _sums_of_names(group, reader.run(group, factors.of(group))):
@@ -129,9 +155,9 @@ def _by_scaled_norms(
     for edges, total in scaled.items():
         for edge, term in zip(edges, as_states(total), strict=True):
             sums[edge] = plus(sums[edge], term, None)
-    names = [frozenset(member.name for member in members if member.edge == edge) for edge in range(len(weights))]
+    names = [frozenset(own.name for own in candidates if own.edge == edge) for edge in range(len(weights))]
     return [
-        None if total is None else JointOutputs(own, total, seen if observed else {})
+        None if total is None else FusedOutputs(own, total, seen if observed else {})
         for own, total, seen in zip(names, sums, outputs, strict=True)
     ]
 
@@ -147,30 +173,30 @@ class _Factors:
     def _scalars(self) -> list[tuple[Tensor, ...]]:
         return [column.unbind() for column in self._columns]
 
-    def of_one(self, member: _Member) -> Tensor:
+    def of_one(self, candidate: _Candidate) -> Tensor:
         """Return the scalar weight of a candidate."""
-        return self._scalars[member.column][member.edge]
+        return self._scalars[candidate.column][candidate.edge]
 
-    def of(self, group: Sequence[_Member]) -> Tensor:
+    def of(self, group: Sequence[_Candidate]) -> Tensor:
         """Return the (N,) weights of N candidates, ordered by name and edge."""
-        columns = list(dict.fromkeys(member.column for member in group))
+        columns = list(dict.fromkeys(candidate.column for candidate in group))
         whole = [(edge, column) for column in columns for edge in range(self._num_edges)]
-        if [(member.edge, member.column) for member in group] != whole:
-            return torch.stack([self.of_one(member) for member in group])
+        if [(candidate.edge, candidate.column) for candidate in group] != whole:
+            return torch.stack([self.of_one(candidate) for candidate in group])
         return (
             torch.cat([self._columns[column] for column in columns]) if len(columns) > 1 else self._columns[columns[0]]
         )
 
 
-def _by_vectors(state: Tensor) -> Callable[[_Member], Hashable]:
+def _by_vectors(state: Tensor) -> Callable[[_Candidate], Hashable]:
     """Return the key of fused candidates: of one name, as many as fill two vectors, or one that fills a vector."""
-    together = 1 if state.shape[1] >= VECTOR else 2 * VECTOR // state.shape[1]  # measured
-    return lambda own: (own.name, 0 if own.operation.is_constant else own.edge // together)
+    num_edges = 1 if state.shape[1] >= VECTOR else 2 * VECTOR // state.shape[1]  # measured
+    return lambda own: (own.name, 0 if own.operation.is_constant else own.edge // num_edges)
 
 
-def _sums_of_names(group: Sequence[_Member], maps: Tensor) -> list[tuple[tuple[int, ...], Tensor]]:
+def _sums_of_names(group: Sequence[_Candidate], maps: Tensor) -> list[tuple[tuple[int, ...], Tensor]]:
     """Return pairs of E' edges and their (E', C, H, W, B) maps, summed over names if all names have the same edges."""
-    of_names = [tuple(member.edge for member in own) for _, own in runs(group, lambda member: member.name)]
+    of_names = [tuple(candidate.edge for candidate in own) for _, own in runs(group, lambda candidate: candidate.name)]
     if len(of_names) == 1:
         return [(of_names[0], maps)]
     # Sum and split in memory order, since sums and gradients are laid out in the order of the axes.

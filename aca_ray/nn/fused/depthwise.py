@@ -14,19 +14,16 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torch.nn.grad import conv2d_weight
 
+from aca_ray.nn.blocks import DepthwiseConv2d
 from aca_ray.nn.fused.maps import channels_last, is_channels_last
 
 
-class DepthwiseConv2d(nn.Conv2d):
-    """A padded depthwise convolution of kernel 3 or 5, stride and dilation 1 or 2; only the stride changes the size."""
-
-    def __init__(self, channels: int, kernel: int, stride: int, dilation: int) -> None:
-        padding = dilation * (kernel - 1) // 2
-        super().__init__(channels, channels, kernel, stride, padding, dilation, groups=channels, bias=False)
+class FusedDepthwiseConv2d(DepthwiseConv2d):
+    """A depthwise convolution of kernel 3 or 5, stride and dilation 1 or 2."""
 
     def forward(self, x: Tensor) -> Tensor:
         return depthwise_convolution(x, self.weight, self.stride[0], self.dilation[0])

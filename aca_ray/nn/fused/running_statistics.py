@@ -34,34 +34,34 @@ class BatchStatistics(NamedTuple):
 
 Buffers = tuple[Tensor, Tensor, Tensor]
 
-_gathering: ContextVar[list[BatchStatistics] | None] = ContextVar("statistics of the pass under way", default=None)
+_collecting: ContextVar[list[BatchStatistics] | None] = ContextVar("statistics of the pass under way", default=None)
 
 
 @contextmanager
-def gathered() -> Iterator[list[BatchStatistics]]:
+def collected() -> Iterator[list[BatchStatistics]]:
     """Collect batch statistics in a list instead of updating running statistics."""
     found: list[BatchStatistics] = []
-    outer = _gathering.set(found)
+    outer = _collecting.set(found)
     try:
         yield found
     finally:
-        _gathering.reset(outer)
+        _collecting.reset(outer)
 
 
 @contextmanager
 def updated_at_the_end() -> Iterator[None]:
-    """Update running statistics when the block ends, unless an outer block gathers them."""
-    if _gathering.get() is not None:
+    """Update running statistics when the block ends, unless an outer block collects them."""
+    if _collecting.get() is not None:
         yield
         return
-    with gathered() as found:
+    with collected() as found:
         yield
     update(found)
 
 
 def record(statistics: BatchStatistics) -> None:
-    """Update running statistics now, or at the end of the pass if they are being gathered."""
-    found = _gathering.get()
+    """Update running statistics now, or at the end of the pass if they are being collected."""
+    found = _collecting.get()
     if found is None:
         update([statistics])
     else:

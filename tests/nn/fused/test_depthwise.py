@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from aca_ray.nn.fused.depthwise import DepthwiseConv2d, depthwise_convolution, weight_gradient
+from aca_ray.nn.blocks import DepthwiseConv2d
+from aca_ray.nn.fused import fuse
+from aca_ray.nn.fused.depthwise import depthwise_convolution, weight_gradient
 from aca_ray.nn.fused.maps import channels_last
 
 GEOMETRIES = list(itertools.product((3, 5), (1, 2), (1, 2)))  # kernel, stride, dilation
@@ -22,7 +24,7 @@ def maps(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
 @pytest.mark.parametrize(("kernel", "stride", "dilation"), GEOMETRIES)
 @pytest.mark.parametrize(("height", "width"), [(6, 4), (5, 6), (3, 3), (2, 2)])
 def test_gradients_are_finite_differences(kernel: int, stride: int, dilation: int, height: int, width: int) -> None:
-    layer = DepthwiseConv2d(2, kernel, stride, dilation).double()
+    layer = fuse(DepthwiseConv2d(2, kernel, stride, dilation).double())
 
     def call(x: Tensor, weight: Tensor) -> Tensor:
         return functional_call(layer, {"weight": weight}, (channels_last(x),))
@@ -41,7 +43,7 @@ def test_gradients_can_be_differentiated(kernel: int, stride: int, dilation: int
 
 @pytest.mark.parametrize(("kernel", "stride", "dilation"), GEOMETRIES)
 def test_in_float32_it_matches_torch(kernel: int, stride: int, dilation: int) -> None:
-    layer, x = DepthwiseConv2d(16, kernel, stride, dilation), maps(8, 16, 32, 32, dtype=torch.float32)
+    layer, x = fuse(DepthwiseConv2d(16, kernel, stride, dilation)), maps(8, 16, 32, 32, dtype=torch.float32)
     found, expected = layer(x), nn.Conv2d.forward(layer, x)
     assert found.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(found, expected)
@@ -53,7 +55,7 @@ def test_in_float32_it_matches_torch(kernel: int, stride: int, dilation: int) ->
 
 def test_when_gradients_are_those_of_torch() -> None:
     def own(x: Tensor, stride: int = 1, dilation: int = 1) -> bool:
-        output = DepthwiseConv2d(2, 3, stride, dilation)(x)
+        output = fuse(DepthwiseConv2d(2, 3, stride, dilation))(x)
         assert output.grad_fn is not None
         return "_Depthwise" not in output.grad_fn.name()
 
@@ -70,7 +72,7 @@ def test_when_gradients_are_those_of_torch() -> None:
 
 
 def test_gradients_can_be_requested_separately() -> None:
-    layer, x = DepthwiseConv2d(2, 5, 1, 1).double(), maps(2, 2, 4, 4)
+    layer, x = fuse(DepthwiseConv2d(2, 5, 1, 1).double()), maps(2, 2, 4, 4)
     both = torch.autograd.grad(layer(x).square().sum(), (x, layer.weight))
     assert torch.equal(torch.autograd.grad(layer(x).square().sum(), x)[0], both[0])
     assert torch.equal(torch.autograd.grad(layer(x.detach()).square().sum(), layer.weight)[0], both[1])

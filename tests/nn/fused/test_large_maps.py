@@ -9,13 +9,20 @@ import torch
 from torch import Tensor, nn
 
 from aca_ray.nn import CellMixing, Mixing, Supernet, candidate_mask
-from aca_ray.nn.drop_path import DropPathEdge
-from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, FullEdge, partial_channels
-from aca_ray.nn.edges.attention import attended_channels
-from aca_ray.nn.edges.auxiliary_skip import AuxiliarySkipEdge
-from aca_ray.nn.edges.ranked_partial import ranked_partial_channels
-from aca_ray.nn.edges.sampled import SampledEdge, SampledEdgeWithScalars
-from aca_ray.nn.edges.skip_dropout import skip_dropout
+from aca_ray.nn.edges import (
+    AuxiliarySkipEdge,
+    DropPathEdge,
+    EdgeBuilder,
+    EdgeObservation,
+    FullEdge,
+    SampledEdge,
+    SampledEdgeWithScalars,
+    attended_channels,
+    partial_channels,
+    ranked_partial_channels,
+    skip_dropout,
+)
+from aca_ray.nn.fused import fuse
 from aca_ray.nn.fused.maps import (
     as_maps,
     as_states,
@@ -26,7 +33,6 @@ from aca_ray.nn.fused.maps import (
     shuffle_channels,
     unstacked,
 )
-from aca_ray.nn.fused.operations import JointOperation
 from aca_ray.space import SPACES, Space
 
 BUILDERS: dict[str, EdgeBuilder] = {
@@ -43,18 +49,9 @@ BUILDERS: dict[str, EdgeBuilder] = {
 
 
 def supernet(space: Space, edge: str = "full", channels: int = 4) -> Supernet:
+    """Return a plain supernet."""
     network = Supernet(space, channels=channels, num_cells=3, num_classes=3, build_edge=BUILDERS[edge]).double()
     network.set_strength(0.3)
-    return network
-
-
-def one_by_one(network: Supernet) -> Supernet:
-    """Return a copy in which every layer has a hook, so that it is called."""
-    network = copy.deepcopy(network)
-    for operation in network.modules():
-        if isinstance(operation, JointOperation):
-            for layer in operation.children():
-                layer.register_forward_hook(lambda *_: None)
     return network
 
 
@@ -88,7 +85,7 @@ def assert_equal(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
 )
 def test_every_edge_matches_its_layers(edge: str, training: bool) -> None:
     network = supernet(SPACES["darts"], edge).train(training)
-    plain = one_by_one(network)
+    plain, network = network, fuse(copy.deepcopy(network))
     images, weights = torch.randn(2, 3, 12, 12, dtype=torch.float64), random_weights(SPACES["darts"])
     if edge in {"sampled", "scalars"}:
         weights = [torch.where(own > 0.7, own, 0.0) for own in weights]
@@ -99,7 +96,7 @@ def test_every_edge_matches_its_layers(edge: str, training: bool) -> None:
 @pytest.mark.parametrize("space", ["s1", "s2", "s3", "s4", "nasbench201"])
 def test_every_space_matches_its_layers(space: str) -> None:
     network = supernet(SPACES[space])
-    plain = one_by_one(network)
+    plain, network = network, fuse(copy.deepcopy(network))
     images, weights = torch.randn(2, 3, 12, 12, dtype=torch.float64), random_weights(SPACES[space])
     assert_equal(passed(network, images, weights), passed(plain, images, weights))
 
@@ -108,23 +105,24 @@ def test_every_space_matches_its_layers(space: str) -> None:
 @pytest.mark.parametrize("channels", [8, 16, 48])  # 2, 4 and 12 pass: fused or one by one
 def test_any_number_of_passing_channels(channels: int) -> None:
     network = supernet(SPACES["darts"], "partial", channels)
-    plain = one_by_one(network)
+    plain, network = network, fuse(copy.deepcopy(network))
     images, weights = torch.randn(2, 3, 12, 12, dtype=torch.float64), random_weights(SPACES["darts"])
     assert_equal(passed(network, images, weights), passed(plain, images, weights))
 
 
 @pytest.mark.usefixtures("where")
 def test_observing_changes_nothing() -> None:
-    network = supernet(SPACES["darts"], "partial").eval()
+    plain = supernet(SPACES["darts"], "partial").eval()
+    network = fuse(copy.deepcopy(plain))
     images = torch.randn(2, 3, 12, 12, dtype=torch.float64)
     mixing = Mixing(*map(CellMixing, random_weights(SPACES["darts"])))
     seen: list[EdgeObservation] = []
     logits = network(images, mixing, lambda cell, edge, observation: seen.append(observation))
     torch.testing.assert_close(logits, network(images, mixing))
-    plain: list[EdgeObservation] = []
-    one_by_one(network)(images, mixing, lambda cell, edge, observation: plain.append(observation))
-    assert len(seen) == len(plain) == 3 * 14
-    for found, expected in zip(seen, plain, strict=True):
+    others: list[EdgeObservation] = []
+    plain(images, mixing, lambda cell, edge, observation: others.append(observation))
+    assert len(seen) == len(others) == 3 * 14
+    for found, expected in zip(seen, others, strict=True):
         assert found.outputs.keys() == expected.outputs.keys()
         for name, output in expected.outputs.items():
             torch.testing.assert_close(found.outputs[name], output)
@@ -145,13 +143,14 @@ def test_curvature_in_the_mixing_weights() -> None:
         torch.autograd.grad(along, at, retain_graph=True)
         return list(torch.autograd.grad(along, at))
 
-    for found, expected in zip(times_hessian(network), times_hessian(one_by_one(network)), strict=True):
+    plain, fused = times_hessian(network), times_hessian(fuse(copy.deepcopy(network)))
+    for found, expected in zip(fused, plain, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-8)
 
 
 def test_results_do_not_depend_on_the_layout_of_images_and_weights() -> None:
-    network = supernet(SPACES["darts"]).float()
-    other = supernet(SPACES["darts"]).float()
+    network = fuse(supernet(SPACES["darts"]).float())
+    other = fuse(supernet(SPACES["darts"]).float())
     state = {
         name: value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
         for name, value in network.state_dict().items()
@@ -163,7 +162,7 @@ def test_results_do_not_depend_on_the_layout_of_images_and_weights() -> None:
 
 
 def test_it_runs_without_gradients_and_under_autocast() -> None:
-    network = supernet(SPACES["darts"], "partial").float()
+    network = fuse(supernet(SPACES["darts"], "partial").float())
     images, weights = torch.randn(4, 3, 20, 20), [own.float() for own in random_weights(SPACES["darts"])]
     mixing = Mixing(*map(CellMixing, weights))
     network.eval()
@@ -214,3 +213,9 @@ def test_parts_of_a_concatenation_get_dense_gradients() -> None:
     concatenate_channels(inner).square().sum().backward()
     assert all(gradient.is_contiguous(memory_format=torch.channels_last) for gradient in seen)
     torch.testing.assert_close(parts[0].grad, 8 * parts[0].detach())
+
+
+def test_shuffle_order() -> None:
+    channels = torch.arange(8.0).view(1, 8, 1, 1)
+    assert shuffle_channels(channels, 4).flatten().tolist() == [0, 2, 4, 6, 1, 3, 5, 7]
+    assert shuffle_channels(channels, 2).flatten().tolist() == [0, 4, 1, 5, 2, 6, 3, 7]
