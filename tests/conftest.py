@@ -18,6 +18,7 @@ from torch import Tensor
 
 from aca_ray.data import DataInfo, ImageSet, SearchData
 from aca_ray.methods.core import SearchMethod
+from aca_ray.nn.fused import fuse
 from aca_ray.pipeline.new_record import new_record, new_search
 from aca_ray.records import (
     DataFacts,
@@ -29,7 +30,7 @@ from aca_ray.records import (
     TableFacts,
     TrialRecord,
 )
-from aca_ray.search.search import Search
+from aca_ray.search.search import Accelerator, Search
 from aca_ray.space import PUBLISHED, Space
 from aca_ray.space.trials import EvaluationTrial, SearchTrial
 
@@ -133,6 +134,7 @@ def build_search(search_data: SearchData) -> BuildSearch:
         seed: int = 3,
         device: torch.device = CPU,
         precision: torch.dtype = torch.float32,
+        accelerate: Accelerator = fuse,
     ) -> Search:
         return Search(
             method,
@@ -145,6 +147,7 @@ def build_search(search_data: SearchData) -> BuildSearch:
             device=device,
             batch_size=8,
             precision=precision,
+            accelerate=accelerate,
         )
 
     return build

@@ -11,6 +11,7 @@ from torch.nn import functional
 from aca_ray.data import Batches, EvaluationData, derive_seed, evaluation_batches, standard_augmentation
 from aca_ray.evaluation.protocols import Protocol, check_fits
 from aca_ray.nn.derived import DerivedNetwork
+from aca_ray.nn.fused import fuse
 from aca_ray.space.channel_plan import ChannelPlan
 from aca_ray.space.genotype import Genotype
 from aca_ray.training.meter import Meter, evaluate_network
@@ -48,12 +49,8 @@ class Retraining:
         info = data.info
         check_fits(protocol, info)
         seed_everything(derive_seed(seed, "retraining"))
-        self.network = DerivedNetwork(
-            genotype,
-            plan,
-            auxiliary=protocol.has_tower,
-            **protocol.network_settings(info),
-        ).to(device)
+        network = DerivedNetwork(genotype, plan, auxiliary=protocol.has_tower, **protocol.network_settings(info))
+        self.network = fuse(network.to(device))
         self.optimizer = torch.optim.SGD(
             self.network.parameters(),
             protocol.lr,

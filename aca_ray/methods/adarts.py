@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from aca_ray.methods import pc_darts
 from aca_ray.methods.recipe import Recipe
-from aca_ray.nn.attention import attended_channels
+from aca_ray.nn.edges import attended_channels
 
 METHOD = replace(
     pc_darts.METHOD,

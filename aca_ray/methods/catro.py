@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from aca_ray.methods import pc_darts
 from aca_ray.methods.core import Stage
 from aca_ray.methods.parts.freeze import after_share_of_search
 from aca_ray.methods.views import StageStart, StageView
-from aca_ray.nn.ranked_partial import RankedPartialEdge, ranked_partial_channels
+from aca_ray.nn.edges import RankedPartialEdge, ranked_partial_channels
 from aca_ray.nn.trace_ratio import ClassStatistics, trace_ratio_scores
 from aca_ray.nn.transfer import same_names
 
@@ -28,10 +28,12 @@ def best_channels(view: StageView) -> dict[str, Tensor]:
     edges = {name: edge for name, edge in network.named_modules() if isinstance(edge, RankedPartialEdge)}
     statistics = {name: ClassStatistics(network.classifier.out_features) for name in edges}
     features: dict[str, Tensor] = {}
-    hooks = [
-        edge.register_forward_pre_hook(lambda _, inputs, name=name: features.update({name: inputs[0].mean(dim=(2, 3))}))
-        for name, edge in edges.items()
-    ]
+
+    def keep(name: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        return lambda _, inputs: features.update({name: inputs[0].mean(dim=(2, 3))})
+
+    # The bypass reads all channels of the edge's input.
+    hooks = [edge.bypass.register_forward_pre_hook(keep(name)) for name, edge in edges.items()]
     with torch.no_grad():
         for images, labels in view.train_batches():
             network(images, view.mixing)

@@ -9,7 +9,7 @@ from aca_ray.methods import darts
 from aca_ray.methods.core import SearchMethod
 from aca_ray.methods.moment import Moment
 from aca_ray.methods.settings import Bounds
-from aca_ray.nn.auxiliary import AuxiliarySkipEdge
+from aca_ray.nn.edges import AuxiliarySkipEdge
 
 
 def build(*, strength: Annotated[float, Bounds(0.0, 10.0)] = 1.0) -> SearchMethod:

@@ -15,7 +15,7 @@ from aca_ray.methods.parts.relaxation import masked_softmax, softmax_operations
 from aca_ray.methods.parts.sampling import independent_images
 from aca_ray.methods.parts.schedule import linear
 from aca_ray.methods.recipe import Recipe
-from aca_ray.nn.sampled import SampledEdge, SampledEdgeWithScalars
+from aca_ray.nn.edges import SampledEdge, SampledEdgeWithScalars
 from aca_ray.nn.skeleton import norm_relu
 
 FIRST_TEMPERATURE, LAST_TEMPERATURE = 10.0, 0.1  # official code

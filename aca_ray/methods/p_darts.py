@@ -17,7 +17,7 @@ from aca_ray.methods.parts.skip_cap import top_two_with_few_skips
 from aca_ray.methods.recipe import Recipe
 from aca_ray.methods.settings import Bounds
 from aca_ray.methods.views import StageStart, StageView
-from aca_ray.nn.skip_dropout import skip_dropout
+from aca_ray.nn.edges import skip_dropout
 from aca_ray.space.spaces import Space
 
 STAGE_EPOCHS = 25

@@ -17,7 +17,7 @@ from aca_ray.methods.parts.sampling import independent_images
 from aca_ray.methods.parts.schedule import linear
 from aca_ray.methods.recipe import Recipe
 from aca_ray.methods.views import ArchState
-from aca_ray.nn.sampled import SampledEdge
+from aca_ray.nn.edges import SampledEdge
 from aca_ray.nn.skeleton import norm_relu
 from aca_ray.space.candidates import CANDIDATES, NONE, PARAMETRIC, SKIP
 from aca_ray.space.spaces import Space

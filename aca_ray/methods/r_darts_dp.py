@@ -9,7 +9,7 @@ from aca_ray.methods import darts_second_order
 from aca_ray.methods.core import SearchMethod, never
 from aca_ray.methods.moment import Moment
 from aca_ray.methods.settings import Bounds
-from aca_ray.nn.drop_path import DropPathEdge
+from aca_ray.nn.edges import DropPathEdge
 
 
 def ramp(moment: Moment) -> float:

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aca_ray.nn.drop_path import drop_path
+from aca_ray.nn.blocks import FactorizedReduce
+from aca_ray.nn.drop_path import DropPath
 from aca_ray.nn.image_scale import CIFAR_SCALE, ImageScale
-from aca_ray.nn.operations import FactorizedReduce, build_operation
+from aca_ray.nn.operations import build_operation
 from aca_ray.nn.skeleton import SKELETONS, Cell, Site
 from aca_ray.space.channel_plan import ChannelPlan, EdgePlan
 from aca_ray.space.genotype import Genotype
@@ -18,54 +19,48 @@ from aca_ray.space.genotype import Genotype
 Dropped = Literal["operations", "nodes"]
 
 
-class DropPath(nn.Module):
-    """Zeroes whole samples of a module's output with the given probability while training.
-
-    Source: Larsson et al. 2017; DARTS' official code (on operations, never the identity); FairDARTS' (on the sum of a
-    node's inputs).
-    """
-
-    def __init__(self, inner: nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-        self.probability = 0.0
-
-    def forward(self, x: Tensor) -> Tensor:
-        return drop_path(self.inner(x), self.probability, self.training)
-
-
 def _droppable(module: nn.Module) -> nn.Module:
     return module if isinstance(module, nn.Identity) else DropPath(module)
 
 
 class AllocatedEdge(nn.Module):
-    """The operation on its allocated channels and a skip connection on the others, restored to channel order.
+    """The operation on its allocated channels, a skip connection on the others.
 
-    The skip is the identity at stride 1 and a factorized reduction at stride 2.
+    The skip is the identity at stride 1 and a factorized reduction at stride 2. All
+    channels keep their positions.
 
-    Source: arXiv 2204.04681, abstract (unimportant channels are refilled by a skip connection); layout ours.
+    Source: arXiv 2204.04681, abstract (unimportant channels are refilled by a skip
+    connection); layout ours.
     """
 
     kept: Tensor
     refilled: Tensor
     restore_order: Tensor
 
-    def __init__(self, operation: str, channels: int, stride: int, kept_channels: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        operation: nn.Module,
+        kept: tuple[int, ...],
+        channels: int,
+        stride: int,
+    ) -> None:
         super().__init__()
-        kept = torch.tensor(kept_channels)
-        refilled = torch.tensor([c for c in range(channels) if c not in set(kept_channels)])
+        refilled = [channel for channel in range(channels) if channel not in set(kept)]
+        order = torch.tensor([*kept, *refilled]).argsort()
         # The plan rebuilds these, so they stay out of the state dict.
-        self.register_buffer("kept", kept, persistent=False)
-        self.register_buffer("refilled", refilled, persistent=False)
-        self.register_buffer("restore_order", torch.cat((kept, refilled)).argsort(), persistent=False)
-        self.operation = _droppable(build_operation(operation, len(kept), stride))
-        self.skip = (
-            nn.Identity() if stride == 1 else DropPath(FactorizedReduce(len(refilled), len(refilled), affine=True))
-        )
+        self.register_buffer("kept", torch.tensor(kept), persistent=False)
+        self.register_buffer("refilled", torch.tensor(refilled), persistent=False)
+        self.register_buffer("restore_order", order, persistent=False)
+        self.operation = operation
+        self.skip: nn.Module = nn.Identity()
+        if stride == 2:
+            self.skip = DropPath(FactorizedReduce(len(refilled), len(refilled)))
 
     def forward(self, x: Tensor) -> Tensor:
-        parts = (self.operation(x.index_select(1, self.kept)), self.skip(x.index_select(1, self.refilled)))
-        return torch.cat(parts, dim=1).index_select(1, self.restore_order)
+        operated = self.operation(x.index_select(1, self.kept))
+        skipped = self.skip(x.index_select(1, self.refilled))
+        joined = torch.cat((operated, skipped), dim=1)
+        return joined.index_select(1, self.restore_order)
 
 
 def build_edge(operation: str, channels: int, stride: int, plan: EdgePlan | None) -> nn.Module:
@@ -75,7 +70,7 @@ def build_edge(operation: str, channels: int, stride: int, plan: EdgePlan | None
     kept = plan.kept_channels(channels)
     if not kept:
         return _droppable(build_operation("skip_connect", channels, stride))
-    return AllocatedEdge(operation, channels, stride, kept)
+    return AllocatedEdge(_droppable(build_operation(operation, len(kept), stride)), kept, channels, stride)
 
 
 class DerivedCell(Cell):

@@ -3,39 +3,34 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
-
-from aca_ray.nn.edges import CandidateSum, Observer, Scheduled
-from aca_ray.nn.joint import JointOutputs
+from torch import Tensor, nn
 
 
 def drop_path(x: Tensor, probability: float, training: bool) -> Tensor:
-    """Return (B, C, H, W), in training every sample zeroed with the given probability p, or else divided by 1 - p.
+    """Return (B, C, H, W), in training with random samples zeroed and others rescaled.
+
+    A sample is zeroed with the given probability p, or else divided by 1 - p.
 
     Source: Larsson et al. 2017; DARTS' official code.
     """
     if not training or probability == 0.0:
         return x
     keep = 1.0 - probability
-    mask = torch.empty(x.shape[0], 1, 1, 1, device=x.device, dtype=x.dtype).bernoulli_(keep)
-    return x * (mask / keep)
+    mask = torch.empty(x.shape[0], 1, 1, 1, device=x.device, dtype=x.dtype)
+    return x * (mask.bernoulli_(keep) / keep)
 
 
-class DropPathEdge(Scheduled):
-    """A full edge with drop path on the sum of its candidates; the strength is the drop probability.
+class DropPath(nn.Module):
+    """Drop path on a module's output; the probability is 0 until it is set.
 
-    Source: Zela et al. 2020 (RobustDARTS), official code.
+    Source: Larsson et al. 2017; DARTS' official code (on operations, never the
+    identity); FairDARTS' (on the sum of a node's inputs).
     """
 
-    joins = True
-    groups = 1
-    packs = False
-
-    def __init__(self, names: tuple[str, ...], channels: int, stride: int) -> None:
+    def __init__(self, inner: nn.Module) -> None:
         super().__init__()
-        self.candidates = CandidateSum(names, channels, stride)
+        self.inner = inner
+        self.probability = 0.0
 
-    def forward(
-        self, x: Tensor, weights: Tensor, observe: Observer | None = None, joint: JointOutputs | None = None
-    ) -> Tensor:
-        return drop_path(self.candidates(x, weights, observe, joint), self.strength, self.training)
+    def forward(self, x: Tensor) -> Tensor:
+        return drop_path(self.inner(x), self.probability, self.training)

@@ -7,44 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from aca_ray.nn.skeleton import stem
-
-
-class CifarStem(nn.Sequential):
-    """One layer at the images' resolution, whose output serves as both inputs of the first cell."""
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(*stem(in_channels, out_channels))
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        features = super().forward(images)
-        return features, features
-
-
-class ImageNetStem(nn.Module):
-    """Three convolutions of stride 2; the outputs of the second and the third are the inputs of the first cell.
-
-    Source: Liu et al. 2019 (DARTS), official code, NetworkImageNet.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.before = nn.Sequential(
-            nn.Conv2d(in_channels, out_channels // 2, 3, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(out_channels // 2),
-            nn.ReLU(),
-            nn.Conv2d(out_channels // 2, out_channels, 3, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(out_channels),
-        )
-        self.previous = nn.Sequential(
-            nn.ReLU(),
-            nn.Conv2d(out_channels, out_channels, 3, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(out_channels),
-        )
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        before = self.before(images)
-        return before, self.previous(before)
+from aca_ray.nn.stems import CifarStem, ImageNetStem
 
 
 class AuxiliaryTower(nn.Module):

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from aca_ray.nn.maps import laid_out
-from aca_ray.nn.operations import FactorizedReduce, relu_conv_norm
+from aca_ray.nn.blocks import ResidualBlock
+from aca_ray.nn.cell_inputs import CellInputs, PreviousOutput
 from aca_ray.space.topology import CellType, stage_cell_type, stage_of_cell
 
 
@@ -49,57 +49,17 @@ class Cell(nn.Module):
     edges: nn.ModuleList
 
 
-class ResidualBlock(Cell):
-    """Halves the resolution in place of a reduction cell: two 3x3 convolutions and a pooled, projected shortcut.
-
-    Its batch norms are affine in the supernet too.
-
-    Source: He et al. 2016 in the form of Dong & Yang 2020 (NAS-Bench-201), section 2.1, and its official code.
-    """
+class ResidualReduction(ResidualBlock, Cell):
+    """A residual block in place of a reduction cell; its batch norms are affine in the supernet too."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__()
+        super().__init__(in_channels, out_channels)
         self.cell_type = "reduce"
         self.out_channels = out_channels
         self.edges = nn.ModuleList()
-        self.convolutions = nn.Sequential(
-            nn.ReLU(),
-            nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(out_channels),
-            nn.ReLU(),
-            nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(out_channels),
-        )
-        self.shortcut = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(in_channels, out_channels, 1, bias=False))
 
     def forward(self, before: Tensor, previous: Tensor, *_: object) -> Tensor:
-        return self.shortcut(previous) + self.convolutions(previous)
-
-
-class CellInputs(nn.Module):
-    """Brings the outputs of the two previous cells to `channels` channels and to one resolution.
-
-    Source: DARTS' official code.
-    """
-
-    def __init__(self, site: Site, *, affine: bool) -> None:
-        super().__init__()
-        self.before = (
-            FactorizedReduce(site.before_channels, site.channels, affine=affine)
-            if site.after_reduction
-            else relu_conv_norm(site.before_channels, site.channels, affine=affine)
-        )
-        self.previous = relu_conv_norm(site.previous_channels, site.channels, affine=affine)
-
-    def forward(self, before: Tensor, previous: Tensor) -> list[Tensor]:
-        return [laid_out(self.before(before)), laid_out(self.previous(previous))]
-
-
-class PreviousOutput(nn.Module):
-    """The only input of a cell in the residual skeleton: the previous cell's output, unchanged."""
-
-    def forward(self, before: Tensor, previous: Tensor) -> list[Tensor]:
-        return [laid_out(previous)]
+        return super().forward(before, previous)
 
 
 class Skeleton:
@@ -115,7 +75,7 @@ class Skeleton:
 
     def inputs(self, site: Site, *, affine: bool) -> nn.Module:
         """Return the module that makes a cell's input nodes from the two previous outputs."""
-        return CellInputs(site, affine=affine)
+        return CellInputs(site.before_channels, site.previous_channels, site.channels, site.after_reduction, affine)
 
     def reduction(self, site: Site, build_cell: Callable[[Site], Cell]) -> Cell:
         """Return the module at a reduction."""
@@ -171,7 +131,7 @@ class ResidualSkeleton(Skeleton):
         return PreviousOutput()
 
     def reduction(self, site: Site, build_cell: Callable[[Site], Cell]) -> Cell:
-        return ResidualBlock(site.previous_channels, site.channels)
+        return ResidualReduction(site.previous_channels, site.channels)
 
     def head(self, channels: int) -> nn.Module:
         return norm_relu(channels)
@@ -183,8 +143,3 @@ SKELETONS: dict[int, Skeleton] = {1: ResidualSkeleton(), 2: Skeleton()}  # by th
 def norm_relu(channels: int) -> nn.Module:
     """Return batch norm and ReLU, the head of some networks before the global average pooling."""
     return nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU())
-
-
-def stem(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Return the first layer of a network for CIFAR-sized images: 3x3 convolution, batch norm."""
-    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import ContextVar
+from functools import partial
 from typing import cast
 
 import torch
@@ -12,17 +12,12 @@ from torch import Tensor, nn
 from aca_ray.nn.cell import SearchCell
 from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, FullEdge, Scheduled
 from aca_ray.nn.image_scale import CIFAR_SCALE, ImageScale
-from aca_ray.nn.maps import laid_out
 from aca_ray.nn.mixing import Mixing
-from aca_ray.nn.running_statistics import updated_at_the_end
 from aca_ray.nn.skeleton import SKELETONS, Cell
 from aca_ray.space.spaces import Space
 
 HeadBuilder = Callable[[int], nn.Module]
 SupernetObserver = Callable[[int, int, EdgeObservation], None]
-
-# Returns (B, K) logits in place of `Supernet.compute`, for passes without an observer; None for `compute` itself.
-pass_computer: ContextVar[Callable[[Supernet, Tensor, Mixing], Tensor] | None] = ContextVar("computer", default=None)
 
 
 class Supernet(nn.Module):
@@ -78,11 +73,6 @@ class Supernet(nn.Module):
         self.head = (build_head or skeleton.head)(out_channels)
         self.classifier = nn.Linear(out_channels, num_classes)
 
-    @property
-    def packs(self) -> bool:
-        """Whether passes can be packed: torch.func.vmap does not support batch norms of mixed precision."""
-        return self.precision == torch.float32
-
     def set_strength(self, strength: float) -> None:
         """Set the strength of everything scheduled in the edges."""
         self.strength = strength
@@ -98,24 +88,17 @@ class Supernet(nn.Module):
             mixing: mixing weights of all candidates.
             observe: callback that gets (cell index, edge index, observation) for every edge of every cell.
         """
-        compute = pass_computer.get()
-        if compute is None or observe is not None:
-            return self.compute(images, mixing, observe)
-        return compute(self, images, mixing)
-
-    def compute(self, images: Tensor, mixing: Mixing, observe: SupernetObserver | None = None) -> Tensor:
-        """Return what `forward` returns, without `pass_computer`."""
         if self.precision == torch.float32:
-            return self._logits(images, mixing, observe)
+            return self.logits(images, mixing, observe)
         with torch.autocast(images.device.type, self.precision):
-            logits = self._logits(images, mixing, observe)
+            logits = self.logits(images, mixing, observe)
         return logits.float()
 
-    def _logits(self, images: Tensor, mixing: Mixing, observe: SupernetObserver | None) -> Tensor:
-        with updated_at_the_end():
-            before, previous = self.stem(laid_out(images))
-            for index, cell in enumerate(self.cells):
-                assert isinstance(cell, Cell)  # items of a ModuleList have no type
-                watch = None if observe is None else (lambda edge, seen, index=index: observe(index, edge, seen))
-                before, previous = previous, cell(before, previous, mixing.cell(cell.cell_type), watch)
-            return self.classifier(self.head(previous).mean(dim=(2, 3)))
+    def logits(self, images: Tensor, mixing: Mixing, observe: SupernetObserver | None) -> Tensor:
+        """Return what `forward` returns, in the precision that is set outside."""
+        before, previous = self.stem(images)
+        for index, cell in enumerate(self.cells):
+            assert isinstance(cell, Cell)  # items of a ModuleList have no type
+            watch = None if observe is None else partial(observe, index)
+            before, previous = previous, cell(before, previous, mixing.cell(cell.cell_type), watch)
+        return self.classifier(self.head(previous).mean(dim=(2, 3)))

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
+from aca_ray.packing import Member, Pack
 from aca_ray.pipeline.looking_up import LookUp
 from aca_ray.pipeline.new_record import new_record
 from aca_ray.pipeline.orders import Order
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.records import TrialRecord
-from aca_ray.search.together import Together
 
 
 class Assignment:
@@ -29,8 +29,9 @@ class Assignment:
     """
 
     def __init__(self, orders: Sequence[Order], device: torch.device) -> None:
-        self._together = Together(device, len(orders)) if len(orders) > 1 else None
-        self._trials = [_Trial(order, device, self._together) for order in orders]
+        self._pack = Pack(device, len(orders)) if len(orders) > 1 else None
+        members = [None] if self._pack is None else self._pack.members
+        self._trials = [_Trial(order, device, member) for order, member in zip(orders, members, strict=True)]
 
     @property
     def over(self) -> bool:
@@ -40,8 +41,8 @@ class Assignment:
     def advance(self, seconds: float) -> None:
         """Run every trial for about this many seconds; packed trials run at the same time."""
         stretches = [partial(trial.advance, seconds) for trial in self._trials]
-        if self._together is not None:
-            self._together.run(stretches)
+        if self._pack is not None:
+            self._pack.run(stretches)
         else:
             stretches[0]()
 
@@ -54,8 +55,8 @@ class Assignment:
 class _Trial:
     """A trial that is opened when it first runs."""
 
-    def __init__(self, order: Order, device: torch.device, together: Together | None) -> None:
-        self._order, self._device, self._together = order, device, together
+    def __init__(self, order: Order, device: torch.device, member: Member | None) -> None:
+        self._order, self._device, self._member = order, device, member
         self._trial: ResumableTrial[Any] | LookUp | None = None
         self.over = False
 
@@ -64,7 +65,7 @@ class _Trial:
             return
         try:
             if self._trial is None:
-                self._trial = self._order.open(self._device, self._together)
+                self._trial = self._order.open(self._device, self._member)
             self._trial.advance(seconds)
             self.over = self._trial.finished
         except Exception:

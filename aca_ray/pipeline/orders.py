@@ -12,6 +12,7 @@ import torch
 from aca_ray.channels import DEFAULT_ALLOCATION, DEFAULT_RANKING, DEFAULT_WHOLE_EDGES, SKIP_FREE, PlanKind
 from aca_ray.config import EvaluationTrial, ExperimentSpec, SearchTrial, search_trials
 from aca_ray.evaluation import COVERED_SPACE, DEFAULT_PROTOCOL
+from aca_ray.packing import Member
 from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, found_network, open_evaluation, table_json
 from aca_ray.pipeline.looking_up import LookUp
 from aca_ray.pipeline.manifest import Sweep
@@ -19,7 +20,6 @@ from aca_ray.pipeline.new_record import new_retraining
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.pipeline.searching import open_search
 from aca_ray.records import RetrainingRecord, SearchRecord
-from aca_ray.search.together import Together
 from aca_ray.storage import StoragePath, storage_path
 
 
@@ -31,9 +31,9 @@ class SearchOrder:
     folder: StoragePath
     base: Path
 
-    def open(self, device: torch.device, together: Together | None = None) -> ResumableTrial[SearchRecord]:
-        """Return the trial, resumed from the newest checkpoint in its folder, if any; `together` packs it."""
-        return open_search(self.trial, self.folder, self.base, device, together)
+    def open(self, device: torch.device, member: Member | None = None) -> ResumableTrial[SearchRecord]:
+        """Return the trial, resumed from the newest checkpoint in its folder, if any; `member` is that of its pack."""
+        return open_search(self.trial, self.folder, self.base, device, member)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready value for `order_from_json`."""
@@ -55,7 +55,7 @@ class EvaluationOrder:
     search: SearchTrial
     search_folder: StoragePath
 
-    def open(self, device: torch.device, together: Together | None = None) -> ResumableTrial[RetrainingRecord] | LookUp:
+    def open(self, device: torch.device, member: Member | None = None) -> ResumableTrial[RetrainingRecord] | LookUp:
         """Return the trial, resumed from the newest checkpoint in its folder, if any; it is never packed."""
         if self.trial.table is not None:
             return LookUp(self.trial, self.folder, self.base, self.search, self.search_folder)

@@ -10,10 +10,12 @@ from functools import partial
 import torch
 
 from aca_ray.errors import TrialError
+from aca_ray.nn.fused import fuse
+from aca_ray.packing import Pack
 from aca_ray.pipeline.datasets import search_data
 from aca_ray.pipeline.orders import SearchOrder
 from aca_ray.pipeline.searching import build_search
-from aca_ray.search.together import Together
+from aca_ray.search.search import Accelerator
 from aca_ray.training import peak_memory_bytes
 
 NUM_STEPS = 2  # the second step starts with the optimizers' states allocated
@@ -47,7 +49,7 @@ def measure_pack(
         peak_bytes: returns the peak memory that the process has used on a device.
 
     Returns:
-        The memory; None if no pass of the two was computed together, so that packing gains nothing.
+        The memory; None if no passes of the two were computed as one, so that packing gains nothing.
 
     Raises:
         TrialError: the second search took no memory, so that the memory of a third is unknown.
@@ -56,9 +58,14 @@ def measure_pack(
     _first_steps(orders[0], device)
     gc.collect()  # else garbage of the first search would count as memory of the second
     one_bytes = peak_bytes(device)
-    together = Together(device, 2)
-    together.run([partial(_first_steps, order, device) for order in orders[:2]])
-    counts = together.counts()
+    pack = Pack(device, 2)
+    pack.run(
+        [
+            partial(_first_steps, order, device, member.accelerate)
+            for order, member in zip(orders[:2], pack.members, strict=True)
+        ]
+    )
+    counts = pack.counts()
     if counts["computed"] == counts["passes"]:
         return None
     further_bytes = peak_bytes(device) - one_bytes
@@ -67,8 +74,8 @@ def measure_pack(
     return PackMemory(one_bytes, further_bytes)
 
 
-def _first_steps(order: SearchOrder, device: torch.device) -> None:
-    search = build_search(order.trial, search_data(order.trial.data, order.base), device)
+def _first_steps(order: SearchOrder, device: torch.device, accelerate: Accelerator = fuse) -> None:
+    search = build_search(order.trial, search_data(order.trial.data, order.base), device, accelerate)
     for index in range(NUM_STEPS):
         if search.clock < search.num_epochs:  # a search can be one step long
             search.step(search.clock, index)

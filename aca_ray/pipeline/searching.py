@@ -11,13 +11,14 @@ import torch
 from aca_ray.config import SearchTrial
 from aca_ray.data import DATA_PRUNERS, SearchData
 from aca_ray.methods.registry import find_method
+from aca_ray.nn.fused import fuse
+from aca_ray.packing import Member
 from aca_ray.pipeline.datasets import describe_data, search_data
 from aca_ray.pipeline.history import epoch_architecture
 from aca_ray.pipeline.new_record import new_search
 from aca_ray.pipeline.resumable import ResumableTrial
 from aca_ray.records import Alphas, Packed, Row, SearchRecord, SearchResult, SearchRow
-from aca_ray.search.search import Search
-from aca_ray.search.together import Together
+from aca_ray.search.search import Accelerator, Search
 from aca_ray.space import Space, find_space, without_skip
 from aca_ray.storage import StoragePath
 
@@ -28,7 +29,7 @@ def search_space(trial: SearchTrial) -> Space:
     return without_skip(space) if trial.skip == "allocated" else space
 
 
-def build_search(trial: SearchTrial, data: SearchData, device: torch.device) -> Search:
+def build_search(trial: SearchTrial, data: SearchData, device: torch.device, accelerate: Accelerator = fuse) -> Search:
     """Return the search of a trial at its first step."""
     return Search(
         find_method(trial.method),
@@ -42,11 +43,12 @@ def build_search(trial: SearchTrial, data: SearchData, device: torch.device) -> 
         batch_size=trial.batch_size,
         precision=getattr(torch, trial.precision),
         pruner=None if trial.data_pruning is None else DATA_PRUNERS[trial.data_pruning](data),
+        accelerate=accelerate,
     )
 
 
 def open_search(
-    trial: SearchTrial, folder: StoragePath, base: Path, device: torch.device, together: Together | None = None
+    trial: SearchTrial, folder: StoragePath, base: Path, device: torch.device, member: Member | None = None
 ) -> ResumableTrial[SearchRecord]:
     """Return the search of a trial, resumed from the newest checkpoint in its folder, if any.
 
@@ -55,10 +57,10 @@ def open_search(
         folder: folder of the trial.
         base: folder that relative data paths are relative to.
         device: device to compute on.
-        together: pack that the search is computed in, or None.
+        member: member of the pack that the search is computed in, or None.
     """
     data = search_data(trial.data, base)
-    search = build_search(trial, data, device)
+    search = build_search(trial, data, device, fuse if member is None else member.accelerate)
 
     def extend(record: SearchRecord, row: Row) -> SearchRecord:
         genotype, mixing, cell_types = search.genotype(), search.mixing(), search.space.cell_types
@@ -71,7 +73,7 @@ def open_search(
             rows=(*record.rows, SearchRow(row.epoch, row.time_ms, row.metrics, architecture)),
             genotype=genotype,
             alphas=alphas,
-            packed=None if together is None else Packed(**together.counts()),
+            packed=None if member is None else Packed(**member.pack.counts()),
         )
 
     def result(record: SearchRecord) -> SearchResult:
@@ -86,6 +88,6 @@ def open_search(
         milestones=trial.milestones,
         extend=extend,
         result=result,
-        clock=time.perf_counter if together is None else together.seconds,
-        num_sharing=1 if together is None else together.num_searches,
+        clock=time.perf_counter if member is None else member.seconds,
+        num_sharing=1 if member is None else member.pack.num_searches,
     )

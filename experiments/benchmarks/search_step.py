@@ -1,8 +1,8 @@
-"""What a search step costs: the supernet over a plain one, packed seeds, methods over one another, memory, ranking.
+"""What a search step costs: fused over plain supernets, packed seeds, methods over one another, memory, ranking.
 
 A step is an architecture and a weight update on random images. Whatever a row compares runs in turns in one process;
-ratios are those of the medians. The plain supernet is the tests' oracle, with a module per candidate and edge. Needs
-torch and the repository, nothing else:
+ratios are those of the medians. The plain supernet calls every module of every candidate and edge. Needs torch and the
+repository, nothing else:
 
     PYTHONPATH=<repository> python experiments/benchmarks/search_step.py [--device cuda] [--repeats 5]
 
@@ -14,7 +14,6 @@ With `--search EPOCHS` it times a whole `darts` search instead, on random images
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import multiprocessing
 import os
 import statistics
@@ -24,7 +23,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
@@ -41,11 +39,11 @@ from aca_ray.methods.parts.fixed_weights import logits_at_fixed_weights
 from aca_ray.methods.registry import find_method
 from aca_ray.methods.views import ArchStep
 from aca_ray.nn import Mixing, Supernet
-from aca_ray.search.search import Search
-from aca_ray.search.together import Together
+from aca_ray.nn.fused import fuse
+from aca_ray.packing import Pack
+from aca_ray.search.search import Accelerator, Search
 from aca_ray.space import SPACES
 
-REFERENCE = Path(__file__).resolve().parents[2] / "tests" / "nn" / "reference_supernet.py"
 SPACE = SPACES["darts"]
 MOMENT = Moment(epoch=0, num_epochs=50)
 RANKED_BATCHES, RANKED_STEPS = 10, 30
@@ -64,13 +62,8 @@ class Size(NamedTuple):
 PAPER, QUICKSTART = Size(16, 8, 32), Size(4, 5, 8)
 
 
-def load_reference() -> ModuleType:
-    spec = importlib.util.spec_from_file_location(REFERENCE.stem, REFERENCE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def accelerator(plain: bool) -> Accelerator:
+    return (lambda network: network) if plain else fuse
 
 
 class Stepper:
@@ -82,17 +75,14 @@ class Stepper:
         size: Size,
         device: torch.device,
         *,
-        plain: bool = False,
+        accelerate: Accelerator = fuse,
         precision: torch.dtype = torch.float32,
     ) -> None:
         torch.manual_seed(0)
         self.method: SearchMethod = find_method(name)
         sizes: dict[str, Any] = {"channels": size.channels, "num_cells": size.num_cells, "num_classes": 10}
-        self.network: Any = (
-            load_reference().ReferenceSupernet(SPACE, **sizes)
-            if plain
-            else Supernet(SPACE, **sizes, build_edge=self.method.build_edge, precision=precision)
-        ).to(device)
+        network = Supernet(SPACE, **sizes, build_edge=self.method.build_edge, precision=precision)
+        self.network = accelerate(network.to(device))
         initial = self.method.initial_parameters(SPACE, torch.Generator().manual_seed(0))
         self.parameters = {name: nn.Parameter(value.detach().to(device)) for name, value in initial.items()}
         recipe = self.method.recipe
@@ -170,7 +160,7 @@ def num_calls(name: str, *, plain: bool) -> int:
     Torch's `meta` device stands for it, so no GPU is needed. What optimizers and clipping do is not counted: on a GPU
     they are a few calls for all tensors.
     """
-    stepper = Stepper(name, PAPER, torch.device("meta"), plain=plain)
+    stepper = Stepper(name, PAPER, torch.device("meta"), accelerate=accelerator(plain))
     network, (images, labels) = stepper.network, stepper.batches[0]
     with Calls() as calls:
         mixing = stepper.method.mixing(SPACE, stepper.parameters, MOMENT)
@@ -280,17 +270,17 @@ def peak_mebibytes(plain: bool, device: torch.device) -> float:
         torch.cuda.empty_cache()
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
-        stepper = Stepper("darts", PAPER, device, plain=plain)
+        stepper = Stepper("darts", PAPER, device, accelerate=accelerator(plain))
         stepper.step()
         stepper.step()
         return (torch.cuda.max_memory_allocated() - before) / 2**20
-    command = [sys.executable, __file__, "--peak-of", "plain" if plain else "batched"]
+    command = [sys.executable, __file__, "--peak-of", "plain" if plain else "fused"]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def print_own_peak(plain: bool) -> None:
     before = resident_peak()
-    stepper = Stepper("darts", PAPER, torch.device("cpu"), plain=plain)
+    stepper = Stepper("darts", PAPER, torch.device("cpu"), accelerate=accelerator(plain))
     stepper.step()
     stepper.step()
     print(resident_peak() - before)
@@ -309,7 +299,7 @@ def main() -> None:
     parser.add_argument("--search", type=int, metavar="EPOCHS", help="time a whole search instead")
     parser.add_argument("--images", type=int, default=25_000, help="of either split of that search")
     parser.add_argument("--precision", default="float32", choices=("float32", "bfloat16"), help="of that search")
-    parser.add_argument("--peak-of", choices=("plain", "batched"), help=argparse.SUPPRESS)
+    parser.add_argument("--peak-of", choices=("plain", "fused"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     device = torch.device(options.device)
     torch.set_num_threads(2)
@@ -325,18 +315,18 @@ def main() -> None:
     print(f"{machine()}; device {device}, 2 CPU threads, n = {options.repeats}, load {os.getloadavg()[0]:.1f}\n")
     print("| what | seconds: median (min to max) | over seconds | ratio | target |\n|---|---|---|---|---|", flush=True)
     name, target = (
-        ("on a GPU, exact fp32, plain over batched", "at least 5")
+        ("on a GPU, exact fp32, plain over fused", "at least 5")
         if options.device == "cuda"
-        else ("plain over batched", "at least 3")
+        else ("plain over fused", "at least 3")
     )
     for size, where in ((QUICKSTART, ", the quickstart's size"), (PAPER, "")):
-        pair = {plain: Stepper("darts", size, device, plain=plain) for plain in (True, False)}
+        pair = {plain: Stepper("darts", size, device, accelerate=accelerator(plain)) for plain in (True, False)}
         times = measure({str(plain): own.step for plain, own in pair.items()}, options.repeats, device)
         row(f"search step {name}{where}", target, times["True"], times["False"])
     del pair
     calls = {plain: num_calls("darts", plain=plain) for plain in (True, False)}
     print(
-        f"| calls of both passes of a step where the device is no CPU, plain over batched | {calls[True]} "
+        f"| calls of both passes of a step where the device is no CPU, plain over fused | {calls[True]} "
         f"| {calls[False]} | {calls[True] / calls[False]:.2f} | - |",
         flush=True,
     )
@@ -345,27 +335,27 @@ def main() -> None:
         times = measure({"float32": precise.step, "bfloat16": rough.step}, options.repeats, device)
         row("search step, bfloat16 over float32", "-", times["bfloat16"], times["float32"])
         del precise, rough
-    batched, plain = (peak_mebibytes(plain, device) for plain in (False, True))
+    fused, plain = (peak_mebibytes(plain, device) for plain in (False, True))
     print(
-        f"| peak memory, batched over plain | {batched:.0f} MiB | {plain:.0f} MiB | {batched / plain:.2f} "
-        "| at most 1.0 |",
+        f"| peak memory, fused over plain | {fused:.0f} MiB | {plain:.0f} MiB | {fused / plain:.2f} | at most 1.0 |",
         flush=True,
     )
     for size, where in ((QUICKSTART, ", the quickstart's size"), (PAPER, "")):
-        steppers = [Stepper("darts", size, device) for _ in range(NUM_PACKED)]
-        together = Together(device, NUM_PACKED)
+        pack = Pack(device, NUM_PACKED)
+        steppers = [Stepper("darts", size, device, accelerate=member.accelerate) for member in pack.members]
+        alone = Stepper("darts", size, device)
         actions = {
-            "packed": lambda together=together, steppers=steppers: together.run([own.step for own in steppers]),
-            "one": steppers[0].step,
+            "packed": lambda pack=pack, steppers=steppers: pack.run([own.step for own in steppers]),
+            "one": alone.step,
         }
         times = measure(actions, options.repeats, device)
         row(f"{NUM_PACKED} packed seeds over 1{where}", "at most 1.5 (GPU), 3 (CPU)", times["packed"], times["one"])
         if options.device == "cpu":
             beside = seconds_beside(size, options.repeats)
             row(f"4 seeds, unpacked, two at a time on one thread each, over 1{where}", "-", beside, times["one"])
-        counts = together.counts()
+        counts = pack.counts()
         print(f"<!-- {counts['passes']} passes, {counts['computed']} computed -->", flush=True)
-    del steppers, together, actions
+    del steppers, alone, pack, actions
     first, second, partial = (Stepper(name, PAPER, device) for name in ("darts", "darts_second_order", "pc_darts"))
     actions = {"first": first.step, "second": second.step, "partial": partial.step, "ranking": first.rank}
     times = measure(actions, options.repeats, device)
@@ -378,7 +368,7 @@ def main() -> None:
         [RANKED_STEPS * own for own in times["first"]],
     )
     if options.device == "cpu":
-        print("| search step on a GPU, exact fp32, plain over batched | not measured | | | at least 5 |")
+        print("| search step on a GPU, exact fp32, plain over fused | not measured | | | at least 5 |")
     print("| 50-epoch search on an H200 | not measured | | | at most 15 min |")
 
 

@@ -23,8 +23,9 @@ from functools import partial
 import torch
 from aca_ray.data import DataInfo, ImageSet, SearchData
 from aca_ray.methods.registry import find_method
+from aca_ray.nn.fused import fuse
+from aca_ray.packing import Pack
 from aca_ray.search.search import Search
-from aca_ray.search.together import Together
 from aca_ray.space import SPACES
 
 case = json.loads(sys.argv[1])
@@ -36,14 +37,15 @@ train, valid = (
 )
 names = tuple(map(str, range(10)))
 info = DataInfo("made", 10, names, 3, case["side"], case["side"], (0.5,) * 3, (0.25,) * 3, True, "0" * 64, "made")
+pack = Pack(torch.device("cpu"), case["seeds"])
 searches = [
     Search(
         find_method(case["method"]), SPACES[case["space"]], SearchData(info, train, valid), channels=case["channels"],
         num_cells=case["cells"], num_epochs=4, seed=seed, device=torch.device("cpu"), batch_size=64,
+        accelerate=member.accelerate if case["seeds"] > 1 else fuse,
     )
-    for seed in range(case["seeds"])
+    for seed, member in enumerate(pack.members)
 ]
-together = Together(torch.device("cpu"), len(searches)) if len(searches) > 1 else None
 position = 0
 
 
@@ -52,10 +54,10 @@ def take(steps):
         for index in range(position, position + steps):
             search.step(search.clock, index)
 
-    if together is None:
+    if len(searches) == 1:
         one(searches[0])
     else:
-        together.run([partial(one, search) for search in searches])
+        pack.run([partial(one, search) for search in searches])
 
 
 for search in searches:

@@ -99,9 +99,9 @@ def test_python_files_are_clean(python_files: Path) -> None:
 def test_python_contains_only_modules_in_use(python_files: Path) -> None:
     plain, residual = (python_files / f"{name}.py" for name in ("plain", "nasbench201"))
     text = plain.read_text()
-    assert "def sep_conv" in text
-    assert "def max_pool" in text
-    for absent in ("AllocatedEdge", "ResidualBlock", "nor_conv", "Noise", "ImageNetStem", "avg_pool"):
+    assert "class SeparableConv" in text
+    assert "class MaxPool" in text
+    for absent in ("AllocatedEdge", "ResidualBlock", "Noise", "ImageNetStem", "AveragePool"):
         assert absent not in text
     assert "FactorizedReduce" not in residual.read_text()
     imports = [line for line in text.splitlines() if line.startswith(("import ", "from "))]

@@ -16,7 +16,7 @@ from aca_ray.methods.core import SearchMethod
 from aca_ray.methods.registry import find_method, method_settings, methods
 from aca_ray.methods.settings import label
 from aca_ray.nn import CellMixing, DerivedNetwork, Mixing, candidate_mask
-from aca_ray.nn.sampled import SampledEdge
+from aca_ray.nn.edges import SampledEdge
 from aca_ray.search.search import Search
 from aca_ray.space import SPACES, Genotype, Space, without_skip
 from aca_ray.training import EpochLoop

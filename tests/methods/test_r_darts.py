@@ -12,8 +12,7 @@ from aca_ray.methods import darts_second_order, r_darts_dp, r_darts_l2
 from aca_ray.methods.core import SearchMethod
 from aca_ray.methods.moment import Moment
 from aca_ray.methods.parts.arch_gradient import unrolled
-from aca_ray.nn.drop_path import DropPathEdge
-from aca_ray.nn.edges import FullEdge, Scheduled
+from aca_ray.nn.edges import DropPathEdge, FullEdge, Scheduled
 from aca_ray.search.search import Search
 from aca_ray.space import Space, Topology
 

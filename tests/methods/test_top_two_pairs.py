@@ -12,7 +12,7 @@ import torch
 from aca_ray.channels import RULES, agreement, allocate, rank_channels
 from aca_ray.methods.parts.derivation import top_two_pairs
 from aca_ray.nn import CellMixing, DerivedNetwork, Mixing, Supernet
-from aca_ray.nn.sampled import SampledEdgeWithScalars
+from aca_ray.nn.edges import SampledEdgeWithScalars
 from aca_ray.report.cells import cell_svg
 from aca_ray.space import SPACES, Genotype, KeptEdge, Space, Topology
 

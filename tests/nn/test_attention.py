@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from aca_ray.nn.attention import AttentionEdge, ChannelAttention, attended_channels
-from aca_ray.nn.edges import EdgeObservation
+from aca_ray.nn.edges import AttentionEdge, EdgeObservation, attended_channels
+from aca_ray.nn.edges.attention import ChannelAttention
 
 IDENTITY = torch.tensor([0.0, 3.0])
 NAMES = ("none", "skip_connect")

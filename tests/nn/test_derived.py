@@ -8,9 +8,11 @@ from torch import nn
 
 from aca_ray.errors import ConfigError
 from aca_ray.nn import DerivedNetwork
-from aca_ray.nn.derived import AllocatedEdge, DropPath, Dropped, build_edge
+from aca_ray.nn.blocks import FactorizedReduce
+from aca_ray.nn.derived import AllocatedEdge, Dropped, build_edge
+from aca_ray.nn.drop_path import DropPath
 from aca_ray.nn.image_scale import IMAGENET_SCALE
-from aca_ray.nn.operations import FactorizedReduce
+from aca_ray.nn.operations import build_operation
 from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, Genotype
 from aca_ray.space.published import parse_cell
 
@@ -78,7 +80,7 @@ def test_a_dropped_node_drops_its_identities_too() -> None:
 
 
 def test_dropping_almost_everything_leaves_the_skips() -> None:
-    edge = AllocatedEdge("sep_conv_3x3", 6, 1, (1, 3, 4))
+    edge = AllocatedEdge(DropPath(build_operation("sep_conv_3x3", 3, 1)), (1, 3, 4), 6, 1)
     edge.operation.probability = 1.0 - 1e-9
     images = torch.randn(8, 6, 4, 4)
     output = edge(images)
@@ -88,7 +90,7 @@ def test_dropping_almost_everything_leaves_the_skips() -> None:
 
 @pytest.mark.parametrize("stride", [1, 2])
 def test_an_allocated_edge_puts_channels_back_in_order(stride: int) -> None:
-    edge = AllocatedEdge("max_pool_3x3", 6, stride, (0, 3, 5)).eval()
+    edge = AllocatedEdge(DropPath(build_operation("max_pool_3x3", 3, stride)), (0, 3, 5), 6, stride).eval()
     images = torch.randn(2, 6, 4, 4)
     output = edge(images)
     pooled = nn.functional.max_pool2d(images, 3, stride, 1)

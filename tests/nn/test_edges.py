@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from aca_ray.nn.edges import EdgeObservation, FullEdge, PartialChannelEdge, partial_channels
-from aca_ray.nn.maps import shuffle_channels
 
 NAMES = ("none", "max_pool_3x3", "skip_connect", "dil_conv_3x3")
 
@@ -39,12 +38,6 @@ def test_an_observer_sees_input_outputs_and_sum() -> None:
     assert set(observation.outputs) == set(NAMES) - {"none"}
     assert torch.equal(observation.outputs["skip_connect"], images)
     assert torch.equal(observation.mixed, output)
-
-
-def test_shuffle_order() -> None:
-    channels = torch.arange(8.0).view(1, 8, 1, 1)
-    assert shuffle_channels(channels, 4).flatten().tolist() == [0, 2, 4, 6, 1, 3, 5, 7]
-    assert shuffle_channels(channels, 2).flatten().tolist() == [0, 4, 1, 5, 2, 6, 3, 7]
 
 
 def test_a_partial_edge_computes_the_first_channels_and_passes_the_others() -> None:

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from aca_ray.nn.operations import OPERATIONS, FactorizedReduce, build_candidate, build_operation, last_full_convolution
+from aca_ray.nn.blocks import FactorizedReduce
+from aca_ray.nn.operations import OPERATIONS, build_candidate, build_operation, last_full_convolution
 
 CONVOLUTIONS = ("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5", "nor_conv_1x1", "nor_conv_3x3")
 BUILDERS = pytest.mark.parametrize("build", [build_candidate, build_operation])

@@ -9,10 +9,8 @@ import pytest
 import torch
 
 from aca_ray.nn import DerivedNetwork, Supernet, num_parameters
-from aca_ray.nn.attention import attended_channels
-from aca_ray.nn.edges import EdgeBuilder, FullEdge, partial_channels
+from aca_ray.nn.edges import EdgeBuilder, FullEdge, attended_channels, partial_channels, ranked_partial_channels
 from aca_ray.nn.image_scale import IMAGENET_SCALE
-from aca_ray.nn.ranked_partial import ranked_partial_channels
 from aca_ray.space import PUBLISHED, SPACES, Genotype
 from aca_ray.space.nasbench201 import parse_architecture_string
 from aca_ray.space.published import parse_cell

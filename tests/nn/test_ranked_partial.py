@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from aca_ray.nn.edges import EdgeObservation, PartialChannelEdge
-from aca_ray.nn.ranked_partial import RankedPartialEdge, ranked_partial_channels
+from aca_ray.nn.edges import EdgeObservation, PartialChannelEdge, RankedPartialEdge, ranked_partial_channels
 
 NAMES = ("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3")
 

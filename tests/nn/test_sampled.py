@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, FullEdge
-from aca_ray.nn.sampled import SampledEdge, SampledEdgeWithScalars
+from aca_ray.nn.edges import EdgeBuilder, EdgeObservation, FullEdge, SampledEdge, SampledEdgeWithScalars
 
 NAMES = ("none", "max_pool_3x3", "skip_connect", "dil_conv_3x3")
 BOTH = pytest.mark.parametrize("build_edge", [SampledEdge, SampledEdgeWithScalars])

@@ -10,15 +10,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from aca_ray.nn import CellMixing, DerivedNetwork, Mixing, Supernet, candidate_mask
+from aca_ray.nn.blocks import ResidualBlock
 from aca_ray.nn.image_scale import CIFAR_SCALE, IMAGENET_SCALE, scale_of_images
-from aca_ray.nn.skeleton import ResidualBlock
 from aca_ray.space import SPACES
 from aca_ray.space.nasbench201 import parse_architecture_string
 
 SPACE = SPACES["nasbench201"]
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 NUM_CELLS = 5
-SIZES = pytest.mark.parametrize("size", [8, 32])  # small and large maps are computed in different ways
+SIZES = pytest.mark.parametrize("size", [8, 32])
 
 
 class Reference:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 
 from aca_ray.nn import Supernet
-from aca_ray.nn.edges import FullEdge
-from aca_ray.nn.skip_dropout import IdentityDropout, skip_dropout
+from aca_ray.nn.edges import FullEdge, IdentityDropout, skip_dropout
 from aca_ray.space import SPACES
 
 NAMES = ("none", "skip_connect", "avg_pool_3x3")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from aca_ray.nn import CellMixing, Mixing, Supernet, candidate_mask
 from aca_ray.nn.edges import EdgeObservation
+from aca_ray.nn.fused import fuse
 from aca_ray.space import SPACES, Space, Topology
 
 RAGGED = Space(
@@ -33,11 +34,11 @@ def uniform(space: Space) -> Mixing:
 
 def build(space: Space, num_cells: int = 5, size: int = 8) -> tuple[Supernet, Tensor]:
     torch.manual_seed(0)
-    network = Supernet(space, channels=4, num_cells=num_cells, num_classes=3)
+    network = fuse(Supernet(space, channels=4, num_cells=num_cells, num_classes=3))
     return network, torch.randn(4, 3, size, size)
 
 
-@pytest.mark.parametrize("size", [8, 32])  # small and large maps are computed in different ways
+@pytest.mark.parametrize("size", [8, 32])  # fused, small and large maps are computed in different ways
 @pytest.mark.parametrize("space", [SPACES["s1"], QUIET], ids=["s1", "ragged"])
 def test_evaluation_depends_only_on_images_and_mixing(space: Space, size: int) -> None:
     network, images = build(space, num_cells=3, size=size)

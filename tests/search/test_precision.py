@@ -14,8 +14,8 @@ from torch import Tensor
 from aca_ray.methods.core import SearchMethod
 from aca_ray.methods.registry import find_method, methods
 from aca_ray.nn import Supernet
+from aca_ray.packing import Member, Pack
 from aca_ray.search.search import Search
-from aca_ray.search.together import Together
 from aca_ray.space import SPACES, Space
 from aca_ray.training import EpochLoop
 
@@ -125,12 +125,12 @@ def test_packed_searches_in_bfloat16_compute_their_passes_alone(build_search: Bu
     expected = [after_two_steps(build(seed=seed)).network for seed in seeds]
     found: dict[int, Supernet] = {}
 
-    def task(seed: int) -> None:
-        found[seed] = after_two_steps(build(seed=seed)).network
+    def task(seed: int, member: Member) -> None:
+        found[seed] = after_two_steps(build(seed=seed, accelerate=member.accelerate)).network
 
-    together = Together(torch.device("cpu"), len(seeds))
-    together.run([partial(task, seed) for seed in seeds])
-    assert together.counts()["computed"] == together.counts()["passes"]
+    pack = Pack(torch.device("cpu"), len(seeds))
+    pack.run([partial(task, seed, member) for seed, member in zip(seeds, pack.members, strict=True)])
+    assert pack.counts()["computed"] == pack.counts()["passes"]
     for seed, network in zip(seeds, expected, strict=True):
         ours, theirs = found[seed].state_dict(), network.state_dict()
         assert all(torch.equal(ours[name], tensor) for name, tensor in theirs.items())
