@@ -104,6 +104,7 @@ def test_saved_searches_resume(
         assert_equal_but_for_rounding(order, run_alone(order))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packed_first", [True, False])
 def test_saved_searches_resume_in_another_pack(
     make_orders: Callable[[Path], list[SearchOrder]],

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 MEASURE = r"""
 import json, re, sys
 from dataclasses import asdict
@@ -54,6 +56,7 @@ print(json.dumps([own and asdict(own) for own in found]))
 TOGETHER, ALONE = ("darts", "float32"), (("gdas", "float32"), ("darts", "bfloat16"))
 
 
+@pytest.mark.slow
 def test_what_packed_searches_measure(tmp_path: Path) -> None:
     """The second search takes memory, none writes a file, and searches that are computed alone have no measurement."""
     done = subprocess.run(
