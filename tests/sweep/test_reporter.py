@@ -17,7 +17,7 @@ runtime: {storage: %s}
 """
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 def test_a_moved_sweep_is_tracked_in_its_new_folder(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     text = TEXT % old
