@@ -38,6 +38,18 @@ BuildSearch = Callable[..., Search]
 CPU = torch.device("cpu")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each worker of xdist whole files, whose fixtures are then made once.
+
+    The tests of the undisturbed sweep, which takes a minute, are one group, whichever files they are in.
+    """
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        shares = "undisturbed" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("undisturbed" if shares else file))
+
+
 def striped_images(num_images: int, seed: int) -> ImageSet:
     """Images of 8x8 pixels, noisy, one of three thirds of each brighter: the label says which."""
     generator = torch.Generator().manual_seed(seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from functools import cache
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from aca_ray.data import DataInfo
 from aca_ray.errors import ConfigError
 from aca_ray.evaluation import PROTOCOLS, Protocol, check_fits, find_protocol
 from aca_ray.nn import DerivedNetwork
-from aca_ray.nn.image_scale import CIFAR_SCALE, IMAGENET_SCALE
+from aca_ray.nn.image_scale import CIFAR_SCALE, IMAGENET_SCALE, ImageScale
 from aca_ray.space import PUBLISHED
 from aca_ray.training.schedule import cosine_to_zero, exponential, warmed_up_cosine, warmed_up_linear
 
@@ -133,22 +134,30 @@ def test_unknown_protocol_names_the_nearest() -> None:
 def test_networks_of_every_protocol(name: str, genotype: str) -> None:
     """Whole networks on the meta device: shapes of inputs and logits."""
     protocol = find_protocol(name)
-    info = info_of(protocol.scale.auxiliary_size, 7)
-    check_fits(protocol, info)
+    size = protocol.scale.auxiliary_size
+    check_fits(protocol, info_of(size, 7))
+    tower = protocol.auxiliary_weight > 0
+    found = shapes_of_logits(genotype, size, protocol.channels, protocol.num_cells, tower, protocol.scale)
+    assert found == ((2, 7), (2, 7) if tower else None)
+
+
+@cache
+def shapes_of_logits(
+    genotype: str, size: int, channels: int, num_cells: int, tower: bool, scale: ImageScale
+) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+    """Return the shapes of a network's two outputs for two images; most protocols have the same network."""
     with torch.device("meta"):
         network = DerivedNetwork(
             PUBLISHED[genotype],
             None,
-            channels=protocol.channels,
-            num_cells=protocol.num_cells,
-            num_classes=info.num_classes,
-            auxiliary=protocol.auxiliary_weight > 0,
-            scale=protocol.scale,
+            channels=channels,
+            num_cells=num_cells,
+            num_classes=7,
+            auxiliary=tower,
+            scale=scale,
         )
-        logits, auxiliary = network.forward_with_auxiliary(torch.zeros(2, 3, info.height, info.width))
-    assert logits.shape == (2, 7)
-    assert (auxiliary is not None) == (protocol.auxiliary_weight > 0)
-    assert auxiliary is None or auxiliary.shape == (2, 7)
+        logits, auxiliary = network.forward_with_auxiliary(torch.zeros(2, 3, size, size))
+    return tuple(logits.shape), None if auxiliary is None else tuple(auxiliary.shape)
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)

@@ -32,7 +32,7 @@ NAMES = (
     "node_left_out",
     "imagenet",
 )
-TRACED = ("plain", "plan", "nasbench201")
+TRACED = ("plan", *(pytest.param(name, marks=pytest.mark.slow) for name in ("plain", "nasbench201")))
 NUM_IMAGES = 5  # differs from the batch sizes that are traced and checked
 
 # Runs every Python file of a folder where aca_ray cannot be imported.

@@ -22,6 +22,7 @@ import pytest
 
 MARK = "ACA_RAY_TEST_SESSION"
 
+# Searches take longer than the slices between which an interrupt or a drained node can stop them.
 SPEC = """
 name: small
 experiment:
@@ -54,6 +55,15 @@ class SweepProcess:
     @property
     def sweep(self) -> Path:
         return self.folder / "results" / "small"
+
+    def replace(self, *changes: tuple[str, str]) -> None:
+        """Replace texts of spec.yaml, each of which it must have."""
+        spec = self.folder / "spec.yaml"
+        text = spec.read_text()
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        spec.write_text(text)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `aca-ray` with arguments."""

@@ -36,7 +36,7 @@ experiment:
   ranking: {ranking}
   allocation: participation
   evaluation: {{protocol: small, skip_free: false}}
-runtime: {{storage: {storage}}}
+runtime: {{storage: {storage}, max_concurrent: 1}}
 """
 STEPS: list[dict[str, str]] = [
     {"methods": "darts", "seeds": "0", "epochs": "1", "ranking": "taylor_identity"},
@@ -166,7 +166,7 @@ experiment:
   batch_size: 16
   allocation: rounded
   evaluation: {{protocol: small, controls: random}}
-runtime: {{storage: {storage}}}
+runtime: {{storage: {storage}, max_concurrent: 1}}
 """
 
 

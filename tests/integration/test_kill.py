@@ -25,8 +25,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 
 def test_a_trial_whose_process_dies_too_often_fails(process: SweepProcess) -> None:
-    spec = process.folder / "spec.yaml"
-    spec.write_text(spec.read_text() + "runtime: {max_failures: 0}\n")
+    process.replace(
+        ("seeds: [0]", "seeds: [0, 1]\n  skip: searched"),
+        ("epochs: [2, 4]", "epochs: 2"),
+        (", controls: [uniform]}", "}\nruntime: {max_failures: 0}"),
+    )
     running = process.start("run", "spec.yaml")
     victim = process.wait_for_epoch("search", 1)
     os.kill(int(victim["process"].rpartition(":")[2]), signal.SIGKILL)
@@ -88,7 +91,7 @@ def close_terminal(process: SweepProcess) -> int:
 def wait_for_work(process: SweepProcess) -> None:
     """Wait until a trial has made steps that are in no checkpoint yet."""
     process.wait_for(lambda: works(process))
-    time.sleep(3)
+    time.sleep(1)
 
 
 def works(process: SweepProcess) -> bool:
@@ -128,10 +131,10 @@ def test_a_driver_killed_while_ray_starts_leaves_no_process(process: SweepProces
         process.wait_for(lambda: not process.processes(), seconds=5)
 
 
-def test_two_drivers_never_share_a_sweep(undisturbed: SweepProcess) -> None:
+def test_two_drivers_never_share_a_sweep(process: SweepProcess, undisturbed: SweepProcess) -> None:
     with exclusive(undisturbed.sweep / "lock", wait=False) as free:
         assert free
-        code, output = undisturbed.run("resume", "small")
+        code, output = process.run("resume", "small", "--storage", str(undisturbed.folder / "results"))
     assert code == 1
     assert "another process drives this sweep" in output
 

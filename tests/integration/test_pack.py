@@ -27,16 +27,11 @@ SAME = {"seed": 0, "skip": "searched", "epochs": 4}  # common to a search here a
 
 
 def test_packed_searches_are_the_same_searches(process: SweepProcess, undisturbed: SweepProcess) -> None:
-    spec = process.folder / "spec.yaml"
-    text = spec.read_text()
-    for old, new in (
+    process.replace(
         ("seeds: [0]", "seeds: [0, 1]\n  skip: searched"),
         ("epochs: [2, 4]", "epochs: 4"),
-        (", controls: [uniform]", ""),
-    ):
-        assert old in text
-        text = text.replace(old, new)
-    spec.write_text(text + "runtime: {pack: 2}\n")
+        (", controls: [uniform]}", "}\nruntime: {pack: 2}"),
+    )
     running = process.start("run", "spec.yaml")
     victim = process.wait_for_epoch("search", 1)
     os.kill(int(victim["process"].rpartition(":")[2]), signal.SIGKILL)

@@ -26,7 +26,7 @@ experiment:
   skip: searched
   data: {{name: digits, max_train_images: 128, max_test_images: 32}}
   seeds: 0
-  epochs: 12
+  epochs: {epochs}
   network: {{channels: 4, cells: 3}}
   batch_size: 16
   evaluation: {{protocol: small}}
@@ -78,8 +78,8 @@ def survived(servers: SweepProcess, server: MlflowServer, known: dict[str, str])
     return servers, seen
 
 
-def write_spec(process: SweepProcess, tracking: str) -> None:
-    (process.folder / "spec.yaml").write_text(SPEC.format(tracking=tracking))
+def write_spec(process: SweepProcess, tracking: str, epochs: int = 12) -> None:
+    (process.folder / "spec.yaml").write_text(SPEC.format(tracking=tracking, epochs=epochs))
     process.tracking = tracking
 
 
@@ -108,7 +108,7 @@ def test_an_unreachable_server_at_the_end(process: SweepProcess, server: MlflowS
     client = MlflowClient(server.uri)
     if (earlier := client.get_experiment_by_name("small")) is not None:
         client.rename_experiment(earlier.experiment_id, "earlier")
-    write_spec(process, server.uri)
+    write_spec(process, server.uri, epochs=4)
     running = process.start("run", "spec.yaml")
     process.wait_for_epoch("search", 1)
     server.kill()

@@ -5,6 +5,8 @@ Sources: the counts come from the official repositories where they state one, ot
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 
@@ -58,6 +60,7 @@ NETWORKS = {
 }
 
 
+@cache
 def count(genotype: Genotype, *, num_classes: int = 10, auxiliary: bool = False) -> int:
     with torch.device("meta"):
         network = DerivedNetwork(
@@ -97,6 +100,7 @@ def test_100_classes_widen_only_the_last_layer() -> None:
     assert count(PUBLISHED["DARTS_V2"], num_classes=100) - count(PUBLISHED["DARTS_V2"]) == 90 * (4 * 144 + 1)
 
 
+@cache
 def count_at_imagenet_scale(genotype: Genotype, num_classes: int = 1000, *, auxiliary: bool = False) -> int:
     with torch.device("meta"):
         network = DerivedNetwork(

@@ -31,6 +31,7 @@ DRAWING = {
 DECIDING, LONG = {"darts_pt", "opp_darts"}, 50  # in a single epoch, they would train for minutes between stages
 IN_EVERY_TIER = {"darts", "gdas", "pc_darts"}
 SEEDS = (3, 4)
+SMALL = compact(SPACES["s2"])
 
 
 def cases() -> Iterator[Any]:
@@ -95,7 +96,7 @@ def test_every_method(build_search: BuildSearch, method: SearchMethod, space: Sp
 
 
 def test_whole_searches_and_how_many_passes_they_take(build_search: BuildSearch) -> None:
-    method, space = find_method("darts"), SPACES["s2"]
+    method, space = find_method("darts"), SMALL
     expected = [EpochLoop(build_search(method, space, num_cells=3, seed=seed), 2) for seed in SEEDS]
     reports = [[loop.advance() for _ in range(2)] for loop in expected]
     found: dict[int, list[Any]] = {}
@@ -142,7 +143,7 @@ def test_a_search_that_ends_early_or_fails_does_not_affect_the_others(build_sear
 
     def task(seed: int, number: int, member: Member) -> None:
         found[seed] = build_search(
-            find_method("darts"), SPACES["s2"], num_cells=3, num_epochs=2, seed=seed, accelerate=member.accelerate
+            find_method("darts"), SMALL, num_cells=3, num_epochs=2, seed=seed, accelerate=member.accelerate
         )
         steps(found[seed], number)
         if number == 1:
@@ -151,16 +152,14 @@ def test_a_search_that_ends_early_or_fails_does_not_affect_the_others(build_sear
     with pytest.raises(ValueError, match="diverged"):
         run_packed([partial(task, seed, number) for seed, number in ((3, 2), (4, 1), (5, 2))])
     for seed, number in ((3, 2), (5, 2)):
-        alone = build_search(find_method("darts"), SPACES["s2"], num_cells=3, num_epochs=2, seed=seed)
+        alone = build_search(find_method("darts"), SMALL, num_cells=3, num_epochs=2, seed=seed)
         steps(alone, number)
         assert_close(found[seed], alone)
 
 
 def test_every_search_has_its_own_random_states(build_search: BuildSearch) -> None:
     def draws(seed: int, into: dict[int, list[float]], accelerate: Accelerator) -> None:
-        search = build_search(
-            find_method("darts"), SPACES["s2"], num_cells=3, num_epochs=1, seed=seed, accelerate=accelerate
-        )
+        search = build_search(find_method("darts"), SMALL, num_cells=3, num_epochs=1, seed=seed, accelerate=accelerate)
         into[seed] = [torch.rand(()).item()]
         steps(search, 1)
         into[seed].append(torch.rand(()).item())
@@ -182,7 +181,7 @@ def test_time_is_shared_and_constant_between_two_requests(build_search: BuildSea
 
     def task(seed: int, member: Member) -> None:
         search = build_search(
-            find_method("darts"), SPACES["s2"], num_cells=3, num_epochs=1, seed=seed, accelerate=member.accelerate
+            find_method("darts"), SMALL, num_cells=3, num_epochs=1, seed=seed, accelerate=member.accelerate
         )
         seen[seed] = []
         for index in range(2):
@@ -198,7 +197,7 @@ def test_passes_use_all_threads_and_the_searches_themselves_use_one(build_search
     seen: dict[str, set[int]] = {"pass": set(), "search": set()}
 
     def task(member: Member) -> None:
-        search = build_search(find_method("darts"), SPACES["s2"], num_cells=3, accelerate=member.accelerate)
+        search = build_search(find_method("darts"), SMALL, num_cells=3, accelerate=member.accelerate)
         search.network.stem[0].register_forward_hook(lambda *_: seen["pass"].add(torch.get_num_threads()))
         search.step(0, 0)
         seen["search"].add(torch.get_num_threads())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from compact_spaces import compact
 from torch import Tensor, nn
 
 from aca_ray.nn import CellMixing, Mixing, Supernet
@@ -64,7 +65,7 @@ def gradients(own: Pass, logits: Tensor) -> dict[str, Tensor | None]:
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("kind", EDGES)
 def test_edges(kind: str, training: bool) -> None:
-    check(SPACES["s1"], EDGES[kind], training)
+    check(compact(SPACES["s1"]), EDGES[kind], training)
 
 
 @pytest.mark.parametrize("name", ["darts", "s3", "nasbench201"])
@@ -98,13 +99,13 @@ def check(space: Space, build_edge: EdgeBuilder, training: bool) -> None:
 @pytest.mark.usefixtures("elsewhere")
 @pytest.mark.parametrize("kind", EDGES)
 def test_edges_on_other_devices(kind: str) -> None:
-    check(SPACES["s1"], EDGES[kind], training=True)
+    check(compact(SPACES["s1"]), EDGES[kind], training=True)
 
 
 @pytest.mark.usefixtures("elsewhere")
 @pytest.mark.parametrize("name", ["darts", "nasbench201"])
 def test_spaces_on_other_devices(name: str) -> None:
-    check(SPACES[name], FullEdge, training=True)
+    check(compact(SPACES[name]), FullEdge, training=True)
 
 
 def test_gradients_can_be_requested_for_some_passes_first() -> None:

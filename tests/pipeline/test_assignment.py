@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +27,17 @@ def make_orders(make_trial: Callable[..., SearchTrial]) -> Callable[[Path], list
     return lambda base: [SearchOrder(make_trial(seed=seed), base / str(seed), base) for seed in (0, 1)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def run_alone(
+    make_trial: Callable[..., SearchTrial],
     start: Callable[[SearchTrial, Path], ResumableTrial],
     finish: Callable[[ResumableTrial], ResumableTrial],
-    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[SearchOrder], ResumableTrial]:
-    """Return a function that runs the search of an order unpacked, in a folder of its own, to its end."""
-    return lambda order: finish(start(order.trial, tmp_path / "alone" / str(order.trial.seed)))
+    """Return a function that runs the search of an order alone, in a folder of its own, to its end: once per seed."""
+    folder = tmp_path_factory.mktemp("alone")
+    alone = cache(lambda seed: finish(start(make_trial(seed=seed), folder / str(seed))))
+    return lambda order: alone(order.trial.seed)
 
 
 def carry_out(orders: list[SearchOrder], seconds: float = 60.0) -> None:
@@ -100,6 +104,7 @@ def test_saved_searches_resume(
         assert_equal_but_for_rounding(order, run_alone(order))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packed_first", [True, False])
 def test_saved_searches_resume_in_another_pack(
     make_orders: Callable[[Path], list[SearchOrder]],

@@ -22,56 +22,53 @@ from aca_ray.pipeline.orders import SearchOrder
 from aca_ray.pipeline.pack_memory import measure_pack
 
 torch.set_num_threads(1)
-method, precision, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
-orders = [
-    SearchOrder(
-        SearchTrial(
-            method=method,
-            skip="searched",
-            space="s2",
-            seed=seed,
-            epochs=1,
-            data={"name": "digits", "max_train_images": 512, "max_test_images": 8},
-            network={"channels": 8, "cells": 5},
-            batch_size=128,
-            precision=precision,
-        ),
-        folder / str(seed),
-        folder,
-    )
-    for seed in (0, 1, 2)
-]
+folder, cases = Path(sys.argv[1]), json.loads(sys.argv[2])
+
+
+def orders(method, precision):
+    return [
+        SearchOrder(
+            SearchTrial(
+                method=method,
+                skip="searched",
+                space="s2",
+                seed=seed,
+                epochs=1,
+                data={"name": "digits", "max_train_images": 256, "max_test_images": 8},
+                network={"channels": 8, "cells": 5},
+                batch_size=64,
+                precision=precision,
+            ),
+            folder / str(seed),
+            folder,
+        )
+        for seed in (0, 1, 2)
+    ]
+
 
 def peak_bytes(device):  # getrusage(2) reports at least the memory of the parent when it forked
     return 1024 * int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())[1])
 
 
-found = measure_pack(orders, torch.device("cpu"), peak_bytes)
-print(json.dumps(None if found is None else asdict(found)))
+found = [measure_pack(orders(*case), torch.device("cpu"), peak_bytes) for case in cases]
+print(json.dumps([own and asdict(own) for own in found]))
 """
+TOGETHER, ALONE = ("darts", "float32"), (("gdas", "float32"), ("darts", "bfloat16"))
 
 
-def measured(folder: Path, method: str = "darts", precision: str = "float32") -> dict[str, int] | None:
+@pytest.mark.slow
+def test_what_packed_searches_measure(tmp_path: Path) -> None:
+    """The second search takes memory, none writes a file, and searches that are computed alone have no measurement."""
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, method, precision, str(folder)],
+        [sys.executable, "-c", MEASURE, str(tmp_path), json.dumps([TOGETHER, *ALONE])],  # the peak is of the first
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=True,
         timeout=120,
     )
-    found: dict[str, int] | None = json.loads(done.stdout)
-    return found
-
-
-def test_the_second_search_takes_memory_and_writes_no_files(tmp_path: Path) -> None:
-    memory = measured(tmp_path)
-    assert memory is not None
+    memory, *none = json.loads(done.stdout)
     # The first includes the interpreter and the libraries.
     assert 2**20 < memory["further_bytes"] < memory["one_bytes"]
+    assert none == [None] * len(ALONE)
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(("method", "precision"), [("gdas", "float32"), ("darts", "bfloat16")])
-def test_none_if_nothing_is_computed_together(tmp_path: Path, method: str, precision: str) -> None:
-    assert measured(tmp_path, method, precision) is None

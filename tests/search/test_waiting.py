@@ -25,7 +25,7 @@ BuildSearch = Callable[..., Search]
 
 META = torch.device("meta")
 READING = {"gdas", "pr_darts", "drnas"}  # the host reads which candidates are drawn, or how many there are
-NAMES = ("max_pool_3x3", "skip_connect", "sep_conv_3x3")
+NAMES = ("max_pool_3x3", "skip_connect", "dil_conv_3x3")
 TINY = Space("tiny", Topology(num_inputs=2, num_nodes=2), normal=(NAMES,) * 5, reduce=(NAMES,) * 5)
 IN_EVERY_TIER = {"darts", "pc_darts"}
 

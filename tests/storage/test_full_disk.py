@@ -156,6 +156,7 @@ trial.advance()
 """
 
 
+@pytest.mark.slow
 def test_killed_while_it_waits(
     small_disk: Callable[[str], Path], start_python: Callable[..., subprocess.Popen[str]], uninterrupted: Path
 ) -> None:

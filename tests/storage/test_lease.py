@@ -72,6 +72,7 @@ def test_an_error_inside_releases_it(path: ObjectPath) -> None:
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_taken_over_when_its_holder_was_killed(path: ObjectPath, holder: subprocess.Popen[str]) -> None:
     with exclusive(path, wait=False) as free:
         assert not free
@@ -103,6 +104,7 @@ def test_waits_until_the_holder_releases_it(path: ObjectPath, holder: subprocess
         assert holder.wait(10) == 0
 
 
+@pytest.mark.slow
 def test_a_frozen_holder_gives_up_when_it_continues(path: ObjectPath, holder: subprocess.Popen[str]) -> None:
     lease = path.read_bytes()
     while path.read_bytes() == lease:  # do not freeze it in the middle of a renewal

@@ -183,7 +183,9 @@ def test_writers_of_local_files(root: ObjectPath) -> None:
     assert not copy.exists()
 
 
-@pytest.mark.parametrize("how", ["500", "503", "drop", "lost"])
+@pytest.mark.parametrize(
+    "how", ["503", "lost", *(pytest.param(how, marks=pytest.mark.slow) for how in ("500", "drop"))]
+)
 def test_short_failures_are_hidden(root: ObjectPath, object_store: ObjectStore, how: str) -> None:
     content = b"n" * LARGE
     object_store.disturb(how, lambda number: number % 3 == 0)  # type: ignore[arg-type]
@@ -205,7 +207,7 @@ def test_longer_failures_are_retried(
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("how", ["503", "drop"])
-@pytest.mark.parametrize("size", [5, LARGE])
+@pytest.mark.parametrize("size", [5, pytest.param(LARGE, marks=pytest.mark.slow)])
 def test_a_write_that_fails_at_any_request_leaves_the_old_object(
     root: ObjectPath, object_store: ObjectStore, how: str, size: int
 ) -> None:

@@ -22,7 +22,7 @@ def mlflow(sweep: Sweep) -> Tracker:
     return Tracker(open_store(sweep.spec.runtime.tracking, sweep.storage), sweep.spec.name, sweep.identity)
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 def test_a_moved_sweep_is_tracked_in_its_new_folder(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     text = TEXT % old

@@ -74,7 +74,7 @@ def test_a_server_is_not_served_again() -> None:
         serve_ui(Store("http://mlflow.example:5000", None))
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 def test_processes_that_open_a_new_store_at_once_all_can_use_it(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from mlflow import MlflowClient; "

@@ -359,7 +359,7 @@ for epochs in range(1, len(record.rows) + 1):
 """
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 def test_a_writer_killed_in_the_middle_leaves_nothing_twice(
     store: Store, sweep: str, search_record: Make, points: Points, tmp_path: Path
 ) -> None:

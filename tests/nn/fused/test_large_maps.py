@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from compact_spaces import compact
 from torch import Tensor, nn
 
 from aca_ray.nn import CellMixing, Mixing, Supernet, candidate_mask
@@ -35,6 +36,7 @@ from aca_ray.nn.fused.maps import (
 )
 from aca_ray.space import SPACES, Space
 
+DARTS = compact(SPACES["darts"])
 BUILDERS: dict[str, EdgeBuilder] = {
     "full": FullEdge,
     "partial": partial_channels(4),
@@ -84,9 +86,9 @@ def assert_equal(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     ("edge", "training"), [*((edge, True) for edge in BUILDERS), ("full", False), ("partial", False)]
 )
 def test_every_edge_matches_its_layers(edge: str, training: bool) -> None:
-    network = supernet(SPACES["darts"], edge).train(training)
+    network = supernet(DARTS, edge).train(training)
     plain, network = network, fuse(copy.deepcopy(network))
-    images, weights = torch.randn(2, 3, 12, 12, dtype=torch.float64), random_weights(SPACES["darts"])
+    images, weights = torch.randn(2, 3, 12, 12, dtype=torch.float64), random_weights(DARTS)
     if edge in {"sampled", "scalars"}:
         weights = [torch.where(own > 0.7, own, 0.0) for own in weights]
     assert_equal(passed(network, images, weights), passed(plain, images, weights))
@@ -104,24 +106,24 @@ def test_every_space_matches_its_layers(space: str) -> None:
 @pytest.mark.usefixtures("where")
 @pytest.mark.parametrize("channels", [8, 16, 48])  # 2, 4 and 12 pass: fused or one by one
 def test_any_number_of_passing_channels(channels: int) -> None:
-    network = supernet(SPACES["darts"], "partial", channels)
+    network = supernet(DARTS, "partial", channels)
     plain, network = network, fuse(copy.deepcopy(network))
-    images, weights = torch.randn(2, 3, 12, 12, dtype=torch.float64), random_weights(SPACES["darts"])
+    images, weights = torch.randn(2, 3, 12, 12, dtype=torch.float64), random_weights(DARTS)
     assert_equal(passed(network, images, weights), passed(plain, images, weights))
 
 
 @pytest.mark.usefixtures("where")
 def test_observing_changes_nothing() -> None:
-    plain = supernet(SPACES["darts"], "partial").eval()
+    plain = supernet(DARTS, "partial").eval()
     network = fuse(copy.deepcopy(plain))
     images = torch.randn(2, 3, 12, 12, dtype=torch.float64)
-    mixing = Mixing(*map(CellMixing, random_weights(SPACES["darts"])))
+    mixing = Mixing(*map(CellMixing, random_weights(DARTS)))
     seen: list[EdgeObservation] = []
     logits = network(images, mixing, lambda cell, edge, observation: seen.append(observation))
     torch.testing.assert_close(logits, network(images, mixing))
     others: list[EdgeObservation] = []
     plain(images, mixing, lambda cell, edge, observation: others.append(observation))
-    assert len(seen) == len(others) == 3 * 14
+    assert len(seen) == len(others) == 3 * len(DARTS.normal)
     for found, expected in zip(seen, others, strict=True):
         assert found.outputs.keys() == expected.outputs.keys()
         for name, output in expected.outputs.items():
@@ -149,21 +151,21 @@ def test_curvature_in_the_mixing_weights() -> None:
 
 
 def test_results_do_not_depend_on_the_layout_of_images_and_weights() -> None:
-    network = fuse(supernet(SPACES["darts"]).float())
-    other = fuse(supernet(SPACES["darts"]).float())
+    network = fuse(supernet(DARTS).float())
+    other = fuse(supernet(DARTS).float())
     state = {
         name: value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
         for name, value in network.state_dict().items()
     }
     other.load_state_dict(state)
-    images, weights = torch.randn(4, 3, 20, 20), [own.float() for own in random_weights(SPACES["darts"])]
+    images, weights = torch.randn(4, 3, 20, 20), [own.float() for own in random_weights(DARTS)]
     found, expected = passed(other, channels_last(images), weights), passed(network, images, weights)
     assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
 def test_it_runs_without_gradients_and_under_autocast() -> None:
-    network = fuse(supernet(SPACES["darts"], "partial").float())
-    images, weights = torch.randn(4, 3, 20, 20), [own.float() for own in random_weights(SPACES["darts"])]
+    network = fuse(supernet(DARTS, "partial").float())
+    images, weights = torch.randn(4, 3, 20, 20), [own.float() for own in random_weights(DARTS)]
     mixing = Mixing(*map(CellMixing, weights))
     network.eval()
     expected = network(images, mixing)
