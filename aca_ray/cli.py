@@ -283,7 +283,7 @@ def _resume(options: argparse.Namespace) -> int:
 def _report(sweep: Sweep, address: str | None) -> int:
     """Drive a sweep, on the cluster at an address if one is given, print how it ended, and return the exit code."""
     from aca_ray import api
-    from aca_ray.report.tables import to_text
+    from aca_ray.report.terminal import to_text
 
     outcome = api.drive(sweep, address)
     folder, tracking = sweep.folder.path, sweep.spec.runtime.tracking
@@ -424,7 +424,7 @@ def _show(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     from aca_ray import api
-    from aca_ray.report.tables import to_text
+    from aca_ray.report.terminal import to_text
 
     comparison, folder = api.compare(options.names, storage=options.storage, out=options.out)
     print(to_text(comparison))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from aca_ray.comparison.arms import Arm, Group
+from aca_ray.comparison.arms import Arm
 from aca_ray.comparison.groups import GroupComparison
 from aca_ray.comparison.kinds import ALLOCATED
 
@@ -61,14 +61,14 @@ class CostRow:
 
 def cost_rows(groups: Sequence[GroupComparison]) -> tuple[CostRow, ...]:
     """Return one row per searched, skip-free and allocated arm, the allocated one of the main pair."""
-    rows = [_cost_row(comparison.group, networks, arm) for comparison in groups for networks, arm in comparison.arms]
+    rows = [_cost_row(arm) for group in groups for arm in group.arms.values()]
     return tuple(replace(row, on_front=_on_front(row, rows)) for row in rows)
 
 
-def _cost_row(group: Group, networks: str, arm: Arm) -> CostRow:
+def _cost_row(arm: Arm) -> CostRow:
     return CostRow(
-        **group._asdict(),
-        networks=networks,
+        **arm.group._asdict(),
+        networks=arm.networks,
         n=arm.test_accuracy.n,
         search_seconds=arm.search_seconds,
         ranking_seconds=arm.ranking_seconds,
