@@ -36,7 +36,7 @@ def write_report(
     """
     sections = make_sections(comparison, panels)
     sentences = summary(comparison)
-    files = [file for panel in panels for file in panel.files(comparison)]
+    files = [file for section in sections for file in section.files]
     paths = write_files(files, folder)
     paths += [write_bytes(folder / f"{plot.name}.svg", plot.svg) for section in sections for plot in section.plots]
     paths += [

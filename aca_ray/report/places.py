@@ -83,7 +83,11 @@ def _place_columns(places: Sequence[Any], at: Callable[[Any], Any]) -> Iterator[
     """Yield the columns of sweep, space, data, protocol and setting that differ between places."""
     for name in ("sweep", "space", "data", "protocol"):
         if len({getattr(place, name, None) for place in places}) > 1:
-            yield text(name, lambda row, name=name: getattr(at(row), name))
+            yield text(name, _attribute(name, at))
     labels = setting_labels({place.setting for place in places if hasattr(place, "setting")})
     if len(labels) > 1:
         yield text("setting", lambda row: labels[at(row).setting])
+
+
+def _attribute(name: str, at: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda row: getattr(at(row), name)

@@ -8,6 +8,7 @@ import pytest
 
 from aca_ray.comparison import EvaluationRow, SweepRows, compare, read_sweep
 from aca_ray.errors import ConfigError
+from aca_ray.report.panels.provenance import provenance_rows
 
 if TYPE_CHECKING:
     from conftest import SweepWriter
@@ -52,7 +53,7 @@ def test_searches_in_bfloat16_are_never_pooled_with_others(sweep_folder: SweepWr
     assert len(comparison.groups) == 2
     (note,) = (note for note in comparison.notes if "not pooled" in note)
     assert '"precision":"bfloat16"' in note
-    facts = {row.topic: row.value for row in comparison.provenance}
+    facts = {row.topic: row.value for row in provenance_rows(comparison.sweeps)}
     assert facts["precision of searches"] == "differs: float32 (3 trials), bfloat16 (2 trials)"
 
 

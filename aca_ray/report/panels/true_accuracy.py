@@ -186,13 +186,11 @@ def _reference(axes: Axes, value: float, text: str, *, above: bool) -> None:
 
 
 def _files(comparison: Comparison) -> tuple[RowFile, ...]:
-    """Return the files of look-ups; none without look-ups."""
     rows = comparison.rows.look_ups
-    files = (
+    return (
         RowFile("look_ups.csv", "looked-up accuracy, regret and rank of every arm", look_up_arms(rows), LookUpArm),
         RowFile("look_up_curves.csv", "looked-up accuracy of the cell of every search epoch", rows, LookUpRow),
     )
-    return files if rows else ()
 
 
 def _limits(methods: Mapping[str, Arms], best: float, all_skips: float | None) -> tuple[float, float]:
