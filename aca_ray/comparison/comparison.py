@@ -15,7 +15,7 @@ from typing import Any
 from aca_ray.comparison.collapse import collapse_rows
 from aca_ray.comparison.compatibility import check_comparable
 from aca_ray.comparison.correlations import CorrelationRow, correlation_rows
-from aca_ray.comparison.costs import CostRow, cost_rows
+from aca_ray.comparison.costs import Cost, costs_of
 from aca_ray.comparison.grouping import grouped
 from aca_ray.comparison.groups import GroupComparison, compare_groups
 from aca_ray.comparison.kept_shares import KeptShareRow, kept_share_rows
@@ -103,9 +103,9 @@ class Comparison:
         return ranker_agreement_rows(self.rows.scores)
 
     @cached_property
-    def costs(self) -> tuple[CostRow, ...]:
+    def costs(self) -> tuple[Cost, ...]:
         """Cost of every arm."""
-        return cost_rows(self.groups)
+        return costs_of(self.groups)
 
 
 def compare(rows: SweepRows | Sequence[SweepRows], pairs: Sequence[Pair] = ()) -> Comparison:

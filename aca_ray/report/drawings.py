@@ -13,7 +13,6 @@ from aca_ray.report.cells import cell_svg
 from aca_ray.space import ChannelPlan, Genotype
 
 MOST_DRAWINGS = 24
-_PLACE = attrgetter("method", "skip", "space", "data", "epochs", "protocol", "setting")
 
 NetworkOf = Callable[[EvaluationRow], tuple[Genotype, ChannelPlan | None]]
 
@@ -52,8 +51,8 @@ def make_drawings(comparison: Comparison, network_of: NetworkOf) -> Drawings:
     """
     rows = main_networks(comparison.rows.evaluations, comparison.main_pairs)
     rows.sort(key=lambda row: (kind_of(row).networks != ALLOCATED, row.retrain_seed))
-    once = distinct(rows, lambda row: (_PLACE(row), row.seed))
-    ordered = [sorted(own, key=attrgetter("seed")) for _, own in sorted(grouped(once, _PLACE).items())]
+    once = distinct(rows, lambda row: (_drawn_once(row), row.seed))
+    ordered = [sorted(own, key=attrgetter("seed")) for _, own in sorted(grouped(once, _drawn_once).items())]
     shown = [rows[0] for rows in ordered][:MOST_DRAWINGS]
     others = [row for rows in ordered for row in rows[1:]]
     folded = others[: MOST_DRAWINGS - len(shown)]
@@ -65,3 +64,8 @@ def make_drawings(comparison: Comparison, network_of: NetworkOf) -> Drawings:
 
     num_left_out = len(ordered) + len(others) - len(shown) - len(folded)
     return Drawings(tuple(map(drawn, shown)), tuple(map(drawn, folded)), num_left_out)
+
+
+def _drawn_once(row: EvaluationRow) -> tuple[str, bool, str, str, int, str, str]:
+    """Return what a drawing stands for, up to the seed; searched cells come before allocated ones."""
+    return row.method, row.skip == ALLOCATED, row.space, row.data, row.epochs, row.protocol, row.setting

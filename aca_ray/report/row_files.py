@@ -48,6 +48,11 @@ class RowFile(NamedTuple):
     columns: Mapping[str, FileColumn] | type[Any]
 
 
+def file_columns(kind: type, names: Iterable[str], of: str = "") -> dict[str, FileColumn]:
+    """Return columns of one type: attributes of a row, or of its part `of`."""
+    return {name: FileColumn(kind, f"{of}.{name}" if of else name) for name in names}
+
+
 def write_files(files: Iterable[RowFile], folder: StoragePath) -> list[StoragePath]:
     """Write data files into a folder, each atomically, and return their paths."""
     return [_write(file, folder / file.name) for file in files]

@@ -50,16 +50,13 @@ DIFFERENCE_CAPTION = (
 )
 DIFFERENCE_FIELDS = {
     "difference_n": FileColumn(int, "num_pairs"),
-    "difference_mean": FileColumn(float, "difference.mean"),
-    "difference_sd": FileColumn(float, "difference.sd"),
-    "difference_low": FileColumn(float, "difference.low"),
-    "difference_high": FileColumn(float, "difference.high"),
-    "difference_t_pvalue": FileColumn(float, "difference.t_pvalue"),
-    "difference_holm_pvalue": FileColumn(float, "holm_pvalue"),
-    "difference_wilcoxon_pvalue": FileColumn(float, "difference.wilcoxon_pvalue"),
-    "difference_superiority": FileColumn(float, "difference.superiority"),
-    "difference_effect_size": FileColumn(float, "difference.effect_size"),
-    "difference_detectable": FileColumn(float, "difference.detectable"),
+    **{
+        f"difference_{name}": FileColumn(float, "holm_pvalue" if name == "holm_pvalue" else f"difference.{name}")
+        for name in (
+            *("mean", "sd", "low", "high", "t_pvalue", "holm_pvalue", "wilcoxon_pvalue"),
+            *("superiority", "effect_size", "detectable"),
+        )
+    },
 }
 
 

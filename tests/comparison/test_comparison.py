@@ -171,8 +171,12 @@ def test_shared_retrainings_cost_nothing_and_are_noted(evaluation_row: Build) ->
     ]
     comparison = compare(_rows(*rows))
     searched, skip_free = comparison.costs
-    assert (searched.networks, searched.evaluation_seconds, searched.num_shared) == ("searched", 30.0, 0)
-    assert (skip_free.networks, skip_free.evaluation_seconds, skip_free.num_shared) == ("skip-free", 15.0, 1)
+    assert (searched.arm.networks, searched.arm.evaluation_seconds, searched.arm.num_shared) == ("searched", 30.0, 0)
+    assert (skip_free.arm.networks, skip_free.arm.evaluation_seconds, skip_free.arm.num_shared) == (
+        "skip-free",
+        15.0,
+        1,
+    )
     assert (searched.on_front, skip_free.on_front, skip_free.seconds) == (True, None, None)
     assert any("1 retraining" in note and "shared_with" in note for note in comparison.notes)
 

@@ -135,7 +135,7 @@ def test_front_of_accuracy_and_time(evaluation_row: Build) -> None:
     rows = [evaluation_row(arm.pop("test"), method=method, **arm) for method, arm in arms.items()]  # type: ignore[arg-type]
     rows += [evaluation_row(0.90, MAIN, method="good", search_seconds=50.0, ranking_seconds=1.0, peak_bytes=5e9)]
     comparison = _compared(*rows)
-    costs = {(row.method, row.networks): row for row in comparison.costs}
+    costs = {(one.arm.group.method, one.arm.networks): one for one in comparison.costs}
     assert {method: row.on_front for (method, networks), row in costs.items() if networks == "searched"} == {
         "cheap": True,
         "good": True,
@@ -144,8 +144,8 @@ def test_front_of_accuracy_and_time(evaluation_row: Build) -> None:
         "elsewhere": True,  # devices differ: not compared
     }
     allocated = costs["good", "allocated"]
-    assert (allocated.on_front, allocated.seconds, allocated.peak_bytes) == (False, 81.0, 5e9)
-    assert (allocated.search_device, allocated.evaluation_device) == ("GPU A", "GPU A")
+    assert (allocated.on_front, allocated.seconds, allocated.arm.peak_bytes) == (False, 81.0, 5e9)
+    assert (allocated.arm.search_devices, allocated.arm.evaluation_devices) == (("GPU A",), ("GPU A",))
     assert any("2 kinds of devices (GPU A, GPU B)" in note for note in comparison.notes)
 
 

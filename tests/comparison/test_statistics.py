@@ -8,8 +8,7 @@ import pytest
 from scipy import stats
 
 from aca_ray.comparison import correlate, holm, paired, summarize, variance_components
-from aca_ray.comparison.statistics import Correlation
-from aca_ray.comparison.statistics import mean_within
+from aca_ray.comparison.statistics import Correlation, mean_within
 
 
 def test_summary_by_hand() -> None:

@@ -12,39 +12,62 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
-from aca_ray.comparison import ALLOCATED, SEARCHED, SKIP_FREE, Comparison
+from aca_ray.comparison import ALLOCATED, SEARCHED, SKIP_FREE, Comparison, Place
 from aca_ray.comparison.arms import SeedMean
-from aca_ray.comparison.costs import CostRow
+from aca_ray.comparison.costs import Cost
 from aca_ray.comparison.grouping import grouped
 from aca_ray.report.figures import MANY_POINTS, Plot, filling, looks_of, panel_figure, plot_of
 from aca_ray.report.formats import count, decimal, memory, number, percent, seconds, tenths, text
 from aca_ray.report.panel import Panel
 from aca_ray.report.places import table_of, tables_by_place
-from aca_ray.report.row_files import RowFile
+from aca_ray.report.row_files import FileColumn, RowFile, file_columns
 from aca_ray.report.table import Table
 from aca_ray.report.tested import BRIEF_METHOD, EPOCHS
 
 _PANEL = (5.6, 3.9)  # inches
 _MEAN_MARKS = {SEARCHED: "+", SKIP_FREE: "x", ALLOCATED: "P"}
 
-# Of a cost row, and of an arm.
+
+def _search_device(cost: Cost) -> str | None:
+    return ", ".join(cost.arm.search_devices) or None
+
+
+def _evaluation_device(cost: Cost) -> str | None:
+    return ", ".join(cost.arm.evaluation_devices) or None
+
+
+# Of a cost, and of an arm.
 _COLUMNS = (
-    text("method"),
-    number("epochs"),
-    text("networks"),
-    number("n"),
-    number("accuracy", percent, "test_accuracy"),
-    number("search s", seconds, "search_seconds"),
-    number("ranking s", seconds, "ranking_seconds"),
-    number("retraining s", seconds, "evaluation_seconds"),
-    number("shared", of="num_shared"),
+    text("method", "arm.group.method"),
+    number("epochs", of="arm.group.epochs"),
+    text("networks", "arm.networks"),
+    number("n", of="arm.test_accuracy.n"),
+    number("accuracy", percent, "arm.test_accuracy.mean"),
+    number("search s", seconds, "arm.search_seconds"),
+    number("ranking s", seconds, "arm.ranking_seconds"),
+    number("retraining s", seconds, "arm.evaluation_seconds"),
+    number("shared", of="arm.num_shared"),
     text("on the front", "on_front"),
-    number("peak memory", memory, "peak_bytes"),
-    number("parameters", count),
-    number("MACs", count, "macs"),
-    text("search on", "search_device"),
-    text("retraining on", "evaluation_device"),
+    number("peak memory", memory, "arm.peak_bytes"),
+    number("parameters", count, "arm.parameters"),
+    number("MACs", count, "arm.macs"),
+    text("search on", _search_device),
+    text("retraining on", _evaluation_device),
 )
+_FIELDS = {
+    "method": FileColumn(str, "arm.group.method"),
+    "networks": FileColumn(str, "arm.networks"),
+    **file_columns(str, Place._fields, "arm.group"),
+    "epochs": FileColumn(int, "arm.group.epochs"),
+    "n": FileColumn(int, "arm.test_accuracy.n"),
+    **file_columns(float, ("search_seconds", "ranking_seconds", "evaluation_seconds"), "arm"),
+    "num_shared": FileColumn(int, "arm.num_shared"),
+    "search_device": FileColumn(str, _search_device),
+    "evaluation_device": FileColumn(str, _evaluation_device),
+    **file_columns(float, ("peak_bytes", "parameters", "macs"), "arm"),
+    "test_accuracy": FileColumn(float, "arm.test_accuracy.mean"),
+    "on_front": FileColumn(bool, "on_front"),
+}
 _BRIEF_COLUMNS = (
     BRIEF_METHOD,
     EPOCHS,
@@ -68,6 +91,7 @@ def _tables(comparison: Comparison) -> tuple[Table, ...]:
         "Shared: retrainings copied from identical ones, which count 0 seconds.",
         _COLUMNS,
         "costs.csv",
+        attrgetter("arm.group"),
     )
 
 
@@ -148,5 +172,5 @@ PANEL = Panel(
     tables=_tables,
     plots=_plots,
     brief=_brief,
-    files=lambda comparison: [RowFile("costs.csv", "cost of every arm", comparison.costs, CostRow)],
+    files=lambda comparison: [RowFile("costs.csv", "cost of every arm", comparison.costs, _FIELDS)],
 )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from itertools import chain
 from typing import Any
 
-from aca_ray.comparison import Comparison
+from aca_ray.comparison import Comparison, Place
+from aca_ray.comparison.arms import Means
 from aca_ray.comparison.groups import DIFFERENCES, ArmComparison
 from aca_ray.report.formats import difference_and_interval, number, text
 from aca_ray.report.panel import Panel
 from aca_ray.report.panels.accuracy import ARMS
 from aca_ray.report.places import tables_by_place
-from aca_ray.report.row_files import FileColumn, RowFile
+from aca_ray.report.row_files import FileColumn, RowFile, file_columns
 from aca_ray.report.table import Column, Table, value_of
 from aca_ray.report.tested import (
     BRIEF_DIFFERENCE,
@@ -52,19 +54,8 @@ _ARM: Mapping[str, tuple[type, str]] = {
     "best_epoch_mean": (float, "best_test_accuracy.mean"),
     "between_sd": (float, "variance.between_sd"),
     "within_sd": (float, "variance.within_sd"),
-    **{
-        name: (float, name)
-        for name in (
-            "parameters",
-            "macs",
-            "num_skips",
-            "refilled_share",
-            "search_seconds",
-            "ranking_seconds",
-            "evaluation_seconds",
-            "peak_bytes",
-        )
-    },
+    **{field.name: (float, field.name) for field in fields(Means)},
+    "peak_bytes": (float, "peak_bytes"),
 }
 
 
@@ -80,7 +71,7 @@ def _arm_fields(prefix: str) -> dict[str, FileColumn]:
 
 # Of a comparison: accuracies and shares as fractions. `best` is the best seed, never the result of an arm.
 COMPARISON_FIELDS = {
-    **{name: FileColumn(str, f"group.{name}") for name in ("space", "data", "setting", "protocol", "method")},
+    **file_columns(str, (*Place._fields, "method"), "group"),
     "epochs": FileColumn(int, "group.epochs"),
     "main_networks": FileColumn(str, "main"),
     "baseline": FileColumn(str, "baseline"),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
-from aca_ray.comparison import SKIP_FREE, Comparison, Pair
+from aca_ray.comparison import SKIP_FREE, Comparison, Pair, Place
 from aca_ray.comparison.grouping import grouped
 from aca_ray.comparison.kept_shares import KeptShareRow
 from aca_ray.comparison.pairs import OTHER_PAIR, PairComparison, by_advantage, criterion
@@ -24,7 +24,7 @@ from aca_ray.report.formats import (
 )
 from aca_ray.report.panel import Panel
 from aca_ray.report.places import place_labels, table_of
-from aca_ray.report.row_files import FileColumn, RowFile
+from aca_ray.report.row_files import FileColumn, RowFile, file_columns
 from aca_ray.report.table import Column, Table
 from aca_ray.report.tested import DIFFERENCE, DIFFERENCE_CAPTION, DIFFERENCE_FIELDS
 
@@ -81,7 +81,7 @@ _BRIEF = (
     number("p Holm", pvalue, "holm_pvalue"),
 )
 _FIELDS = {
-    **{name: FileColumn(str, f"place.{name}") for name in ("space", "data", "setting", "protocol")},
+    **file_columns(str, Place._fields, "place"),
     "method": FileColumn(str, "method"),
     "epochs": FileColumn(int, "epochs"),
     "ranking": FileColumn(str, "pair.ranking"),
@@ -90,9 +90,9 @@ _FIELDS = {
     "baseline_ranking": FileColumn(str, "other.ranking"),
     "baseline_allocation": FileColumn(str, "other.allocation"),
     "n": FileColumn(int, "n"),
-    **{name: FileColumn(float, name) for name in ("accuracy", "refilled_share", "parameters")},
+    **file_columns(float, ("accuracy", "refilled_share", "parameters")),
     "baseline_n": FileColumn(int, "baseline_n"),
-    **{name: FileColumn(float, name) for name in ("baseline_accuracy", "baseline_parameters")},
+    **file_columns(float, ("baseline_accuracy", "baseline_parameters")),
     **DIFFERENCE_FIELDS,
 }
 
