@@ -51,6 +51,11 @@ class PairComparison(Tested):
     baseline_accuracy: float
     baseline_parameters: float
 
+    @property
+    def kept_share(self) -> float:
+        """Share of the channels that operations keep."""
+        return 1.0 - self.refilled_share
+
 
 @dataclass(frozen=True)
 class _Networks:

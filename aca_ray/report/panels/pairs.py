@@ -6,26 +6,17 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter, itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from aca_ray.comparison import SKIP_FREE, Comparison, Pair, Place
 from aca_ray.comparison.grouping import grouped
 from aca_ray.comparison.kept_shares import KeptShareRow
 from aca_ray.comparison.pairs import OTHER_PAIR, PairComparison, by_advantage, criterion
-from aca_ray.report.formats import (
-    clipped,
-    count,
-    difference_and_interval,
-    number,
-    percent,
-    pvalue,
-    tenths,
-    text,
-)
+from aca_ray.report.formats import clipped, count, difference_and_interval, number, percent, pvalue, tenths, text
 from aca_ray.report.panel import Panel
 from aca_ray.report.places import place_labels, table_of
 from aca_ray.report.row_files import FileColumn, RowFile, file_columns
-from aca_ray.report.table import Column, Table
+from aca_ray.report.table import Column, Table, value_of
 from aca_ray.report.tested import DIFFERENCE, DIFFERENCE_CAPTION, DIFFERENCE_FIELDS
 
 _QUARTERS = 4  # of a search: the kept share is shown at the end of each
@@ -33,32 +24,30 @@ _CONTROLS = ("random", "uniform", "shuffled", SKIP_FREE)
 
 
 class _Baselines(NamedTuple):
-    """A pair at one place: against every baseline, and against the control of the criterion, if it was evaluated."""
+    """A pair at one place.
 
-    any: PairComparison
+    Attributes:
+        one: its comparison with any baseline, which has the numbers of the pair itself.
+        test: its comparison with the control of the criterion; None if that was not evaluated.
+        by_name: its comparisons by baseline.
+    """
+
+    one: PairComparison
     test: PairComparison | None
     by_name: dict[str, PairComparison]
 
 
-def _kept(row: Any) -> float:
-    return 1.0 - float(row.refilled_share)
-
-
 def _against(name: str) -> Column:
-    return number(f"pair - {name}", difference_and_interval, lambda row: _difference(row.by_name.get(name)))
-
-
-def _difference(one: PairComparison | None) -> Any:
-    return one.difference if one else None
+    return number(f"pair - {name}", difference_and_interval, lambda row: value_of(row.by_name.get(name), "difference"))
 
 
 # Of _Baselines.
 _ADVANTAGE = (
-    text("pair", "any.pair.label"),
-    number("searches", of="any.n"),
-    number("accuracy", percent, "any.accuracy"),
-    number("kept %", tenths, lambda row: _kept(row.any)),
-    number("parameters", count, "any.parameters"),
+    text("pair", "one.pair.label"),
+    number("searches", of="one.n"),
+    number("accuracy", percent, "one.accuracy"),
+    number("kept %", tenths, "one.kept_share"),
+    number("parameters", count, "one.parameters"),
     *map(_against, _CONTROLS),
     number("p (t)", pvalue, "test.difference.t_pvalue"),
     number("p (Holm)", pvalue, "test.holm_pvalue"),
@@ -75,7 +64,7 @@ _BRIEF = (
     text("pair", clipped(40, "pair.label")),
     number("n", of="num_pairs"),
     number("accuracy", percent),
-    number("kept %", tenths, _kept),
+    number("kept %", tenths, "kept_share"),
     number("control", percent, "baseline_accuracy"),
     number("pair - control", difference_and_interval, "difference"),
     number("p Holm", pvalue, "holm_pvalue"),
