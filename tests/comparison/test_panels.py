@@ -5,11 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from matplotlib.figure import Figure
 
-from aca_ray.comparison import Comparison, EvaluationRow, SweepRows, compare
+from aca_ray.comparison import (
+    AllocationRow,
+    Comparison,
+    CurveRow,
+    EdgeRow,
+    EvaluationRow,
+    FailedTrial,
+    LookUpRow,
+    MixingTrajectory,
+    Pair,
+    ScoreFile,
+    SweepRows,
+    TrialRow,
+    compare,
+)
 from aca_ray.report.figures import Plot, plot_of
 from aca_ray.report.formats import number, text
 from aca_ray.report.page import write_report
@@ -21,6 +39,7 @@ from aca_ray.report.terminal import to_text
 from aca_ray.space import PUBLISHED
 
 Build = Callable[..., EvaluationRow]
+MAIN = Pair("taylor_identity", "sign")
 
 
 def _tables(comparison: Comparison) -> list[Table]:
@@ -68,12 +87,126 @@ def test_a_panel_is_in_all_outputs(comparison: Comparison, tmp_path: Path) -> No
     assert terminal.splitlines()[:4] == ["Toy table", "name        toy epochs", "-" * 22, "toy_method          77"]
 
 
-def test_every_plot_of_a_panel_is_written_and_shown(comparison: Comparison, tmp_path: Path) -> None:
-    write_report(comparison, tmp_path, "Toy", lambda _: (PUBLISHED["DARTS_V2"], None))
-    page = (tmp_path / "report.html").read_text()
-    plots = {plot.name for panel in PANELS for plot in panel.plots(comparison)}
-    assert {file.stem for file in tmp_path.glob("*.svg")} == plots >= {"test_accuracy", "accuracy_parameters"}
+def _full(build: Build, tmp_path: Path) -> SweepRows:
+    """Return rows for every table, plot and file."""
+    pairs = (MAIN, Pair("l1", "sign"))
+    kinds = [(None, None), ((None, "all"), None), *((pair, control) for pair in pairs for control in (None, "random"))]
+    evaluations = [
+        build(0.8 + 0.01 * index + 0.003 * seed * seed, rule, control=control, seed=seed, method=method, **repeated)
+        for method in ("darts", "random_search")
+        for index, (rule, control) in enumerate(kinds)
+        for seed in range(3)
+        for repeated in ({}, {"retrain_seed": 1})
+    ]
+    cell: dict[str, Any] = {"sweep": "toy", "method": "darts", "space": "darts", "data": "digits"}
+    cell |= {"seed": 0, "search": "s"}
+    search = {**cell, "setting": "{}", "epochs": 8}
+    curve = CurveRow(
+        **search,
+        skip="searched",
+        epoch=1,
+        search_valid_accuracy=0.5,
+        search_train_accuracy=0.6,
+        skip_count=1.0,
+        parametric_count=7.0,
+        entropy=0.9,
+        generalization_gap=0.1,
+        genotype="skip_connect~0",
+        churn=None,
+    )
+    milestone = {**search, "epoch": 4, "ranking": MAIN.ranking, "allocation": MAIN.allocation}
+    table = {"table_architectures": 9, "table_best": 0.9, "table_all_skips": 0.5, "evaluation": "looked up"}
+    values = {"accuracy": 0.8, "regret": 0.1, "rank": 3}
+    scores = [{"cell": 0, "source": 0, "target": 2, "operation": "o", "score": float(score)} for score in range(3)]
+    pq.write_table(pa.Table.from_pylist(scores), tmp_path / "scores.parquet")
+    files = [
+        ScoreFile("darts", "darts", "digits", "{}", 8, "s", 4, ranking, tmp_path / "scores.parquet")
+        for ranking in ("l1", MAIN.ranking)
+    ]
+    trial: dict[str, Any] = dict.fromkeys(TrialRow.__dataclass_fields__) | {**cell, "epochs": 8, "fingerprint": "s"}
+    trial |= {"kind": "search", "state": "finished", "skip": "searched", "options": "{}", "versions": "{}"}
+    del trial["search"]
+    allocation = {"parameters": 9, "kendall_tau": 0.5, "jaccard": 0.6, "decided_share": None}
+    return SweepRows(
+        sweep="toy",
+        evaluations=tuple(evaluations),
+        curves=(curve,),
+        allocations=(AllocationRow(**milestone, refilled_share=0.4, **allocation),),
+        edges=(EdgeRow(**milestone, stage=0, source=0, target=2, operation="sep_conv_3x3", kept_share=0.6),),
+        failed=(FailedTrial("search", {"method": "darts"}, "ValueError: no"),),
+        scores=tuple(files),
+        look_ups=(
+            LookUpRow(
+                **search,
+                **table,
+                **values,
+                skip="searched",
+                protocol="table toy",
+                ranking=None,
+                allocation=None,
+                control=None,
+                epoch=8,
+            ),
+        ),
+        trajectories=(
+            MixingTrajectory(
+                **cell,
+                skip="searched",
+                cell_type="normal",
+                candidates=("skip_connect", "noise"),
+                edges=("0->2",),
+                epochs=(1,),
+                weights=np.full((1, 1, 2), 0.5, np.float32),
+            ),
+        ),
+        trials=(TrialRow(**trial),),
+    )
+
+
+def test_all_panels_show_what_there_is(evaluation_row: Build, tmp_path: Path) -> None:
+    comparison = compare(_full(evaluation_row, tmp_path), [MAIN])
+    sections = {section.key: section for section in make_sections(comparison, PANELS)}
+    assert list(sections) == [panel.key for panel in PANELS]
+    assert {key: [table.key for table in section.tables] for key, section in sections.items()} == {
+        "true-accuracy": ["look-ups"],
+        "accuracy": ["accuracy"],
+        "differences": ["arms", "differences"],
+        "variance": ["variance"],
+        "controls": ["controls"],
+        "pairs": ["pairs", "pairs-against-each-other", "kept-shares"],
+        "random": ["random"],
+        "cost": ["cost"],
+        "collapse": ["correlation", "collapse", "genotypes"],
+        "channels": ["stability", "rankers", "refill", "refill-edges"],
+        "alphas": [],
+        "provenance": ["provenance"],
+        "checklist": ["checklist"],
+        "failed": ["failed"],
+    }
+    for section in sections.values():
+        for table in section.tables:
+            assert table.cells
+            assert all(cell.text for cells in table.cells for cell in cells)
+    plots = {plot.name: section.key for section in sections.values() for plot in section.plots}
+    assert plots == {
+        "true_accuracy_1": "true-accuracy",
+        "test_accuracy": "accuracy",
+        "accuracy_parameters": "cost",
+        "accuracy_cost": "cost",
+        "skips": "collapse",
+        "refilled": "channels",
+        "kept_share_darts": "channels",
+        "alphas_darts-searched-darts": "alphas",
+    }
+    out = tmp_path / "out"
+    write_report(comparison, out, "Toy", lambda _: (PUBLISHED["DARTS_V2"], None))
+    page = (out / "report.html").read_text()
+    assert {file.stem for file in out.glob("*.svg")} == set(plots)
     assert all(f'href="{name}.svg"' in page for name in plots)
+    for file in (file for section in sections.values() for file in section.files if file.name.endswith(".csv")):
+        assert (out / file.name).read_text().count("\n") > 1, file.name
+    brief = [table.key for panel in PANELS for table in panel.brief(comparison)]
+    assert brief == ["accuracy", "differences", "controls", "pairs", "size"]
 
 
 @pytest.mark.parametrize(
