@@ -20,7 +20,6 @@ from aca_ray.comparison.grouping import grouped
 from aca_ray.comparison.groups import GroupComparison, compare_groups
 from aca_ray.comparison.kept_shares import KeptShareRow, kept_share_rows
 from aca_ray.comparison.kinds import Group, Pair, group_of, kind_of
-from aca_ray.comparison.notes import notes_of
 from aca_ray.comparison.pairs import PairComparison, compare_pairs
 from aca_ray.comparison.ranker_agreement import RankerAgreementRow, ranker_agreement_rows
 from aca_ray.comparison.refill import RefillRow, refill_rows
@@ -38,14 +37,12 @@ class Comparison:
         pairs: pairs of rankers and rules, the main one first, which `allocated` means; see `GroupComparison.pair` for
             its meaning where the table of a benchmark has no networks of the main pair.
         groups: sorted by space, data, setting, protocol, method, epochs.
-        notes: caveats, as plain sentences.
         pair_comparisons: pairs against each other, and each against its controls.
     """
 
     sweeps: tuple[SweepRows, ...]
     pairs: tuple[Pair, ...]
     groups: tuple[GroupComparison, ...]
-    notes: tuple[str, ...]
     pair_comparisons: tuple[PairComparison, ...] = ()
 
     @property
@@ -127,7 +124,7 @@ def compare(rows: SweepRows | Sequence[SweepRows], pairs: Sequence[Pair] = ()) -
     all_pairs = tuple(dict.fromkeys([*pairs, *sorted(evaluated)]))
     by_group = {group: grouped(own, kind_of) for group, own in grouped(evaluations, group_of).items()}
     groups = compare_groups(by_group, all_pairs)
-    return Comparison(sweeps, all_pairs, groups, notes_of(groups, sweeps), compare_pairs(by_group, all_pairs))
+    return Comparison(sweeps, all_pairs, groups, compare_pairs(by_group, all_pairs))
 
 
 def _check_distinct(evaluations: Iterable[EvaluationRow]) -> None:

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from aca_ray.comparison import Comparison
 from aca_ray.report.drawings import NetworkOf, make_drawings
 from aca_ray.report.markdown import report_markdown
+from aca_ray.report.notes import notes_of
 from aca_ray.report.panel import Panel, make_sections
 from aca_ray.report.panels import PANELS
 from aca_ray.report.row_files import write_files
@@ -35,7 +36,7 @@ def write_report(
         panels: what the report shows, in order.
     """
     sections = make_sections(comparison, panels)
-    sentences = summary(comparison)
+    sentences, notes = summary(comparison), notes_of(comparison)
     files = [file for section in sections for file in section.files]
     paths = write_files(files, folder)
     paths += [write_bytes(folder / f"{plot.name}.svg", plot.svg) for section in sections for plot in section.plots]
@@ -44,7 +45,7 @@ def write_report(
         for section in sections
         for table in section.tables
     ]
-    markdown = report_markdown(title, sentences, sections, comparison.notes)
+    markdown = report_markdown(title, sentences, sections, notes)
     paths.append(write_bytes(folder / "report.md", markdown.encode()))
     beside = Path(__file__).parent
     environment = Environment(
@@ -59,7 +60,7 @@ def write_report(
         summary=sentences,
         sections=sections,
         drawings=make_drawings(comparison, network_of),
-        notes=comparison.notes,
+        notes=notes,
         files=[
             ("report.md", "this report as Markdown", "report.md"),
             *((file.name, file.content, _address(folder / file.name)) for file in files),

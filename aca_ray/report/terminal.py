@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from aca_ray.comparison import Comparison
 from aca_ray.report import table
 from aca_ray.report.findings import findings, pair_findings
+from aca_ray.report.notes import notes_of
 from aca_ray.report.panel import Panel
 from aca_ray.report.panels import PANELS
 
@@ -16,6 +17,7 @@ def to_text(comparison: Comparison, panels: Sequence[Panel] = PANELS) -> str:
     parts = [table.wrapped(sentence) for sentence in (*findings(comparison), *pair_findings(comparison))]
     tables = [table.to_text(one) for panel in panels for one in panel.brief(comparison)]
     parts += tables or ["No evaluation has finished yet."]
-    if comparison.notes:
-        parts.append("\n".join(["Notes", *(table.wrapped(note, "- ", "  ") for note in comparison.notes)]))
+    notes = [table.wrapped(note, "- ", "  ") for note in notes_of(comparison)]
+    if notes:
+        parts.append("\n".join(["Notes", *notes]))
     return "\n\n".join(parts) + "\n"

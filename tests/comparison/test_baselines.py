@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from aca_ray.comparison import EvaluationRow, Pair, SweepRows, compare, holm, paired
+from aca_ray.report.notes import notes_of
 from aca_ray.report.panels import differences
 from aca_ray.report.row_files import write_files
 
@@ -54,7 +55,7 @@ def test_bands_of_parameters_are_compared(evaluation_row: Build) -> None:
     arms = (searched.main_arm, searched.baseline_arm)
     assert [arm.parameter_range for arm in arms if arm] == [(120, 122), (100, 120)]
     assert (searched.bands_overlap, allocated.bands_overlap) == (True, False)
-    (note,) = (note for note in comparison.notes if "parameters" in note)
+    (note,) = (note for note in notes_of(comparison) if "parameters" in note)
     assert "allocated" in note
     assert note.index("80 to 82") < note.index("random") < note.index("100 to 120")
 
@@ -64,7 +65,7 @@ def test_random_architectures_of_other_seeds_give_no_difference(evaluation_row: 
     comparison = compare(SweepRows(evaluations=rows), [MAIN])
     (baseline,) = comparison.groups[0].random_baselines
     assert (baseline.difference, baseline.holm_pvalue) == (None, None)
-    assert any("searched" in note and "random architectures share no seed" in note for note in comparison.notes)
+    assert any("searched" in note and "random architectures share no seed" in note for note in notes_of(comparison))
 
 
 def test_one_seed_of_random_architectures_gives_no_test(evaluation_row: Build) -> None:
@@ -73,7 +74,7 @@ def test_one_seed_of_random_architectures_gives_no_test(evaluation_row: Build) -
     (baseline,) = comparison.groups[0].random_baselines
     assert baseline.difference is not None
     assert (baseline.difference.n, baseline.difference.t_pvalue, baseline.holm_pvalue) == (1, None, None)
-    assert any("searched - random" in note and "one pair" in note for note in comparison.notes)
+    assert any("searched - random" in note and "one pair" in note for note in notes_of(comparison))
 
 
 def test_controls_are_a_family_of_tests(evaluation_row: Build) -> None:
@@ -87,7 +88,7 @@ def test_controls_are_a_family_of_tests(evaluation_row: Build) -> None:
     pvalues = [control.difference.t_pvalue or 0.0 for control in controls if control.difference]
     assert [control.holm_pvalue for control in controls] == list(holm(pvalues))
     assert [control.control for control in controls] == ["random", "uniform"]
-    assert any("2 of allocated against a control" in note for note in comparison.notes)
+    assert any("2 of allocated against a control" in note for note in notes_of(comparison))
 
 
 def test_machine_rows_name_baseline_and_main_arm(evaluation_row: Build, tmp_path: Path) -> None:

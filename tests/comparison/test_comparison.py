@@ -20,6 +20,7 @@ from aca_ray.comparison import (
 from aca_ray.comparison.groups import GroupComparison
 from aca_ray.comparison.statistics import PairedDifference
 from aca_ray.errors import ConfigError
+from aca_ray.report.notes import notes_of
 from aca_ray.report.panels.checklist import checklist_items
 
 Build = Callable[..., EvaluationRow]
@@ -61,7 +62,7 @@ def test_retrainings_are_averaged_within_a_seed_first(evaluation_row: Build) -> 
     # within: 2 * 0.02^2 with 2 degrees of freedom, and 2 * 0.02^2 with 1
     assert group.arms["searched"].variance is not None
     assert group.arms["searched"].variance.within_sd == pytest.approx(math.sqrt((8e-4 + 8e-4) / 3))
-    assert any("searched has between 1 and 3 retrainings" in note for note in comparison.notes)
+    assert any("searched has between 1 and 3 retrainings" in note for note in notes_of(comparison))
 
 
 def test_missing_seeds_are_left_out_of_the_difference_and_noted(evaluation_row: Build) -> None:
@@ -71,7 +72,7 @@ def test_missing_seeds_are_left_out_of_the_difference_and_noted(evaluation_row: 
     (group,) = comparison.groups
     assert _difference(group).n == 2
     assert _difference(group).mean == pytest.approx((0.92 - 0.81 + 0.94 - 0.82) / 2)
-    (note,) = (note for note in comparison.notes if "lacks" in note)
+    (note,) = (note for note in notes_of(comparison) if "lacks" in note)
     assert "searched lacks seed 4 (n = 3 of 4)" in note
     assert "allocated lacks seed 0 (n = 3 of 4)" in note
 
@@ -85,15 +86,15 @@ def test_single_seed_is_noted(evaluation_row: Build) -> None:
     comparison = compare(_rows(evaluation_row(0.8), evaluation_row(0.9, MAIN)), [MAIN])
     (group,) = comparison.groups
     assert (_difference(group).mean, _difference(group).t_pvalue) == (pytest.approx(0.1), None)
-    assert any("darts on digits" in note and "one seed" in note for note in comparison.notes)
+    assert any("darts on digits" in note and "one seed" in note for note in notes_of(comparison))
 
 
 def test_equal_values_are_noted(evaluation_row: Build) -> None:
     rows = [evaluation_row(value, rule, seed=seed) for seed in range(3) for value, rule in ((0.8, None), (0.9, MAIN))]
     comparison = compare(_rows(*rows), [MAIN])
     assert comparison.groups[0].difference("allocated", "searched").holm_pvalue is None
-    assert any("all 3 seeds of searched" in note for note in comparison.notes)
-    assert any("3 differences allocated - searched" in note and "equal" in note for note in comparison.notes)
+    assert any("all 3 seeds of searched" in note for note in notes_of(comparison))
+    assert any("3 differences allocated - searched" in note and "equal" in note for note in notes_of(comparison))
 
 
 def test_controls_are_those_of_the_main_pair(evaluation_row: Build) -> None:
@@ -178,7 +179,7 @@ def test_shared_retrainings_cost_nothing_and_are_noted(evaluation_row: Build) ->
         1,
     )
     assert (searched.on_front, skip_free.on_front, skip_free.seconds) == (True, None, None)
-    assert any("1 retraining" in note and "shared_with" in note for note in comparison.notes)
+    assert any("1 retraining" in note and "shared_with" in note for note in notes_of(comparison))
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,7 @@ def test_different_rows_are_never_pooled(evaluation_row: Build, other: dict[str,
     rows = _rows(evaluation_row(0.8, seed=0), evaluation_row(0.9, seed=1, **other))
     comparison = compare(rows, [MAIN])
     assert [group.arms["searched"].test_accuracy.n for group in comparison.groups] == [1, 1]
-    assert any("not pooled" in note and '{"x":1}' in note for note in comparison.notes) == ("setting" in other)
+    assert any("not pooled" in note and '{"x":1}' in note for note in notes_of(comparison)) == ("setting" in other)
 
 
 def test_seeds_of_several_sweeps_are_pooled_and_shared_evaluations_count_once(evaluation_row: Build) -> None:
@@ -223,7 +224,7 @@ def test_holm_spans_the_groups(evaluation_row: Build) -> None:
 def test_failed_and_unfinished_trials_are_noted(evaluation_row: Build) -> None:
     trial = {"method": "darts", "skip": "allocated", "seed": 3, "space": "s1", "epochs": 8, "ranking": None}
     rows = _rows(evaluation_row(0.8), failed=(FailedTrial("search", trial, "TrialError: diverged"),), unfinished=2)
-    notes = compare(rows, [MAIN]).notes
+    notes = notes_of(compare(rows, [MAIN]))
     parts = ("search", "darts", "allocated", "s1", "epochs 8", "seed 3", "TrialError: diverged")
     assert any(all(part in note for part in parts) for note in notes)
     assert any("2 trials" in note and "unfinished" in note for note in notes)
@@ -232,7 +233,7 @@ def test_failed_and_unfinished_trials_are_noted(evaluation_row: Build) -> None:
 def test_no_rows_give_an_empty_comparison() -> None:
     comparison = compare(SweepRows(), [MAIN])
     assert (comparison.groups, comparison.pairs, comparison.costs) == ((), (MAIN,), ())
-    (note,) = comparison.notes
+    (note,) = notes_of(comparison)
     assert "empty" in note
     assert {item.answer for item in checklist_items(comparison)} == {"no", "for you to answer"}
 

@@ -22,6 +22,7 @@ from aca_ray.comparison import (
     read_sweep,
 )
 from aca_ray.errors import DataError, StorageError
+from aca_ray.report.notes import notes_of
 from aca_ray.report.panels.checklist import checklist_items
 from aca_ray.report.panels.provenance import provenance_rows
 
@@ -146,7 +147,7 @@ def test_front_of_accuracy_and_time(evaluation_row: Build) -> None:
     allocated = costs["good", "allocated"]
     assert (allocated.on_front, allocated.seconds, allocated.arm.peak_bytes) == (False, 81.0, 5e9)
     assert (allocated.arm.search_devices, allocated.arm.evaluation_devices) == (("GPU A",), ("GPU A",))
-    assert any("2 kinds of devices (GPU A, GPU B)" in note for note in comparison.notes)
+    assert any("2 kinds of devices (GPU A, GPU B)" in note for note in notes_of(comparison))
 
 
 def test_provenance_names_what_differs(sweep_folder: SweepWriter) -> None:
@@ -237,12 +238,12 @@ def test_unreadable_scores_are_named(tmp_path: Path) -> None:
 
 def test_older_searches_are_noted(sweep_folder: SweepWriter) -> None:
     sweep_folder.search()
-    (note,) = (note for note in compare(read_sweep(sweep_folder.folder), [MAIN]).notes if "older version" in note)
+    (note,) = (note for note in notes_of(compare(read_sweep(sweep_folder.folder), [MAIN])) if "older version" in note)
     assert "toy" in note
     assert "1 of 1 searches" in note
 
 
 def test_ten_seeds_have_a_bootstrap_interval(evaluation_row: Build) -> None:
     comparison = _compared(*(evaluation_row(0.8 + seed * seed / 1000, seed=seed) for seed in range(10)))
-    assert any("10 seeds" in note and "BCa, 9,999 resamples" in note for note in comparison.notes)
+    assert any("10 seeds" in note and "BCa, 9,999 resamples" in note for note in notes_of(comparison))
     assert comparison.groups[0].arms["searched"].test_accuracy.interval == "bootstrap"

@@ -114,7 +114,7 @@ def test_gaps_are_listed(sentences: Callable[..., str]) -> None:
 
 
 def test_an_empty_sweep_has_one_sentence() -> None:
-    (sentence,) = summary(Comparison((SweepRows(sweep="toy"),), (), (), ()))
+    (sentence,) = summary(Comparison((SweepRows(sweep="toy"),), (), ()))
     assert "No evaluation of sweep toy" in sentence
 
 

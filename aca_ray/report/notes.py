@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from aca_ray.comparison import NETWORKS, Comparison, FailedTrial, SweepRows
 from aca_ray.comparison.grouping import grouped
 from aca_ray.comparison.groups import CONTROL, RANDOM_SEARCH, GroupComparison
-from aca_ray.comparison.kinds import NETWORKS
-from aca_ray.comparison.rows import FailedTrial, SweepRows
 from aca_ray.comparison.statistics import MIN_BOOTSTRAP_VALUES, MIN_WILCOXON_PAIRS, NUM_RESAMPLES
 
 
-def notes_of(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows]) -> tuple[str, ...]:
+def notes_of(comparison: Comparison) -> tuple[str, ...]:
     """Return the notes on each group, then the general ones."""
-    return (*(note for group in groups for note in _group_notes(group)), *_general_notes(groups, sweeps))
+    groups = comparison.groups
+    return (*(note for group in groups for note in _group_notes(group)), *_general_notes(groups, comparison.sweeps))
 
 
 def _group_notes(comparison: GroupComparison) -> list[str]:
