@@ -297,7 +297,7 @@ def _report(sweep: Sweep, address: str | None, local: bool) -> int:
         local: whether to run all trials in this process.
     """
     from aca_ray import api
-    from aca_ray.report.tables import to_text
+    from aca_ray.report.terminal import to_text
 
     outcome = api.drive(sweep, address, local=local)
     folder, tracking = sweep.folder.path, sweep.spec.runtime.tracking
@@ -439,7 +439,7 @@ def _show(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     from aca_ray import api
-    from aca_ray.report.tables import to_text
+    from aca_ray.report.terminal import to_text
 
     comparison, folder = api.compare(options.names, storage=options.storage, out=options.out)
     print(to_text(comparison))

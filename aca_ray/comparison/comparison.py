@@ -7,69 +7,102 @@ Source: Lindauer & Hutter 2020 for what is reported.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
-from aca_ray.comparison.arms import Group, group_of
-from aca_ray.comparison.checklist import ChecklistItem, checklist_items
-from aca_ray.comparison.collapse import CollapseRow, collapse_rows
+from aca_ray.comparison.collapse import collapse_rows
 from aca_ray.comparison.compatibility import check_comparable
 from aca_ray.comparison.correlations import CorrelationRow, correlation_rows
-from aca_ray.comparison.costs import CostRow, cost_rows
+from aca_ray.comparison.costs import Cost, costs_of
+from aca_ray.comparison.grouping import grouped
 from aca_ray.comparison.groups import GroupComparison, compare_groups
 from aca_ray.comparison.kept_shares import KeptShareRow, kept_share_rows
-from aca_ray.comparison.kinds import Kind, Pair, kind_of
-from aca_ray.comparison.notes import notes_of
+from aca_ray.comparison.kinds import Group, Pair, group_of, kind_of
 from aca_ray.comparison.pairs import PairComparison, compare_pairs
-from aca_ray.comparison.provenance import ProvenanceRow, provenance_rows
 from aca_ray.comparison.ranker_agreement import RankerAgreementRow, ranker_agreement_rows
 from aca_ray.comparison.refill import RefillRow, refill_rows
-from aca_ray.comparison.rows import EvaluationRow, SweepRows
+from aca_ray.comparison.rows import CurveRow, EvaluationRow, SweepRows
 from aca_ray.comparison.stability import StabilityRow, stability_rows
 from aca_ray.errors import ConfigError
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The results of one or several sweeps.
+    """The results of one or several sweeps; further statistics are computed when they are first asked for.
 
     Attributes:
+        sweeps: the rows of each sweep.
         pairs: pairs of rankers and rules, the main one first, which `allocated` means; see `GroupComparison.pair` for
             its meaning where the table of a benchmark has no networks of the main pair.
         groups: sorted by space, data, setting, protocol, method, epochs.
-        notes: caveats, as plain sentences.
         pair_comparisons: pairs against each other, and each against its controls.
-        kept_shares: share of the channels that operations keep, per pair and milestone.
-        collapse: every epoch of every search.
-        correlations: of supernet accuracy with retrained accuracy, per method.
-        stability: of channel ranks from milestone to milestone.
-        refill: share of the channels that skip connections refill, per stage and edge.
-        ranker_agreement: between rankers of the same search; empty if no search was ranked by two.
-        costs: per arm.
-        provenance: origin of the numbers, per sweep.
-        checklist: questions of a reviewer, answered where the sweeps have the answer.
     """
 
+    sweeps: tuple[SweepRows, ...]
     pairs: tuple[Pair, ...]
     groups: tuple[GroupComparison, ...]
-    notes: tuple[str, ...]
     pair_comparisons: tuple[PairComparison, ...] = ()
-    kept_shares: tuple[KeptShareRow, ...] = ()
-    collapse: tuple[CollapseRow, ...] = ()
-    correlations: tuple[CorrelationRow, ...] = ()
-    stability: tuple[StabilityRow, ...] = ()
-    refill: tuple[RefillRow, ...] = ()
-    ranker_agreement: tuple[RankerAgreementRow, ...] = ()
-    costs: tuple[CostRow, ...] = ()
-    provenance: tuple[ProvenanceRow, ...] = ()
-    checklist: tuple[ChecklistItem, ...] = ()
 
     @property
     def main_pair(self) -> Pair | None:
         """The pair that `allocated` means; None where no channels are allocated."""
         return self.pairs[0] if self.pairs else None
+
+    @property
+    def main_pairs(self) -> dict[Group, Pair | None]:
+        """The main pair of every group."""
+        return {group.group: group.pair for group in self.groups}
+
+    @cached_property
+    def rows(self) -> SweepRows:
+        """The rows of all sweeps together."""
+        names = (field.name for field in fields(SweepRows) if field.name not in {"sweep", "unfinished"})
+        rows: dict[str, Any] = {
+            name: tuple(row for sweep in self.sweeps for row in getattr(sweep, name)) for name in names
+        }
+        return SweepRows(**rows, unfinished=sum(sweep.unfinished for sweep in self.sweeps))
+
+    @property
+    def evaluations(self) -> tuple[EvaluationRow, ...]:
+        """Every evaluation once."""
+        return tuple({row.evaluation: row for row in self.rows.evaluations}.values())
+
+    @cached_property
+    def kept_shares(self) -> tuple[KeptShareRow, ...]:
+        """Share of the channels that operations keep, per pair and milestone."""
+        return kept_share_rows(self.rows.allocations, self.pairs)
+
+    @cached_property
+    def collapse(self) -> tuple[CurveRow, ...]:
+        """Every epoch of every search."""
+        return collapse_rows(self.rows.curves)
+
+    @cached_property
+    def correlations(self) -> tuple[CorrelationRow, ...]:
+        """Correlations of supernet accuracy with retrained accuracy, per method."""
+        return correlation_rows(self.evaluations, self.main_pairs)
+
+    @cached_property
+    def stability(self) -> tuple[StabilityRow, ...]:
+        """Stability of channel ranks from milestone to milestone."""
+        return stability_rows(self.rows.allocations)
+
+    @cached_property
+    def refill(self) -> tuple[RefillRow, ...]:
+        """Share of the channels that skip connections refill, per stage and edge."""
+        return refill_rows(self.rows.edges)
+
+    @cached_property
+    def ranker_agreement(self) -> tuple[RankerAgreementRow, ...]:
+        """Agreement between rankers of the same search; empty if no search was ranked by two."""
+        return ranker_agreement_rows(self.rows.scores)
+
+    @cached_property
+    def costs(self) -> tuple[Cost, ...]:
+        """Cost of every arm."""
+        return costs_of(self.groups)
 
 
 def compare(rows: SweepRows | Sequence[SweepRows], pairs: Sequence[Pair] = ()) -> Comparison:
@@ -85,48 +118,24 @@ def compare(rows: SweepRows | Sequence[SweepRows], pairs: Sequence[Pair] = ()) -
     """
     sweeps = (rows,) if isinstance(rows, SweepRows) else tuple(rows)
     check_comparable(sweeps)
-    evaluations = _distinct(row for sweep in sweeps for row in sweep.evaluations)
-    all_pairs = tuple(dict.fromkeys([*pairs, *sorted(_evaluated_pairs(evaluations))]))
-    by_group: dict[Group, dict[Kind, list[EvaluationRow]]] = defaultdict(lambda: defaultdict(list))
-    for row in evaluations:
-        by_group[group_of(row)][kind_of(row)].append(row)
+    evaluations = {row.evaluation: row for sweep in sweeps for row in sweep.evaluations}.values()
+    _check_distinct(evaluations)
+    evaluated = {pair for row in evaluations if (pair := kind_of(row).pair) is not None}
+    all_pairs = tuple(dict.fromkeys([*pairs, *sorted(evaluated)]))
+    by_group = {group: grouped(own, kind_of) for group, own in grouped(evaluations, group_of).items()}
     groups = compare_groups(by_group, all_pairs)
-    costs = cost_rows(groups)
-    return Comparison(
-        pairs=all_pairs,
-        groups=groups,
-        notes=notes_of(groups, sweeps),
-        pair_comparisons=compare_pairs(by_group, all_pairs),
-        kept_shares=kept_share_rows((row for sweep in sweeps for row in sweep.allocations), all_pairs),
-        collapse=collapse_rows(row for sweep in sweeps for row in sweep.curves),
-        correlations=correlation_rows(evaluations, {group.group: group.pair for group in groups}),
-        stability=stability_rows(row for sweep in sweeps for row in sweep.allocations),
-        refill=refill_rows(row for sweep in sweeps for row in sweep.edges),
-        ranker_agreement=ranker_agreement_rows(score for sweep in sweeps for score in sweep.scores),
-        costs=costs,
-        provenance=provenance_rows(sweeps),
-        checklist=checklist_items(groups, costs, sweeps),
-    )
+    return Comparison(sweeps, all_pairs, groups, compare_pairs(by_group, all_pairs))
 
 
-def _evaluated_pairs(rows: Iterable[EvaluationRow]) -> set[Pair]:
-    return {pair for row in rows if (pair := kind_of(row).pair) is not None}
-
-
-def _distinct(rows: Iterable[EvaluationRow]) -> list[EvaluationRow]:
-    """Return every evaluation once, or raise ConfigError if two have the same group, kind and seeds."""
-    by_fingerprint = {row.evaluation: row for row in rows}
-    by_place: dict[tuple[Any, ...], EvaluationRow] = {}
-    problems = []
-    for row in by_fingerprint.values():
-        place = (group_of(row), kind_of(row), row.seed, row.retrain_seed)
-        other = by_place.setdefault(place, row)
-        if other is not row:
-            problems.append(
-                f"{group_of(row).label}: seed {row.seed}, retraining seed {row.retrain_seed} must be one evaluation, "
-                f"found {other.evaluation[:12]} in sweep {other.sweep} and {row.evaluation[:12]} in sweep {row.sweep}; "
-                "their settings differ: compare the sweeps one by one"
-            )
+def _check_distinct(evaluations: Iterable[EvaluationRow]) -> None:
+    """Raise ConfigError if two evaluations have the same group, kind and seeds."""
+    by_place = grouped(evaluations, lambda row: (group_of(row), kind_of(row), row.seed, row.retrain_seed))
+    problems = [
+        f"{group_of(row).label}: seed {row.seed}, retraining seed {row.retrain_seed} must be one evaluation, "
+        f"found {first.evaluation[:12]} in sweep {first.sweep} and {row.evaluation[:12]} in sweep {row.sweep}; "
+        "their settings differ: compare the sweeps one by one"
+        for first, *others in by_place.values()
+        for row in others
+    ]
     if problems:
         raise ConfigError(problems)
-    return list(by_place.values())

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from aca_ray.comparison.arms import group_of
+from aca_ray.comparison.kinds import Place, group_of
 from aca_ray.comparison.rows import SweepRows
 from aca_ray.comparison.settings import setting_parts
 from aca_ray.errors import ConfigError
 
-_ASPECTS = ("space", "data", "setting", "protocol")
 _SHORT = 12  # digits of a digest that are shown
-Place = tuple[str, str, str, str]
 
 
 def check_comparable(sweeps: Sequence[SweepRows]) -> None:
@@ -43,7 +41,7 @@ def _different_images(sweeps: Sequence[SweepRows]) -> Iterator[str]:
 
 
 def _nothing_shared(sweeps: Sequence[SweepRows]) -> Iterator[str]:
-    places = [{group_of(row)[:4] for row in sweep.evaluations} for sweep in sweeps if sweep.evaluations]
+    places = [{group_of(row).place for row in sweep.evaluations} for sweep in sweeps if sweep.evaluations]
     names = [sweep.evaluations[0].sweep for sweep in sweeps if sweep.evaluations]
     for index, own in enumerate(places):
         others = [other for other in range(len(places)) if other != index]
@@ -58,7 +56,7 @@ def _nothing_shared(sweeps: Sequence[SweepRows]) -> Iterator[str]:
 def _difference(a: Place, b: Place) -> str:
     """Return the differences between two places, setting by setting."""
     parts = []
-    for aspect, one, other in zip(_ASPECTS, a, b, strict=True):
+    for aspect, one, other in zip(Place._fields, a, b, strict=True):
         if one == other:
             continue
         if aspect != "setting":

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from statistics import fmean
 
-from aca_ray.comparison.arms import Group, group_of
-from aca_ray.comparison.kinds import Kind, Pair, kind_of
+from aca_ray.comparison.grouping import grouped
+from aca_ray.comparison.kinds import Group, Pair, group_of, kind_of, main_networks
 from aca_ray.comparison.rows import EvaluationRow
 from aca_ray.comparison.statistics import correlate
 
@@ -42,20 +42,13 @@ def correlation_rows(
 
     Source: Kendall 1945; that the correlation may be low or negative is from Yu et al. 2020 and Zela et al. 2020.
     """
-    by_arm: dict[tuple[str, str, str, str, str, str], dict[tuple[int, int], list[EvaluationRow]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
-    for row in evaluations:
-        kind = kind_of(row)
-        if kind == Kind(kind.networks, kind.pair and main_pairs[group_of(row)]):
-            arm = (row.space, row.data, row.setting, row.protocol, row.method, kind.networks)
-            by_arm[arm][row.seed, row.epochs].append(row)
+    found = grouped(main_networks(evaluations, main_pairs), lambda row: (*group_of(row)[:5], kind_of(row).networks))
     rows = []
-    for arm, retrainings in sorted(by_arm.items()):
+    for arm, networks in sorted(found.items()):
         pairs = [
-            (found[0].search_valid_accuracy, fmean(row.test_accuracy for row in found))
-            for found in retrainings.values()
-            if found[0].search_valid_accuracy is not None
+            (own[0].search_valid_accuracy, fmean(row.test_accuracy for row in own))
+            for own in grouped(networks, attrgetter("seed", "epochs")).values()
+            if own[0].search_valid_accuracy is not None
         ]
         correlation = correlate([valid for valid, _ in pairs], [test for _, test in pairs])
         rows.append(CorrelationRow(*arm, correlation.n, correlation.kendall_tau, correlation.pvalue))

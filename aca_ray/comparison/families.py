@@ -1,14 +1,15 @@
 """Families of tests: Holm's correction over related comparisons.
 
-Source: Holm 1979; the families are ours.
+Source: Holm 1979.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from aca_ray.comparison.grouping import grouped
 from aca_ray.comparison.statistics import PairedDifference, holm
 
 
@@ -24,17 +25,23 @@ class Tested:
     difference: PairedDifference | None
     holm_pvalue: float | None = None
 
+    @property
+    def num_pairs(self) -> int:
+        """Number of pairs behind the difference."""
+        return self.difference.n if self.difference else 0
+
 
 Member = TypeVar("Member", bound=Tested)
 
 
-def adjusted(family: Iterable[Member]) -> list[Member]:
-    """Return the comparisons with p-values adjusted as one family."""
-    members = list(family)
+def adjusted(comparisons: Sequence[Member], family_of: Callable[[Member], Hashable]) -> list[Member]:
+    """Return the comparisons with p-values adjusted within each family."""
     pvalues = {
-        index: member.difference.t_pvalue
-        for index, member in enumerate(members)
-        if member.difference is not None and member.difference.t_pvalue is not None
+        index: one.difference.t_pvalue
+        for index, one in enumerate(comparisons)
+        if one.difference is not None and one.difference.t_pvalue is not None
     }
-    holm_pvalues = dict(zip(pvalues, holm(list(pvalues.values())), strict=True))
-    return [replace(member, holm_pvalue=holm_pvalues.get(index)) for index, member in enumerate(members)]
+    holm_pvalues: dict[int, float] = {}
+    for indices in grouped(pvalues, lambda index: family_of(comparisons[index])).values():
+        holm_pvalues |= zip(indices, holm([pvalues[index] for index in indices]), strict=True)
+    return [replace(one, holm_pvalue=holm_pvalues.get(index)) for index, one in enumerate(comparisons)]

@@ -6,10 +6,10 @@ that allocation should prevent.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from aca_ray.comparison.grouping import distinct, grouped, keys_of, mean_row
 from aca_ray.comparison.kinds import Pair
 from aca_ray.comparison.rows import AllocationRow
 from aca_ray.comparison.statistics import mean_within
@@ -43,12 +43,10 @@ class KeptShareRow:
 
 def kept_share_rows(allocations: Iterable[AllocationRow], pairs: Collection[Pair]) -> tuple[KeptShareRow, ...]:
     """Return one row per method, budget, pair and milestone; controls keep the same share as their pair."""
-    places: dict[tuple[str, str, str, str, int, str, str, int], dict[str, float]] = defaultdict(dict)
-    for row in allocations:
-        if (row.ranking, row.allocation) in pairs:
-            place = (row.space, row.data, row.setting, row.method, row.epochs, row.ranking, row.allocation, row.epoch)
-            places[place][row.search] = 1.0 - row.refilled_share  # two sweeps may share a search
+    keys = keys_of(KeptShareRow)
+    main = (row for row in allocations if (row.ranking, row.allocation) in pairs)
+    once = distinct(main, lambda row: (keys(row), row.search))
     return tuple(
-        KeptShareRow(*place, len(shares), *mean_within(list(shares.values()), (0.0, 1.0)))
-        for place, shares in sorted(places.items())
+        mean_row(KeptShareRow, key, len(rows), mean_within([1.0 - row.refilled_share for row in rows], (0.0, 1.0)))
+        for key, rows in sorted(grouped(once, keys).items())
     )

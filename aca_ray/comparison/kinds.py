@@ -1,14 +1,62 @@
-"""Kinds of networks in a comparison: searched, skip-free, and allocated by a pair or one of its controls."""
+"""What an evaluated network belongs to: its place, its group, and its kind within the group."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from aca_ray.comparison.rows import EvaluationRow
 from aca_ray.errors import ConfigError
+from aca_ray.records.labels import is_looked_up
 
 SEARCHED, SKIP_FREE, ALLOCATED = "searched", "skip-free", "allocated"
+NETWORKS = (SEARCHED, SKIP_FREE, ALLOCATED)
 KEEP_ALL = "all"  # an allocation that refills nothing
+
+
+class Place(NamedTuple):
+    """The fields that comparable groups share; places sort in the order of the tables."""
+
+    space: str
+    data: str
+    setting: str
+    protocol: str
+
+    @property
+    def is_looked_up(self) -> bool:
+        """Whether accuracies are looked up in the table of a benchmark instead of measured by retraining."""
+        return is_looked_up(self.protocol)
+
+    @property
+    def evaluated(self) -> str:
+        """The protocol or table, in words."""
+        return self.protocol if self.is_looked_up else f"protocol {self.protocol}"
+
+    @property
+    def label(self) -> str:
+        """Space, data, and protocol or table, in words."""
+        return f"{self.space} on {self.data}, {self.evaluated}"
+
+
+class Group(NamedTuple):
+    """The fields that all rows of one comparison share; groups sort in the order of the tables."""
+
+    space: str
+    data: str
+    setting: str
+    protocol: str
+    method: str
+    epochs: int
+
+    @property
+    def place(self) -> Place:
+        """Place of the group."""
+        return Place(*self[:4])
+
+    @property
+    def label(self) -> str:
+        """The group in words."""
+        return f"{self.method}, {self.place.label}, {self.epochs} search epochs"
 
 
 class Pair(NamedTuple):
@@ -37,6 +85,11 @@ class Kind(NamedTuple):
     control: str | None = None
 
 
+def group_of(row: EvaluationRow) -> Group:
+    """Return the group of a row."""
+    return Group(row.space, row.data, row.setting, row.protocol, row.method, row.epochs)
+
+
 def kind_of(row: EvaluationRow) -> Kind:
     """Return the kind of a row, or raise ConfigError if its fields contradict each other."""
     if row.skip == SEARCHED:
@@ -49,3 +102,9 @@ def kind_of(row: EvaluationRow) -> Kind:
             f"found {row.ranking!r} and {row.allocation!r}; run it again"
         )
     return Kind(ALLOCATED, Pair(row.ranking, row.allocation), row.control)
+
+
+def main_networks(rows: Iterable[EvaluationRow], main_pairs: Mapping[Group, Pair | None]) -> list[EvaluationRow]:
+    """Return the rows of searched and skip-free networks, and those allocated by the main pair of their group."""
+    kinds = ((row, kind_of(row)) for row in rows)
+    return [row for row, kind in kinds if kind == Kind(kind.networks, kind.pair and main_pairs[group_of(row)])]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from statistics import fmean, stdev
 from typing import NamedTuple
 
-from aca_ray.comparison.rows import LookUpRow, SweepRows
+from aca_ray.comparison.grouping import distinct, grouped
+from aca_ray.comparison.rows import LookUpRow
 
 _AS_FOUND = ("searched", "skip-free")
 
@@ -59,15 +60,13 @@ class LookUpArm:
     peak_epoch: int
 
 
-def look_up_curves(sweeps: Sequence[SweepRows]) -> dict[LookUpPlace, dict[str, dict[str, list[Curve]]]]:
+def look_up_curves(rows: Iterable[LookUpRow]) -> dict[LookUpPlace, dict[str, dict[str, list[Curve]]]]:
     """Return the curves of all look-ups, one per search, by place, method and kind of networks, sorted.
 
     A look-up shared by several sweeps counts once.
     """
-    by_look_up: dict[str, dict[int, LookUpRow]] = defaultdict(dict)
-    for row in (row for sweep in sweeps for row in sweep.look_ups):
-        by_look_up[row.evaluation].setdefault(row.epoch, row)
-    curves = [[rows[epoch] for epoch in sorted(rows)] for rows in by_look_up.values()]
+    once = distinct(rows, attrgetter("evaluation", "epoch"))
+    curves = [sorted(own, key=attrgetter("epoch")) for own in grouped(once, attrgetter("evaluation")).values()]
     curves.sort(key=lambda curve: (_place(curve), curve[0].method, _order(_networks(curve)), curve[0].seed))
     found: dict[LookUpPlace, dict[str, dict[str, list[Curve]]]] = {}
     for curve in curves:
@@ -78,18 +77,16 @@ def look_up_curves(sweeps: Sequence[SweepRows]) -> dict[LookUpPlace, dict[str, d
 
 def mean_curve(curves: Collection[Curve]) -> list[tuple[int, float]]:
     """Return (epoch, mean accuracy over seeds) of the epochs that are looked up for all seeds, in order."""
-    by_epoch: dict[int, list[float]] = defaultdict(list)
-    for row in (row for curve in curves for row in curve):
-        if row.accuracy is not None:
-            by_epoch[row.epoch].append(row.accuracy)
-    return [(epoch, fmean(values)) for epoch, values in sorted(by_epoch.items()) if len(values) == len(curves)]
+    known = (row for curve in curves for row in curve if row.accuracy is not None)
+    by_epoch = sorted(grouped(known, attrgetter("epoch")).items())
+    return [(epoch, fmean(row.accuracy or 0.0 for row in rows)) for epoch, rows in by_epoch if len(rows) == len(curves)]
 
 
-def look_up_arms(sweeps: Sequence[SweepRows]) -> tuple[LookUpArm, ...]:
+def look_up_arms(rows: Iterable[LookUpRow]) -> tuple[LookUpArm, ...]:
     """Return the looked-up arms, in the order of their curves."""
     return tuple(
         _arm(place, method, networks, curves)
-        for place, methods in look_up_curves(sweeps).items()
+        for place, methods in look_up_curves(rows).items()
         for method, arms in methods.items()
         for networks, curves in arms.items()
     )

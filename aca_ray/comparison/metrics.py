@@ -10,9 +10,9 @@ def comparison_metrics(comparison: Comparison) -> dict[str, float]:
     """Return the means of every group, its differences with their tests, and the advantages of the pairs."""
     metrics: dict[str, float | None] = {}
     for group in comparison.groups:
-        place = f"{group.group.method}/{group.group.space}/{group.group.data}/e{group.group.epochs}"
-        prefix = f"comparison/{place}/{group.group.protocol}"
-        metrics |= {f"{prefix}/{name}": arm.test_accuracy.mean for name, arm in group.arms}
+        method, space, data = group.group.method, group.group.space, group.group.data
+        prefix = f"comparison/{method}/{space}/{data}/e{group.group.epochs}/{group.group.protocol}"
+        metrics |= {f"{prefix}/{name}": arm.test_accuracy.mean for name, arm in group.arms.items()}
         for each in group.differences:
             if (difference := each.difference) is not None:
                 values = {
@@ -28,6 +28,8 @@ def comparison_metrics(comparison: Comparison) -> dict[str, float]:
                 metrics |= {f"{prefix}/{each.label}/{name}": value for name, value in values.items()}
     for one in by_advantage(one for one in comparison.pair_comparisons if one.method is None):
         if one.difference is not None:
-            place = f"{one.space}/{one.data}/{one.protocol}"
-            metrics[f"pairs/{place}/{one.pair.label}/advantage over {one.baseline}"] = one.difference.mean
+            space, data, _, protocol = one.place
+            metrics[f"pairs/{space}/{data}/{protocol}/{one.pair.label}/advantage over {one.baseline}"] = (
+                one.difference.mean
+            )
     return {name: float(value) for name, value in metrics.items() if value is not None}

@@ -4,25 +4,20 @@ All pairs allocate the channels of the same checkpoints, so every difference is 
 one with the largest mean advantage over its control `random`, which keeps as many channels of every edge, drawn at
 random. For looked-up networks, `shuffled` takes its place, which keeps as many edges, drawn at random: the table of a
 benchmark has only whole edges, and `random` does not change those.
-
-Source: ours.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from statistics import fmean
 
-from aca_ray.comparison.arms import Group
-from aca_ray.comparison.difference_columns import difference_columns
 from aca_ray.comparison.families import Tested, adjusted
-from aca_ray.comparison.kinds import ALLOCATED, SKIP_FREE, Kind, Pair
+from aca_ray.comparison.grouping import grouped
+from aca_ray.comparison.kinds import ALLOCATED, SKIP_FREE, Group, Kind, Pair, Place
 from aca_ray.comparison.rows import EvaluationRow
 from aca_ray.comparison.statistics import PairedDifference, paired
-from aca_ray.records.labels import is_looked_up
 
 OTHER_PAIR = "pair"
 
@@ -42,10 +37,7 @@ class PairComparison(Tested):
             tests, with separate families for single groups and for all methods together.
     """
 
-    space: str
-    data: str
-    setting: str
-    protocol: str
+    place: Place
     method: str | None
     epochs: int | None
     pair: Pair
@@ -59,40 +51,10 @@ class PairComparison(Tested):
     baseline_accuracy: float
     baseline_parameters: float
 
-
-@dataclass(frozen=True)
-class PairRow:
-    """A PairComparison as a machine-readable row; undefined values are None."""
-
-    space: str
-    data: str
-    setting: str
-    protocol: str
-    method: str | None
-    epochs: int | None
-    ranking: str
-    allocation: str
-    baseline: str
-    baseline_ranking: str | None
-    baseline_allocation: str | None
-    n: int
-    accuracy: float
-    refilled_share: float
-    parameters: float
-    baseline_n: int
-    baseline_accuracy: float
-    baseline_parameters: float
-    difference_n: int
-    difference_mean: float | None
-    difference_sd: float | None
-    difference_low: float | None
-    difference_high: float | None
-    difference_t_pvalue: float | None
-    difference_holm_pvalue: float | None
-    difference_wilcoxon_pvalue: float | None
-    difference_superiority: float | None
-    difference_effect_size: float | None
-    difference_detectable: float | None
+    @property
+    def kept_share(self) -> float:
+        """Share of the channels that operations keep."""
+        return 1.0 - self.refilled_share
 
 
 @dataclass(frozen=True)
@@ -115,63 +77,30 @@ def compare_pairs(
     """
     whole: list[PairComparison] = []
     single: list[PairComparison] = []
-    for place, members in itertools.groupby(sorted(by_group), key=lambda group: group[:4]):
-        groups = list(members)
-        together: dict[Kind, list[EvaluationRow]] = defaultdict(list)
+    for place, groups in grouped(sorted(by_group), attrgetter("place")).items():
+        together: dict[Kind, list[EvaluationRow]] = {}
         for group in groups:
             for kind, rows in by_group[group].items():
-                together[kind] += rows
+                together.setdefault(kind, []).extend(rows)
         whole += _compared(place, None, together, pairs)
         if len(groups) > 1:
             single += [one for group in groups for one in _compared(place, group, by_group[group], pairs)]
-    return (*_with_holm(whole), *_with_holm(single))
+    return tuple(one for some in (whole, single) for one in adjusted(some, attrgetter("baseline")))
 
 
-def pair_rows(comparisons: Iterable[PairComparison]) -> tuple[PairRow, ...]:
-    """Return the comparisons of pairs as machine-readable rows."""
-    return tuple(
-        PairRow(
-            space=one.space,
-            data=one.data,
-            setting=one.setting,
-            protocol=one.protocol,
-            method=one.method,
-            epochs=one.epochs,
-            ranking=one.pair.ranking,
-            allocation=one.pair.allocation,
-            baseline=one.baseline,
-            baseline_ranking=one.other.ranking if one.other else None,
-            baseline_allocation=one.other.allocation if one.other else None,
-            n=one.n,
-            accuracy=one.accuracy,
-            refilled_share=one.refilled_share,
-            parameters=one.parameters,
-            baseline_n=one.baseline_n,
-            baseline_accuracy=one.baseline_accuracy,
-            baseline_parameters=one.baseline_parameters,
-            **difference_columns(one.difference),
-            difference_holm_pvalue=one.holm_pvalue,
-        )
-        for one in comparisons
-    )
-
-
-def criterion(protocol: str) -> str:
-    """Return the name of the control that decides which pair is best, for networks of a protocol."""
-    return "shuffled" if is_looked_up(protocol) else "random"
+def criterion(place: Place) -> str:
+    """Return the name of the control that decides which pair is best at a place."""
+    return "shuffled" if place.is_looked_up else "random"
 
 
 def by_advantage(comparisons: Iterable[PairComparison]) -> list[PairComparison]:
     """Return the comparisons with the control of the criterion, largest mean advantage first."""
-    found = [one for one in comparisons if one.baseline == criterion(one.protocol)]
+    found = [one for one in comparisons if one.baseline == criterion(one.place)]
     return sorted(found, key=lambda one: -one.difference.mean if one.difference else float("inf"))
 
 
 def _compared(
-    place: tuple[str, str, str, str],
-    group: Group | None,
-    rows: Mapping[Kind, Sequence[EvaluationRow]],
-    pairs: Sequence[Pair],
+    place: Place, group: Group | None, rows: Mapping[Kind, Sequence[EvaluationRow]], pairs: Sequence[Pair]
 ) -> Iterator[PairComparison]:
     """Yield every pair of one place, or of one group there, against its baselines, without adjusted p-values."""
     networks = {kind: _networks(kind_rows) for kind, kind_rows in rows.items()}
@@ -184,7 +113,7 @@ def _compared(
         others = [(OTHER_PAIR, other, own[other]) for other in own if pairs.index(other) > pairs.index(pair)]
         for name, other, baseline in (*baselines, *others):
             yield PairComparison(
-                *place,
+                place,
                 method=group.method if group else None,
                 epochs=group.epochs if group else None,
                 pair=pair,
@@ -202,9 +131,7 @@ def _compared(
 
 
 def _networks(rows: Sequence[EvaluationRow]) -> _Networks:
-    by_search: dict[str, list[EvaluationRow]] = defaultdict(list)
-    for row in rows:
-        by_search[row.search].append(row)
+    by_search = grouped(rows, attrgetter("search"))
 
     def means(name: str) -> dict[str, float]:
         return {search: fmean(getattr(row, name) for row in found) for search, found in by_search.items()}
@@ -217,12 +144,3 @@ def _difference(a: _Networks, b: _Networks) -> PairedDifference | None:
     if not shared:
         return None
     return paired([a.accuracies[search] for search in shared], [b.accuracies[search] for search in shared])
-
-
-def _with_holm(comparisons: Sequence[PairComparison]) -> list[PairComparison]:
-    """Return the comparisons with adjusted p-values; each kind of baseline is a family."""
-    families = {
-        baseline: iter(adjusted(one for one in comparisons if one.baseline == baseline))
-        for baseline in {one.baseline for one in comparisons}
-    }
-    return [next(families[one.baseline]) for one in comparisons]

@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from statistics import fmean
 from typing import Any
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy import stats
 
+from aca_ray.comparison.grouping import distinct, grouped, mean_row
 from aca_ray.comparison.rows import ScoreFile
 from aca_ray.comparison.statistics import known_mean_within
 from aca_ray.errors import DataError
@@ -21,6 +23,7 @@ from aca_ray.storage import StoragePath
 from aca_ray.storage.bounded import SCORES_BYTES, read_bytes
 
 _EDGE = ("cell", "source", "target", "operation")
+_PLACE = attrgetter("method", "space", "data", "setting", "epochs", "epoch")
 Scores = dict[tuple[Any, ...], list[float]]
 
 
@@ -57,21 +60,17 @@ def ranker_agreement_rows(scores: Iterable[ScoreFile]) -> tuple[RankerAgreementR
         StorageError: a score file cannot be opened.
         DataError: a score file has no channel scores.
 
-    Source: Kendall 1945 (tau-b); the mean over the edges of a search, as between milestones, is ours.
+    Source: Kendall 1945 (tau-b); the mean over the edges of a search, as between milestones, is not from there.
     """
-    by_search: dict[tuple[str, int], dict[str, ScoreFile]] = defaultdict(dict)
-    for score in scores:
-        by_search[score.search, score.epoch].setdefault(score.ranking, score)
-    taus: dict[tuple[str, str, str, str, int, int, str, str], list[float | None]] = defaultdict(list)
-    for rankers in by_search.values():
-        read = {ranking: _read(score.file) for ranking, score in rankers.items()} if len(rankers) > 1 else {}
+    once = distinct(scores, attrgetter("search", "epoch", "ranking"))
+    taus: dict[tuple[Any, ...], list[float | None]] = defaultdict(list)
+    for rankers in grouped(once, attrgetter("search", "epoch")).values():
+        read = {one.ranking: _read(one.file) for one in rankers} if len(rankers) > 1 else {}
         for a, b in itertools.combinations(sorted(read), 2):
-            one = rankers[a]
-            place = (one.method, one.space, one.data, one.setting, one.epochs, one.epoch, a, b)
-            taus[place].append(_mean_tau(read[a], read[b]))
+            taus[(*_PLACE(rankers[0]), a, b)].append(_mean_tau(read[a], read[b]))
     return tuple(
-        RankerAgreementRow(*place, len(values), *known_mean_within(values, (-1.0, 1.0)))
-        for place, values in sorted(taus.items())
+        mean_row(RankerAgreementRow, key, len(values), known_mean_within(values, (-1.0, 1.0)))
+        for key, values in sorted(taus.items())
     )
 
 

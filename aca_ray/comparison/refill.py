@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from statistics import fmean
 
+from aca_ray.comparison.grouping import grouped, mean_row
 from aca_ray.comparison.rows import EdgeRow
 from aca_ray.comparison.statistics import mean_within
 from aca_ray.space.topology import stage_cell_type
@@ -41,29 +42,26 @@ class RefillRow:
     refilled_high: float | None
 
 
-_Stage = tuple[str, str, str, str, int, str, str, int, int]  # the fields of a row before its edge
+_STAGE = attrgetter("method", "space", "data", "setting", "epochs", "ranking", "allocation", "epoch", "stage")
 
 
 def refill_rows(edges: Iterable[EdgeRow]) -> tuple[RefillRow, ...]:
     """Return, per method, rule, milestone and stage, one row for the stage and one per edge that any seed keeps."""
-    stages: dict[_Stage, dict[int, dict[tuple[int, int], float]]] = defaultdict(lambda: defaultdict(dict))
-    search_of: dict[tuple[_Stage, int], str] = {}
-    for row in edges:
-        place = (row.method, row.space, row.data, row.setting, row.epochs, row.ranking, row.allocation, row.epoch)
-        stage = (*place, row.stage)
-        if search_of.setdefault((stage, row.seed), row.search) == row.search:  # two sweeps may use the same seed
-            stages[stage][row.seed][row.target, row.source] = 1.0 - row.kept_share
-    rows = []
-    for stage in sorted(stages):
-        seeds = stages[stage].values()
-        rows.append(_refill_row(stage, None, [fmean(refilled.values()) for refilled in seeds]))
-        for target, source in sorted({edge for refilled in seeds for edge in refilled}):
-            edge = f"{stage_cell_type(stage[-1])} {source}->{target}"
-            shares = [refilled[target, source] for refilled in seeds if (target, source) in refilled]
-            rows.append(_refill_row(stage, edge, shares))
+    rows: list[RefillRow] = []
+    for stage, own in sorted(grouped(edges, _STAGE).items()):
+        seeds = [_shares(of_seed) for of_seed in grouped(own, attrgetter("seed")).values()]
+        found: dict[str | None, list[float]] = {None: [fmean(shares.values()) for shares in seeds]}
+        for target, source in sorted({edge for shares in seeds for edge in shares}):
+            found[f"{stage_cell_type(stage[-1])} {source}->{target}"] = [
+                shares[target, source] for shares in seeds if (target, source) in shares
+            ]
+        rows += [
+            mean_row(RefillRow, (*stage, edge), len(shares), mean_within(shares, (0.0, 1.0)))
+            for edge, shares in found.items()
+        ]
     return tuple(rows)
 
 
-def _refill_row(stage: _Stage, edge: str | None, shares: Sequence[float]) -> RefillRow:
-    mean, low, high = mean_within(shares, (0.0, 1.0))
-    return RefillRow(*stage, edge, len(shares), mean, low, high)
+def _shares(rows: Sequence[EdgeRow]) -> dict[tuple[int, int], float]:
+    """Return the refilled share by target and source; of two searches with the same seed, that of the first."""
+    return {(row.target, row.source): 1.0 - row.kept_share for row in rows if row.search == rows[0].search}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from aca_ray.comparison.grouping import distinct, grouped, keys_of, mean_row
 from aca_ray.comparison.rows import AllocationRow
 from aca_ray.comparison.statistics import known_mean_within
 
@@ -40,17 +40,16 @@ class StabilityRow:
 
 def stability_rows(allocations: Iterable[AllocationRow]) -> tuple[StabilityRow, ...]:
     """Return one row per method, ranker and milestone that has a previous one."""
-    by_milestone: dict[tuple[str, str, str, str, int, str, int], dict[int, AllocationRow]] = defaultdict(dict)
-    for row in allocations:
-        if row.kendall_tau is not None or row.jaccard is not None:
-            place = (row.method, row.space, row.data, row.setting, row.epochs, row.ranking, row.epoch)
-            by_milestone[place].setdefault(row.seed, row)  # the rules of one milestone share its agreement
+    keys = keys_of(StabilityRow)
+    known = (row for row in allocations if row.kendall_tau is not None or row.jaccard is not None)
+    once = distinct(known, lambda row: (keys(row), row.seed))  # the rules of one milestone share its agreement
     return tuple(
-        StabilityRow(
-            *place,
-            len(seeds),
-            *known_mean_within([row.kendall_tau for row in seeds.values()], (-1.0, 1.0)),
-            *known_mean_within([row.jaccard for row in seeds.values()], (0.0, 1.0)),
+        mean_row(
+            StabilityRow,
+            key,
+            len(rows),
+            known_mean_within([row.kendall_tau for row in rows], (-1.0, 1.0)),
+            known_mean_within([row.jaccard for row in rows], (0.0, 1.0)),
         )
-        for place, seeds in sorted(by_milestone.items())
+        for key, rows in sorted(grouped(once, keys).items())
     )

@@ -50,8 +50,6 @@ class Summary:
         low: lower end of the 95 % interval of the mean; None when n = 1 or all values are equal.
         high: upper end; None as for `low`.
         interval: kind of the interval: `t` for n < 10, `bootstrap` otherwise; None without an interval.
-        minimum: the worst value.
-        maximum: the best value.
     """
 
     n: int
@@ -60,8 +58,6 @@ class Summary:
     low: float | None
     high: float | None
     interval: str | None
-    minimum: float
-    maximum: float
 
     @property
     def is_constant(self) -> bool:
@@ -154,7 +150,7 @@ def summarize(values: Sequence[float]) -> Summary:
     sd = _deviation(x, float(np.abs(x).max()))
     interval = None if not sd else "t" if len(x) < MIN_BOOTSTRAP_VALUES else "bootstrap"
     low, high = _bootstrap_interval(x) if interval == "bootstrap" else _interval(x, sd)
-    return Summary(len(x), float(x.mean()), sd, low, high, interval, float(x.min()), float(x.max()))
+    return Summary(len(x), float(x.mean()), sd, low, high, interval)
 
 
 def variance_components(groups: Sequence[Sequence[float]]) -> VarianceComponents:

@@ -28,7 +28,7 @@ def compare_sweeps(sweeps: Sequence[Sweep], folder: StoragePath) -> Comparison:
         return read_network(folders[row.sweep].retraining(row.evaluation[:SHORT_DIGITS]).network)
 
     remove_leftovers(folder)
-    write_report(comparison, rows, folder, f"Comparison of {' and '.join(folders)}", network_of)
+    write_report(comparison, folder, f"Comparison of {' and '.join(folders)}", network_of)
     return comparison
 
 

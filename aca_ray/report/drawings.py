@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter
 
-from aca_ray.comparison import ALLOCATED, Comparison, EvaluationRow, Kind, SweepRows, group_of, kind_of
+from aca_ray.comparison import ALLOCATED, Comparison, EvaluationRow, kind_of
+from aca_ray.comparison.grouping import distinct, grouped
+from aca_ray.comparison.kinds import main_networks
 from aca_ray.report.cells import cell_svg
 from aca_ray.space import ChannelPlan, Genotype
 
@@ -39,25 +40,19 @@ class Drawings:
     num_left_out: int
 
 
-def make_drawings(comparison: Comparison, sweeps: Sequence[SweepRows], network_of: NetworkOf) -> Drawings:
+def make_drawings(comparison: Comparison, network_of: NetworkOf) -> Drawings:
     """Return the drawings of searched networks and those of the main pair, one evaluation per search.
 
     The skip-free network of a search has the same cells as the allocated one, and is drawn if that is missing.
 
     Args:
-        comparison: comparison with the main pairs.
-        sweeps: sweeps with the evaluations to draw.
+        comparison: comparison with the evaluations to draw and their main pairs.
         network_of: function that returns the genotype and plan of an evaluation.
     """
-    main_pairs = {group.group: group.pair for group in comparison.groups}
-    found: dict[tuple[Any, ...], dict[int, EvaluationRow]] = defaultdict(dict)
-    evaluations = (row for sweep in sweeps for row in sweep.evaluations)
-    for row in sorted(evaluations, key=lambda row: (kind_of(row).networks != ALLOCATED, row.retrain_seed)):
-        kind = kind_of(row)
-        if kind == Kind(kind.networks, kind.pair and main_pairs[group_of(row)]):
-            place = (row.method, row.skip == ALLOCATED, row.space, row.data, row.epochs, row.protocol, row.setting)
-            found[place].setdefault(row.seed, row)
-    ordered = [[by_seed[seed] for seed in sorted(by_seed)] for _, by_seed in sorted(found.items())]
+    rows = main_networks(comparison.rows.evaluations, comparison.main_pairs)
+    rows.sort(key=lambda row: (kind_of(row).networks != ALLOCATED, row.retrain_seed))
+    once = distinct(rows, lambda row: (_drawn_once(row), row.seed))
+    ordered = [sorted(own, key=attrgetter("seed")) for _, own in sorted(grouped(once, _drawn_once).items())]
     shown = [rows[0] for rows in ordered][:MOST_DRAWINGS]
     others = [row for rows in ordered for row in rows[1:]]
     folded = others[: MOST_DRAWINGS - len(shown)]
@@ -69,3 +64,8 @@ def make_drawings(comparison: Comparison, sweeps: Sequence[SweepRows], network_o
 
     num_left_out = len(ordered) + len(others) - len(shown) - len(folded)
     return Drawings(tuple(map(drawn, shown)), tuple(map(drawn, folded)), num_left_out)
+
+
+def _drawn_once(row: EvaluationRow) -> tuple[str, bool, str, str, int, str, str]:
+    """Return what a drawing stands for, up to the seed; searched cells come before allocated ones."""
+    return row.method, row.skip == ALLOCATED, row.space, row.data, row.epochs, row.protocol, row.setting

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from aca_ray.comparison import ALLOCATED, SEARCHED, SKIP_FREE
+from aca_ray.comparison import ALLOCATED, SEARCHED, SKIP_FREE, Comparison
 from aca_ray.report.colors import COLORS, LIGHT_GRAY
 
 # Five markers and seven colors: 35 combinations before the first repetition.
@@ -69,11 +69,13 @@ def _short(svg: bytes) -> bytes:
     return re.sub(rb' (?:d|x|y)="[^"]*"', cut, svg)
 
 
-def looks_of(methods: Iterable[str]) -> dict[str, Look]:
-    """Return one color and one marker per method."""
+def looks_of(comparison: Comparison) -> dict[str, Look]:
+    """Return one color and one marker per method, the same for all plots of a comparison."""
+    methods = {group.group.method for group in comparison.groups}
+    methods |= {row.method for rows in (comparison.rows.curves, comparison.rows.allocations) for row in rows}
     return {
         method: Look(COLORS[index % len(COLORS)], MARKERS[index % len(MARKERS)])
-        for index, method in enumerate(sorted(set(methods)))
+        for index, method in enumerate(sorted(methods))
     }
 
 

@@ -1,73 +1,47 @@
 """Findings: one plain sentence per difference.
 
-Source: Lindauer & Hutter 2020: neither an interval that contains 0 nor a single seed is a finding. The wording is ours.
+Source: Lindauer & Hutter 2020: neither an interval that contains 0 nor a single seed is a finding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import chain
 
-from aca_ray.comparison import (
-    ALLOCATED,
-    SEARCHED,
-    SKIP_FREE,
-    Comparison,
-    Group,
-    GroupComparison,
-    PairedDifference,
-    by_advantage,
-)
-from aca_ray.report.accuracy_tables import blocks
-from aca_ray.report.formats import interval, percent, pvalue, signed_percent
+from aca_ray.comparison import ALLOCATED, SEARCHED, SKIP_FREE, Comparison
+from aca_ray.comparison.grouping import grouped
+from aca_ray.comparison.groups import ArmComparison
+from aca_ray.comparison.pairs import by_advantage
+from aca_ray.comparison.statistics import PairedDifference
+from aca_ray.report.formats import percent, pvalue, signed_interval, signed_percent
+from aca_ray.report.places import place_labels
 
 SIGNIFICANCE = 0.05
 _MOST_SENTENCES = 6
-
-
-class _Question(NamedTuple):
-    """The question that one kind of difference a - b answers.
-
-    Attributes:
-        answer: sentence for a significant difference, with `{better}` for the direction.
-        a, b: both sides of the comparison, in words.
-    """
-
-    answer: str
-    a: str
-    b: str
-
-
-_QUESTIONS = {
-    (SKIP_FREE, SEARCHED): _Question(
-        "Cells without skip connections are {better} than cells with them",
-        "cells without skip connections",
-        "cells with them",
-    ),
-    (ALLOCATED, SEARCHED): _Question(
-        "Networks with allocated channels are {better} than networks of the plain search",
-        "networks with allocated channels",
-        "networks of the plain search",
-    ),
-    (ALLOCATED, SKIP_FREE): _Question(
-        "Networks with allocated channels are {better} than the same cells without refilling",
-        "networks with allocated channels",
-        "the same cells without refilling",
-    ),
+# Both sides of every kind of difference, in words.
+_SIDES = {
+    (SKIP_FREE, SEARCHED): ("cells without skip connections", "cells with them"),
+    (ALLOCATED, SEARCHED): ("networks with allocated channels", "networks of the plain search"),
+    (ALLOCATED, SKIP_FREE): ("networks with allocated channels", "the same cells without refilling"),
 }
-
-
-def _random_question(networks: str) -> _Question:
-    answer = f"{networks.capitalize()} networks are {{better}} than random architectures"
-    return _Question(answer, f"{networks} networks", "random architectures")
+_CAVEAT = "; the parameter ranges do not overlap, so network size may explain the difference"
 
 
 @dataclass(frozen=True)
 class _Finding:
-    """One difference a - b, with its question and its place."""
+    """One difference a - b.
 
-    question: _Question
+    Attributes:
+        a, b: both sides, in words.
+        where: its place, in words.
+        difference: the difference.
+        holm_pvalue: its p-value, adjusted within its family.
+        caveat: end of the sentence of a significant difference.
+    """
+
+    a: str
+    b: str
     where: str
     difference: PairedDifference
     holm_pvalue: float | None
@@ -83,8 +57,8 @@ class _Finding:
     @property
     def sentence(self) -> str:
         """The finding as a sentence."""
-        question, difference = self.question, self.difference
-        compared, points = f"{question.a} and {question.b}", f"{signed_percent(difference.mean).text} points"
+        difference = self.difference
+        compared, points = f"{self.a} and {self.b}", f"{signed_percent(difference.mean).text} points"
         if difference.n == 1:
             return f"One pair is not enough to compare {compared} {self.where}: {points}, n = 1 pair."
         if difference.low is None or difference.high is None:
@@ -92,7 +66,7 @@ class _Finding:
                 f"No interval, hence no conclusion, for {compared} {self.where}: {points} in each of n = "
                 f"{difference.n} pairs."
             )
-        limits = interval(difference.low, difference.high, signed=True).text
+        limits = signed_interval((difference.low, difference.high)).text
         test = f"n = {difference.n} pairs, Holm-adjusted p {_pvalue(self.holm_pvalue)}"
         if difference.low <= 0 <= difference.high:
             missed = percent(difference.detectable).text
@@ -103,7 +77,9 @@ class _Finding:
         shown = f"{self.where}: {points} (95 % interval {limits}), {test}{self.caveat}."
         if not self.is_shown:
             return f"No significant difference after Holm's correction between {compared} {shown}"
-        return f"{question.answer.format(better='better' if difference.mean > 0 else 'worse')} {shown}"
+        return (
+            f"{self.a[0].upper()}{self.a[1:]} are {'better' if difference.mean > 0 else 'worse'} than {self.b} {shown}"
+        )
 
 
 def findings(comparison: Comparison) -> tuple[str, ...]:
@@ -118,7 +94,7 @@ def not_compared(comparison: Comparison) -> tuple[str, ...]:
 
 def what_allocated_means(comparison: Comparison) -> str:
     """Return the main pair in words; if evaluation protocols have different main pairs, each with its protocol."""
-    meanings = {group.group.evaluated: group.pair.label for group in comparison.groups if group.pair}
+    meanings = {group.group.place.evaluated: group.pair.label for group in comparison.groups if group.pair}
     if not meanings:
         return comparison.main_pair.label if comparison.main_pair else "nothing"
     if len(set(meanings.values())) == 1:
@@ -128,35 +104,27 @@ def what_allocated_means(comparison: Comparison) -> str:
 
 def _by_question(comparison: Comparison) -> Iterator[tuple[str, list[_Finding]]]:
     """Yield every question in words with the differences that answer it."""
-    where = {group.group: _where(group, place) for place, groups in blocks(comparison) for group in groups}
-    for index, ((main, baseline), question) in enumerate(_QUESTIONS.items()):
-        compared = [(group.group, group.differences[index]) for group in comparison.groups]
-        found = [
-            _Finding(question, where[group], one.difference, one.holm_pvalue)
-            for group, one in compared
-            if one.difference is not None
-        ]
-        yield f"{main} with {baseline} networks", found
-    caveat = "; the parameter ranges do not overlap, so network size may explain the difference"
+    labels = place_labels(comparison)
+
+    def finding(a: str, b: str, one: ArmComparison, caveat: str = "") -> Iterator[_Finding]:
+        where = f"({one.group.method}, {one.group.epochs} search epochs, {labels[one.group.place]})"
+        if one.difference is not None:
+            yield _Finding(a, b, where, one.difference, one.holm_pvalue, caveat)
+
+    for (main, baseline), sides in _SIDES.items():
+        compared = (group.difference(main, baseline) for group in comparison.groups)
+        yield f"{main} with {baseline} networks", [found for one in compared for found in finding(*sides, one)]
+    random = chain.from_iterable(group.random_baselines for group in comparison.groups)
     yield (
         "methods with random architectures",
         [
-            _Finding(
-                _random_question(one.networks),
-                where[group.group],
-                one.difference,
-                one.holm_pvalue,
-                "" if one.bands_overlap else caveat,
+            found
+            for one in random
+            for found in finding(
+                f"{one.main} networks", "random architectures", one, "" if one.bands_overlap else _CAVEAT
             )
-            for group in comparison.groups
-            for one in group.random_baselines
-            if one.difference is not None
         ],
     )
-
-
-def _where(group: GroupComparison, place: str) -> str:
-    return f"({group.group.method}, {group.group.epochs} search epochs, {place})"
 
 
 def _sentences(found: Sequence[_Finding], what: str) -> list[str]:
@@ -171,26 +139,15 @@ def _sentences(found: Sequence[_Finding], what: str) -> list[str]:
     ]
 
 
-def pair_findings(comparison: Comparison) -> tuple[str, ...]:
-    """Return one sentence per place with several pairs: the pair with the largest mean advantage over its control."""
-    whole = [one for one in comparison.pair_comparisons if one.method is None]
-    best: dict[str, tuple[int, str]] = {}
-    for one in by_advantage(whole):
-        place = f"({Group(one.space, one.data, one.setting, one.protocol, '', 0).place})"
-        number, sentence = best.get(place, (0, ""))
-        if one.difference is not None and not sentence:
-            question = _Question(
-                f"Networks allocated by {one.pair.label} are {{better}} than networks of the control {one.baseline}",
-                f"networks allocated by {one.pair.label}",
-                f"networks of the control {one.baseline}",
-            )
-            sentence = _Finding(question, place, one.difference, one.holm_pvalue).sentence
-        best[place] = (number + 1, sentence)
-    return tuple(
-        f"{sentence} This is the largest mean advantage of {number} pairs."
-        for number, sentence in best.values()
-        if number > 1 and sentence
-    )
+def pair_findings(comparison: Comparison) -> Iterator[str]:
+    """Yield one sentence per place with several pairs: the pair with the largest mean advantage over its control."""
+    whole = by_advantage(one for one in comparison.pair_comparisons if one.method is None)
+    for place, pairs in grouped(whole, lambda one: one.place.label).items():
+        best = next((one for one in pairs if one.difference is not None), None)
+        if best is not None and best.difference is not None and len(pairs) > 1:
+            a, b = f"networks allocated by {best.pair.label}", f"networks of the control {best.baseline}"
+            found = _Finding(a, b, f"({place})", best.difference, best.holm_pvalue)
+            yield f"{found.sentence} This is the largest mean advantage of {len(pairs)} pairs."
 
 
 def _pvalue(value: float | None) -> str:

@@ -1,14 +1,35 @@
-"""Formats of values in tables for people: percent, readable units, `-` for missing values."""
+"""Columns and formats of values in tables for people: percent, readable units, `-` for missing values."""
 
 from __future__ import annotations
 
-from aca_ray.comparison import PairedDifference, Summary
-from aca_ray.report.table import MISSING, Cell
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from aca_ray.comparison.statistics import PairedDifference, Summary
+from aca_ray.report.table import MISSING, Cell, Column, value_of
+
+Of = str | Callable[[Any], Any]
 
 
-def words(text: str | None) -> Cell:
-    """Return the cell of a text."""
-    return Cell(text or MISSING)
+def text(name: str, of: Of = "") -> Column:
+    """Return a column of short texts; `of` is the place of the value in a row, by default the attribute `name`."""
+    return Column(name, "text", words, of or name)
+
+
+def prose(name: str, of: Of = "") -> Column:
+    """Return a column of texts that wrap."""
+    return Column(name, "prose", words, of or name)
+
+
+def number(name: str, show: Callable[[Any], Cell] | None = None, of: Of = "") -> Column:
+    """Return a column of numbers in a format, by default that of whole numbers."""
+    return Column(name, "number", show or integer, of or name)
+
+
+def words(value: str | bool | None) -> Cell:
+    """Return the cell of a text, or of a truth value as yes or no."""
+    return Cell(("yes" if value else "no") if isinstance(value, bool) else value or MISSING)
 
 
 def integer(value: float | None) -> Cell:
@@ -26,25 +47,39 @@ def percent(share: float | None, digits: int = 2) -> Cell:
     return Cell(MISSING) if share is None else Cell(f"{100 * share:.{digits}f}", share)
 
 
+tenths = partial(percent, digits=1)
+
+
 def signed_percent(share: float | None) -> Cell:
     """Return the cell of a difference of shares in percentage points, with its sign."""
     return Cell(MISSING) if share is None else Cell(f"{100 * share:+.2f}", share)
 
 
-def interval(low: float | None, high: float | None, signed: bool = False) -> Cell:
-    """Return the cell of an interval of shares in percent; it sorts by the lower end."""
+def interval(ends: tuple[float | None, float | None], show: Callable[[float], Cell] = percent) -> Cell:
+    """Return the cell of an interval, by default of shares in percent; it sorts by the lower end."""
+    low, high = ends
     if low is None or high is None:
         return Cell(MISSING)
-    show = signed_percent if signed else percent
     return Cell(f"[{show(low).text}, {show(high).text}]", low)
+
+
+signed_interval = partial(interval, show=signed_percent)
+
+
+def ends(of: str) -> Callable[[Any], tuple[float | None, float | None]]:
+    """Return a function that returns the ends of the interval of a mean of a row, such as `jaccard`."""
+    return lambda row: (getattr(row, f"{of}_low"), getattr(row, f"{of}_high"))
 
 
 def mean_and_sd(accuracy: Summary | None) -> Cell:
     """Return the cell of mean and standard deviation in percent."""
-    if accuracy is None:
-        return Cell(MISSING)
-    mean = percent(accuracy.mean).text
-    return Cell(mean if accuracy.sd is None else f"{mean} ± {percent(accuracy.sd).text}", accuracy.mean)
+    return Cell(MISSING) if accuracy is None else with_sd((accuracy.mean, accuracy.sd))
+
+
+def with_sd(mean_and_deviation: tuple[float, float | None]) -> Cell:
+    """Return the cell of a mean and a standard deviation, which may be unknown, in percent."""
+    mean, sd = mean_and_deviation
+    return percent(mean) if sd is None else Cell(f"{percent(mean).text} ± {percent(sd).text}", mean)
 
 
 def difference_and_interval(difference: PairedDifference | None) -> Cell:
@@ -52,7 +87,7 @@ def difference_and_interval(difference: PairedDifference | None) -> Cell:
     if difference is None:
         return Cell(MISSING)
     mean = signed_percent(difference.mean).text
-    limits = interval(difference.low, difference.high, signed=True)
+    limits = signed_interval((difference.low, difference.high))
     return Cell(mean if limits.value is None else f"{mean} {limits.text}", difference.mean)
 
 
@@ -88,6 +123,11 @@ def seconds(value: float | None) -> Cell:
     return Cell(f"{value:,.1f}" if value < 1000 else f"{value:,.0f}", value)
 
 
-def clipped(name: str, longest: int) -> str:
-    """Return a name cut to at most `longest` characters."""
-    return name if len(name) <= longest else f"{name[: longest - 2]}.."
+def clipped(longest: int, of: str) -> Callable[[Any], str]:
+    """Return a function that returns a name of a row, cut to at most `longest` characters."""
+
+    def cut(row: Any) -> str:
+        name: str = value_of(row, of)
+        return name if len(name) <= longest else f"{name[: longest - 2]}.."
+
+    return cut

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aca_ray.report.sections import Section
+from aca_ray.report.panel import Section
 from aca_ray.report.table import to_markdown
 
 
@@ -12,7 +12,7 @@ def report_markdown(title: str, summary: Sequence[str], sections: Sequence[Secti
     """Return title, summary, sections and notes as Markdown."""
     parts = [f"# {title}", _listed(summary)]
     for section in sections:
-        parts += [f"## {section.title}", section.missing if section.is_empty else section.reading]
+        parts += [f"## {section.title}", section.text]
         parts += [f"![{plot.title}. {plot.caption}]({plot.name}.svg)" for plot in section.plots]
         parts += [to_markdown(table) for table in section.tables]
     if notes:

@@ -9,43 +9,43 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from aca_ray.comparison import Comparison, SweepRows
+from aca_ray.comparison import Comparison
 from aca_ray.report.drawings import NetworkOf, make_drawings
 from aca_ray.report.markdown import report_markdown
-from aca_ray.report.plots import make_plots
-from aca_ray.report.sections import make_sections
+from aca_ray.report.notes import notes_of
+from aca_ray.report.panel import Panel, make_sections
+from aca_ray.report.panels import PANELS
+from aca_ray.report.row_files import write_files
 from aca_ray.report.summary import summary
 from aca_ray.report.table import to_latex
-from aca_ray.report.tables import row_files, write_tables
 from aca_ray.storage import StoragePath, write_bytes
 
 _MOST_EMBEDDED_BYTES = 100_000
 
 
 def write_report(
-    comparison: Comparison, sweeps: Sequence[SweepRows], folder: StoragePath, title: str, network_of: NetworkOf
+    comparison: Comparison, folder: StoragePath, title: str, network_of: NetworkOf, panels: Sequence[Panel] = PANELS
 ) -> list[StoragePath]:
     """Write report.html and the files that belong to it, each atomically, and return the paths.
 
     Args:
         comparison: comparison to report.
-        sweeps: rows of the comparison.
         folder: folder of the files: report.html, report.md, rows as CSV and Parquet, plots as SVG, tables as LaTeX.
         title: title of the page.
         network_of: function that returns the genotype and plan of an evaluation, to draw them.
+        panels: what the report shows, in order.
     """
-    plots = make_plots(sweeps, comparison)
-    sections = make_sections(comparison, sweeps, plots)
-    sentences = summary(comparison, sweeps)
-    files = row_files(comparison, sweeps)
-    paths = write_tables(files, folder)
-    paths += [write_bytes(folder / f"{plot.name}.svg", plot.svg) for plot in plots]
+    sections = make_sections(comparison, panels)
+    sentences, notes = summary(comparison), notes_of(comparison)
+    files = [file for section in sections for file in section.files]
+    paths = write_files(files, folder)
+    paths += [write_bytes(folder / f"{plot.name}.svg", plot.svg) for section in sections for plot in section.plots]
     paths += [
         write_bytes(folder / "tables" / f"{table.key}.tex", to_latex(table).encode())
         for section in sections
         for table in section.tables
     ]
-    markdown = report_markdown(title, sentences, sections, comparison.notes)
+    markdown = report_markdown(title, sentences, sections, notes)
     paths.append(write_bytes(folder / "report.md", markdown.encode()))
     beside = Path(__file__).parent
     environment = Environment(
@@ -59,8 +59,8 @@ def write_report(
         title=title,
         summary=sentences,
         sections=sections,
-        drawings=make_drawings(comparison, sweeps, network_of),
-        notes=comparison.notes,
+        drawings=make_drawings(comparison, network_of),
+        notes=notes,
         files=[
             ("report.md", "this report as Markdown", "report.md"),
             *((file.name, file.content, _address(folder / file.name)) for file in files),

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from aca_ray.comparison import Comparison, SweepRows, group_of
-from aca_ray.report.accuracy_tables import blocks
+from aca_ray.comparison import Comparison
+from aca_ray.comparison.kinds import group_of
 from aca_ray.report.findings import findings, not_compared, pair_findings, what_allocated_means
+from aca_ray.report.places import place_labels
 
 
-def summary(comparison: Comparison, sweeps: Sequence[SweepRows]) -> tuple[str, ...]:
+def summary(comparison: Comparison) -> tuple[str, ...]:
     """Return the sentences, findings first; one pair of seeds or an interval that contains 0 is never a finding."""
-    sentences = [*findings(comparison), *pair_findings(comparison), _scope(comparison, sweeps), *_gaps(sweeps)]
+    sentences = [*findings(comparison), *pair_findings(comparison), _scope(comparison), *_gaps(comparison)]
     missing = not_compared(comparison)
     if comparison.groups and missing:
         sentences.append(f"Not compared, for lack of seeds with both: {', '.join(missing)}.")
     return tuple(sentences)
 
 
-def _scope(comparison: Comparison, sweeps: Sequence[SweepRows]) -> str:
-    evaluations = {row.evaluation: row for sweep in sweeps for row in sweep.evaluations}.values()
+def _scope(comparison: Comparison) -> str:
+    sweeps, evaluations = comparison.sweeps, comparison.evaluations
     names = " and ".join(sorted({sweep.sweep for sweep in sweeps if sweep.sweep}))
     of = f" of {'sweep' if len(sweeps) == 1 else 'sweeps'} {names}" if names else ""
     if not evaluations:
         return f"No evaluation{of} has finished yet: there is nothing to compare."
     methods = sorted({row.method for row in evaluations})
     num_searches, num_seeds = len({row.search for row in evaluations}), len({row.seed for row in evaluations})
-    places = "; ".join(f"space {where}" for where, _ in blocks(comparison))
+    places = "; ".join(f"space {where}" for where in place_labels(comparison).values())
     meaning = f"; allocated means {what_allocated_means(comparison)}" if comparison.main_pair else ""
-    looked_up = sum(group_of(row).is_looked_up for row in evaluations)
+    looked_up = sum(group_of(row).place.is_looked_up for row in evaluations)
     counts = {"retrained network": len(evaluations) - looked_up, "looked-up network": looked_up}
     networks = " and ".join(_counted(number, noun) for noun, number in counts.items() if number)
     return (
@@ -38,9 +37,8 @@ def _scope(comparison: Comparison, sweeps: Sequence[SweepRows]) -> str:
     )
 
 
-def _gaps(sweeps: Sequence[SweepRows]) -> list[str]:
-    unfinished = sum(sweep.unfinished for sweep in sweeps)
-    failed = sum(len(sweep.failed) for sweep in sweeps)
+def _gaps(comparison: Comparison) -> list[str]:
+    unfinished, failed = comparison.rows.unfinished, len(comparison.rows.failed)
     sentences = []
     if unfinished:
         sentences.append(f"Unfinished: {_counted(unfinished, 'trial')}; the numbers will change.")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
 
 from aca_ray.columns import in_columns
 
@@ -31,11 +32,39 @@ class Cell(NamedTuple):
     value: float | None = None
 
 
-class Column(NamedTuple):
-    """A column: `number` is right-aligned and sorts by value, `text` is short and never wraps, `prose` wraps."""
+def value_of(row: Any, of: str | Callable[[Any], Any]) -> Any:
+    """Return a value of a row.
+
+    Args:
+        row: the row.
+        of: function of the row, or dotted names of attributes, such as `difference.mean`: None if any of them is None.
+    """
+    if callable(of):
+        return of(row)
+    for name in of.split("."):
+        row = None if row is None else getattr(row, name)
+    return row
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column.
+
+    Attributes:
+        name: heading.
+        kind: `number` is right-aligned and sorts by value, `text` is short and never wraps, `prose` wraps.
+        show: function that makes a cell of a value.
+        of: place of the value in a row, as for `value_of`.
+    """
 
     name: str
-    kind: Literal["number", "text", "prose"] = "number"
+    kind: Literal["number", "text", "prose"]
+    show: Callable[[Any], Cell]
+    of: str | Callable[[Any], Any]
+
+    def cell(self, row: Any) -> Cell:
+        """Return the cell of a row."""
+        return self.show(value_of(row, self.of))
 
 
 @dataclass(frozen=True)
@@ -47,7 +76,7 @@ class Table:
         title: heading.
         caption: a sentence or two: what the table shows and how to read it.
         columns: the columns; the first one names the row.
-        rows: one cell per column; may be empty.
+        rows: one object per row, from which the columns take their values; may be empty.
         more: number of omitted rows and the file that has them; empty if there are none.
     """
 
@@ -55,15 +84,20 @@ class Table:
     title: str
     caption: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: Sequence[Any]
     more: str = ""
+
+    @cached_property
+    def cells(self) -> tuple[tuple[Cell, ...], ...]:
+        """One cell per row and column."""
+        return tuple(tuple(column.cell(row) for column in self.columns) for row in self.rows)
 
     @property
     def texts(self) -> list[tuple[str, ...]]:
         """The header and the rows as texts."""
         return [
             tuple(column.name for column in self.columns),
-            *(tuple(cell.text for cell in row) for row in self.rows),
+            *(tuple(cell.text for cell in cells) for cells in self.cells),
         ]
 
 

@@ -86,7 +86,7 @@ def main() -> None:
                 comparison = compare(rows, [PAIR])
             drawn = random_genotype(np.random.default_rng(0)), None  # the records hold no network of their own
             with measured("write_report"):
-                write_report(comparison, [rows], Path(folder, "report"), "scale", lambda _: drawn)
+                write_report(comparison, Path(folder, "report"), "scale", lambda _: drawn)
             page = Path(folder, "report", "report.html")
             print(f"report.html {page.stat().st_size / 1e6:.1f} MB")
         print(f"load {' '.join(f'{load:.1f}' for load in os.getloadavg())}")

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 
+import pyarrow.parquet as pq
 import pytest
 
-from aca_ray.comparison import EvaluationRow, Pair, SweepRows, compare, comparison_rows, holm, paired
+from aca_ray.comparison import EvaluationRow, Pair, SweepRows, compare, holm, paired
+from aca_ray.report.notes import notes_of
+from aca_ray.report.panels import differences
+from aca_ray.report.row_files import write_files
 
 Build = Callable[..., EvaluationRow]
 MAIN = Pair("taylor_identity", "sign")
@@ -23,10 +29,10 @@ def test_every_method_is_compared_with_random_architectures(evaluation_row: Buil
     rows += _rows(evaluation_row, "darts", allocated, rule=MAIN)
     darts, random = compare(SweepRows(evaluations=tuple(rows)), [MAIN]).groups
     assert random.random_baselines == ()
-    assert [baseline.networks for baseline in darts.random_baselines] == ["searched", "allocated"]
+    assert [baseline.main for baseline in darts.random_baselines] == ["searched", "allocated"]
     for baseline, values in zip(darts.random_baselines, (searched, allocated), strict=True):
         assert baseline.difference == paired(values, RANDOM)
-        assert baseline.baseline == random.searched
+        assert baseline.baseline_arm == random.arms["searched"]
     pvalues = [baseline.difference.t_pvalue for baseline in darts.random_baselines if baseline.difference]
     assert [baseline.holm_pvalue for baseline in darts.random_baselines] == list(holm([p for p in pvalues if p]))
     own = darts.difference("allocated", "searched")
@@ -46,9 +52,10 @@ def test_bands_of_parameters_are_compared(evaluation_row: Build) -> None:
     rows += [evaluation_row(0.8, MAIN, seed=seed, parameters=80 + seed) for seed in range(3)]
     comparison = compare(SweepRows(evaluations=tuple(rows)), [MAIN])
     searched, allocated = comparison.groups[0].random_baselines
-    assert (searched.parameters, searched.baseline_parameters) == ((120, 122), (100, 120))
+    arms = (searched.main_arm, searched.baseline_arm)
+    assert [arm.parameter_range for arm in arms if arm] == [(120, 122), (100, 120)]
     assert (searched.bands_overlap, allocated.bands_overlap) == (True, False)
-    (note,) = (note for note in comparison.notes if "parameters" in note)
+    (note,) = (note for note in notes_of(comparison) if "parameters" in note)
     assert "allocated" in note
     assert note.index("80 to 82") < note.index("random") < note.index("100 to 120")
 
@@ -58,7 +65,7 @@ def test_random_architectures_of_other_seeds_give_no_difference(evaluation_row: 
     comparison = compare(SweepRows(evaluations=rows), [MAIN])
     (baseline,) = comparison.groups[0].random_baselines
     assert (baseline.difference, baseline.holm_pvalue) == (None, None)
-    assert any("searched" in note and "random architectures share no seed" in note for note in comparison.notes)
+    assert any("searched" in note and "random architectures share no seed" in note for note in notes_of(comparison))
 
 
 def test_one_seed_of_random_architectures_gives_no_test(evaluation_row: Build) -> None:
@@ -67,7 +74,7 @@ def test_one_seed_of_random_architectures_gives_no_test(evaluation_row: Build) -
     (baseline,) = comparison.groups[0].random_baselines
     assert baseline.difference is not None
     assert (baseline.difference.n, baseline.difference.t_pvalue, baseline.holm_pvalue) == (1, None, None)
-    assert any("searched - random" in note and "one pair" in note for note in comparison.notes)
+    assert any("searched - random" in note and "one pair" in note for note in notes_of(comparison))
 
 
 def test_controls_are_a_family_of_tests(evaluation_row: Build) -> None:
@@ -81,17 +88,18 @@ def test_controls_are_a_family_of_tests(evaluation_row: Build) -> None:
     pvalues = [control.difference.t_pvalue or 0.0 for control in controls if control.difference]
     assert [control.holm_pvalue for control in controls] == list(holm(pvalues))
     assert [control.control for control in controls] == ["random", "uniform"]
-    assert any("2 of allocated against a control" in note for note in comparison.notes)
+    assert any("2 of allocated against a control" in note for note in notes_of(comparison))
 
 
-def test_machine_rows_name_baseline_and_main_arm(evaluation_row: Build) -> None:
+def test_machine_rows_name_baseline_and_main_arm(evaluation_row: Build, tmp_path: Path) -> None:
     rows = _rows(evaluation_row, "random_search", RANDOM) + _rows(evaluation_row, "darts", (0.9, 0.8, 0.85, 0.86))
     rows += [evaluation_row(0.91, seed=0, retrain_seed=1)]
     rows += _rows(evaluation_row, "darts", (0.92, 0.88), rule=MAIN)
     rows += _rows(evaluation_row, "darts", (0.9,), rule=MAIN, control="uniform")
-    compared = [
-        row for row in comparison_rows(compare(SweepRows(evaluations=tuple(rows)), [MAIN])) if row.method == "darts"
-    ]
+    comparison = compare(SweepRows(evaluations=tuple(rows)), [MAIN])
+    write_files(differences.PANEL.files(comparison), tmp_path)
+    table = pq.read_table(tmp_path / "comparison.parquet").to_pylist()
+    compared = [SimpleNamespace(**row) for row in table if row["method"] == "darts"]
     assert [(row.main_networks, row.baseline, row.main_ranking) for row in compared] == [
         ("skip-free", "searched", None),
         ("allocated", "searched", "taylor_identity"),

@@ -11,15 +11,17 @@ from scipy import stats
 from aca_ray.comparison import (
     EvaluationRow,
     FailedTrial,
-    GroupComparison,
     Pair,
-    PairedDifference,
     SweepRows,
     compare,
     comparison_metrics,
     paired,
 )
+from aca_ray.comparison.groups import GroupComparison
+from aca_ray.comparison.statistics import PairedDifference
 from aca_ray.errors import ConfigError
+from aca_ray.report.notes import notes_of
+from aca_ray.report.panels.checklist import checklist_items
 
 Build = Callable[..., EvaluationRow]
 MAIN = Pair("taylor_identity", "sign")
@@ -44,10 +46,8 @@ def test_difference_is_paired_by_seed_whatever_the_order(evaluation_row: Build) 
     rows += [evaluation_row(value, MAIN, seed=seed) for seed, value in allocated.items()]
     (group,) = compare(_rows(*rows), [MAIN]).groups
     assert _difference(group) == paired([0.91, 0.84, 0.88], [0.90, 0.80, 0.85])
-    assert group.searched is not None
-    assert group.allocated is not None
-    assert (group.searched.parameters, group.allocated.parameters) == (100_000, 80_000)
-    assert (group.searched.num_skips, group.allocated.refilled_share) == (4, pytest.approx(0.4))
+    assert (group.arms["searched"].parameters, group.arms["allocated"].parameters) == (100_000, 80_000)
+    assert (group.arms["searched"].num_skips, group.arms["allocated"].refilled_share) == (4, pytest.approx(0.4))
     assert group.difference("allocated", "searched").holm_pvalue == _difference(group).t_pvalue  # a family of one
 
 
@@ -56,14 +56,13 @@ def test_retrainings_are_averaged_within_a_seed_first(evaluation_row: Build) -> 
     rows = [evaluation_row(v, seed=s, retrain_seed=r) for s, vs in values.items() for r, v in enumerate(vs)]
     comparison = compare(_rows(*rows), [MAIN])
     (group,) = comparison.groups
-    assert group.searched is not None
-    assert group.searched.test_accuracy.n == 3
-    assert group.searched.num_evaluations == 6
-    assert group.searched.test_accuracy.mean == pytest.approx((0.92 + 0.80 + 0.72) / 3)
+    assert group.arms["searched"].test_accuracy.n == 3
+    assert group.arms["searched"].num_evaluations == 6
+    assert group.arms["searched"].test_accuracy.mean == pytest.approx((0.92 + 0.80 + 0.72) / 3)
     # within: 2 * 0.02^2 with 2 degrees of freedom, and 2 * 0.02^2 with 1
-    assert group.searched.variance is not None
-    assert group.searched.variance.within_sd == pytest.approx(math.sqrt((8e-4 + 8e-4) / 3))
-    assert any("searched has between 1 and 3 retrainings" in note for note in comparison.notes)
+    assert group.arms["searched"].variance is not None
+    assert group.arms["searched"].variance.within_sd == pytest.approx(math.sqrt((8e-4 + 8e-4) / 3))
+    assert any("searched has between 1 and 3 retrainings" in note for note in notes_of(comparison))
 
 
 def test_missing_seeds_are_left_out_of_the_difference_and_noted(evaluation_row: Build) -> None:
@@ -73,7 +72,7 @@ def test_missing_seeds_are_left_out_of_the_difference_and_noted(evaluation_row: 
     (group,) = comparison.groups
     assert _difference(group).n == 2
     assert _difference(group).mean == pytest.approx((0.92 - 0.81 + 0.94 - 0.82) / 2)
-    (note,) = (note for note in comparison.notes if "lacks" in note)
+    (note,) = (note for note in notes_of(comparison) if "lacks" in note)
     assert "searched lacks seed 4 (n = 3 of 4)" in note
     assert "allocated lacks seed 0 (n = 3 of 4)" in note
 
@@ -87,15 +86,15 @@ def test_single_seed_is_noted(evaluation_row: Build) -> None:
     comparison = compare(_rows(evaluation_row(0.8), evaluation_row(0.9, MAIN)), [MAIN])
     (group,) = comparison.groups
     assert (_difference(group).mean, _difference(group).t_pvalue) == (pytest.approx(0.1), None)
-    assert any("darts on digits" in note and "one seed" in note for note in comparison.notes)
+    assert any("darts on digits" in note and "one seed" in note for note in notes_of(comparison))
 
 
 def test_equal_values_are_noted(evaluation_row: Build) -> None:
     rows = [evaluation_row(value, rule, seed=seed) for seed in range(3) for value, rule in ((0.8, None), (0.9, MAIN))]
     comparison = compare(_rows(*rows), [MAIN])
     assert comparison.groups[0].difference("allocated", "searched").holm_pvalue is None
-    assert any("all 3 seeds of searched" in note for note in comparison.notes)
-    assert any("3 differences allocated - searched" in note and "equal" in note for note in comparison.notes)
+    assert any("all 3 seeds of searched" in note for note in notes_of(comparison))
+    assert any("3 differences allocated - searched" in note and "equal" in note for note in notes_of(comparison))
 
 
 def test_controls_are_those_of_the_main_pair(evaluation_row: Build) -> None:
@@ -129,7 +128,7 @@ def test_three_arms_have_three_differences_each_a_family_over_groups(evaluation_
         for seed, value in enumerate(values)
     ]
     groups = compare(_rows(*rows), [MAIN]).groups
-    assert [name for name, _ in groups[0].arms] == ["searched", "skip-free", "allocated"]
+    assert list(groups[0].arms) == ["searched", "skip-free", "allocated"]
     rules = {"searched": None, "skip-free": SKIP_FREE, "allocated": MAIN}
     assert [each.label for each in groups[0].differences] == [
         "skip-free - searched",
@@ -160,10 +159,9 @@ def test_a_table_without_the_main_pair_uses_the_first_pair_that_it_has(evaluatio
         for rule in (None, SKIP_FREE, WHOLE)
     ]
     looked_up, retrained = compare(_rows(*rows), [MAIN, WHOLE]).groups
-    assert (looked_up.group.is_looked_up, looked_up.pair) == (True, WHOLE)
-    assert (retrained.group.is_looked_up, retrained.pair) == (False, MAIN)
-    assert looked_up.allocated is not None
-    assert looked_up.allocated.test_accuracy.mean == pytest.approx(0.9)  # never pooled with the retrained 0.8
+    assert (looked_up.group.place.is_looked_up, looked_up.pair) == (True, WHOLE)
+    assert (retrained.group.place.is_looked_up, retrained.pair) == (False, MAIN)
+    assert looked_up.arms["allocated"].test_accuracy.mean == pytest.approx(0.9)  # never pooled with the retrained 0.8
 
 
 def test_shared_retrainings_cost_nothing_and_are_noted(evaluation_row: Build) -> None:
@@ -174,10 +172,14 @@ def test_shared_retrainings_cost_nothing_and_are_noted(evaluation_row: Build) ->
     ]
     comparison = compare(_rows(*rows))
     searched, skip_free = comparison.costs
-    assert (searched.networks, searched.evaluation_seconds, searched.num_shared) == ("searched", 30.0, 0)
-    assert (skip_free.networks, skip_free.evaluation_seconds, skip_free.num_shared) == ("skip-free", 15.0, 1)
+    assert (searched.arm.networks, searched.arm.evaluation_seconds, searched.arm.num_shared) == ("searched", 30.0, 0)
+    assert (skip_free.arm.networks, skip_free.arm.evaluation_seconds, skip_free.arm.num_shared) == (
+        "skip-free",
+        15.0,
+        1,
+    )
     assert (searched.on_front, skip_free.on_front, skip_free.seconds) == (True, None, None)
-    assert any("1 retraining" in note and "shared_with" in note for note in comparison.notes)
+    assert any("1 retraining" in note and "shared_with" in note for note in notes_of(comparison))
 
 
 @pytest.mark.parametrize(
@@ -186,15 +188,14 @@ def test_shared_retrainings_cost_nothing_and_are_noted(evaluation_row: Build) ->
 def test_different_rows_are_never_pooled(evaluation_row: Build, other: dict[str, object]) -> None:
     rows = _rows(evaluation_row(0.8, seed=0), evaluation_row(0.9, seed=1, **other))
     comparison = compare(rows, [MAIN])
-    assert [group.searched.test_accuracy.n for group in comparison.groups if group.searched] == [1, 1]
-    assert any("not pooled" in note and '{"x":1}' in note for note in comparison.notes) == ("setting" in other)
+    assert [group.arms["searched"].test_accuracy.n for group in comparison.groups] == [1, 1]
+    assert any("not pooled" in note and '{"x":1}' in note for note in notes_of(comparison)) == ("setting" in other)
 
 
 def test_seeds_of_several_sweeps_are_pooled_and_shared_evaluations_count_once(evaluation_row: Build) -> None:
     first, second = evaluation_row(0.8, seed=0), evaluation_row(0.9, seed=1, sweep="other")
     (group,) = compare([_rows(first), _rows(first, second)], [MAIN]).groups
-    assert group.searched is not None
-    assert [seed.seed for seed in group.searched.seeds] == [0, 1]
+    assert [seed.seed for seed in group.arms["searched"].seeds] == [0, 1]
 
 
 def test_two_evaluations_of_one_place_are_refused(evaluation_row: Build) -> None:
@@ -223,7 +224,7 @@ def test_holm_spans_the_groups(evaluation_row: Build) -> None:
 def test_failed_and_unfinished_trials_are_noted(evaluation_row: Build) -> None:
     trial = {"method": "darts", "skip": "allocated", "seed": 3, "space": "s1", "epochs": 8, "ranking": None}
     rows = _rows(evaluation_row(0.8), failed=(FailedTrial("search", trial, "TrialError: diverged"),), unfinished=2)
-    notes = compare(rows, [MAIN]).notes
+    notes = notes_of(compare(rows, [MAIN]))
     parts = ("search", "darts", "allocated", "s1", "epochs 8", "seed 3", "TrialError: diverged")
     assert any(all(part in note for part in parts) for note in notes)
     assert any("2 trials" in note and "unfinished" in note for note in notes)
@@ -232,9 +233,9 @@ def test_failed_and_unfinished_trials_are_noted(evaluation_row: Build) -> None:
 def test_no_rows_give_an_empty_comparison() -> None:
     comparison = compare(SweepRows(), [MAIN])
     assert (comparison.groups, comparison.pairs, comparison.costs) == ((), (MAIN,), ())
-    (note,) = comparison.notes
+    (note,) = notes_of(comparison)
     assert "empty" in note
-    assert {item.answer for item in comparison.checklist} == {"no", "for you to answer"}
+    assert {item.answer for item in checklist_items(comparison)} == {"no", "for you to answer"}
 
 
 def test_allocated_row_without_a_rule_is_refused(evaluation_row: Build) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from aca_ray.comparison import EvaluationRow, SweepRows, compare, read_sweep
 from aca_ray.errors import ConfigError
+from aca_ray.report.notes import notes_of
+from aca_ray.report.panels.provenance import provenance_rows
 
 if TYPE_CHECKING:
     from conftest import SweepWriter
@@ -50,9 +52,9 @@ def test_searches_in_bfloat16_are_never_pooled_with_others(sweep_folder: SweepWr
         sweep_folder.evaluation(sweep_folder.search(seed=seed, **precision), 0.9, seed=seed)
     comparison = compare(read_sweep(sweep_folder.folder))
     assert len(comparison.groups) == 2
-    (note,) = (note for note in comparison.notes if "not pooled" in note)
+    (note,) = (note for note in notes_of(comparison) if "not pooled" in note)
     assert '"precision":"bfloat16"' in note
-    facts = {row.topic: row.value for row in comparison.provenance}
+    facts = {row.topic: row.value for row in provenance_rows(comparison.sweeps)}
     assert facts["precision of searches"] == "differs: float32 (3 trials), bfloat16 (2 trials)"
 
 
@@ -67,7 +69,7 @@ def test_a_third_sweep_that_shares_nothing_is_named(evaluation_row: Build) -> No
 def test_empty_and_unfinished_sweeps_are_no_error(evaluation_row: Build, sweep_folder: SweepWriter) -> None:
     sweep_folder.evaluation(sweep_folder.search(state="running"), 0.0, state="running")
     half = read_sweep(sweep_folder.folder)
-    notes = compare([_sweep(evaluation_row(0.8)), half, SweepRows(sweep="empty")]).notes
+    notes = notes_of(compare([_sweep(evaluation_row(0.8)), half, SweepRows(sweep="empty")]))
     for parts in (("Sweep toy", "no finished evaluation"), ("Sweep empty", "no trial"), ("2 trials", "unfinished")):
         assert any(all(part in note for part in parts) for note in notes), parts
 

@@ -9,7 +9,7 @@ import pytest
 
 from aca_ray.comparison import EdgeRow, MixingTrajectory, Pair, SweepRows, compare, read_sweep
 from aca_ray.report.figures import Plot
-from aca_ray.report.plots import make_plots
+from aca_ray.report.panels import PANELS
 
 if TYPE_CHECKING:
     from conftest import SweepWriter
@@ -18,8 +18,8 @@ MAIN = Pair("taylor_identity", "sign")
 
 
 def _plots(rows: SweepRows) -> dict[str, Plot]:
-    plots = make_plots([rows], compare(rows, [MAIN]))
-    return {plot.name: plot for plot in plots}
+    comparison = compare(rows, [MAIN])
+    return {plot.name: plot for panel in PANELS for plot in panel.plots(comparison)}
 
 
 def _texts(plot: Plot) -> list[str]:
@@ -68,7 +68,7 @@ def rows(sweep_folder: SweepWriter) -> SweepRows:
 
 def test_plots_of_a_sweep(rows: SweepRows) -> None:
     plots = _plots(rows)
-    assert list(plots) == ["test_accuracy", "skips", "refilled", "accuracy_parameters", "accuracy_cost"]
+    assert list(plots) == ["test_accuracy", "accuracy_parameters", "accuracy_cost", "skips", "refilled"]
     for plot in plots.values():
         assert b"<image" not in plot.svg
         assert plot.caption.endswith((".", ")"))
@@ -91,7 +91,7 @@ def test_equal_rows_give_equal_files(rows: SweepRows) -> None:
 
 
 def test_nothing_to_plot_gives_no_plot() -> None:
-    assert make_plots([SweepRows()], compare(SweepRows(), [MAIN])) == ()
+    assert _plots(SweepRows()) == {}
 
 
 def test_kept_shares_are_drawn_per_method_for_the_main_rule() -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 from matplotlib.figure import Figure
 
-from aca_ray.comparison import LookUpRow, SweepRows, compare, look_up_arms, look_up_curves, mean_curve, read_sweep
-from aca_ray.comparison import read_rows as read_row_file
-from aca_ray.report.look_up_tables import look_up_tables
-from aca_ray.report.sections import make_sections
-from aca_ray.report.table_plots import table_plots
-from aca_ray.report.tables import row_files, write_tables
+from aca_ray.comparison import LookUpRow, SweepRows, compare, read_sweep
+from aca_ray.comparison.look_ups import look_up_arms, look_up_curves, mean_curve
+from aca_ray.report.figures import Plot
+from aca_ray.report.panel import make_sections
+from aca_ray.report.panels import PANELS
+from aca_ray.report.panels.true_accuracy import PANEL
+from aca_ray.report.row_files import write_files
+from aca_ray.report.table import Table
 
 BEST, ALL_SKIPS = 0.94, 0.55
 TAYLOR = ("taylor_identity", "rounded")
@@ -77,6 +81,14 @@ def sweep() -> SweepRows:
     )
 
 
+def tables(*sweeps: SweepRows) -> list[Table]:
+    return list(PANEL.tables(compare(sweeps)))
+
+
+def plots(*sweeps: SweepRows) -> list[Plot]:
+    return list(PANEL.plots(compare(sweeps)))
+
+
 def test_records_are_read(sweep_folder) -> None:
     search = sweep_folder.search(epochs=2)
     result = {
@@ -106,7 +118,7 @@ def test_records_are_read(sweep_folder) -> None:
 
 
 def test_arms(sweep: SweepRows) -> None:
-    searched, skip_free, rounded = look_up_arms([sweep])
+    searched, skip_free, rounded = look_up_arms(sweep.look_ups)
     assert [arm.networks for arm in (searched, skip_free, rounded)] == [
         "searched",
         "skip-free",
@@ -125,7 +137,7 @@ def test_arms(sweep: SweepRows) -> None:
 
 
 def test_curves_of_several_sweeps_count_once(sweep: SweepRows) -> None:
-    ((place, methods),) = look_up_curves([sweep, sweep]).items()
+    ((place, methods),) = look_up_curves(sweep.look_ups * 2).items()
     assert (place.protocol, place.epochs) == ("table toy", 4)
     assert {networks: [curve[0].seed for curve in curves] for networks, curves in methods["darts"].items()} == {
         "searched": [0, 1],
@@ -140,15 +152,15 @@ def test_curves_of_several_sweeps_count_once(sweep: SweepRows) -> None:
 
 
 def test_one_seed_has_no_deviation() -> None:
-    (arm,) = look_up_arms([SweepRows(look_ups=tuple(rows_of({1: 0.5, 4: 0.9})))])
+    (arm,) = look_up_arms(rows_of({1: 0.5, 4: 0.9}))
     assert (arm.n, arm.accuracy, arm.accuracy_sd) == (1, 0.9, None)
-    (table,) = look_up_tables([SweepRows(look_ups=tuple(rows_of({1: 0.5, 4: 0.9})))])
-    assert [cell.text for cell in table.rows[0]][4] == "90.00"
+    (table,) = tables(SweepRows(look_ups=tuple(rows_of({1: 0.5, 4: 0.9}))))
+    assert [cell.text for cell in table.cells[0]][4] == "90.00"
 
 
 def test_table_of_a_report(sweep: SweepRows) -> None:
-    (table,) = look_up_tables([sweep])
-    shown = {row[2].text: dict(zip((c.name for c in table.columns), row, strict=True)) for row in table.rows}
+    (table,) = tables(sweep)
+    shown = {row[2].text: dict(zip((c.name for c in table.columns), row, strict=True)) for row in table.cells}
     assert shown["searched"]["accuracy %"].text == "73.00 ± 25.46"
     assert shown["searched"]["regret"].text == "21.00"
     assert shown["searched"]["rank"].value == pytest.approx(211)
@@ -163,7 +175,7 @@ def texts_of(svg: bytes) -> list[str]:
 
 def test_plot(sweep: SweepRows) -> None:
     more = SweepRows(look_ups=tuple(rows_of({1: 0.9, 2: 0.9, 3: 0.9, 4: 0.9}, method="gdas")))
-    (plot,) = table_plots([sweep, more])
+    (plot,) = plots(sweep, more)
     texts = texts_of(plot.svg)
     for text in ("darts", "gdas", "searched", "skip-free", "rounded of taylor_identity"):
         assert texts.count(text) == 1, text
@@ -171,7 +183,7 @@ def test_plot(sweep: SweepRows) -> None:
     assert sum("94.00" in text and "1,000" in text for text in texts) == 2
     assert sum("55.00" in text for text in texts) == 2
     assert "1 of 24" in plot.caption
-    assert table_plots([sweep, more])[0].svg == plot.svg
+    assert plots(sweep, more)[0].svg == plot.svg
 
 
 @pytest.mark.parametrize("methods", [("darts",), ("darts", "gdas")])
@@ -179,7 +191,7 @@ def test_the_legend_fits_into_the_figure(methods: tuple[str, ...], monkeypatch: 
     rounded = ("taylor_identity", "rounded")
     arms = [(None, None), ((None, "all"), None), (rounded, None), (rounded, "shuffled")]
     figures: list[Figure] = []
-    monkeypatch.setattr("aca_ray.report.table_plots.plot_of", lambda figure, *_: figures.append(figure))
+    monkeypatch.setattr("aca_ray.report.panels.true_accuracy.plot_of", lambda figure, *_: figures.append(figure))
     rows = [
         row
         for method in methods
@@ -188,7 +200,7 @@ def test_the_legend_fits_into_the_figure(methods: tuple[str, ...], monkeypatch: 
             {1: 0.9, 4: 0.9}, method=method, rule=rule, control=control, evaluation=f"{method} {rule} {control}"
         )
     ]
-    table_plots([SweepRows(look_ups=tuple(rows))])
+    plots(SweepRows(look_ups=tuple(rows)))
     (figure,) = figures
     figure.draw_without_rendering()
     (legend,) = figure.legends
@@ -200,34 +212,30 @@ def test_the_legend_fits_into_the_figure(methods: tuple[str, ...], monkeypatch: 
 
 def test_a_table_without_the_collapsed_cell_has_no_line_for_it(sweep: SweepRows) -> None:
     rows = tuple(rows_of({1: 0.9, 4: 0.9}, table_all_skips=None))
-    (plot,) = table_plots([SweepRows(look_ups=rows)])
+    (plot,) = plots(SweepRows(look_ups=rows))
     assert not [text for text in texts_of(plot.svg) if "skip" in text]
 
 
 def test_places_get_plots_of_their_own(sweep: SweepRows) -> None:
     other = SweepRows(look_ups=tuple(rows_of({8: 0.9}, epochs=8, evaluation="other")))
-    plots = table_plots([sweep, other])
-    assert [plot.name for plot in plots] == ["true_accuracy_1", "true_accuracy_2"]
-    assert len({plot.title for plot in plots}) == 2
+    found = plots(sweep, other)
+    assert [plot.name for plot in found] == ["true_accuracy_1", "true_accuracy_2"]
+    assert len({plot.title for plot in found}) == 2
 
 
 def test_section_comes_first_if_there_are_only_look_ups(sweep: SweepRows) -> None:
-    comparison = compare([SweepRows(sweep="toy")], ())
-    plots = table_plots([sweep])
-    first = make_sections(comparison, [sweep], plots)[0]
-    assert first.plots == tuple(plots)
+    first = make_sections(compare(sweep), PANELS)[0]
+    assert [plot.name for plot in first.plots] == ["true_accuracy_1"]
     assert [table.key for table in first.tables] == ["look-ups"]
-    without = make_sections(comparison, [SweepRows(sweep="toy")], [])
+    without = make_sections(compare(SweepRows(sweep="toy")), PANELS)
     assert first.key not in {section.key for section in without}
 
 
 def test_rows_reproduce_the_plot(sweep: SweepRows, tmp_path: Path) -> None:
-    comparison = compare([SweepRows(sweep="toy")], ())
-    files = row_files(comparison, [sweep])
-    write_tables(files, tmp_path)
-    rows = read_row_file(tmp_path / "look_up_curves.csv", LookUpRow)
-    assert rows == sweep.look_ups
-    assert table_plots([SweepRows(look_ups=rows)]) == table_plots([sweep])
+    write_files(PANEL.files(compare(sweep)), tmp_path)
+    with (tmp_path / "look_up_curves.csv").open() as file:
+        rows = [{name: yaml.safe_load(text or "null") for name, text in row.items()} for row in csv.DictReader(file)]
+    look_ups = tuple(LookUpRow(**{**row, "setting": "{}"}) for row in rows)
+    assert look_ups == sweep.look_ups
+    assert plots(SweepRows(look_ups=look_ups)) == plots(sweep)
     assert (tmp_path / "look_ups.csv").read_text().count("\n") == 1 + 3
-    names = {file.name for file in row_files(comparison, [SweepRows(sweep="toy")])}
-    assert not names & {"look_ups.csv", "look_up_curves.csv"}

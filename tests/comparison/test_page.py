@@ -48,7 +48,7 @@ def _network(row: EvaluationRow) -> tuple[Genotype, ChannelPlan | None]:
 
 
 def _report(rows: SweepRows, folder: Path) -> Page:
-    paths = write_report(compare(rows, [MAIN]), [rows], folder, "Comparison of toy", _network)
+    paths = write_report(compare(rows, [MAIN]), folder, "Comparison of toy", _network)
     assert sorted(paths) == sorted(path for path in folder.rglob("*") if path.is_file())
     return Page((folder / "report.html").read_text())
 
@@ -160,7 +160,7 @@ def test_drawings_are_of_the_lowest_seeds_and_not_too_many(
             for rule, control in ((None, None), (MAIN, "uniform"))  # a control is not drawn
         )
     )
-    drawings = make_drawings(compare(rows, [MAIN]), [rows], _network)
+    drawings = make_drawings(compare(rows, [MAIN]), _network)
     assert len(drawings.shown) == min(num_methods, MOST_DRAWINGS)
     assert all("searched" in drawing.title and drawing.title.endswith("seed 3") for drawing in drawings.shown)
     drawn = len(drawings.shown) + len(drawings.folded)

@@ -13,21 +13,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from aca_ray.comparison import (
-    AllocationRow,
-    EvaluationRow,
-    KeptShareRow,
-    Pair,
-    PairRow,
-    SweepRows,
-    by_advantage,
-    compare,
-    pair_rows,
-    read_rows,
-)
-from aca_ray.report.pair_tables import pair_tables
-from aca_ray.report.table import Table
-from aca_ray.report.tables import row_files, to_text, write_tables
+from aca_ray.comparison import AllocationRow, Comparison, EvaluationRow, Pair, SweepRows, compare
+from aca_ray.comparison.pairs import by_advantage
+from aca_ray.report.panels.pairs import PANEL
+from aca_ray.report.row_files import write_files
+from aca_ray.report.terminal import to_text
 
 Build = Callable[..., EvaluationRow]
 SIGN, OTSU, FISHER = Pair("taylor_identity", "sign"), Pair("taylor_identity", "otsu"), Pair("fisher", "sign")
@@ -144,13 +134,13 @@ def test_the_largest_advantage_over_random_comes_first(rows: SweepRows) -> None:
     expected = sorted(PAIRS, key=lambda pair: -_gains((pair, None), (pair, "random")).mean())
     assert expected[0] == OTSU
     assert [one.pair for one in by_advantage(comparison.pair_comparisons) if one.method is None] == expected
-    (table, *_) = pair_tables(comparison)
-    assert [row[0].text for row in table.rows] == [pair.label for pair in expected]
+    (table, *_) = PANEL.tables(comparison)
+    assert [row[0].text for row in table.cells] == [pair.label for pair in expected]
     column = [column.name for column in table.columns].index("pair - random")
-    values = [row[column].value or 0.0 for row in table.rows]
+    values = [row[column].value or 0.0 for row in table.cells]
     assert values == sorted(values, reverse=True)
     kept = [column.name for column in table.columns].index("kept %")
-    assert table.rows[0][kept].text == "75.0"
+    assert table.cells[0][kept].text == "75.0"
 
 
 def test_seeds_missing_for_one_pair_are_left_out(rows: SweepRows) -> None:
@@ -163,13 +153,21 @@ def test_seeds_missing_for_one_pair_are_left_out(rows: SweepRows) -> None:
 
 def test_files_and_terminal_show_the_pairs(rows: SweepRows, tmp_path: Path) -> None:
     comparison = compare(rows, PAIRS)
-    write_tables(row_files(comparison, [rows]), tmp_path)
-    assert read_rows(tmp_path / "pairs.csv", PairRow) == pair_rows(comparison.pair_comparisons)
-    first = next(csv.DictReader(io.StringIO((tmp_path / "pairs.csv").read_text())))
-    assert (first["ranking"], first["baseline"], first["method"], first["difference_n"]) == (
-        "taylor_identity",
-        "random",
+    write_files(PANEL.files(comparison), tmp_path)
+    found = list(csv.DictReader(io.StringIO((tmp_path / "pairs.csv").read_text())))
+    assert [(row["ranking"], row["baseline"], row["baseline_ranking"], row["difference_mean"]) for row in found] == [
+        (
+            one.pair.ranking,
+            one.baseline,
+            one.other.ranking if one.other else "",
+            repr(one.difference.mean) if one.difference else "",
+        )
+        for one in comparison.pair_comparisons
+    ]
+    assert (found[0]["allocation"], found[0]["method"], found[0]["n"], found[0]["difference_n"]) == (
+        "sign",
         "",
+        "8",
         "8",
     )
     text = to_text(comparison)
@@ -179,9 +177,9 @@ def test_files_and_terminal_show_the_pairs(rows: SweepRows, tmp_path: Path) -> N
     assert len(lines) == 3
 
 
-def _kept(comparison_tables: tuple[Table, ...]) -> list[list[str]]:
-    (table,) = (table for table in comparison_tables if table.key == "kept-shares")
-    return [[cell.text for cell in row] for row in table.rows]
+def _kept(comparison: Comparison) -> list[list[str]]:
+    (table,) = (table for table in PANEL.tables(comparison) if table.key == "kept-shares")
+    return [[cell.text for cell in row] for row in table.cells]
 
 
 def test_kept_shares_are_means_over_searches_at_the_milestones(tmp_path: Path) -> None:
@@ -200,19 +198,20 @@ def test_kept_shares_are_means_over_searches_at_the_milestones(tmp_path: Path) -
         **{("taylor_identity", epoch): (2, pytest.approx(1 - sum(values) / 2)) for epoch, values in shares.items()},
         **{("fisher", epoch): (2, 0.5) for epoch in shares},
     }
-    assert _kept(pair_tables(comparison)) == [
+    assert _kept(comparison) == [
         ["sign of fisher", "darts", "8", "2", "50.0", "50.0", "50.0", "50.0", "no"],
         ["sign of taylor_identity", "darts", "8", "2", "70.0", "60.0", "40.0", "25.0", "yes"],
     ]
-    write_tables(row_files(comparison, [rows]), tmp_path)
-    assert read_rows(tmp_path / "kept_shares.csv", KeptShareRow) == comparison.kept_shares
+    write_files(PANEL.files(comparison), tmp_path)
+    found = list(csv.DictReader(io.StringIO((tmp_path / "kept_shares.csv").read_text())))
+    assert [(row["epoch"], row["kept_mean"]) for row in found] == [
+        (str(row.epoch), repr(row.kept_mean)) for row in comparison.kept_shares
+    ]
 
 
 def test_a_search_with_one_milestone_does_not_fall() -> None:
     rows = SweepRows(allocations=(replace(ALLOCATION, epoch=8),), unfinished=1)
-    assert _kept(pair_tables(compare(rows, [SIGN]))) == [
-        ["sign of taylor_identity", "darts", "8", "1", "-", "-", "-", "60.0", "-"]
-    ]
+    assert _kept(compare(rows, [SIGN])) == [["sign of taylor_identity", "darts", "8", "1", "-", "-", "-", "60.0", "-"]]
 
 
 def test_looked_up_pairs_are_compared_with_shuffled_edges(evaluation_row: Build) -> None:
@@ -230,4 +229,4 @@ def test_looked_up_pairs_are_compared_with_shuffled_edges(evaluation_row: Build)
     found = by_advantage(comparison.pair_comparisons)
     assert [(one.pair, one.baseline) for one in found] == [(other, "shuffled"), (whole, "shuffled")]
     assert [one.difference.mean for one in found if one.difference] == pytest.approx([0.03, 0.01])
-    assert [row[0].text for row in pair_tables(comparison)[0].rows] == [other.label, whole.label]
+    assert [row[0].text for row in next(iter(PANEL.tables(comparison))).cells] == [other.label, whole.label]

@@ -1,247 +1,228 @@
+"""The registry of panels: what one brings is in the page, in Markdown, in the terminal, and in the files."""
+
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from scipy import stats
+from matplotlib.figure import Figure
 
 from aca_ray.comparison import (
     AllocationRow,
     Comparison,
+    CurveRow,
     EdgeRow,
     EvaluationRow,
+    FailedTrial,
+    LookUpRow,
+    MixingTrajectory,
     Pair,
     ScoreFile,
     SweepRows,
+    TrialRow,
     compare,
-    read_sweep,
 )
-from aca_ray.errors import DataError, StorageError
-
-if TYPE_CHECKING:
-    from conftest import SweepWriter
+from aca_ray.report.figures import Plot, plot_of
+from aca_ray.report.formats import number, text
+from aca_ray.report.page import write_report
+from aca_ray.report.panel import Panel, make_sections
+from aca_ray.report.panels import PANELS
+from aca_ray.report.row_files import RowFile
+from aca_ray.report.table import Table
+from aca_ray.report.terminal import to_text
+from aca_ray.space import PUBLISHED
 
 Build = Callable[..., EvaluationRow]
 MAIN = Pair("taylor_identity", "sign")
-PLACE: dict[str, Any] = {"sweep": "toy", "method": "darts", "space": "darts", "data": "digits", "setting": "{}"}
-PLACE |= {"epochs": 8, "seed": 0, "epoch": 4, "ranking": "taylor_identity", "allocation": "sign", "search": "s"}
-ALLOCATION = AllocationRow(**PLACE, refilled_share=0.4, parameters=90, kendall_tau=0.5, jaccard=0.6, decided_share=None)
-EDGE = EdgeRow(**PLACE, stage=0, source=0, target=2, operation="sep_conv_3x3", kept_share=0.25)
 
 
-def _compared(*rows: EvaluationRow, **more: Any) -> Comparison:
-    return compare(SweepRows(evaluations=rows, **more), [MAIN])
+def _tables(comparison: Comparison) -> list[Table]:
+    columns = (text("name", "method"), number("toy epochs", of="epochs"))
+    return [Table("toy-table", "Toy table", "Toy caption.", columns, comparison.evaluations)]
 
 
-def test_correlation_is_over_seeds_and_budgets_with_retrainings_averaged(evaluation_row: Build) -> None:
-    points = [(0, 4, 0.60, (0.90, 0.70)), (1, 4, 0.65, (0.81,)), (0, 8, 0.70, (0.85,)), (1, 8, 0.50, (0.70,))]
-    rows = [
-        evaluation_row(value, seed=seed, epochs=epochs, search_valid_accuracy=valid, retrain_seed=index)
-        for seed, epochs, valid, values in points
-        for index, value in enumerate(values)
+def _plots(comparison: Comparison) -> Iterator[Plot]:
+    figure = Figure()
+    figure.subplots().plot([row.test_accuracy for row in comparison.evaluations])
+    yield plot_of(figure, "any_name", "Toy plot", "Toy line.")
+
+
+def _files(comparison: Comparison) -> list[RowFile]:
+    return [RowFile("toy.csv", "toy rows", comparison.evaluations, EvaluationRow)]
+
+
+TOY = Panel(
+    "toy", "Toy question", "Toy reading.", "Toy missing.", tables=_tables, plots=_plots, brief=_tables, files=_files
+)
+EMPTY = Panel("empty", "Empty question", "Empty reading.", "Empty missing.")
+
+
+@pytest.fixture
+def comparison(evaluation_row: Build) -> Comparison:
+    return compare(SweepRows(evaluations=(evaluation_row(0.5, method="toy_method", epochs=77),), sweep="toy"))
+
+
+def test_a_panel_is_in_all_outputs(comparison: Comparison, tmp_path: Path) -> None:
+    paths = write_report(comparison, tmp_path, "Toy", lambda _: (PUBLISHED["DARTS_V2"], None), (*PANELS, TOY, EMPTY))
+    assert {path.name for path in paths} > {"any_name.svg", "toy-table.tex", "toy.csv"}
+    page = (tmp_path / "report.html").read_text().replace("\u00a0", " ")
+    markdown = (tmp_path / "report.md").read_text()
+    for shown in ("Toy question", "Toy reading.", "Toy plot", "Toy table", "toy epochs", "any_name.svg"):
+        assert shown in page
+        assert shown in markdown
+    for key in ("toy", "table-toy-table"):
+        assert f'id="{key}"' in page
+    assert 'href="#toy"' in page
+    assert "| toy_method | 77 |" in markdown
+    assert "Empty missing." in page
+    assert "Empty reading." not in page
+    assert page.index("Failed trials") < page.index("Toy question")  # the order is that of the registry
+    terminal = to_text(comparison, (TOY,))
+    assert terminal.splitlines()[:4] == ["Toy table", "name        toy epochs", "-" * 22, "toy_method          77"]
+
+
+def _full(build: Build, tmp_path: Path) -> SweepRows:
+    """Return rows for every table, plot and file."""
+    pairs = (MAIN, Pair("l1", "sign"))
+    kinds = [(None, None), ((None, "all"), None), *((pair, control) for pair in pairs for control in (None, "random"))]
+    evaluations = [
+        build(0.8 + 0.01 * index + 0.003 * seed * seed, rule, control=control, seed=seed, method=method, **repeated)
+        for method in ("darts", "random_search")
+        for index, (rule, control) in enumerate(kinds)
+        for seed in range(3)
+        for repeated in ({}, {"retrain_seed": 1})
     ]
-    (row,) = _compared(*rows).correlations
-    assert (row.method, row.networks, row.protocol, row.n) == ("darts", "searched", "tiny", 4)
-    expected = stats.kendalltau([0.60, 0.65, 0.70, 0.50], [0.80, 0.81, 0.85, 0.70])
-    assert (row.kendall_tau, row.pvalue) == pytest.approx((expected.statistic, expected.pvalue))
-
-
-def test_correlation_leaves_out_controls_and_unknown_accuracies(evaluation_row: Build) -> None:
-    rows = [evaluation_row(0.8 + seed / 100, MAIN, seed=seed) for seed in range(3)]
-    rows += [evaluation_row(0.7, MAIN, control="uniform", seed=seed) for seed in range(3)]
-    rows += [evaluation_row(0.8, seed=seed, search_valid_accuracy=None) for seed in range(3)]
-    allocated, searched = _compared(*rows).correlations
-    assert (allocated.networks, allocated.n, allocated.kendall_tau) == ("allocated", 3, None)  # one supernet accuracy
-    assert (searched.n, searched.kendall_tau, searched.pvalue) == (0, None, None)
-
-
-def test_stability_is_a_mean_over_seeds() -> None:
-    rows = [
-        replace(ALLOCATION, seed=seed, kendall_tau=tau, search=str(seed)) for seed, tau in enumerate((0.4, 0.5, 0.6))
-    ]
-    rows += [replace(row, allocation="otsu") for row in rows]  # another rule of the same ranks
-    rows += [replace(ALLOCATION, epoch=2, kendall_tau=None, jaccard=None)]  # the first milestone
-    rows += [replace(ALLOCATION, epoch=8, kendall_tau=None, jaccard=1.0)]
-    at_4, at_8 = _compared(allocations=tuple(rows), unfinished=1).stability
-    assert (at_4.epoch, at_4.n) == (4, 3)
-    # sd 0.1, t_0.975,2 = 4.30265
-    assert (at_4.kendall_tau_mean, at_4.kendall_tau_low) == pytest.approx((0.5, 0.5 - 4.30265 * 0.1 / 3**0.5), abs=1e-5)
-    assert (at_4.jaccard_mean, at_4.jaccard_low) == (pytest.approx(0.6), None)  # equal values
-    assert (at_8.n, at_8.kendall_tau_mean, at_8.jaccard_mean, at_8.jaccard_low) == (1, None, 1.0, None)
-
-
-def test_searches_shared_by_two_sweeps_count_once() -> None:
-    sweep = SweepRows(allocations=(ALLOCATION,), edges=(EDGE,), unfinished=1)
-    comparison = compare([sweep, replace(sweep, sweep="other")], [MAIN])
-    assert [row.n for row in comparison.stability] == [1]
-    assert [row.n for row in comparison.refill] == [1, 1]
-    again = replace(EDGE, source=1, kept_share=0.9, search="t")  # the seed once more, with other milestones
-    assert compare([sweep, replace(sweep, edges=(again,))], [MAIN]).refill == comparison.refill
-
-
-def test_different_settings_are_not_pooled_in_panels() -> None:
-    rows = (ALLOCATION, replace(ALLOCATION, seed=1, setting='{"x":1}'))
-    edges = (EDGE, replace(EDGE, seed=1, setting='{"x":1}'))
-    comparison = _compared(allocations=rows, edges=edges, unfinished=1)
-    assert [(row.setting, row.n) for row in comparison.stability] == [('{"x":1}', 1), ("{}", 1)]
-    assert {row.n for row in comparison.refill} == {1}
-
-
-def test_refill_of_a_stage_and_of_its_edges() -> None:
-    rows = (
-        EDGE,
-        replace(EDGE, source=1, kept_share=0.75),
-        replace(EDGE, seed=1, kept_share=0.5),
-        replace(EDGE, seed=1, source=2, target=3, kept_share=1.0),
-        replace(EDGE, stage=1, kept_share=0.0),
+    cell: dict[str, Any] = {"sweep": "toy", "method": "darts", "space": "darts", "data": "digits"}
+    cell |= {"seed": 0, "search": "s"}
+    search = {**cell, "setting": "{}", "epochs": 8}
+    curve = CurveRow(
+        **search,
+        skip="searched",
+        epoch=1,
+        search_valid_accuracy=0.5,
+        search_train_accuracy=0.6,
+        skip_count=1.0,
+        parametric_count=7.0,
+        entropy=0.9,
+        generalization_gap=0.1,
+        genotype="skip_connect~0",
+        churn=None,
     )
-    refill = _compared(edges=rows, unfinished=1).refill
-    assert [(row.stage, row.edge, row.n, row.refilled_mean) for row in refill] == [
-        (0, None, 2, pytest.approx((0.5 + 0.25) / 2)),
-        (0, "normal 0->2", 2, pytest.approx((0.75 + 0.5) / 2)),
-        (0, "normal 1->2", 1, 0.25),
-        (0, "normal 2->3", 1, 0.0),
-        (1, None, 1, 1.0),
-        (1, "reduce 0->2", 1, 1.0),
+    milestone = {**search, "epoch": 4, "ranking": MAIN.ranking, "allocation": MAIN.allocation}
+    table = {"table_architectures": 9, "table_best": 0.9, "table_all_skips": 0.5, "evaluation": "looked up"}
+    values = {"accuracy": 0.8, "regret": 0.1, "rank": 3}
+    scores = [{"cell": 0, "source": 0, "target": 2, "operation": "o", "score": float(score)} for score in range(3)]
+    pq.write_table(pa.Table.from_pylist(scores), tmp_path / "scores.parquet")
+    files = [
+        ScoreFile("darts", "darts", "digits", "{}", 8, "s", 4, ranking, tmp_path / "scores.parquet")
+        for ranking in ("l1", MAIN.ranking)
     ]
-    assert refill[1].refilled_low == 0.0  # the t interval of two values reaches below
-    assert refill[1].refilled_high == 1.0
-    assert refill[2].refilled_low is None
+    trial: dict[str, Any] = dict.fromkeys(TrialRow.__dataclass_fields__) | {**cell, "epochs": 8, "fingerprint": "s"}
+    trial |= {"kind": "search", "state": "finished", "skip": "searched", "options": "{}", "versions": "{}"}
+    del trial["search"]
+    allocation = {"parameters": 9, "kendall_tau": 0.5, "jaccard": 0.6, "decided_share": None}
+    return SweepRows(
+        sweep="toy",
+        evaluations=tuple(evaluations),
+        curves=(curve,),
+        allocations=(AllocationRow(**milestone, refilled_share=0.4, **allocation),),
+        edges=(EdgeRow(**milestone, stage=0, source=0, target=2, operation="sep_conv_3x3", kept_share=0.6),),
+        failed=(FailedTrial("search", {"method": "darts"}, "ValueError: no"),),
+        scores=tuple(files),
+        look_ups=(
+            LookUpRow(
+                **search,
+                **table,
+                **values,
+                skip="searched",
+                protocol="table toy",
+                ranking=None,
+                allocation=None,
+                control=None,
+                epoch=8,
+            ),
+        ),
+        trajectories=(
+            MixingTrajectory(
+                **cell,
+                skip="searched",
+                cell_type="normal",
+                candidates=("skip_connect", "noise"),
+                edges=("0->2",),
+                epochs=(1,),
+                weights=np.full((1, 1, 2), 0.5, np.float32),
+            ),
+        ),
+        trials=(TrialRow(**trial),),
+    )
 
 
-def test_collapse_has_every_epoch_of_every_search_once(sweep_folder: SweepWriter) -> None:
-    sweep_folder.search(epochs=2, seed=1)
-    sweep_folder.search(epochs=2, seed=0)
-    rows = read_sweep(sweep_folder.folder)
-    collapse = compare([rows, replace(rows, sweep="other")], [MAIN]).collapse
-    assert [(row.seed, row.epoch) for row in collapse] == [(0, 1), (0, 2), (1, 1), (1, 2)]
-
-
-def test_front_of_accuracy_and_time(evaluation_row: Build) -> None:
-    arms = {
-        "cheap": {"test": 0.80, "search_seconds": 10.0},
-        "good": {"test": 0.90, "search_seconds": 50.0},
-        "worse_and_dearer": {"test": 0.85, "search_seconds": 60.0},
-        "unknown": {"test": 0.70, "search_seconds": None},
-        "elsewhere": {"test": 0.70, "search_seconds": 90.0, "search_device": "GPU B"},
+def test_all_panels_show_what_there_is(evaluation_row: Build, tmp_path: Path) -> None:
+    comparison = compare(_full(evaluation_row, tmp_path), [MAIN])
+    sections = {section.key: section for section in make_sections(comparison, PANELS)}
+    assert list(sections) == [panel.key for panel in PANELS]
+    assert {key: [table.key for table in section.tables] for key, section in sections.items()} == {
+        "true-accuracy": ["look-ups"],
+        "accuracy": ["accuracy"],
+        "differences": ["arms", "differences"],
+        "variance": ["variance"],
+        "controls": ["controls"],
+        "pairs": ["pairs", "pairs-against-each-other", "kept-shares"],
+        "random": ["random"],
+        "cost": ["cost"],
+        "collapse": ["correlation", "collapse", "genotypes"],
+        "channels": ["stability", "rankers", "refill", "refill-edges"],
+        "alphas": [],
+        "provenance": ["provenance"],
+        "checklist": ["checklist"],
+        "failed": ["failed"],
     }
-    rows = [evaluation_row(arm.pop("test"), method=method, **arm) for method, arm in arms.items()]  # type: ignore[arg-type]
-    rows += [evaluation_row(0.90, MAIN, method="good", search_seconds=50.0, ranking_seconds=1.0, peak_bytes=5e9)]
-    comparison = _compared(*rows)
-    costs = {(row.method, row.networks): row for row in comparison.costs}
-    assert {method: row.on_front for (method, networks), row in costs.items() if networks == "searched"} == {
-        "cheap": True,
-        "good": True,
-        "worse_and_dearer": False,
-        "unknown": None,
-        "elsewhere": True,  # devices differ: not compared
+    for section in sections.values():
+        for table in section.tables:
+            assert table.cells
+            assert all(cell.text for cells in table.cells for cell in cells)
+    plots = {plot.name: section.key for section in sections.values() for plot in section.plots}
+    assert plots == {
+        "true_accuracy_1": "true-accuracy",
+        "test_accuracy": "accuracy",
+        "accuracy_parameters": "cost",
+        "accuracy_cost": "cost",
+        "skips": "collapse",
+        "refilled": "channels",
+        "kept_share_darts": "channels",
+        "alphas_darts-searched-darts": "alphas",
     }
-    allocated = costs["good", "allocated"]
-    assert (allocated.on_front, allocated.seconds, allocated.peak_bytes) == (False, 81.0, 5e9)
-    assert (allocated.search_device, allocated.evaluation_device) == ("GPU A", "GPU A")
-    assert any("2 kinds of devices (GPU A, GPU B)" in note for note in comparison.notes)
+    out = tmp_path / "out"
+    write_report(comparison, out, "Toy", lambda _: (PUBLISHED["DARTS_V2"], None))
+    page = (out / "report.html").read_text()
+    assert {file.stem for file in out.glob("*.svg")} == set(plots)
+    assert all(f'href="{name}.svg"' in page for name in plots)
+    for file in (file for section in sections.values() for file in section.files if file.name.endswith(".csv")):
+        assert (out / file.name).read_text().count("\n") > 1, file.name
+    brief = [table.key for panel in PANELS for table in panel.brief(comparison)]
+    assert brief == ["accuracy", "differences", "controls", "pairs", "size"]
 
 
-def test_provenance_names_what_differs(sweep_folder: SweepWriter) -> None:
-    search = sweep_folder.search(record={"resumes": 3})
-    sweep_folder.evaluation(search, 0.9, seed=2, retrain_seed=1, record={"threads": 4})
-    sweep_folder.evaluation(
-        search, 0.9, seed=3, retrain_seed=0, record={"environment": {"aca_ray": "0.2.0", "device": "CPU X"}}
-    )
-    facts = {row.topic: row.value for row in compare(read_sweep(sweep_folder.folder), [MAIN]).provenance}
-    assert facts["trials"] == "1 searches, 2 retrainings"
-    assert facts["code version"] == "differs: 0.1.0 (2 trials), 0.2.0 (1 trials)"
-    assert facts["python"] == "differs: 3.11.7 (2 trials), unknown (1 trials)"
-    assert facts["package torch"] == "differs: 2.14.1 (2 trials), unknown (1 trials)"
-    assert (
-        facts["data digits"]
-        == f'source sklearn; digest {"d" * 64}; images 16x16; augmentation crop; options {{"valid_share":0.5}}'
-    )
-    assert "training images in searches (search_train and search_valid): 1437" in facts["splits of digits"]
-    assert (facts["search seeds"], facts["retraining seeds"]) == ("0", "0, 1")
-    assert facts["precision of searches"] == "float32"
-    assert facts["devices"] == "differs: GPU A (2 trials), CPU X (1 trials)"
-    assert (facts["hosts"], facts["threads"]) == ("node1", "differs: 1 (2 trials), 4 (1 trials)")
-    assert "2 kinds of devices and thread counts" in facts["determinism"]
-    assert facts["resumes"] == f"3 in 1 trials: search {search[:12]} (3)"
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [
+        (replace(TOY, plots=EMPTY.plots, tables=EMPTY.tables), "panels .*toy"),
+        (replace(TOY, key="other", tables=EMPTY.tables), "plots .*any_name"),
+        (replace(TOY, key="other", plots=EMPTY.plots), "tables .*toy-table"),
+        (replace(TOY, key="other", plots=EMPTY.plots, tables=EMPTY.tables), "files .*toy.csv"),
+    ],
+)
+def test_a_name_that_would_overwrite_another_is_refused(comparison: Comparison, other: Panel, name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        make_sections(comparison, (TOY, other))
 
 
-def test_checklist_is_answered_from_the_rows(evaluation_row: Build, sweep_folder: SweepWriter) -> None:
-    sweep_folder.search()
-    trials = read_sweep(sweep_folder.folder).trials
-    rows = [
-        evaluation_row(value, rule, seed=seed, epochs=epochs, method=method, control=control)
-        for method, value in (("darts", 0.8), ("random_search", 0.7))
-        for rule, control in ((None, None), (MAIN, None), (MAIN, "uniform"))
-        for seed in range(2)
-        for epochs in (4, 8)
-    ]
-    full = [item.answer for item in _compared(*rows, trials=trials).checklist]
-    assert full.count("yes") == len(full) - 5  # four that only people can answer, and no tabular benchmark
-    alone = _compared(evaluation_row(0.8), trials=(*trials, replace(trials[0], device="other"))).checklist
-    for words, answer in (
-        ("random search", "no"),
-        ("repeated", "no"),
-        ("confounders", "partly"),
-        ("one budget", "no"),
-    ):
-        assert [item.answer for item in alone if words in item.item] == [answer]
-    table = evaluation_row(0.8, protocol="table nasbench201")
-    (item,) = (item for item in _compared(table).checklist if "tabular" in item.item)
-    assert item.answer == "yes"
-
-
-def _scores(path: Path, scores: dict[int, list[float]]) -> Path:
-    rows = [
-        {"cell": 0, "source": source, "target": 2, "operation": "sep_conv_3x3", "channel": channel, "score": score}
-        for source, values in scores.items()
-        for channel, score in enumerate(values)
-    ]
-    pq.write_table(pa.Table.from_pylist(rows), path)
-    return path
-
-
-def _score_file(file: Path, ranking: str, search: str = "s") -> ScoreFile:
-    return ScoreFile("darts", "darts", "digits", "{}", 8, search, 4, ranking, file)
-
-
-def test_rankers_agree_where_two_sweeps_ranked_one_search(tmp_path: Path) -> None:
-    one = _scores(tmp_path / "one.parquet", {0: [1.0, 2.0, 3.0], 1: [1.0, 2.0, 3.0], 3: [1.0, 2.0, 3.0]})
-    two = _scores(tmp_path / "two.parquet", {0: [1.0, 3.0, 2.0], 1: [5.0, 6.0, 7.0], 2: [0.0, 0.0, 0.0]})
-    first = SweepRows(
-        scores=(_score_file(one, "taylor"), _score_file(tmp_path / "unread", "taylor", "t")), unfinished=1
-    )
-    second = SweepRows(scores=(_score_file(two, "magnitude"),), sweep="other", unfinished=1)
-    (row,) = compare([first, second], [MAIN]).ranker_agreement
-    assert (row.ranking_a, row.ranking_b, row.epoch, row.n) == ("magnitude", "taylor", 4, 1)
-    assert row.kendall_tau_mean == pytest.approx((1 / 3 + 1) / 2)  # over the edges that both have
-    assert row.kendall_tau_low is None
-    assert compare([first, first], [MAIN]).ranker_agreement == ()
-
-
-def test_unreadable_scores_are_named(tmp_path: Path) -> None:
-    good = _scores(tmp_path / "good.parquet", {0: [1.0, 2.0]})
-    (tmp_path / "bad.parquet").write_text("no parquet")
-    for file, error in ((tmp_path / "bad.parquet", DataError), (tmp_path / "gone.parquet", StorageError)):
-        rows = SweepRows(scores=(_score_file(good, "a"), _score_file(file, "b")))
-        with pytest.raises(error, match=rf"{file.name}: "):
-            compare(rows, [MAIN])
-
-
-def test_older_searches_are_noted(sweep_folder: SweepWriter) -> None:
-    sweep_folder.search()
-    (note,) = (note for note in compare(read_sweep(sweep_folder.folder), [MAIN]).notes if "older version" in note)
-    assert "toy" in note
-    assert "1 of 1 searches" in note
-
-
-def test_ten_seeds_have_a_bootstrap_interval(evaluation_row: Build) -> None:
-    comparison = _compared(*(evaluation_row(0.8 + seed * seed / 1000, seed=seed) for seed in range(10)))
-    assert any("10 seeds" in note and "BCa, 9,999 resamples" in note for note in comparison.notes)
-    assert comparison.groups[0].searched is not None
-    assert comparison.groups[0].searched.test_accuracy.interval == "bootstrap"
+def test_a_panel_without_a_text_for_missing_results_is_left_out(comparison: Comparison) -> None:
+    keys = [section.key for section in make_sections(comparison, (replace(EMPTY, missing=""), EMPTY, TOY))]
+    assert keys == ["empty", "toy"]

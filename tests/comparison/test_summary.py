@@ -23,7 +23,7 @@ def sentences(evaluation_row: Build) -> Callable[..., str]:
         evaluations = [evaluation_row(accuracy, seed=seed) for seed, accuracy in enumerate(searched)]
         evaluations += [evaluation_row(accuracy, MAIN, seed=seed) for seed, accuracy in enumerate(allocated)]
         rows = SweepRows(evaluations=tuple(evaluations), sweep="toy", **more)  # type: ignore[arg-type]
-        return "\n".join(summary(compare(rows, [MAIN]), [rows]))
+        return "\n".join(summary(compare(rows, [MAIN])))
 
     return build
 
@@ -53,7 +53,7 @@ def test_the_first_question_is_whether_leaving_out_skips_helps(evaluation_row: B
             evaluation_row(value, rule, seed=seed) for rule, arm in values.items() for seed, value in enumerate(arm)
         )
     )
-    skip_free, allocated, refilled = summary(compare(rows, [MAIN]), [rows])[:3]
+    skip_free, allocated, refilled = summary(compare(rows, [MAIN]))[:3]
     assert ("+1.23 points" in skip_free, "better" in skip_free) == (True, True)
     assert ("-2.17 points" in allocated, "worse" in allocated) == (True, True)
     assert ("-3.40 points" in refilled, "worse" in refilled) == (True, True)
@@ -69,7 +69,7 @@ def test_looked_up_and_retrained_networks_are_distinguished(evaluation_row: Buil
         )
     )
     pairs = [Pair("taylor_identity", rule) for rule in ("sign", "rounded")]
-    found = summary(compare(rows, pairs), [rows])
+    found = summary(compare(rows, pairs))
     assert [("protocol small" in text, "table nasbench201" in text) for text in found[:2]] == [
         (True, False),
         (False, True),
@@ -114,7 +114,7 @@ def test_gaps_are_listed(sentences: Callable[..., str]) -> None:
 
 
 def test_an_empty_sweep_has_one_sentence() -> None:
-    (sentence,) = summary(Comparison((), (), ()), [SweepRows(sweep="toy")])
+    (sentence,) = summary(Comparison((SweepRows(sweep="toy"),), (), ()))
     assert "No evaluation of sweep toy" in sentence
 
 
@@ -126,7 +126,7 @@ def test_of_many_comparisons_only_significant_ones_are_listed(evaluation_row: Bu
         for seed in range(4)
     ]
     rows = SweepRows(evaluations=tuple(evaluations))
-    sentences = summary(compare(rows, [MAIN]), [rows])
+    sentences = summary(compare(rows, [MAIN]))
     assert "1 of 12 comparisons of allocated with searched networks" in sentences[0]
     assert "(m3, 8 search epochs" in sentences[1]
 
@@ -140,7 +140,7 @@ def test_random_architectures_and_size(evaluation_row: Build) -> None:
             for seed in range(4)
         )
     )
-    first = summary(compare(rows, [MAIN]), [rows])[0]
+    first = summary(compare(rows, [MAIN]))[0]
     assert "better than random architectures (darts, 8 search epochs" in first
     assert "+40.25 points" in first
     assert "parameter ranges do not overlap" in first
@@ -156,6 +156,6 @@ def test_the_pair_with_the_largest_advantage_is_named(evaluation_row: Build) -> 
             for seed in range(3)
         )
     )
-    (found,) = (text for text in summary(compare(rows, [MAIN, other]), [rows]) if "of 2 pairs" in text)
+    (found,) = (text for text in summary(compare(rows, [MAIN, other])) if "of 2 pairs" in text)
     assert "sign of fisher are better" in found
     assert "+6.10 points" in found

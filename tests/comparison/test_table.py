@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
 from aca_ray.report import formats
+from aca_ray.report.formats import number, prose, text
 from aca_ray.report.places import setting_labels
-from aca_ray.report.table import Cell, Column, Table, escape_latex, key_of, to_latex, to_markdown, to_text
+from aca_ray.report.table import Cell, Table, escape_latex, key_of, to_latex, to_markdown, to_text, value_of
 
 TABLE = Table(
     "accuracy",
     "Accuracy & more",
     "How 50 % read it.",
-    (Column("method", "text"), Column("mean"), Column("evidence", "prose")),
     (
-        (Cell("pc_darts"), Cell("97.22 ± 0.31", 0.9722), Cell("a|b")),
-        (Cell("darts"), Cell("< 0.001", 0.0001), Cell("[x] 5 #1 {y} ~ ^ \\ $")),
+        text("method", lambda row: row[0]),
+        number("mean", lambda cell: cell, lambda row: row[1]),
+        prose("evidence", lambda row: row[2]),
+    ),
+    (
+        ("pc_darts", Cell("97.22 ± 0.31", 0.9722), "a|b"),
+        ("darts", Cell("< 0.001", 0.0001), "[x] 5 #1 {y} ~ ^ \\ $"),
     ),
     "The first 2 of 3.",
 )
@@ -65,14 +71,24 @@ def test_a_leading_bracket_is_braced() -> None:
 def test_formats() -> None:
     assert formats.percent(0.97222) == Cell("97.22", 0.97222)
     assert formats.signed_percent(-0.005) == Cell("-0.50", -0.005)
-    assert formats.interval(0.1, None).text == "-"
-    assert formats.interval(-0.1, 0.2, signed=True) == Cell("[-10.00, +20.00]", -0.1)
+    assert formats.interval((0.1, None)).text == "-"
+    assert formats.signed_interval((-0.1, 0.2)) == Cell("[-10.00, +20.00]", -0.1)
+    assert [formats.words(value).text for value in ("x", "", None, True, False)] == ["x", "-", "-", "yes", "no"]
     assert formats.count(1234.0).text == "1.23 k"
     assert formats.memory(2**30).text == "1.00 GiB"
     assert formats.memory(2**29).text == "512 MiB"
     assert formats.pvalue(0.0001).text == "< 0.001"
     for missing in (formats.percent, formats.count, formats.memory, formats.seconds, formats.pvalue, formats.decimal):
         assert missing(None) == Cell("-", None)
+
+
+def test_values_are_found_by_dotted_names_and_a_missing_part_has_none() -> None:
+    row = SimpleNamespace(arm=SimpleNamespace(accuracy=0.5), other=None)
+    assert value_of(row, "arm.accuracy") == 0.5
+    assert value_of(row, "other.accuracy") is None
+    assert value_of(row, lambda row: row.arm.accuracy + 1) == 1.5
+    with pytest.raises(AttributeError):
+        value_of(row, "arm.loss")
 
 
 def test_keys_are_valid_file_names() -> None:

@@ -1,29 +1,26 @@
+"""Data files, and tables of a page and a terminal."""
+
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Callable
-from dataclasses import astuple
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
 import pytest
 
-from aca_ray.comparison import (
-    AllocationRow,
-    ComparisonRow,
-    CurveRow,
-    EvaluationRow,
-    Pair,
-    SweepRows,
-    compare,
-    comparison_rows,
-    read_rows,
-    read_sweep,
-    write_rows,
-)
+from aca_ray.comparison import Comparison, EvaluationRow, Pair, SweepRows, compare, read_sweep
 from aca_ray.errors import ConfigError, StorageError
-from aca_ray.report.arm_tables import arm_tables, difference_tables
-from aca_ray.report.tables import row_files, to_text, write_tables
+from aca_ray.report.panel import make_sections
+from aca_ray.report.panels import PANELS, differences
+from aca_ray.report.row_files import RowFile, write_files
+from aca_ray.report.terminal import to_text
+from aca_ray.storage import StoragePath
 
 if TYPE_CHECKING:
     from conftest import SweepWriter
@@ -49,47 +46,77 @@ def rows(evaluation_row: Build) -> SweepRows:
     return SweepRows(evaluations=tuple(evaluations))
 
 
-def test_files_read_back_to_equal_rows(rows: SweepRows, tmp_path: Path) -> None:
-    comparison = compare(rows, [MAIN])
-    paths = write_tables(row_files(comparison, [rows]), tmp_path / "comparison")
+def _write(comparison: Comparison, folder: Path) -> list[StoragePath]:
+    return write_files([file for section in make_sections(comparison, PANELS) for file in section.files], folder)
+
+
+def _csv(file: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(file.read_text())))
+
+
+def _texts(row: Any) -> dict[str, str]:
+    """Return the fields of a row as they are in CSV."""
+    return {name: "" if value is None else str(value) for name, value in asdict(row).items()}
+
+
+def test_files_hold_the_rows(rows: SweepRows, tmp_path: Path) -> None:
+    folder = tmp_path / "comparison"
+    paths = _write(compare(rows, [MAIN]), folder)
     assert [path.name for path in paths] == [
+        "evaluations.csv",
+        "evaluations.parquet",
         "comparison.csv",
         "comparison.parquet",
         "pairs.csv",
         "kept_shares.csv",
-        "evaluations.csv",
-        "evaluations.parquet",
+        "costs.csv",
         "curves.parquet",
+        "correlations.csv",
         "allocations.csv",
         "edges.parquet",
-        "trials.parquet",
-        "correlations.csv",
         "stability.csv",
         "refill.csv",
         "ranker_agreement.csv",
-        "costs.csv",
+        "trials.parquet",
         "provenance.csv",
         "checklist.csv",
     ]
-    assert sorted(path.name for path in (tmp_path / "comparison").iterdir()) == sorted(path.name for path in paths)
-    for suffix in (".csv", ".parquet"):
-        folder = tmp_path / "comparison"
-        assert read_rows(folder / f"comparison{suffix}", ComparisonRow) == comparison_rows(comparison)
-        assert read_rows(folder / f"evaluations{suffix}", EvaluationRow) == rows.evaluations
+    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in paths)
+    assert pq.read_table(folder / "evaluations.parquet").to_pylist() == [asdict(row) for row in rows.evaluations]
+    assert _csv(folder / "evaluations.csv") == [_texts(row) for row in rows.evaluations]
+    table = pq.read_table(folder / "comparison.parquet").to_pylist()
+    assert _csv(folder / "comparison.csv") == [
+        {name: "" if value is None else str(value) for name, value in row.items()} for row in table
+    ]
 
 
-def test_curves_and_allocations_read_back(sweep_folder: SweepWriter, tmp_path: Path) -> None:
+def test_files_without_rows_have_columns_of_the_right_types(tmp_path: Path) -> None:
+    _write(compare(SweepRows()), tmp_path)
+    schema = pq.read_schema(tmp_path / "comparison.parquet")
+    types = {
+        name: str(schema.field(name).type) for name in ("space", "epochs", "main_n", "main_mean", "main_best_seed")
+    }
+    assert list(types.values()) == ["string", "int64", "int64", "double", "int64"]
+    assert len(schema.names) == 66
+    assert str(pq.read_schema(tmp_path / "curves.parquet").field("churn").type) == "int64"
+    assert (tmp_path / "stability.csv").read_text().startswith("method,space,data,setting,epochs,ranking,epoch,n,")
+
+
+def test_curves_and_allocations_are_written(sweep_folder: SweepWriter, tmp_path: Path) -> None:
     search = sweep_folder.search(skip="allocated")
     plan = {"refilled_share": 1 / 3, "kept_share": [], "parameters": 90, "macs": 1}
     sweep_folder.allocation(search, 2, {"sign": plan})
     rows = read_sweep(sweep_folder.folder)
-    write_tables(row_files(compare(rows, [MAIN]), [rows]), tmp_path)
-    assert read_rows(tmp_path / "curves.parquet", CurveRow) == rows.curves
-    assert read_rows(tmp_path / "allocations.csv", AllocationRow) == rows.allocations
+    _write(compare(rows, [MAIN]), tmp_path)
+    assert pq.read_table(tmp_path / "curves.parquet").to_pylist() == [asdict(row) for row in rows.curves]
+    assert _csv(tmp_path / "allocations.csv") == [_texts(row) for row in rows.allocations]
 
 
-def test_machine_rows_hold_fractions_and_no_nan(rows: SweepRows) -> None:
-    compared = comparison_rows(compare(rows, [MAIN]))
+def test_machine_rows_hold_fractions_and_no_nan(rows: SweepRows, tmp_path: Path) -> None:
+    _write(compare(rows, [MAIN]), tmp_path)
+    table = pq.read_table(tmp_path / "comparison.parquet").to_pylist()
+    assert not any(isinstance(value, float) and math.isnan(value) for row in table for value in row.values())
+    compared = [SimpleNamespace(**row) for row in table]
     assert [(row.method[:5], row.main_networks, row.baseline) for row in compared] == [
         ("a_met", "allocated", "searched"),
         ("a_met", "allocated", "skip-free"),
@@ -98,7 +125,6 @@ def test_machine_rows_hold_fractions_and_no_nan(rows: SweepRows) -> None:
         ("darts", "allocated", "searched"),
         ("darts", "allocated", "skip-free"),
     ]
-    assert not any(isinstance(value, float) and math.isnan(value) for row in compared for value in astuple(row))
     assert (compared[0].baseline_n, compared[0].baseline_mean, compared[0].difference_n) == (0, None, 0)
     assert (compared[2].baseline_control, compared[2].main_allocation) == ("uniform", "sign")
     assert (compared[4].main_n, compared[3].main_n) == (4, 0)
@@ -119,33 +145,26 @@ def test_text_shows_percent_within_the_width(rows: SweepRows) -> None:
 
 
 def test_text_of_an_empty_comparison() -> None:
-    comparison = compare(SweepRows(), [MAIN])
-    assert to_text(comparison).startswith("No evaluation")
-    assert comparison_rows(comparison) == ()
+    assert to_text(compare(SweepRows(), [MAIN])).startswith("No evaluation")
 
 
 def test_unknown_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"rows\.xls: .*\.csv or \.parquet, found '\.xls'"):
-        write_rows([], EvaluationRow, tmp_path / "rows.xls")
-
-
-def test_unexpected_columns_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_text("sweep,method\ntoy,darts\n")
-    with pytest.raises(ConfigError, match=r"rows\.csv: .*sweep, method, skip"):
-        read_rows(tmp_path / "rows.csv", CurveRow)
+        write_files([RowFile("rows.xls", "rows", [], EvaluationRow)], tmp_path)
 
 
 def test_unwritable_folder_is_named(rows: SweepRows, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match=r"comparison\.csv: cannot be written"):
-        write_tables(row_files(compare(rows, [MAIN]), [rows]), tmp_path / "file")
+    with pytest.raises(StorageError, match=r"evaluations\.csv: cannot be written"):
+        _write(compare(rows, [MAIN]), tmp_path / "file")
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_partial_one(rows: SweepRows, tmp_path: Path) -> None:
-    path = write_rows(rows.evaluations, EvaluationRow, tmp_path / "evaluations.parquet")
+    good = RowFile("evaluations.parquet", "rows", rows.evaluations, EvaluationRow)
+    (path,) = write_files([good], tmp_path)
     before = path.read_bytes()
     with pytest.raises(AttributeError):
-        write_rows([object()], EvaluationRow, path)  # type: ignore[list-item]
+        write_files([good._replace(rows=[object()])], tmp_path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["evaluations.parquet"]
 
@@ -158,15 +177,14 @@ def test_kinds_of_networks_are_side_by_side_with_their_differences(evaluation_ro
         )
     )
     comparison = compare(rows, [MAIN])
-    (table,) = arm_tables(comparison)
+    table, tests = differences.PANEL.tables(comparison)
     assert [column.name for column in table.columns] == [
         *("method", "epochs", "n", "searched", "skip-free", "allocated"),
         *("skip-free - searched", "allocated - searched", "allocated - skip-free"),
     ]
-    (row,) = table.rows
+    (row,) = table.cells
     assert row[2].text == "2/2/2"
     assert [cell.value for cell in row[3:]] == pytest.approx([0.81, 0.835, 0.84, 0.025, 0.03, 0.005])
-    (tests,) = difference_tables(comparison)
-    assert [cells[2].text for cells in tests.rows] == [column.name for column in table.columns[6:]]
+    assert [cells[2].text for cells in tests.cells] == [column.name for column in table.columns[6:]]
     text = to_text(comparison)
     assert all(f" {difference} " in text for difference in ("skip-free - searched", "allocated - skip-free"))

@@ -90,9 +90,7 @@ def test_comparison_has_the_numbers_of_the_records(sweep: Sweep) -> None:
     assert "Cells of pc_darts, allocated" in (folder / "report.html").read_text()
     assert not list(folder.rglob("*.part-*"))
     (group,) = comparison.groups
-    searched, allocated = group.searched, group.allocated
-    assert searched is not None
-    assert allocated is not None
+    searched, allocated = group.arms["searched"], group.arms["allocated"]
     assert searched.test_accuracy.mean == pytest.approx(mean(accuracies[None].values()))
     assert allocated.test_accuracy.mean == pytest.approx(mean(accuracies["sign"].values()))
     assert [control.control for control in group.controls] == ["uniform"]

@@ -1,12 +1,14 @@
-"""Plots of looked-up accuracy over search epochs, which show collapse directly.
+"""How good the cells of every search epoch are, according to a benchmark's table.
 
-One panel per method, one thin line per seed, one thick line per kind of networks for the mean over seeds. Every seed is
-shown, as Lindauer & Hutter 2020 recommend.
+Plots have one panel per method, one thin line per seed, and one thick line per kind of networks for the mean over
+seeds. Every seed is shown, as Lindauer & Hutter 2020 recommend.
+
+Source: Dong & Yang 2020 for regret and rank.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,10 +18,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from aca_ray.comparison import LookUpPlace, LookUpRow, SweepRows, look_up_curves, mean_curve
+from aca_ray.comparison import Comparison, LookUpRow
+from aca_ray.comparison.look_ups import LookUpArm, LookUpPlace, look_up_arms, look_up_curves, mean_curve
 from aca_ray.report.colors import COLORS, GRAY
 from aca_ray.report.figures import MARKERS, PANELS_IN_A_ROW, Plot, panel_figure, plot_of
-from aca_ray.report.places import setting_labels
+from aca_ray.report.formats import number, percent, text, with_sd
+from aca_ray.report.panel import Panel
+from aca_ray.report.places import setting_labels, table_of
+from aca_ray.report.row_files import RowFile
+from aca_ray.report.table import Table
 
 _PANEL = (5.6, 3.9)  # inches
 _HANDLE, _LETTER = 0.7, 0.07  # inches that an entry of the legend takes: its line, and a letter of its label
@@ -41,17 +48,42 @@ class _Look(NamedTuple):
 
 Arms = Mapping[str, Sequence[Sequence[LookUpRow]]]
 
+# Of a looked-up arm.
+_COLUMNS = (
+    text("method"),
+    number("epochs"),
+    text("networks"),
+    number("n"),
+    number("accuracy %", with_sd, lambda arm: (arm.accuracy, arm.accuracy_sd)),
+    number("lowest %", percent, "lowest_accuracy"),
+    number("regret", percent),
+    number("rank"),
+    number("peak %", percent, "peak_accuracy"),
+    number("peak epoch", of="peak_epoch"),
+)
 
-def table_plots(sweeps: Sequence[SweepRows]) -> list[Plot]:
-    """Return one plot of true accuracy over search epochs per place and budget."""
-    found = look_up_curves(sweeps)
+
+def _tables(comparison: Comparison) -> tuple[Table, ...]:
+    return table_of(
+        look_up_arms(comparison.rows.look_ups),
+        "look-ups",
+        "Accuracy, regret and rank of the cells found",
+        "Cells of the last search epoch, means over n search seeds (accuracy with standard deviation). Regret: "
+        "percentage points below the best cell of the table. Rank: 1 is the best cell of the table; cells of equal "
+        "accuracy share the better rank. Peak: highest mean over seeds at any looked-up epoch, unknown to the search.",
+        _COLUMNS,
+        "look_ups.csv",
+    )
+
+
+def _plots(comparison: Comparison) -> Iterator[Plot]:
+    """Yield one plot of true accuracy over search epochs per place and budget."""
+    found = look_up_curves(comparison.rows.look_ups)
     labels = setting_labels({place.setting for place in found})
-    left_out = max(0, len(found) - _MOST_PLOTS)
-    more = f" Not drawn: {left_out} more; their rows are in look_up_curves.csv." if left_out else ""
-    return [
-        _plot(f"true_accuracy_{number}", place, labels[place.setting], methods, more)
-        for number, (place, methods) in enumerate(list(found.items())[:_MOST_PLOTS], start=1)
-    ]
+    left_out = len(found) - _MOST_PLOTS
+    more = f" Not drawn: {left_out} more; their rows are in look_up_curves.csv." if left_out > 0 else ""
+    for index, (place, methods) in enumerate(list(found.items())[:_MOST_PLOTS], start=1):
+        yield _plot(f"true_accuracy_{index}", place, labels[place.setting], methods, more)
 
 
 def _plot(name: str, place: LookUpPlace, setting: str, methods: Mapping[str, Arms], more: str) -> Plot:
@@ -153,6 +185,14 @@ def _reference(axes: Axes, value: float, text: str, *, above: bool) -> None:
     )
 
 
+def _files(comparison: Comparison) -> tuple[RowFile, ...]:
+    rows = comparison.rows.look_ups
+    return (
+        RowFile("look_ups.csv", "looked-up accuracy, regret and rank of every arm", look_up_arms(rows), LookUpArm),
+        RowFile("look_up_curves.csv", "looked-up accuracy of the cell of every search epoch", rows, LookUpRow),
+    )
+
+
 def _limits(methods: Mapping[str, Arms], best: float, all_skips: float | None) -> tuple[float, float]:
     """Return the limits of the axis, in percent: it contains both references and the second half of every curve.
 
@@ -177,3 +217,16 @@ def _stretched(accuracy: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _unstretched(value: NDArray[np.float64]) -> NDArray[np.float64]:
     return 100 - np.exp(-np.asarray(value, dtype=float))
+
+
+PANEL = Panel(
+    "true-accuracy",
+    "True accuracy over search epochs",
+    "The cell of every search epoch, looked up in the table of a benchmark. A falling curve is a collapse. The "
+    "accuracies come from the benchmark's own training, not from networks trained in this sweep. The table has no "
+    "networks that divide channels between operation and skip connection.",
+    "",
+    tables=_tables,
+    plots=_plots,
+    files=_files,
+)

@@ -1,11 +1,11 @@
-"""Plots of the mixing weights of every edge over the epochs of a search, as small multiples.
+"""Which operation every edge comes to prefer.
 
 All panels of a cell are drawn in one pair of axes: fourteen axes would take ten times as long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from aca_ray.comparison import MixingTrajectory, SweepRows
+from aca_ray.comparison import Comparison, MixingTrajectory
 from aca_ray.report.colors import COLORS, GRAY, LIGHT_GRAY
 from aca_ray.report.figures import Plot, plot_of
+from aca_ray.report.panel import Panel
 from aca_ray.report.table import key_of
 
 _PANELS_IN_A_ROW = 7
@@ -33,31 +34,28 @@ _LEAST_EXTENT = 1e-3  # of weights; records have four decimals
 Key = tuple[str, str, str]  # method, skip, space
 
 
-def trajectory_plots(sweeps: Sequence[SweepRows]) -> list[Plot]:
-    """Return one plot per method, skip policy and space, for the lowest seed of the largest budget."""
+def _plots(comparison: Comparison) -> Iterator[Plot]:
+    """Yield one plot per method, skip policy and space, for the lowest seed of the largest budget."""
     chosen: dict[Key, list[MixingTrajectory]] = {}
-    trajectories = [trajectory for sweep in sweeps for trajectory in sweep.trajectories]
-    for trajectory in sorted(trajectories, key=lambda one: (-one.epochs[-1], one.seed, one.search)):
-        cells = chosen.setdefault((trajectory.method, trajectory.skip, trajectory.space), [trajectory])
-        if trajectory.search == cells[0].search and trajectory.cell_type not in {cell.cell_type for cell in cells}:
-            cells.append(trajectory)
+    for one in sorted(comparison.rows.trajectories, key=lambda one: (-one.epochs[-1], one.seed, one.search)):
+        cells = chosen.setdefault((one.method, one.skip, one.space), [])
+        if not cells or (one.search == cells[0].search and one.cell_type not in {cell.cell_type for cell in cells}):
+            cells.append(one)
     left_out = len(chosen) - _MOST_PLOTS
     more = f" Not drawn: {left_out} more methods and policies." if left_out > 0 else ""
-    return [_plot(key, cells, more) for key, cells in sorted(chosen.items())[:_MOST_PLOTS]]
-
-
-def _plot(key: Key, cells: Sequence[MixingTrajectory], more: str) -> Plot:
-    method, skip, space = key
-    low = min(float(np.nanmin(cell.weights)) for cell in cells)
-    high = max(float(np.nanmax(cell.weights)) for cell in cells)
-    return plot_of(
-        _figure(sorted(cells, key=lambda cell: cell.cell_type), low, max(high - low, _LEAST_EXTENT)),
-        f"alphas_{key_of(' '.join(key))}",
-        f"Mixing weights of {method}, {skip}, in {space}",
-        f"One panel per edge, one line per candidate operation. Vertical axis: weights from {low:.3f} to {high:.3f}. "
-        f"Horizontal axis: epochs {cells[0].epochs[0]} to {cells[0].epochs[-1]}. Shown: seed {cells[0].seed}, the "
-        f"lowest of the largest budget. A line that rises above the others is the preferred operation.{more}",
-    )
+    for key, cells in sorted(chosen.items())[:_MOST_PLOTS]:
+        method, skip, space = key
+        low = min(float(np.nanmin(cell.weights)) for cell in cells)
+        high = max(float(np.nanmax(cell.weights)) for cell in cells)
+        yield plot_of(
+            _figure(sorted(cells, key=lambda cell: cell.cell_type), low, max(high - low, _LEAST_EXTENT)),
+            f"alphas_{key_of(' '.join(key))}",
+            f"Mixing weights of {method}, {skip}, in {space}",
+            f"One panel per edge, one line per candidate operation. Vertical axis: weights from {low:.3f} to "
+            f"{high:.3f}. Horizontal axis: epochs {cells[0].epochs[0]} to {cells[0].epochs[-1]}. Shown: seed "
+            f"{cells[0].seed}, the lowest of the largest budget. A line that rises above the others is the preferred "
+            f"operation.{more}",
+        )
 
 
 def _figure(cells: Sequence[MixingTrajectory], low: float, extent: float) -> Figure:
@@ -112,3 +110,12 @@ def _color(index: int) -> str:
 
 def _style(index: int) -> Any:
     return _STYLES[index // len(COLORS) % len(_STYLES)]
+
+
+PANEL = Panel(
+    "alphas",
+    "Mixing weights",
+    "Mixing weights of the candidate operations, epoch by epoch.",
+    "The records have no mixing weights per epoch: no search has begun, or an older version wrote them.",
+    plots=_plots,
+)

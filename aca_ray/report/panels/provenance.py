@@ -1,4 +1,4 @@
-"""Provenance of the numbers of a sweep."""
+"""Where the numbers come from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from aca_ray.comparison.rows import SweepRows, TrialRow
+from aca_ray.comparison import Comparison, SweepRows, TrialRow
+from aca_ray.report.formats import prose, text
+from aca_ray.report.panel import Panel
+from aca_ray.report.row_files import RowFile
+from aca_ray.report.table import Table
 
 _CODE = ("aca_ray", "python", "machine")
 _SHORT = 12  # digits of a fingerprint or digest that are shown
@@ -30,6 +34,27 @@ def provenance_rows(sweeps: Iterable[SweepRows]) -> tuple[ProvenanceRow, ...]:
         for sweep in sweeps
         if sweep.trials
         for topic, value in _facts(sweep.trials)
+    )
+
+
+def _tables(comparison: Comparison) -> tuple[Table, ...]:
+    rows = provenance_rows(comparison.sweeps)
+    table = Table(
+        "provenance",
+        "Provenance of the numbers",
+        "What is needed to reproduce the numbers, as recorded by every trial while it ran.",
+        (text("topic"), prose("value"), text("sweep")),
+        rows,
+    )
+    return (table,) if rows else ()
+
+
+def _files(comparison: Comparison) -> tuple[RowFile, ...]:
+    rows = provenance_rows(comparison.sweeps)
+    content = "every trial: state, device, versions, resumptions"
+    return (
+        RowFile("trials.parquet", content, comparison.rows.trials, TrialRow),
+        RowFile("provenance.csv", "provenance of the numbers", rows, ProvenanceRow),
     )
 
 
@@ -108,3 +133,13 @@ def _resumes(trials: Sequence[TrialRow]) -> str:
     return f"{sum(trial.resumes or 0 for trial in resumed)} in {len(resumed)} trials: {', '.join(named)}" + (
         f" and {more} more" if more else ""
     )
+
+
+PANEL = Panel(
+    "provenance",
+    "Provenance",
+    "Code, packages, data, seeds, hardware and resumes behind the numbers.",
+    "No trial has a record yet.",
+    tables=_tables,
+    files=_files,
+)

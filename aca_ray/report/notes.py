@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
-from aca_ray.comparison.arms import Group
-from aca_ray.comparison.groups import DIFFERENCES, GroupComparison
-from aca_ray.comparison.kinds import ALLOCATED, SEARCHED, SKIP_FREE
-from aca_ray.comparison.rows import FailedTrial, SweepRows
+from aca_ray.comparison import NETWORKS, Comparison, FailedTrial, SweepRows
+from aca_ray.comparison.grouping import grouped
+from aca_ray.comparison.groups import CONTROL, RANDOM_SEARCH, GroupComparison
 from aca_ray.comparison.statistics import MIN_BOOTSTRAP_VALUES, MIN_WILCOXON_PAIRS, NUM_RESAMPLES
 
 
-def notes_of(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows]) -> tuple[str, ...]:
+def notes_of(comparison: Comparison) -> tuple[str, ...]:
     """Return the notes on each group, then the general ones."""
-    return (*(note for group in groups for note in _group_notes(group)), *_general_notes(groups, sweeps))
+    groups = comparison.groups
+    return (*(note for group in groups for note in _group_notes(group)), *_general_notes(groups, comparison.sweeps))
 
 
 def _group_notes(comparison: GroupComparison) -> list[str]:
-    names = (SEARCHED, SKIP_FREE, ALLOCATED)
-    present = dict(comparison.arms) | {f"control {control.control}": control.arm for control in comparison.controls}
+    controls = {f"control {one.control}": one.baseline_arm for one in comparison.controls}
+    present = {name: arm for name, arm in (*comparison.arms.items(), *controls.items()) if arm is not None}
     all_seeds = sorted({seed.seed for arm in present.values() for seed in arm.seeds})
-    not_there = [f"no {name}" for name in names if name not in present]
+    not_there = [f"no {name}" for name in NETWORKS if name not in present]
     notes = [f"{' and '.join(not_there)} network was evaluated: no difference from it."] if not_there else []
     missing = []
     for name, arm in present.items():
@@ -40,58 +39,42 @@ def _group_notes(comparison: GroupComparison) -> list[str]:
         notes.append(f"{'; '.join(missing)}. Differences use the seeds that both sides have.")
     if len(all_seeds) == 1:
         notes.append("only one seed: no standard deviation, interval or test.")
-    for baseline in comparison.random_baselines:
-        if not baseline.bands_overlap:
+    for one in comparison.random_baselines:
+        if not one.bands_overlap and one.main_arm and one.baseline_arm:
             notes.append(
-                f"{baseline.networks} networks have {_band(baseline.parameters)} parameters, random ones "
-                f"{_band(baseline.baseline_parameters)}: the ranges do not overlap, so size alone may explain a "
+                f"{one.main} networks have {_band(one.main_arm.parameter_range)} parameters, random ones "
+                f"{_band(one.baseline_arm.parameter_range)}: the ranges do not overlap, so size alone may explain a "
                 "difference."
             )
-        if baseline.difference is None:
-            notes.append(f"{baseline.networks} networks and random architectures share no seed: no difference.")
-    for name, difference in (
-        *((each.label, each.difference) for each in comparison.differences),
-        *((f"allocated - {control.control}", control.difference) for control in comparison.controls),
-        *((f"{baseline.networks} - random", baseline.difference) for baseline in comparison.random_baselines),
-    ):
-        if difference is not None and difference.is_constant:
-            notes.append(f"the {difference.n} differences {name} are all equal: no interval or test.")
-        if difference is not None and difference.n == 1 and len(all_seeds) > 1:
-            notes.append(f"{name} has only one pair: no interval or test.")
+        if one.difference is None:
+            notes.append(f"{one.main} networks and random architectures share no seed: no difference.")
+    for one in comparison.comparisons:
+        if one.difference is not None and one.difference.is_constant:
+            notes.append(f"the {one.num_pairs} differences {one.label} are all equal: no interval or test.")
+        if one.num_pairs == 1 and len(all_seeds) > 1:
+            notes.append(f"{one.label} has only one pair: no interval or test.")
     return [f"{comparison.group.label}: {note}" for note in notes]
 
 
 def _general_notes(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows]) -> list[str]:
     notes = []
-    settings: dict[tuple[Any, ...], set[str]] = defaultdict(set)
-    for comparison in groups:
-        settings[comparison.group._replace(setting="")].add(comparison.group.setting)
-    for group, found in sorted(settings.items()):
+    for group, found in sorted(grouped(groups, lambda one: one.group._replace(setting="")).items()):
         if len(found) > 1:
-            notes.append(
-                f"{Group(*group).label}: not pooled, because the settings differ: {' and '.join(sorted(found))}."
-            )
-    pairs = [difference.n for group in groups for difference in group.known_differences]
+            settings = " and ".join(one.group.setting for one in found)
+            notes.append(f"{group.label}: not pooled, because the settings differ: {settings}.")
+    compared = [one for group in groups for one in group.comparisons]
+    pairs = [one.num_pairs for one in compared if one.difference]
     if pairs and max(pairs) > 1 and min(pairs) < MIN_WILCOXON_PAIRS:
         notes.append(
             f"With fewer than {MIN_WILCOXON_PAIRS} pairs, a Wilcoxon test cannot reach p < 0.05. Only the t test is "
             "reported, which assumes normally distributed differences."
         )
-    families = {
-        **{
-            f"{main} against {baseline}": [group.difference(main, baseline).holm_pvalue for group in groups]
-            for main, baseline in DIFFERENCES
-        },
-        "allocated against a control": [each.holm_pvalue for comparison in groups for each in comparison.controls],
-        "a method against random architectures": [
-            each.holm_pvalue for comparison in groups for each in comparison.random_baselines
-        ],
-    }
-    counts = {name: sum(pvalue is not None for pvalue in pvalues) for name, pvalues in families.items()}
-    if max(counts.values()) > 1:
-        tests = ", ".join(f"{count} of {name}" for name, count in counts.items() if count)
+    ordered = sorted(compared, key=lambda one: (one.baseline == RANDOM_SEARCH, one.baseline == CONTROL))
+    counts = Counter(one.family for one in ordered if one.holm_pvalue is not None)
+    if max(counts.values(), default=0) > 1:
+        tests = ", ".join(f"{count} of {family}" for family, count in counts.items())
         notes.append(f"Holm's correction is applied within each family of tests: {tests}.")
-    arms = [arm for comparison in groups for _, arm in comparison.arms]
+    arms = [arm for comparison in groups for arm in comparison.arms.values()]
     if any(arm.test_accuracy.interval == "bootstrap" for arm in arms):
         notes.append(
             f"Intervals of means are Student's t intervals below {MIN_BOOTSTRAP_VALUES} seeds and bootstrap intervals "
@@ -104,7 +87,7 @@ def _general_notes(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows
             f"{num_shared} retraining{'s were' if num_shared > 1 else ' was'} copied from identical ones at no cost "
             "(shared_with in evaluations.csv); the cost of these arms is not compared with that of others."
         )
-    devices = sorted({device for arm in arms for device in arm.devices})
+    devices = sorted({device for arm in arms for device in (*arm.search_devices, *arm.evaluation_devices)})
     if len(devices) > 1:
         notes.append(
             f"Trials ran on {len(devices)} kinds of devices ({', '.join(devices)}): times are compared only between "
