@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 def test_a_trial_whose_process_dies_too_often_fails(process: SweepProcess) -> None:
     process.replace(
         ("seeds: [0]", "seeds: [0, 1]\n  skip: searched"),
-        ("epochs: [2, 4]", "epochs: 2"),
+        ("epochs: [2, 4]", "epochs: 4"),
         (", controls: [uniform]}", "}\nruntime: {max_failures: 0}"),
     )
     running = process.start("run", "spec.yaml")
