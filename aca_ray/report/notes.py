@@ -109,12 +109,6 @@ def _sweep_notes(sweep: SweepRows) -> list[str]:
     notes = []
     if not sweep.evaluations:
         notes.append(f"{name} has no finished evaluation yet.")
-    older = {row.search for row in sweep.curves if row.genotype is None}
-    if older:
-        notes.append(
-            f"{name}: an older version recorded {len(older)} of {len({row.search for row in sweep.curves})} searches "
-            "without the architecture of every epoch. Their genotypes, churn and mixing weights are unknown."
-        )
     return notes
 
 

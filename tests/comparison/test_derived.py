@@ -236,13 +236,6 @@ def test_unreadable_scores_are_named(tmp_path: Path) -> None:
             _ = compare(rows, [MAIN]).ranker_agreement
 
 
-def test_older_searches_are_noted(sweep_folder: SweepWriter) -> None:
-    sweep_folder.search()
-    (note,) = (note for note in notes_of(compare(read_sweep(sweep_folder.folder), [MAIN])) if "older version" in note)
-    assert "toy" in note
-    assert "1 of 1 searches" in note
-
-
 def test_ten_seeds_have_a_bootstrap_interval(evaluation_row: Build) -> None:
     comparison = _compared(*(evaluation_row(0.8 + seed * seed / 1000, seed=seed) for seed in range(10)))
     assert any("10 seeds" in note and "BCa, 9,999 resamples" in note for note in notes_of(comparison))

@@ -116,6 +116,6 @@ PANEL = Panel(
     "alphas",
     "Mixing weights",
     "Mixing weights of the candidate operations, epoch by epoch.",
-    "The records have no mixing weights per epoch: no search has begun, or an older version wrote them.",
+    "No search has finished an epoch yet.",
     plots=_plots,
 )
