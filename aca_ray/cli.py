@@ -406,7 +406,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         threads=options.threads,
         gpu=options.gpu,
     )
-    print(json.dumps(record.result, indent=1))
+    print(json.dumps(record.to_json()["result"], indent=1))
     print(f"files: {out}")
     return 0
 

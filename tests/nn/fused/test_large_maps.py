@@ -48,6 +48,7 @@ BUILDERS: dict[str, EdgeBuilder] = {
     "sampled": SampledEdge,
     "scalars": SampledEdgeWithScalars,
 }
+DRAWS_BY_LAYOUT = {"skip_dropout"}  # drops elements in the order of memory, so it is compared in evaluation mode
 
 
 def supernet(space: Space, edge: str = "full", channels: int = 4) -> Supernet:
@@ -83,7 +84,8 @@ def assert_equal(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
 
 @pytest.mark.usefixtures("where")
 @pytest.mark.parametrize(
-    ("edge", "training"), [*((edge, True) for edge in BUILDERS), ("full", False), ("partial", False)]
+    ("edge", "training"),
+    [*((edge, edge not in DRAWS_BY_LAYOUT) for edge in BUILDERS), ("full", False), ("partial", False)],
 )
 def test_every_edge_matches_its_layers(edge: str, training: bool) -> None:
     network = supernet(DARTS, edge).train(training)
