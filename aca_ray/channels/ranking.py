@@ -192,8 +192,15 @@ def _pass_batches(
     for batch_images, batch_labels in batches:
         images, labels = batch_images.detach().to(device), batch_labels.to(device)
         num_images += len(labels)
+        hooks: list[_GradientHook] = []
 
-        def observe(cell: int, space_edge: int, seen: EdgeObservation, labels: Tensor = labels) -> None:
+        def observe(
+            cell: int,
+            space_edge: int,
+            seen: EdgeObservation,
+            labels: Tensor = labels,
+            hooks: list[_GradientHook] = hooks,
+        ) -> None:
             for edge in watched.get((cell, space_edge), ()):
                 output = seen.outputs[edge.edge.operation].detach()
                 batch = EdgeBatch(seen.input.detach(), output, edge.weight, labels, None)
@@ -203,25 +210,40 @@ def _pass_batches(
                 # Nothing else requires a gradient, so the graph begins at the first kept edges.
                 if not seen.mixed.requires_grad:
                     seen.mixed.requires_grad_()
-                seen.mixed.register_hook(_GradientHook(edge.accumulator, batch))
+                hooks.append(_GradientHook(edge.accumulator, batch))
+                seen.mixed.register_hook(hooks[-1])
 
         with torch.set_grad_enabled(needs_gradient):
             logits = supernet(images, mixing, observe)
             if needs_gradient:
                 # A sum, so that an image's gradient is that of its own loss.
-                torch.autograd.backward(functional.cross_entropy(logits, labels, reduction="sum"))
+                loss = functional.cross_entropy(logits, labels, reduction="sum")
+                if loss.requires_grad:
+                    torch.autograd.backward(loss)
+                for hook in hooks:
+                    hook.add_zeros_if_not_reached()
     return num_images
 
 
-@dataclass(frozen=True)
 class _GradientHook:
-    """Adds a batch once the backward pass has computed its gradient, without changing the gradient."""
+    """Adds a batch once the backward pass has computed its gradient, without changing the gradient.
 
-    accumulator: ScoreAccumulator
-    batch: EdgeBatch
+    Args:
+        accumulator: takes the batch.
+        batch: the batch without its gradient.
+    """
+
+    def __init__(self, accumulator: ScoreAccumulator, batch: EdgeBatch) -> None:
+        self._accumulator, self._batch, self._reached = accumulator, batch, False
 
     def __call__(self, gradient: Tensor) -> None:
-        self.accumulator.add(self.batch._replace(gradient=gradient))
+        self._reached = True
+        self._accumulator.add(self._batch._replace(gradient=gradient))
+
+    def add_zeros_if_not_reached(self) -> None:
+        """Add the gradient 0 of an edge that the loss does not depend on, such as one to a node that nothing reads."""
+        if not self._reached:
+            self(torch.zeros_like(self._batch.output))
 
 
 @contextlib.contextmanager

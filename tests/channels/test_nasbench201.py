@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,20 @@ def test_a_cell_without_edges_has_an_empty_plan(supernet: Supernet, ranker: str,
 def test_genotypes_of_two_input_cells_are_refused(supernet: Supernet) -> None:
     with pytest.raises(ConfigError, match=r"genotype: .*nasbench201_without_skip .*\b1 inputs, found 2"):
         rank(supernet, "random", PUBLISHED["DARTS_V1"])
+
+
+@pytest.mark.parametrize("ranker", RANKERS)
+def test_an_edge_to_a_node_that_nothing_reads_is_ranked(ranker: str) -> None:
+    deleted = [edge[0] == 1 for edge in SPACE.topology.edges]
+    space = replace(SPACE, normal=tuple(("none",) if gone else SPACE.normal[0] for gone in deleted))
+    torch.manual_seed(0)
+    supernet = Supernet(space, channels=4, num_cells=5, num_classes=3)
+    genotype = parse_architecture_string("|nor_conv_3x3~0|+|avg_pool_3x3~0|none~1|+|nor_conv_1x1~0|none~1|none~2|")
+    mixing = Mixing(CellMixing(torch.full((6, 4), 0.25)), CellMixing(torch.zeros(0, 0)))
+    batches = [(torch.randn(8, 3, 8, 8), torch.arange(8) % 3)]
+    scores = rank_channels(supernet, mixing, space, genotype, batches, ranker, seed=0)
+    unread = [edge for edge in scores.edges if edge.target == 1]
+    assert [(edge.cell, edge.operation) for edge in unread] == [(cell, "nor_conv_3x3") for cell in (0, 2, 4)]
+    if RANKERS[ranker].needs_gradient:
+        assert {score for edge in unread for score in edge.scores} == {0.0}
+    assert any(score for edge in scores.edges if edge.target != 1 for score in edge.scores)
