@@ -2,6 +2,7 @@
 
 from aca_ray.config.load import load_spec, parse_spec, read_spec
 from aca_ray.config.schema import (
+    Defaults,
     EvaluationSpec,
     ExperimentSpec,
     NetworkSpec,
@@ -15,6 +16,7 @@ from aca_ray.space.fingerprint import canonical_json, fingerprint
 from aca_ray.space.trials import EvaluationTrial, ProtocolValue, RetrainingTrial, SearchTrial
 
 __all__ = [
+    "Defaults",
     "EvaluationSpec",
     "EvaluationTrial",
     "ExperimentSpec",

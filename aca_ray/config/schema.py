@@ -36,6 +36,23 @@ MAX_NETWORK = 1_000_000  # channels * channels * cells
 
 
 @dataclass(frozen=True)
+class Defaults:
+    """The names that stand for missing ones.
+
+    Attributes:
+        ranker: channel ranker.
+        rule: allocation rule.
+        table_rule: allocation rule if nothing is retrained.
+        protocol: retraining protocol.
+    """
+
+    ranker: str
+    rule: str
+    table_rule: str
+    protocol: str
+
+
+@dataclass(frozen=True)
 class Vocabulary:
     """The names that a spec may use.
 
@@ -50,6 +67,7 @@ class Vocabulary:
         data_problems: maps (data mapping, place) to all problems of the mapping.
         plain_data: returns the canonical form of a data mapping.
         storage_problems: maps (runtime.storage, place) to all its problems.
+        defaults: names that stand for missing ones.
     """
 
     space: frozenset[str]
@@ -63,6 +81,7 @@ class Vocabulary:
     read_method: Callable[[Any, str], tuple[str, list[str]]]
     data_problems: Callable[[Mapping[str, Any], str], list[str]]
     storage_problems: Callable[[str, str], list[str]]
+    defaults: Defaults
     plain_data: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
 
 
@@ -289,9 +308,12 @@ class ExperimentSpec(_Frozen):
     data_pruning: PrunerName | None = None
     """Drop training images during the search: `bdp` (bi-level data pruning, arXiv 2312.14200, in our reading)."""
     ranking: _several(RankerName) | None = None  # type: ignore[valid-type]
-    """Channel rankers; `null` means the default."""
+    """Channel rankers; `null` means the default, which the sweep then keeps."""
     allocation: _several(RuleName) | None = None  # type: ignore[valid-type]
-    """Allocation rules, each paired with every ranker; `null` means the default. The first pair is the main one."""
+    """Allocation rules, each paired with every ranker; `null` means the default, which the sweep then keeps.
+
+    The first pair is the main one.
+    """
     evaluation: EvaluationSpec = EvaluationSpec()
     """How found networks are evaluated."""
 
@@ -371,6 +393,20 @@ class ExperimentSpec(_Frozen):
         if problems:
             raise ProblemError(problems)
         return self
+
+    @model_validator(mode="after")
+    def _defaults_are_named(self, info: ValidationInfo) -> Self:
+        """Name the defaults where names are missing, so that a sweep keeps them when a later version has others."""
+        if not isinstance(info.context, Vocabulary):
+            return self
+        defaults, retrained = info.context.defaults, self.evaluation.is_retrained
+        named: dict[str, Any] = {}
+        if "allocated" in self.skip:
+            named["ranking"] = self.ranking or (defaults.ranker,)
+            named["allocation"] = self.allocation or (defaults.rule if retrained else defaults.table_rule,)
+        if retrained and self.evaluation.protocol is None:
+            named["evaluation"] = self.evaluation.model_copy(update={"protocol": defaults.protocol})
+        return self.model_copy(update=named)
 
 
 class RuntimeSpec(_Frozen):

@@ -21,7 +21,7 @@ from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, found_network
 from aca_ray.pipeline.finding import find_trial, trial_title
 from aca_ray.pipeline.manifest import Sweep, sweep_of
 from aca_ray.pipeline.network_files import read_network
-from aca_ray.pipeline.orders import rankings_of, rules_of
+from aca_ray.pipeline.orders import protocol_of, rankings_of, rules_of
 from aca_ray.pipeline.sharing import source_folder
 from aca_ray.pipeline.standalone import named_network, network_title
 from aca_ray.records import LookUpRecord, RetrainingRecord, SearchRecord, StandaloneRecord, TrialFolder, TrialRecord
@@ -126,7 +126,7 @@ def _of_search(
         planned = TrialFolder(folder).allocation(search.epochs, ranking).summary
         if rule != SKIP_FREE and not planned.is_file():
             raise ConfigError(f"{folder}: its channels are not allocated yet; resume the sweep")
-    chosen = find_protocol(protocol or (sweep and sweep.spec.experiment.evaluation.protocol) or DEFAULT_PROTOCOL)
+    chosen = find_protocol(protocol or (DEFAULT_PROTOCOL if sweep is None else protocol_of(sweep.spec.experiment)))
     evaluation = EvaluationTrial.of_search(search, protocol, 0, *allocation)
     genotype, plan = found_network(evaluation, search, folder)
     images = image_facts(data, Path.cwd()) if data else _images(record)

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from aca_ray.channels import DEFAULT_ALLOCATION, DEFAULT_RANKING, DEFAULT_WHOLE_EDGES, SKIP_FREE, PlanKind
+from aca_ray.channels import SKIP_FREE, PlanKind
 from aca_ray.config import EvaluationTrial, ExperimentSpec, SearchTrial, search_trials
-from aca_ray.evaluation import COVERED_SPACE, DEFAULT_PROTOCOL
+from aca_ray.evaluation import COVERED_SPACE
 from aca_ray.packing import Member
 from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, found_network, open_evaluation, table_json
 from aca_ray.pipeline.looking_up import LookUp
@@ -92,21 +92,18 @@ def order_from_json(value: Mapping[str, Any]) -> Order:
 
 
 def rankings_of(sweep: Sweep) -> tuple[str, ...]:
-    """Return the names of the sweep's channel rankers, the main one first."""
-    return sweep.spec.experiment.ranking or (DEFAULT_RANKING,)
+    """Return the names of the sweep's channel rankers, the main one first; () if it has no allocated searches."""
+    return sweep.spec.experiment.ranking or ()
 
 
 def rules_of(sweep: Sweep) -> tuple[str, ...]:
-    """Return the names of the sweep's allocation rules, the main one first."""
-    experiment = sweep.spec.experiment
-    default = DEFAULT_ALLOCATION if experiment.evaluation.is_retrained else DEFAULT_WHOLE_EDGES
-    return experiment.allocation or (default,)
+    """Return the names of the sweep's allocation rules, the main one first; () if it has no allocated searches."""
+    return sweep.spec.experiment.allocation or ()
 
 
 def protocol_of(experiment: ExperimentSpec) -> str | Mapping[str, Any]:
     """Return the protocol of an experiment's retrainings, or of the benchmark if networks are only looked up."""
-    evaluation = experiment.evaluation
-    return evaluation.protocol or (DEFAULT_PROTOCOL if evaluation.is_retrained else TABLE_PROTOCOL)
+    return experiment.evaluation.protocol or TABLE_PROTOCOL
 
 
 def plans_of(sweep: Sweep) -> tuple[PlanKind, ...]:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aca_ray.channels import CONTROLS, RANKERS, RULES
-from aca_ray.config import Vocabulary
+from aca_ray.channels import CONTROLS, DEFAULT_ALLOCATION, DEFAULT_RANKING, DEFAULT_WHOLE_EDGES, RANKERS, RULES
+from aca_ray.config import Defaults, Vocabulary
 from aca_ray.data import DATA_PRUNERS, absolute_locations, validate_data, without_default_switches
-from aca_ray.evaluation import TABLES, read_protocol
+from aca_ray.evaluation import DEFAULT_PROTOCOL, TABLES, read_protocol
 from aca_ray.methods.registry import method_problems
 from aca_ray.methods.settings import label, parse_label
 from aca_ray.space import SPACES
@@ -35,6 +35,7 @@ def vocabulary(base: Path) -> Vocabulary:
         data_problems=data_problems,
         storage_problems=storage_problems,
         plain_data=without_default_switches,
+        defaults=Defaults(DEFAULT_RANKING, DEFAULT_ALLOCATION, DEFAULT_WHOLE_EDGES, DEFAULT_PROTOCOL),
     )
 
 

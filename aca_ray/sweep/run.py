@@ -61,7 +61,7 @@ def run_sweep(sweep: Sweep, open_pool: OpenPool, open_mirror: OpenMirror, view: 
             raise driven_elsewhere(sweep.folder)
         require_newest(sweep)
         remove_leftovers(sweep.folder.path)
-        reporter = Reporter(sweep, plans_of(sweep)[0].name, open_mirror)
+        reporter = Reporter(sweep, next((plan.name for plan in plans_of(sweep)), ""), open_mirror)
         gc.freeze()  # torch and Ray are no garbage: a collection over them takes 0.2 s; MLflow's import makes two
         failures: list[str] = []
         try:

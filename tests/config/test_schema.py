@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from aca_ray.config import SweepSpec, TableSpec
+from aca_ray.config.load import spec_from_json
 
 
 def test_defaults(parse_changed: Callable[..., SweepSpec]) -> None:
@@ -20,13 +21,31 @@ def test_defaults(parse_changed: Callable[..., SweepSpec]) -> None:
     assert experiment.spaces == ("darts",)
     assert (experiment.network.channels, experiment.network.cells) == (16, 8)
     assert experiment.precision == "float32"
-    assert (experiment.batch_size, experiment.ranking, experiment.allocation) == (None, None, None)
+    assert (experiment.batch_size, experiment.ranking, experiment.allocation) == (None, ("taylor_identity",), ("sign",))
     evaluation = experiment.evaluation
-    assert (evaluation.protocol, evaluation.table, evaluation.is_retrained) == (None, None, True)
+    assert (evaluation.protocol, evaluation.table, evaluation.is_retrained) == ("cifar", None, True)
     assert (evaluation.retrain_seeds, evaluation.controls, evaluation.skip_free) == ((0,), (), True)
     assert (runtime.storage, runtime.tracking, runtime.address) == ("results", None, None)
     assert (runtime.cpus_per_trial, runtime.gpus_per_trial) == (1, 0)
     assert (runtime.pack, runtime.max_concurrent, runtime.max_failures) == (1, None, 3)
+
+
+def test_defaults_depend_on_what_is_done(parse_changed: Callable[..., SweepSpec]) -> None:
+    looked_up = {"experiment__spaces": "nasbench201", "experiment__evaluation": {"table": "nasbench201"}}
+    experiment = parse_changed(**looked_up).experiment
+    assert (experiment.ranking, experiment.allocation) == (("taylor_identity",), ("rounded",))
+    assert experiment.evaluation.protocol is None
+    experiment = parse_changed(experiment__skip="searched").experiment
+    assert (experiment.ranking, experiment.allocation, experiment.evaluation.protocol) == (None, None, "cifar")
+
+
+@pytest.mark.parametrize("changes", [{}, {"experiment__skip": "searched"}])
+def test_a_spec_that_was_read_keeps_its_defaults(
+    parse_changed: Callable[..., SweepSpec], changes: dict[str, str]
+) -> None:
+    spec = parse_changed(**changes)
+    written = json.loads(json.dumps(spec.model_dump(mode="json")))
+    assert spec_from_json(written) == spec  # without the registries, as from a manifest
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,12 @@ def test_it_grows_along_every_axis(start: Start, changed: str, finish: Finish) -
                 "skip": "searched",
                 "evaluation": "{protocol: small, retrain_seeds: [0, 1]}",
             },
-            ["experiment.skip: allocated", "experiment.evaluation.controls: uniform"],
+            [
+                "experiment.skip: allocated",
+                "experiment.ranking: taylor_identity",
+                "experiment.allocation: sign",
+                "experiment.evaluation.controls: uniform",
+            ],
         ),
     ],
 )
