@@ -30,12 +30,14 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 import sys
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
 import torch
 from edge_effects import BATCH, CPU, Edge, accuracy, effects, mean_over_cells
@@ -53,13 +55,13 @@ from aca_ray.nn.mixing import CellMixing, Mixing
 from aca_ray.nn.supernet import Supernet
 from aca_ray.pipeline.datasets import search_data
 from aca_ray.pipeline.manifest import find_sweep
-from aca_ray.pipeline.orders import search_orders
+from aca_ray.pipeline.orders import SearchOrder, search_orders
 from aca_ray.pipeline.searching import build_search
 from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.search.search import Search
 from aca_ray.space import Genotype
 from aca_ray.space.candidates import NONE
-from aca_ray.storage import read_checkpoint
+from aca_ray.storage import StoragePath, read_checkpoint
 from aca_ray.training.meter import evaluate_network
 from aca_ray.training.randomness import seed_everything
 
@@ -269,45 +271,66 @@ def interval(values: list[float]) -> str:
 
 
 def main(name: str) -> None:
-    """Print the tables for a sweep on NAS-Bench-201's space."""
+    """Print the tables for a sweep on NAS-Bench-201's space.
+
+    What was measured of each search is kept in the sweep's folder, and not measured again.
+    """
     torch.set_num_threads(1)
     sweep = find_sweep(name, Path("results"))
-    rhos: dict[str, list[float]] = defaultdict(list)
-    obeyed: dict[str, list[float]] = defaultdict(list)
-    refilled: dict[str, list[int]] = defaultdict(list)
-    best: list[float] = []
-    methods: dict[str, int] = defaultdict(int)
+    kept = Path(str(sweep.folder.path)) / "refilling_signals.jsonl"
+    lines = kept.read_text().splitlines() if kept.exists() else []
+    measured = {line["search"]: line for line in map(json.loads, lines)}
     for order in search_orders(sweep):
         record = TrialRecord.read(order.folder)
         checkpoint = TrialFolder(order.folder).milestone(order.trial.epochs)
         if order.trial.skip != "allocated" or record is None or record.state != "finished" or not checkpoint.exists():
             continue
-        search = build_search(replace(order.trial, precision="float32"), search_data(order.trial.data, sweep.base), CPU)
-        search.load_state_dict(read_checkpoint(checkpoint)[1]["work"])
-        genotype = search.genotype()
-        effect, plain = effects(genotype), accuracy(genotype)
-        methods[order.trial.method] += 1
-        best.append(best_subset(genotype))
-        for title, values in signals(search, genotype, order.trial.seed).items():
-            edges = sorted(effect)
-            if len(edges) > 2 and len(set(values.values())) > 1 and len(set(effect.values())) > 1:
-                pairs = [values[edge] for edge in edges], [effect[edge] for edge in edges]
-                rhos[title].append(float(stats.spearmanr(*pairs).statistic))
-            if title in THRESHOLDS:
-                chosen = [edge for edge in edges if values[edge] < THRESHOLDS[title]]
-                refilled[title].append(len(chosen))
-                obeyed[title].append(accuracy(genotype, chosen) - plain)
-        print(f"{order.trial.fingerprint} {order.trial.method} {order.trial.seed}: {plain:.2f} %", file=sys.stderr)
+        if order.trial.fingerprint not in measured:
+            line = measure(order, checkpoint, sweep.base)
+            measured[line["search"]] = line
+            with open(kept, "a") as file:
+                file.write(json.dumps(line) + "\n")
+    report(list(measured.values()))
+
+
+def measure(order: SearchOrder, checkpoint: StoragePath, base: Path) -> dict[str, Any]:
+    """Return what one search tells: by signal, rho, the edges that it refills, and the change when it is obeyed."""
+    search = build_search(replace(order.trial, precision="float32"), search_data(order.trial.data, base), CPU)
+    search.load_state_dict(read_checkpoint(checkpoint)[1]["work"])
+    genotype = search.genotype()
+    effect, plain = effects(genotype), accuracy(genotype)
+    edges = sorted(effect)
+    rhos: dict[str, float] = {}
+    refilled: dict[str, int] = {}
+    obeyed: dict[str, float] = {}
+    for title, values in signals(search, genotype, order.trial.seed).items():
+        if len(edges) > 2 and len(set(values.values())) > 1 and len(set(effect.values())) > 1:
+            pairs = [values[edge] for edge in edges], [effect[edge] for edge in edges]
+            rhos[title] = float(stats.spearmanr(*pairs).statistic)
+        if title in THRESHOLDS:
+            chosen = [edge for edge in edges if values[edge] < THRESHOLDS[title]]
+            refilled[title], obeyed[title] = len(chosen), accuracy(genotype, chosen) - plain
+    print(f"{order.trial.fingerprint} {order.trial.method} {order.trial.seed}: {plain:.2f} %", file=sys.stderr)
+    place = {"search": order.trial.fingerprint, "method": order.trial.method, "seed": order.trial.seed}
+    return {**place, "best": best_subset(genotype), "rhos": rhos, "refilled": refilled, "obeyed": obeyed}
+
+
+def report(measured: list[dict[str, Any]]) -> None:
+    """Print the tables of measured searches."""
+    methods = Counter(line["method"] for line in measured)
     print("searches:", ", ".join(f"{method} {number}" for method, number in methods.items()))
-    print(f"the best subset of edges refilled: {interval(best)} points\n")
+    print(f"the best subset of edges refilled: {interval([line['best'] for line in measured])} points\n")
+    titles = dict.fromkeys(title for line in measured for title in line["rhos"])
+    rhos = {title: [line["rhos"][title] for line in measured if title in line["rhos"]] for title in titles}
     p_values = {title: float(stats.ttest_1samp(values, 0).pvalue) for title, values in rhos.items()}
     adjusted = dict(zip(p_values, holm(tuple(p_values.values())), strict=True))
     print("signal                 n   rho [95 %]             p      Holm    edges  obeyed, points [95 %]     p")
     for title, values in rhos.items():
         line = f"{title:20} {len(values):3} {interval(values)}  {p_values[title]:.3f}  {adjusted[title]:.3f}"
-        if title in obeyed:
-            p = float(stats.ttest_1samp(obeyed[title], 0).pvalue)
-            line += f"  {fmean(refilled[title]):5.1f}  {interval(obeyed[title])}  {p:.3f}"
+        if title in THRESHOLDS:
+            obeyed = [own["obeyed"][title] for own in measured]
+            refilled = fmean(own["refilled"][title] for own in measured)
+            line += f"  {refilled:5.1f}  {interval(obeyed)}  {float(stats.ttest_1samp(obeyed, 0).pvalue):.3f}"
         print(line)
 
 
