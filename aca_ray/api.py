@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from aca_ray.cluster.doctor import Check
     from aca_ray.comparison import Comparison
     from aca_ray.display import Progress
+    from aca_ray.driver.mirror import Mirror
+    from aca_ray.driver.pool import OpenPool
+    from aca_ray.driver.run import SweepOutcome
     from aca_ray.exports import Export
-    from aca_ray.pipeline.manifest import Sweep
-    from aca_ray.pipeline.planning import SweepPlan
     from aca_ray.records import AllocationSummary, StandaloneRecord
-    from aca_ray.sweep.mirror import Mirror
-    from aca_ray.sweep.pool import OpenPool
-    from aca_ray.sweep.run import SweepOutcome
+    from aca_ray.sweep.manifest import Sweep
+    from aca_ray.sweep.planning import SweepPlan
 
 DEFAULT_STORAGE = Path("results")
 
@@ -38,8 +38,8 @@ def check(spec: Path | str) -> tuple[SweepSpec, SweepPlan]:
     Raises:
         ConfigError: the file is missing or anything in it is wrong; lists all problems.
     """
-    from aca_ray.pipeline.planning import plan_sweep
-    from aca_ray.pipeline.vocabulary import vocabulary
+    from aca_ray.sweep.planning import plan_sweep
+    from aca_ray.sweep.vocabulary import vocabulary
 
     path = Path(spec)
     loaded = load_spec(path, vocabulary(path.parent))
@@ -86,7 +86,7 @@ def create(spec: Path | str) -> Sweep:
         ConfigError: the spec is wrong, or no longer asks for a trial that is finished.
         SweepError: the sweep exists, and another process drives it.
     """
-    from aca_ray.pipeline.growing import start_sweep
+    from aca_ray.sweep.growing import start_sweep
 
     loaded, _ = check(spec)
     path = Path(spec)
@@ -95,7 +95,7 @@ def create(spec: Path | str) -> Sweep:
 
 def find(name: str, storage: StoragePath = DEFAULT_STORAGE) -> Sweep:
     """Return a sweep by name, or by the path or URI of its folder."""
-    from aca_ray.pipeline.manifest import find_sweep
+    from aca_ray.sweep.manifest import find_sweep
 
     return find_sweep(name, storage)
 
@@ -107,8 +107,8 @@ def reopen(name: str, storage: StoragePath = DEFAULT_STORAGE) -> Sweep:
         ConfigError: there is no such sweep, or its unfinished trials can't run.
     """
     from aca_ray.display import read_progress
-    from aca_ray.pipeline.orders import all_orders
-    from aca_ray.pipeline.planning import plan_sweep
+    from aca_ray.sweep.orders import all_orders
+    from aca_ray.sweep.planning import plan_sweep
 
     sweep = find(name, storage)
     if any(line.state != "finished" for line in read_progress(all_orders(sweep)).lines):
@@ -121,8 +121,8 @@ def drive(
 ) -> SweepOutcome:
     """Run everything in a sweep that is not done yet; see `run`."""
     from aca_ray.display import LiveView
-    from aca_ray.pipeline.manifest import settle_sweep
-    from aca_ray.sweep.run import run_sweep
+    from aca_ray.driver.run import run_sweep
+    from aca_ray.sweep.manifest import settle_sweep
 
     settle_sweep(sweep)
     out = stream or sys.stdout
@@ -131,7 +131,7 @@ def drive(
 
 
 def _local_pool(sweep: Sweep) -> OpenPool:
-    from aca_ray.sweep.local import local_pool
+    from aca_ray.driver.local import local_pool
 
     return lambda interrupt, say: local_pool(sweep.spec.runtime, interrupt)
 
@@ -160,7 +160,7 @@ def doctor(spec: Path | str | None = None, *, address: str | None = None) -> Ite
         ConfigError: the spec is wrong.
     """
     from aca_ray.cluster.doctor import examine
-    from aca_ray.pipeline.vocabulary import vocabulary
+    from aca_ray.sweep.vocabulary import vocabulary
 
     if spec is None:
         return examine(address, None, Path.cwd())
@@ -183,7 +183,7 @@ def submit(spec: Path | str, *, address: str) -> str:
         SweepError: the job server does not answer, or refuses.
     """
     from aca_ray.cluster.jobs import submit as submit_job
-    from aca_ray.pipeline.vocabulary import vocabulary
+    from aca_ray.sweep.vocabulary import vocabulary
 
     path = Path(spec)
     names = replace(vocabulary(path.parent), data_problems=lambda data, place: [])
@@ -193,8 +193,8 @@ def submit(spec: Path | str, *, address: str) -> str:
 def status(name: str, *, storage: StoragePath = DEFAULT_STORAGE) -> tuple[Progress, bool]:
     """Return the progress of a sweep, and whether a process drives it now; needs no Ray."""
     from aca_ray.display import read_progress
-    from aca_ray.pipeline.orders import all_orders
     from aca_ray.storage.lock import is_held
+    from aca_ray.sweep.orders import all_orders
 
     sweep = find(name, storage)
     return read_progress(all_orders(sweep)), is_held(sweep.folder.lock)
@@ -234,8 +234,8 @@ def rank(
         SweepError: a task failed, or another process drives the sweep.
     """
     from aca_ray.cluster.pool import task_pool
-    from aca_ray.pipeline.ranking_orders import ranking_orders, sweep_orders
-    from aca_ray.sweep.rank import rank_checkpoints
+    from aca_ray.driver.rank import rank_checkpoints
+    from aca_ray.sweep.ranking_orders import ranking_orders, sweep_orders
 
     paths = [storage_path(name) if isinstance(name, str) else name for name in names]
     checkpoints = [path for path in paths if path.suffix == SUFFIX or path.is_file()]
@@ -274,7 +274,7 @@ def evaluate(
         gpu: whether to compute on the GPU.
         stream: output for a line per epoch; standard output if None.
     """
-    from aca_ray.pipeline.standalone import retrain
+    from aca_ray.trials.standalone import retrain
 
     return retrain(network, data, protocol, seed, out, threads, gpu, stream or sys.stdout)
 
@@ -290,7 +290,7 @@ def compare(
         out: output folder, needed for sweeps that are read-only; None for the folder of a single sweep, or a folder in
             `storage` for several.
     """
-    from aca_ray.pipeline.comparing import compare_sweeps
+    from aca_ray.sweep.comparing import compare_sweeps
 
     if not names:
         raise ConfigError("compare: needs at least one sweep")
@@ -337,7 +337,7 @@ def export(
         StorageError: a file can't be read or written.
     """
     from aca_ray.exports import FORMATS, write_export
-    from aca_ray.pipeline.exporting import read_named
+    from aca_ray.sweep.exporting import read_named
 
     if format not in FORMATS:
         raise ConfigError(unknown_name("format", "format", format, FORMATS))
@@ -362,7 +362,7 @@ def log_model(network: str, *, storage: StoragePath = DEFAULT_STORAGE, register:
         StorageError: MLflow can't be reached, or has no run of the retraining.
     """
     from aca_ray.exports import stand_alone
-    from aca_ray.pipeline.exporting import read_named
+    from aca_ray.sweep.exporting import read_named
     from aca_ray.tracking import open_store
     from aca_ray.tracking.model import log_model as log_to_store
 
@@ -403,8 +403,8 @@ def show(
     Raises:
         AcaRayError: see `export`.
     """
-    from aca_ray.pipeline.exporting import read_named
     from aca_ray.report.cell_text import cell_text
+    from aca_ray.sweep.exporting import read_named
 
     exported = read_named(network, storage, protocol, data).exported
     if out is not None:

@@ -19,7 +19,7 @@ from aca_ray.storage import StoragePath, storage_path
 from aca_ray.terminal import is_of_closed_output, say, show_every_character, silence_closed, told_when_slow, use_utf8
 
 if TYPE_CHECKING:
-    from aca_ray.pipeline.manifest import Sweep
+    from aca_ray.sweep.manifest import Sweep
 
 LISTED = ("methods", "spaces", "data", "rankers", "rules", "controls", "protocols", "sweeps", "trials")
 BAD_INPUT, FAILED, INTERRUPTED, PIPE_CLOSED = 2, 1, 130, 141
@@ -240,7 +240,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _check(options: argparse.Namespace) -> int:
     from aca_ray import api
-    from aca_ray.pipeline.manifest import experiment_fingerprint
+    from aca_ray.sweep.manifest import experiment_fingerprint
 
     _use_one_thread()
     with told_when_slow(CHECKING):
@@ -341,7 +341,7 @@ def _status(options: argparse.Namespace) -> int:
 
 def _list_sweeps(storage: StoragePath) -> int:
     from aca_ray import api
-    from aca_ray.pipeline.manifest import sweep_names
+    from aca_ray.sweep.manifest import sweep_names
 
     names = sweep_names(storage)
     problems: list[str] = []
@@ -394,7 +394,7 @@ def _rank(options: argparse.Namespace) -> int:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from aca_ray import api
-    from aca_ray.pipeline.standalone import default_folder
+    from aca_ray.trials.standalone import default_folder
 
     out = options.out or default_folder(options.network, options.protocol, options.seed)
     record = api.evaluate(

@@ -19,7 +19,6 @@ from torch import Tensor
 from aca_ray.data import DataInfo, ImageSet, SearchData
 from aca_ray.methods.core import SearchMethod
 from aca_ray.nn.fused import fuse
-from aca_ray.pipeline.new_record import new_record, new_search
 from aca_ray.records import (
     DataFacts,
     LookUpRecord,
@@ -33,6 +32,9 @@ from aca_ray.records import (
 from aca_ray.search.search import Accelerator, Search
 from aca_ray.space import PUBLISHED, Space
 from aca_ray.space.trials import EvaluationTrial, SearchTrial
+from aca_ray.trials.new_record import new_record, new_search
+from aca_ray.trials.resumable import ResumableTrial
+from aca_ray.trials.searching import open_search
 
 BuildSearch = Callable[..., Search]
 CPU = torch.device("cpu")
@@ -280,3 +282,63 @@ def object_store(_object_server: ObjectStore, monkeypatch: pytest.MonkeyPatch) -
     store.requests.clear()
     yield store
     store.disturb("503", lambda number: False)
+
+
+SMALL_DATA = {"name": "digits", "max_train_images": 64, "max_test_images": 32}
+
+
+@pytest.fixture(scope="session")
+def make_trial() -> Callable[..., SearchTrial]:
+    """Return a function that makes small search trials: two epochs of two steps each."""
+    trial = SearchTrial(
+        method="darts",
+        skip="allocated",
+        space="darts",
+        seed=0,
+        epochs=2,
+        data=SMALL_DATA,
+        network={"channels": 4, "cells": 3},
+        batch_size=16,
+    )
+    return lambda **changes: replace(trial, **changes)
+
+
+@pytest.fixture(scope="session")
+def start() -> Callable[[SearchTrial, Path], ResumableTrial]:
+    """Return a function that opens a search in a folder."""
+    return lambda trial, folder: open_search(trial, folder, folder, CPU)
+
+
+@pytest.fixture(scope="session")
+def finish() -> Callable[[ResumableTrial], ResumableTrial]:
+    """Return a function that runs a trial to its end."""
+
+    def run(trial: ResumableTrial) -> ResumableTrial:
+        while trial.record.state != "finished":
+            trial.advance()
+        return trial
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def searched(
+    make_trial: Callable[..., SearchTrial],
+    start: Callable[[SearchTrial, Path], ResumableTrial],
+    finish: Callable[[ResumableTrial], ResumableTrial],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """Return the folder of a search that was never interrupted."""
+    folder = tmp_path_factory.mktemp("searched") / "trial"
+    finish(start(make_trial(), folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def assert_equal_states(differences: Callable[[Any, Any], list[str]]) -> Callable[[Any, Any], None]:
+    """Return an assertion that two nested states are equal, tensors bit for bit."""
+
+    def check(found: Any, expected: Any) -> None:
+        assert not differences(found, expected)
+
+    return check

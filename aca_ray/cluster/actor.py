@@ -10,8 +10,8 @@ import torch
 from ray.train._internal.session import _TrainingResult
 
 from aca_ray.cluster.session import ray, tune
-from aca_ray.pipeline.assignment import Assignment
-from aca_ray.pipeline.orders import order_from_json
+from aca_ray.driver.assignment import Assignment
+from aca_ray.sweep.orders import order_from_json
 from aca_ray.training import select_device
 
 SLICE_SECONDS = 5.0  # Ray can pause or stop a trial only between slices

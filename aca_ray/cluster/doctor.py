@@ -10,11 +10,11 @@ from aca_ray.cluster.nodes import Node, ask_nodes, live_nodes, require_shared
 from aca_ray.cluster.resources import accelerator_types, check_resources
 from aca_ray.cluster.session import ray_session
 from aca_ray.config import SweepSpec
+from aca_ray.driver.interrupt import Interrupt
 from aca_ray.errors import AcaRayError, DataError, SweepError
-from aca_ray.pipeline.manifest import storage_folder
-from aca_ray.pipeline.planning import plan_sweep
-from aca_ray.pipeline.provenance import environment
-from aca_ray.sweep.interrupt import Interrupt
+from aca_ray.sweep.manifest import storage_folder
+from aca_ray.sweep.planning import plan_sweep
+from aca_ray.trials.provenance import environment
 
 _DATA_SECONDS = 600.0
 

@@ -18,11 +18,11 @@ from aca_ray.cluster.resources import accelerator, check_resources, trial_bundle
 from aca_ray.cluster.session import cluster_address, ray, ray_session, tune
 from aca_ray.cluster.suggestions import Suggestions, WithoutState
 from aca_ray.config import RuntimeSpec
-from aca_ray.pipeline.manifest import Sweep
-from aca_ray.pipeline.orders import Order, order_from_json
+from aca_ray.driver.interrupt import Interrupt
+from aca_ray.driver.pool import Pool, Task, Work
 from aca_ray.storage import storage_path
-from aca_ray.sweep.interrupt import Interrupt
-from aca_ray.sweep.pool import Pool, Task, Work
+from aca_ray.sweep.manifest import Sweep
+from aca_ray.sweep.orders import Order, order_from_json
 
 _LOOK_SECONDS = 5.0  # how often the size of the cluster is read
 

@@ -14,7 +14,7 @@ from ray.tune.schedulers import FIFOScheduler
 
 from aca_ray.cluster.nodes import draining_nodes, sign_of_life
 from aca_ray.cluster.session import ray
-from aca_ray.sweep.interrupt import Interrupt
+from aca_ray.driver.interrupt import Interrupt
 
 POLL_SECONDS = 1.0
 SAVE_SECONDS = 120.0  # a trial retries failed writes for as long

@@ -9,9 +9,9 @@ from typing import Any
 from ray.tune.search import SearchGenerator
 
 from aca_ray.cluster.session import tune
-from aca_ray.pipeline.orders import Order
-from aca_ray.sweep.interrupt import Interrupt
-from aca_ray.sweep.pool import Work
+from aca_ray.driver.interrupt import Interrupt
+from aca_ray.driver.pool import Work
+from aca_ray.sweep.orders import Order
 
 
 class Suggestions(tune.search.Searcher):

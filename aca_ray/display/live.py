@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from aca_ray.display.progress import Progress, TrialLine, clock, progress_lines, read_line
-from aca_ray.pipeline.orders import Order
 from aca_ray.storage import StoragePath
+from aca_ray.sweep.orders import Order
 
 REFRESH_SECONDS = 1.0
 _UP, _CLEAR_DOWN = "\033[{}A", "\033[J"  # ECMA-48: cursor up, erase to the end of the screen

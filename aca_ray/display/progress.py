@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from aca_ray.columns import in_columns
 from aca_ray.errors import AcaRayError
-from aca_ray.pipeline.cadence import Cadence
-from aca_ray.pipeline.orders import Order, SearchOrder
 from aca_ray.records import SearchRow, TrialRecord
+from aca_ray.sweep.orders import Order, SearchOrder
+from aca_ray.trials.cadence import Cadence
 
 _COLUMNS = ("trial", "kind", "method", "skip", "seed", "budget", "state", "epoch", "loss", "accuracy", "skips", "left")
 _RIGHT = {"seed", "budget", "epoch", "loss", "accuracy", "skips", "left"}

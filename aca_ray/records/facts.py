@@ -48,7 +48,7 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class Checkpointing:
-    """The number and cost of a trial's checkpoints: the fields of the pipeline's `Cadence`, which explains them."""
+    """The number and cost of a trial's checkpoints: the fields of `Cadence` in `trials/`, which explains them."""
 
     num_saves: Count = 0
     saving_seconds: Seconds = 0.0

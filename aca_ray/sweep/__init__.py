@@ -1,1 +1,1 @@
-"""Sweeps: the graph of their jobs and the driver, which runs the jobs in a pool; knows neither Ray nor MLflow."""
+"""What a sweep is: its manifest, its orders, the graph of its jobs, and what is read from its folder."""

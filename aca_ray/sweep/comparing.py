@@ -1,73 +1,38 @@
-"""Comparisons of the results so far, beside the trials of a sweep."""
+"""Comparison of sweeps: from their records to tables, plots and the report page."""
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable
+import itertools
+from collections.abc import Sequence
 
-from aca_ray.pipeline.manifest import Sweep
-from aca_ray.sweep.pool import Pool, Task
-from aca_ray.sweep.waiting import wait_for
-
-logger = logging.getLogger(__name__)
-
-_SHARE = 0.02  # of the time, at most, for comparisons
-_SHORTEST_SECONDS = 120.0
-_LONGEST_SECONDS = 600.0
-_CANCEL_SECONDS = 30.0  # to wait for the end of a canceled task
-
-
-def _compare(sweep: Sweep) -> float:
-    """Write a sweep's comparison and return the seconds that it took."""
-    from aca_ray.pipeline.comparing import compare_sweeps
-
-    start = time.perf_counter()
-    compare_sweeps([sweep], sweep.folder.comparison)
-    return time.perf_counter() - start
+from aca_ray.channels import SKIP_FREE
+from aca_ray.comparison import Comparison, EvaluationRow, Pair, compare, read_sweep
+from aca_ray.report.page import write_report
+from aca_ray.space import ChannelPlan, Genotype
+from aca_ray.space.fingerprint import SHORT_DIGITS
+from aca_ray.storage import StoragePath
+from aca_ray.storage.files import remove_leftovers
+from aca_ray.sweep.growing import abandoned
+from aca_ray.sweep.manifest import Sweep
+from aca_ray.sweep.orders import rankings_of, rules_of
+from aca_ray.trials.network_files import read_network
 
 
-class Comparisons:
-    """Updates the comparison of a sweep every two minutes, or less often so that it takes 2 % of the time at most.
+def compare_sweeps(sweeps: Sequence[Sweep], folder: StoragePath) -> Comparison:
+    """Compare sweeps, write page, tables and plots into a folder, and return the comparison."""
+    rows = [read_sweep(sweep.folder, abandoned(sweep)) for sweep in sweeps]
+    comparison = compare(rows, [pair for sweep in sweeps for pair in _pairs_of(sweep)])
+    folders = {sweep.folder.path.name: sweep.folder for sweep in sweeps}
 
-    Args:
-        sweep: sweep to compare.
-        pool: runs the comparisons.
-        compared: called when the comparison's files were written.
-    """
+    def network_of(row: EvaluationRow) -> tuple[Genotype, ChannelPlan | None]:
+        return read_network(folders[row.sweep].retraining(row.evaluation[:SHORT_DIGITS]).network)
 
-    def __init__(self, sweep: Sweep, pool: Pool, compared: Callable[[], None]) -> None:
-        self._sweep, self._pool, self._compared = sweep, pool, compared
-        self._running: Task | None = None
-        self._due = time.monotonic() + _SHORTEST_SECONDS
+    remove_leftovers(folder)
+    write_report(comparison, folder, f"Comparison of {' and '.join(folders)}", network_of)
+    return comparison
 
-    def poll(self) -> None:
-        """Start a comparison if one is due; report a finished one."""
-        if self._running is not None and self._running.done():
-            self._end(self._running)
-        if self._running is None and time.monotonic() >= self._due:
-            self._running = self._pool.start(_compare, self._sweep)
 
-    def finish(self, say: Callable[[str], None]) -> None:
-        """Wait for a running comparison, so that it cannot overwrite the final one; cancel one that takes too long.
-
-        Args:
-            say: shows the user a line.
-        """
-        running = self._running
-        if running is None:
-            return
-        what = "the comparison of the results so far"
-        if not wait_for(running.done, what, say, _LONGEST_SECONDS):
-            running.cancel()
-        self._end(running)
-
-    def _end(self, running: Task) -> None:
-        seconds = 0.0
-        try:
-            seconds = running.result(_CANCEL_SECONDS)
-            self._compared()
-        except Exception as error:  # the final comparison reports the problem
-            logger.warning("comparison: the results so far could not be compared (%s); the sweep continues", error)
-        self._running = None
-        self._due = time.monotonic() + max(_SHORTEST_SECONDS, seconds / _SHARE)
+def _pairs_of(sweep: Sweep) -> list[Pair]:
+    """Return the pairs of ranker and rule of a sweep, the main one first."""
+    pairs = itertools.product(rankings_of(sweep), rules_of(sweep))
+    return [Pair(ranking, rule) for ranking, rule in pairs if rule != SKIP_FREE]

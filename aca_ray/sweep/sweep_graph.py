@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from aca_ray.evaluation import find_protocol
-from aca_ray.pipeline.manifest import Sweep
-from aca_ray.pipeline.orders import (
+from aca_ray.records import TrialFolder
+from aca_ray.storage import StoragePath
+from aca_ray.sweep.graph import Graph, Job
+from aca_ray.sweep.manifest import Sweep
+from aca_ray.sweep.orders import (
     EvaluationOrder,
     Order,
     SearchOrder,
@@ -20,11 +23,8 @@ from aca_ray.pipeline.orders import (
     rankings_of,
     search_orders,
 )
-from aca_ray.pipeline.ranking_orders import RankingOrder, milestone_orders
-from aca_ray.pipeline.searching import search_space
-from aca_ray.records import TrialFolder
-from aca_ray.storage import StoragePath
-from aca_ray.sweep.graph import Graph, Job
+from aca_ray.sweep.ranking_orders import RankingOrder, milestone_orders
+from aca_ray.trials.searching import search_space
 
 SweepJob = Job[tuple[Order, ...] | RankingOrder]
 

@@ -76,14 +76,14 @@ def plain_tune(folder: Path) -> None:
     from aca_ray.cluster.session import tune
     from aca_ray.config import SearchTrial
     from aca_ray.evaluation import find_protocol
-    from aca_ray.pipeline.costs import retrained_cost
-    from aca_ray.pipeline.datasets import evaluation_data, search_data
-    from aca_ray.pipeline.evaluating import TABLE_PROTOCOL, table_json
-    from aca_ray.pipeline.looking_up import read_benchmark
-    from aca_ray.pipeline.orders import search_orders
-    from aca_ray.pipeline.searching import build_search
     from aca_ray.space import Genotype
+    from aca_ray.sweep.orders import search_orders
     from aca_ray.training import EpochLoop
+    from aca_ray.trials.costs import retrained_cost
+    from aca_ray.trials.datasets import evaluation_data, search_data
+    from aca_ray.trials.evaluating import TABLE_PROTOCOL, table_json
+    from aca_ray.trials.looking_up import read_benchmark
+    from aca_ray.trials.searching import build_search
 
     class Plain(tune.Trainable):
         """Does what a config says in one step and returns what came out."""

@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from aca_ray.config import parse_spec
-from aca_ray.pipeline.manifest import Sweep
-from aca_ray.pipeline.orders import Order, SearchOrder, search_orders
-from aca_ray.pipeline.ranking_orders import RankingOrder
-from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.records.layout import SweepFolder
 from aca_ray.sweep.graph import Graph
+from aca_ray.sweep.manifest import Sweep
+from aca_ray.sweep.orders import Order, SearchOrder, search_orders
+from aca_ray.sweep.ranking_orders import RankingOrder
 from aca_ray.sweep.sweep_graph import SweepJob, relative_length, sweep_graph
+from aca_ray.sweep.vocabulary import vocabulary
 
 SPEC = """
 name: simulated

@@ -36,8 +36,8 @@ BARE = """
 import json, sys, time, torch
 torch.set_num_threads(1)
 from aca_ray.config import SearchTrial
-from aca_ray.pipeline.datasets import search_data
-from aca_ray.pipeline.searching import build_search
+from aca_ray.trials.datasets import search_data
+from aca_ray.trials.searching import build_search
 from aca_ray.training import EpochLoop
 from pathlib import Path
 trial = SearchTrial.from_json(json.loads(sys.argv[1]))

@@ -23,14 +23,14 @@ import torch
 
 from aca_ray.channels import ChannelScores
 from aca_ray.config import parse_spec
+from aca_ray.driver.assignment import Assignment
 from aca_ray.methods.registry import methods
-from aca_ray.pipeline.assignment import Assignment
-from aca_ray.pipeline.manifest import create_sweep
-from aca_ray.pipeline.orders import evaluation_orders, plans_of, rankings_of, search_orders
-from aca_ray.pipeline.ranking_orders import milestone_orders
-from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.space import SPACES
 from aca_ray.storage import read_checkpoint
+from aca_ray.sweep.manifest import create_sweep
+from aca_ray.sweep.orders import evaluation_orders, plans_of, rankings_of, search_orders
+from aca_ray.sweep.ranking_orders import milestone_orders
+from aca_ray.sweep.vocabulary import vocabulary
 
 CPU = torch.device("cpu")
 COMPARED_SPACES = ("s1", "darts_without_none", "nasbench201")

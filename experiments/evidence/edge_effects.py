@@ -26,14 +26,14 @@ from scipy import stats
 from aca_ray.channels import DEFAULT_RANKING, RANKERS, EdgeScores, rank_channels
 from aca_ray.data import evaluation_batches
 from aca_ray.evaluation import load_table
-from aca_ray.pipeline.datasets import search_data
-from aca_ray.pipeline.manifest import find_sweep
-from aca_ray.pipeline.orders import search_orders
-from aca_ray.pipeline.searching import build_search
 from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.space import CellGenotype, Genotype
 from aca_ray.space.candidates import SKIP
 from aca_ray.storage import read_checkpoint
+from aca_ray.sweep.manifest import find_sweep
+from aca_ray.sweep.orders import search_orders
+from aca_ray.trials.datasets import search_data
+from aca_ray.trials.searching import build_search
 
 CPU = torch.device("cpu")
 BATCH = 256

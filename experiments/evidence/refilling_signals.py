@@ -53,17 +53,17 @@ from aca_ray.nn import num_parameters
 from aca_ray.nn.image_scale import scale_of_images
 from aca_ray.nn.mixing import CellMixing, Mixing
 from aca_ray.nn.supernet import Supernet
-from aca_ray.pipeline.datasets import search_data
-from aca_ray.pipeline.manifest import find_sweep
-from aca_ray.pipeline.orders import SearchOrder, search_orders
-from aca_ray.pipeline.searching import build_search
 from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.search.search import Search
 from aca_ray.space import Genotype
 from aca_ray.space.candidates import NONE
 from aca_ray.storage import StoragePath, read_checkpoint
+from aca_ray.sweep.manifest import find_sweep
+from aca_ray.sweep.orders import SearchOrder, search_orders
 from aca_ray.training.meter import evaluate_network
 from aca_ray.training.randomness import seed_everything
+from aca_ray.trials.datasets import search_data
+from aca_ray.trials.searching import build_search
 
 WARM_UP_EPOCHS = 20
 Signals = dict[str, dict[Edge, float]]

@@ -16,19 +16,19 @@ from aca_ray.channels import RANKERS
 from aca_ray.comparison import SweepRows, compare
 from aca_ray.config import parse_spec
 from aca_ray.display import LiveView
+from aca_ray.driver.local import local_pool
+from aca_ray.driver.run import run_sweep
 from aca_ray.evaluation import find_protocol
 from aca_ray.evaluation.protocols import PROTOCOLS
 from aca_ray.methods.registry import find_method, methods
 from aca_ray.nn import CellMixing, Mixing
-from aca_ray.pipeline.manifest import create_sweep
-from aca_ray.pipeline.orders import all_orders
-from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.report.panel import make_sections
 from aca_ray.report.panels import PANELS
 from aca_ray.search.search import Search
 from aca_ray.space import SPACES
-from aca_ray.sweep.local import local_pool
-from aca_ray.sweep.run import run_sweep
+from aca_ray.sweep.manifest import create_sweep
+from aca_ray.sweep.orders import all_orders
+from aca_ray.sweep.vocabulary import vocabulary
 
 TEXT = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
 EXAMPLES = dict(re.findall(r"```python\n# (\w+)\n(.*?)```", TEXT, re.DOTALL))

@@ -18,9 +18,9 @@ from aca_ray import api
 from aca_ray.catalog import CATALOGS
 from aca_ray.cli import main
 from aca_ray.config import load_spec, search_trials
-from aca_ray.pipeline.orders import all_orders
-from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.storage import write_checkpoint
+from aca_ray.sweep.orders import all_orders
+from aca_ray.sweep.vocabulary import vocabulary
 
 if TYPE_CHECKING:
     from conftest import ObjectStore

@@ -10,7 +10,7 @@ from aca_ray.cluster.doctor import agreed_data, look_at_data
 from aca_ray.cluster.nodes import Node
 from aca_ray.config import SweepSpec, parse_spec
 from aca_ray.errors import DataError
-from aca_ray.pipeline.vocabulary import vocabulary
+from aca_ray.sweep.vocabulary import vocabulary
 
 FIRST, SECOND = (Node(name, f"host-{name}", {}) for name in ("a", "b"))
 

@@ -13,7 +13,7 @@ import yaml
 
 from aca_ray.config import SweepSpec, Vocabulary, parse_spec
 from aca_ray.errors import ConfigError
-from aca_ray.pipeline.vocabulary import vocabulary
+from aca_ray.sweep.vocabulary import vocabulary
 
 torch.set_num_threads(1)
 

@@ -22,7 +22,7 @@ from aca_ray.config import (
     search_trials,
 )
 from aca_ray.errors import ConfigError
-from aca_ray.pipeline.manifest import experiment_fingerprint
+from aca_ray.sweep.manifest import experiment_fingerprint
 
 SEARCH = SearchTrial(
     method="pc_darts",

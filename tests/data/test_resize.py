@@ -14,7 +14,7 @@ from aca_ray.data import ImageSet, load_evaluation_data, load_search_data, valid
 from aca_ray.data import image_set as module
 from aca_ray.data.image_set import channel_statistics
 from aca_ray.errors import ConfigError, DataError
-from aca_ray.pipeline.datasets import describe_data, image_facts, recorded_facts
+from aca_ray.trials.datasets import describe_data, image_facts, recorded_facts
 
 DIGITS = {"name": "digits", "max_train_images": 40, "max_test_images": 12}
 SMALLER = {**DIGITS, "resize": 4}

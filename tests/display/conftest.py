@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from aca_ray.config import parse_spec
-from aca_ray.pipeline.cadence import Cadence
-from aca_ray.pipeline.manifest import create_sweep
-from aca_ray.pipeline.orders import Order, all_orders
-from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.records import Row, SearchRecord, SearchRow, TrialRecord
+from aca_ray.sweep.manifest import create_sweep
+from aca_ray.sweep.orders import Order, all_orders
+from aca_ray.sweep.vocabulary import vocabulary
+from aca_ray.trials.cadence import Cadence
 
 TEXT = """name: shown
 experiment:

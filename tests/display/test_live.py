@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from aca_ray.display import LiveView
-from aca_ray.pipeline.orders import Order
+from aca_ray.sweep.orders import Order
 
 MakeOrders = Callable[[int], list[Order]]
 

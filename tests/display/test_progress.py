@@ -10,8 +10,8 @@ import pytest
 
 from aca_ray.display import progress_lines, read_progress
 from aca_ray.display.progress import clock
-from aca_ray.pipeline.cadence import Cadence
-from aca_ray.pipeline.orders import Order
+from aca_ray.sweep.orders import Order
+from aca_ray.trials.cadence import Cadence
 
 MakeOrders = Callable[..., list[Order]]
 

@@ -15,9 +15,9 @@ from aca_ray.config import load_spec, search_trials
 from aca_ray.data import SOURCES
 from aca_ray.evaluation import PROTOCOLS
 from aca_ray.methods.registry import methods
-from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.reference import NOTICE, pages
 from aca_ray.space import SPACES
+from aca_ray.sweep.vocabulary import vocabulary
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

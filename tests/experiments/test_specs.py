@@ -9,7 +9,7 @@ import pytest
 
 from aca_ray.config import SweepSpec, load_spec, search_trials
 from aca_ray.methods.registry import find_method, methods
-from aca_ray.pipeline.vocabulary import vocabulary
+from aca_ray.sweep.vocabulary import vocabulary
 
 ROOT = Path(__file__).parents[2] / "experiments"
 CIFAR10 = ROOT.parents[1] / "shared" / "data" / "cifar10"

@@ -19,7 +19,7 @@ from torch import Tensor
 from aca_ray.errors import ConfigError, ExportError, StorageError
 from aca_ray.exports import FORMATS, ExportedNetwork, stand_alone, write_export
 from aca_ray.exports.network import logits_of
-from aca_ray.pipeline.network_files import read_network
+from aca_ray.trials.network_files import read_network
 
 NAMES = (
     "plain",

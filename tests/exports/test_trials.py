@@ -24,16 +24,16 @@ from aca_ray.errors import CheckpointError, ConfigError
 from aca_ray.evaluation import find_protocol
 from aca_ray.exports.network import logits_of
 from aca_ray.nn import DerivedNetwork
-from aca_ray.pipeline.allocating import allocate_milestone
-from aca_ray.pipeline.datasets import describe_data, evaluation_data, recorded_facts
-from aca_ray.pipeline.exporting import read_named
-from aca_ray.pipeline.manifest import Sweep, create_sweep
-from aca_ray.pipeline.network_files import read_network
-from aca_ray.pipeline.orders import evaluation_orders, plans_of, rankings_of, search_orders
-from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.records import RetrainingRecord, SearchRecord, TrialFolder
 from aca_ray.space import PUBLISHED
 from aca_ray.storage import read_checkpoint, read_json, write_checkpoint, write_json
+from aca_ray.sweep.exporting import read_named
+from aca_ray.sweep.manifest import Sweep, create_sweep
+from aca_ray.sweep.orders import evaluation_orders, plans_of, rankings_of, search_orders
+from aca_ray.sweep.vocabulary import vocabulary
+from aca_ray.trials.allocating import allocate_milestone
+from aca_ray.trials.datasets import describe_data, evaluation_data, recorded_facts
+from aca_ray.trials.network_files import read_network
 
 if TYPE_CHECKING:
     from conftest import ObjectStore

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 
 from aca_ray.config import SearchTrial
-from aca_ray.pipeline.searching import open_search
 from aca_ray.search.search import Search
+from aca_ray.trials.searching import open_search
 
 folder, trial, doing, fatal = Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 calls_left, changing = fatal, False

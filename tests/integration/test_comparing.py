@@ -14,8 +14,8 @@ import pytest
 
 from aca_ray import api
 from aca_ray.cluster.pool import task_pool
-from aca_ray.sweep import comparing
-from aca_ray.sweep.interrupt import Interrupt
+from aca_ray.driver import comparing
+from aca_ray.driver.interrupt import Interrupt
 
 if TYPE_CHECKING:
     from conftest import SweepProcess

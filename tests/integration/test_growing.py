@@ -15,11 +15,11 @@ import pytest
 
 from aca_ray import api
 from aca_ray.cluster.session import ray_session
-from aca_ray.pipeline.manifest import Sweep
-from aca_ray.pipeline.orders import evaluation_orders, search_orders
-from aca_ray.pipeline.sharing import source_folder
 from aca_ray.records import RetrainingRecord, TrialFolder, TrialRecord
 from aca_ray.storage import StoragePath, read_checkpoint
+from aca_ray.sweep.manifest import Sweep
+from aca_ray.sweep.orders import evaluation_orders, search_orders
+from aca_ray.sweep.sharing import source_folder
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1500)]
 

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from aca_ray.config import SearchTrial
-from aca_ray.pipeline.searching import open_search
 from aca_ray.records import SearchRecord, TrialFolder
 from aca_ray.storage import read_checkpoint
+from aca_ray.trials.searching import open_search
 
 pytestmark = pytest.mark.integration
 

@@ -18,7 +18,7 @@ import pytest
 from mlflow import MlflowClient
 from services import free_ports
 
-from aca_ray.pipeline.exporting import read_named
+from aca_ray.sweep.exporting import read_named
 
 if TYPE_CHECKING:
     from conftest import SweepProcess

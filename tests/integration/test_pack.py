@@ -14,9 +14,9 @@ import torch
 from aca_ray.cluster.pool import RayPool
 from aca_ray.cluster.session import ray
 from aca_ray.config import RuntimeSpec, SearchTrial
-from aca_ray.pipeline.orders import SearchOrder, packable_searches
-from aca_ray.sweep.interrupt import Interrupt
-from aca_ray.sweep.packing import automatic_sizes
+from aca_ray.driver.interrupt import Interrupt
+from aca_ray.driver.packing import automatic_sizes
+from aca_ray.sweep.orders import SearchOrder, packable_searches
 
 if TYPE_CHECKING:
     from conftest import SweepProcess

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from aca_ray.errors import ConfigError
-from aca_ray.pipeline.standalone import named_network, network_title
 from aca_ray.space import PUBLISHED
 from aca_ray.space.nasbench201 import parse_architecture_string
 from aca_ray.space.printed import is_printed, parse_printed, printed_title
+from aca_ray.trials.standalone import named_network, network_title
 
 # As in genotypes.py of the official DARTS code.
 DARTS_V2 = (

@@ -12,10 +12,10 @@ import pytest
 
 from aca_ray.comparison import read_sweep
 from aca_ray.errors import CheckpointError, ConfigError, MalformedFileError, StorageError
-from aca_ray.pipeline.network_files import read_network
 from aca_ray.records import SweepFolder, TrialRecord
 from aca_ray.storage import read_checkpoint, read_header, read_json, read_json_object, read_text
 from aca_ray.storage.bounded import SMALL_BYTES, naming, read_bytes
+from aca_ray.trials.network_files import read_network
 
 
 def make_pipe(path: Path) -> None:

@@ -18,10 +18,10 @@ import torch
 from aca_ray.channels.scores import ChannelScores, EdgeScores
 from aca_ray.config import SearchTrial
 from aca_ray.errors import StorageError
-from aca_ray.pipeline.resumable import ResumableTrial
-from aca_ray.pipeline.searching import open_search
 from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.storage import CheckpointFolder, read_checkpoint, read_json, write_json
+from aca_ray.trials.resumable import ResumableTrial
+from aca_ray.trials.searching import open_search
 
 TRIAL = SearchTrial(
     method="darts",
@@ -143,7 +143,7 @@ WAITS = """
 import json, logging, sys, torch
 from pathlib import Path
 from aca_ray.config import SearchTrial
-from aca_ray.pipeline.searching import open_search
+from aca_ray.trials.searching import open_search
 
 torch.set_num_threads(1)
 logging.basicConfig(stream=sys.stdout)

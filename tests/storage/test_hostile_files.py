@@ -17,11 +17,6 @@ from aca_ray.cli import main
 from aca_ray.comparison import read_sweep
 from aca_ray.config import parse_spec
 from aca_ray.errors import AcaRayError, ConfigError
-from aca_ray.pipeline.finding import trial_title
-from aca_ray.pipeline.manifest import create_sweep
-from aca_ray.pipeline.network_files import read_network
-from aca_ray.pipeline.orders import all_orders, search_orders
-from aca_ray.pipeline.vocabulary import vocabulary
 from aca_ray.records import (
     AllocationFolder,
     AllocationSummary,
@@ -40,6 +35,11 @@ from aca_ray.records import (
 from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, Genotype, network_json
 from aca_ray.space.nasbench201 import parse_architecture_string
 from aca_ray.space.trials import SearchTrial
+from aca_ray.sweep.finding import trial_title
+from aca_ray.sweep.manifest import create_sweep
+from aca_ray.sweep.orders import all_orders, search_orders
+from aca_ray.sweep.vocabulary import vocabulary
+from aca_ray.trials.network_files import read_network
 
 ABSURD = [
     *(None, True, False, 0, -1, 1, 2.5, 1e308, -1e308, 1e-320, 2**31, 2**53 + 1, 2**63, 10**30, 10**400),

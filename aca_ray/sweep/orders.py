@@ -1,0 +1,200 @@
+"""Orders for trials: plain values that are sent to the process that carries them out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aca_ray.channels import SKIP_FREE, PlanKind
+from aca_ray.config import EvaluationTrial, ExperimentSpec, SearchTrial, search_trials
+from aca_ray.evaluation import COVERED_SPACE
+from aca_ray.packing import Member
+from aca_ray.records import RetrainingRecord, SearchRecord
+from aca_ray.storage import StoragePath, storage_path
+from aca_ray.sweep.manifest import Sweep
+from aca_ray.trials.evaluating import TABLE_PROTOCOL, found_network, open_evaluation, table_json
+from aca_ray.trials.looking_up import LookUp
+from aca_ray.trials.new_record import new_retraining
+from aca_ray.trials.resumable import ResumableTrial
+from aca_ray.trials.searching import open_search
+
+
+@dataclass(frozen=True)
+class SearchOrder:
+    """A search and its folder."""
+
+    trial: SearchTrial
+    folder: StoragePath
+    base: Path
+
+    def open(self, device: torch.device, member: Member | None = None) -> ResumableTrial[SearchRecord]:
+        """Return the trial, resumed from the newest checkpoint in its folder, if any; `member` is that of its pack."""
+        return open_search(self.trial, self.folder, self.base, device, member)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready value for `order_from_json`."""
+        return {
+            "kind": "search",
+            "trial": self.trial.to_json(),
+            "folder": str(self.folder),
+            "base": str(self.base),
+        }
+
+
+@dataclass(frozen=True)
+class EvaluationOrder:
+    """A retraining or look-up of what a search found, and its folder."""
+
+    trial: EvaluationTrial
+    folder: StoragePath
+    base: Path
+    search: SearchTrial
+    search_folder: StoragePath
+
+    def open(self, device: torch.device, member: Member | None = None) -> ResumableTrial[RetrainingRecord] | LookUp:
+        """Return the trial, resumed from the newest checkpoint in its folder, if any; it is never packed."""
+        if self.trial.table is not None:
+            return LookUp(self.trial, self.folder, self.base, self.search, self.search_folder)
+        genotype, plan = found_network(self.trial, self.search, self.search_folder)
+        return open_evaluation(new_retraining(self.trial), genotype, plan, self.folder, self.base, device)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready value for `order_from_json`."""
+        return {
+            "kind": "evaluation",
+            "trial": self.trial.to_json(),
+            "folder": str(self.folder),
+            "base": str(self.base),
+            "search": self.search.to_json(),
+            "search_folder": str(self.search_folder),
+        }
+
+
+Order = SearchOrder | EvaluationOrder
+
+
+def order_from_json(value: Mapping[str, Any]) -> Order:
+    """Return the order of a JSON value."""
+    folder, base = storage_path(value["folder"]), Path(value["base"])
+    if value["kind"] == "search":
+        return SearchOrder(SearchTrial.from_json(value["trial"]), folder, base)
+    return EvaluationOrder(
+        EvaluationTrial.from_json(value["trial"]),
+        folder,
+        base,
+        SearchTrial.from_json(value["search"]),
+        storage_path(value["search_folder"]),
+    )
+
+
+def rankings_of(sweep: Sweep) -> tuple[str, ...]:
+    """Return the names of the sweep's channel rankers, the main one first; () if it has no allocated searches."""
+    return sweep.spec.experiment.ranking or ()
+
+
+def rules_of(sweep: Sweep) -> tuple[str, ...]:
+    """Return the names of the sweep's allocation rules, the main one first; () if it has no allocated searches."""
+    return sweep.spec.experiment.allocation or ()
+
+
+def protocol_of(experiment: ExperimentSpec) -> str | Mapping[str, Any]:
+    """Return the protocol of an experiment's retrainings, or of the benchmark if networks are only looked up."""
+    return experiment.evaluation.protocol or TABLE_PROTOCOL
+
+
+def plans_of(sweep: Sweep) -> tuple[PlanKind, ...]:
+    """Return the kinds of plans made from every ranking, the main one first."""
+    return plan_kinds(rules_of(sweep), sweep.spec.experiment.evaluation.controls)
+
+
+def plan_kinds(rules: Sequence[str], controls: Sequence[str]) -> tuple[PlanKind, ...]:
+    """Return the plans of every rule and of its controls; the rule that keeps all channels has no controls."""
+    return tuple(
+        PlanKind(rule, control)
+        for rule in rules
+        for control in (None, *controls)
+        if control is None or rule != SKIP_FREE
+    )
+
+
+def needs_ranking(sweep: Sweep) -> bool:
+    """Return whether any network of the sweep depends on the importance of channels."""
+    return any(plan.rule != SKIP_FREE for plan in plans_of(sweep))
+
+
+def search_orders(sweep: Sweep) -> tuple[SearchOrder, ...]:
+    """Return an order for every search of a sweep."""
+    return tuple(
+        SearchOrder(trial, sweep.folder.search(trial.short).path, sweep.base)
+        for trial in search_trials(sweep.spec.experiment)
+    )
+
+
+def packable_searches(orders: Iterable[SearchOrder]) -> list[list[SearchOrder]]:
+    """Return orders in groups that differ only in their seed."""
+    groups: dict[str, list[SearchOrder]] = {}
+    for order in orders:
+        groups.setdefault(replace(order.trial, seed=0).fingerprint, []).append(order)
+    return list(groups.values())
+
+
+def packed_searches(groups: Sequence[Sequence[SearchOrder]], sizes: Sequence[int]) -> list[tuple[SearchOrder, ...]]:
+    """Return orders in packs, which one process carries out each.
+
+    Args:
+        groups: groups of orders that may be packed.
+        sizes: largest pack of each group.
+    """
+    return [
+        tuple(group[start : start + size])
+        for group, size in zip(groups, sizes, strict=True)
+        for start in range(0, len(group), size)
+    ]
+
+
+def evaluation_orders(sweep: Sweep, search: SearchOrder) -> tuple[EvaluationOrder, ...]:
+    """Return an order for every evaluation of what a search finds."""
+    evaluation = sweep.spec.experiment.evaluation
+    protocol = protocol_of(sweep.spec.experiment)
+    trials: dict[str, EvaluationTrial] = {}  # by fingerprint: a listed rule may be an arm already
+    for ranking, plan in _networks(sweep, search.trial):
+        found: list[EvaluationTrial] = []
+        if evaluation.is_retrained:
+            found += [
+                EvaluationTrial.of_search(search.trial, protocol, retrain_seed, ranking, *_names(plan))
+                for retrain_seed in evaluation.retrain_seeds
+            ]
+        if evaluation.table is not None and search.trial.space == COVERED_SPACE and (plan is None or plan.whole_edges):
+            table = table_json(evaluation.table)
+            found.append(EvaluationTrial.of_search(search.trial, None, 0, ranking, *_names(plan), table))
+        trials |= {trial.fingerprint: trial for trial in found}
+    return tuple(
+        EvaluationOrder(trial, sweep.folder.retraining(trial.short).path, sweep.base, search.trial, search.folder)
+        for trial in trials.values()
+    )
+
+
+def _names(plan: PlanKind | None) -> tuple[str | None, str | None]:
+    return (None, None) if plan is None else (plan.rule, plan.control)
+
+
+def _networks(sweep: Sweep, search: SearchTrial) -> Iterator[tuple[str | None, PlanKind | None]]:
+    """Yield (ranker, kind of plan) of every network derived from what a search finds."""
+    if search.skip == "searched":
+        yield None, None
+        return
+    if sweep.spec.experiment.evaluation.skip_free:
+        yield None, PlanKind(SKIP_FREE)
+    for plan in plans_of(sweep):
+        for ranking in (None,) if plan.rule == SKIP_FREE else rankings_of(sweep):
+            yield ranking, plan
+
+
+def all_orders(sweep: Sweep) -> list[Order]:
+    """Return the orders for every trial of a sweep: all searches, then all retrainings."""
+    searches = search_orders(sweep)
+    return [*searches, *(order for search in searches for order in evaluation_orders(sweep, search))]

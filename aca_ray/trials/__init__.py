@@ -1,0 +1,1 @@
+"""One trial in one process: search, ranking, retraining or look-up, resumed from its folder."""

@@ -1,0 +1,88 @@
+"""A retraining, from a genotype and a plan to a test accuracy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from aca_ray.channels import SKIP_FREE, PlanKind
+from aca_ray.config import EvaluationTrial, SearchTrial, TableSpec
+from aca_ray.errors import ConfigError
+from aca_ray.evaluation import Protocol, Retraining, find_protocol
+from aca_ray.records import RetrainingRecord, RetrainingResult, Row, SearchRecord, StandaloneRecord, TrialFolder
+from aca_ray.space import ChannelPlan, Genotype, network_json
+from aca_ray.storage import StoragePath, write_json
+from aca_ray.trials.costs import retrained_cost
+from aca_ray.trials.datasets import describe_data, evaluation_data
+from aca_ray.trials.network_files import read_genotype, read_plan
+from aca_ray.trials.resumable import ResumableTrial
+
+Retrained = TypeVar("Retrained", RetrainingRecord, StandaloneRecord)
+TABLE_PROTOCOL = "nasbench201"  # protocol that trained the networks of the benchmark's table
+
+
+def table_json(table: TableSpec | str) -> dict[str, str]:
+    """Return the identity of a benchmark's table, as JSON."""
+    return {"name": table} if isinstance(table, str) else table.model_dump()
+
+
+def found_network(
+    trial: EvaluationTrial, search: SearchTrial, search_folder: StoragePath
+) -> tuple[Genotype, ChannelPlan | None]:
+    """Return the genotype and plan that a finished search gives a retraining, by its allocation rule and control."""
+    if trial.allocation is None or trial.allocation == SKIP_FREE:
+        record = SearchRecord.read(search_folder)
+        if record is None or record.genotype is None:
+            raise ConfigError(f"{search_folder}: the search has no genotype yet; resume the sweep")
+        return record.genotype, None
+    folder = TrialFolder(search_folder).allocation(search.epochs, str(trial.ranking))
+    genotype = read_genotype(folder.genotype)
+    return genotype, read_plan(folder.plan(PlanKind(trial.allocation, trial.control).name), genotype)
+
+
+def open_evaluation(
+    record: Retrained,
+    genotype: Genotype,
+    plan: ChannelPlan | None,
+    folder: StoragePath,
+    base: Path,
+    device: torch.device,
+) -> ResumableTrial[Retrained]:
+    """Return the retraining of a network, resumed from the newest checkpoint in its folder, if any.
+
+    Args:
+        record: first record of the retraining.
+        genotype: genotype of the network.
+        plan: its channel plan, or None.
+        folder: folder of the trial.
+        base: folder that relative data paths are relative to.
+        device: device to compute on.
+    """
+    trial = record.trial
+    data = evaluation_data(trial.data, base)
+    assert trial.protocol is not None  # else it is looked up
+    protocol: Protocol = find_protocol(trial.protocol)
+    work = Retraining(genotype, plan, data, protocol, seed=trial.retrain_seed, device=device)
+    write_json(TrialFolder(folder).network, network_json(genotype, plan))
+    cost = retrained_cost(genotype, plan, protocol, data.info)
+
+    def extend(record: Retrained, row: Row) -> Retrained:
+        return replace(record, rows=(*record.rows, row))
+
+    def result(record: Retrained) -> RetrainingResult:
+        accuracies = [row.accuracy for row in record.rows if row.accuracy is not None]
+        return RetrainingResult(
+            test_accuracy=accuracies[-1],
+            best_test_accuracy=max(accuracies),
+            parameters=cost.parameters,
+            macs=cost.macs,
+            num_skips=genotype.num_skips,
+            num_parametric=genotype.num_parametric,
+            refilled_share=0.0 if plan is None else plan.refilled_share,
+        )
+
+    record = replace(record, genotype=genotype, data_info=describe_data(data.info, len(data.train)))
+    return ResumableTrial(folder, record, work, milestones=(protocol.epochs,), extend=extend, result=result)
