@@ -79,12 +79,15 @@ class RayPool:
             verbose=0,
         )
 
-    def start(self, function: Callable[..., Any], *arguments: object, cpus: int = 0, gpus: float = 0.0) -> Task:
+    def start(
+        self, function: Callable[..., Any], *arguments: object, cpus: int = 0, gpus: float = 0.0, alone: bool = False
+    ) -> Task:
         """Start a Ray task; one with GPUs runs on the accelerator of the trials."""
         options: dict[str, Any] = {"num_cpus": cpus, "num_gpus": gpus}
         if gpus:
-            # The process ends with its call, which frees its GPU memory.
-            options |= {"max_calls": 1, "resources": accelerator(self._runtime)}
+            options["resources"] = accelerator(self._runtime)
+        if alone:
+            options |= {"max_calls": 1, "max_retries": 0}
         return _RayTask(ray.remote(**options)(function).remote(*arguments))
 
     def _room(self, num_live: int) -> bool:

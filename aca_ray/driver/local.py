@@ -12,6 +12,7 @@ from aca_ray.config import RuntimeSpec
 from aca_ray.driver.assignment import Assignment
 from aca_ray.driver.interrupt import Interrupt
 from aca_ray.driver.pool import Pool, Task, Work
+from aca_ray.errors import SweepError
 from aca_ray.training import select_device
 
 SLICE_SECONDS = 1.0  # an interrupt is seen only between slices
@@ -45,8 +46,10 @@ class LocalPool:
                 work.ended(orders)
             work.turn()
 
-    def start(self, function: Callable[..., Any], *arguments: object, cpus: int = 0, gpus: float = 0.0) -> Task:
-        """Call a function at once, whatever it reserves."""
+    def start(
+        self, function: Callable[..., Any], *arguments: object, cpus: int = 0, gpus: float = 0.0, alone: bool = False
+    ) -> Task:
+        """Call a function at once in this process, whatever it reserves."""
         with torch.random.fork_rng():  # the generators of the process are those of the trial that it interrupts
             try:
                 return ended_task(function(*arguments))
@@ -88,6 +91,11 @@ def local_pool(runtime: RuntimeSpec, interrupt: Interrupt) -> Iterator[Pool]:
     Raises:
         SweepError: trials need a GPU, and this process sees none.
     """
+    if runtime.gpus_per_trial and not torch.cuda.is_available():
+        raise SweepError(
+            f"runtime.gpus_per_trial: needs {runtime.gpus_per_trial:g} GPUs in this process, found none; set it to 0, "
+            "or run without --local on a cluster that has them"
+        )
     before = torch.get_num_threads()
     torch.set_num_threads(runtime.cpus_per_trial)
     try:

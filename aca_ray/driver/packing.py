@@ -40,7 +40,11 @@ def automatic_sizes(
         return [1] * len(groups)
     say(f"runtime.pack: auto measures the memory of {num_kinds} kinds of searches, two steps each")
     cpus, gpus = runtime.cpus_per_trial, runtime.gpus_per_trial
-    tasks = [pool.start(_measure, pair, cpus, gpus, cpus=cpus, gpus=gpus) if len(pair) == 2 else None for pair in pairs]
+    tasks = [
+        # Alone: a process that has computed something measures another peak, and keeps its GPU memory.
+        pool.start(_measure, pair, cpus, gpus, cpus=cpus, gpus=gpus, alone=True) if len(pair) == 2 else None
+        for pair in pairs
+    ]
     return [1 if task is None else _size(group, task, say) for group, task in zip(groups, tasks, strict=True)]
 
 

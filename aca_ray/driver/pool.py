@@ -60,14 +60,17 @@ class Pool(Protocol):
     def run(self, work: Work) -> None:
         """Run trials until none is left, or the sweep is interrupted and all trials are saved."""
 
-    def start(self, function: Callable[..., Any], *arguments: object, cpus: int = 0, gpus: float = 0.0) -> Task:
+    def start(
+        self, function: Callable[..., Any], *arguments: object, cpus: int = 0, gpus: float = 0.0, alone: bool = False
+    ) -> Task:
         """Start a function call beside the trials.
 
         Args:
             function: a module-level function.
             arguments: its arguments, as plain values.
             cpus: reserved cores; a call without waits for no trial.
-            gpus: reserved GPUs or share of one. Such a call has a process of its own, which frees their memory.
+            gpus: reserved GPUs or share of one.
+            alone: whether the call has a process of its own, which ends with it, and is not repeated if that dies.
         """
 
 

@@ -91,7 +91,9 @@ class PlayedPool:
             work.changed(order.folder)
         work.ended(orders)
 
-    def start(self, function: Callable[..., Any], *arguments: Any, cpus: int = 0, gpus: float = 0.0) -> Task:
+    def start(
+        self, function: Callable[..., Any], *arguments: Any, cpus: int = 0, gpus: float = 0.0, alone: bool = False
+    ) -> Task:
         order = arguments[0]
         assert isinstance(order, RankingOrder)
         self.ranked.append((self.now, order))

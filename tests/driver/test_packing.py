@@ -38,7 +38,9 @@ class NoPool:
     def run(self, work: Work) -> None:
         pytest.fail("no trial is run")
 
-    def start(self, function: Callable[..., Any], *arguments: object, cpus: int = 0, gpus: float = 0.0) -> Task:
+    def start(
+        self, function: Callable[..., Any], *arguments: object, cpus: int = 0, gpus: float = 0.0, alone: bool = False
+    ) -> Task:
         pytest.fail("nothing is measured")
 
 
