@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from aca_ray.api import check, compare, evaluate, export, log_model, rank, resume, run, show, status
+    from aca_ray.api import check, compare, export, log_model, rank, resume, retrain, run, show, status
 
 __all__ = [
     "__version__",
     "check",
     "compare",
-    "evaluate",
     "export",
     "log_model",
     "rank",
     "resume",
+    "retrain",
     "run",
     "show",
     "status",

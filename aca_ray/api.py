@@ -250,7 +250,7 @@ def rank(
     return rank_checkpoints(orders, threads, [sweep.folder for sweep in sweeps], partial(task_pool, threads))
 
 
-def evaluate(
+def retrain(
     network: str,
     *,
     data: dict[str, Any],

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from aca_ray.channels import CONTROLS, DEFAULT_ALLOCATION, DEFAULT_RANKING, DEFAULT_WHOLE_EDGES, RANKERS, RULES
 from aca_ray.data import SOURCES
 from aca_ray.data.source import Source
-from aca_ray.evaluation import DEFAULT_PROTOCOL, PROTOCOLS
-from aca_ray.evaluation.protocol_values import FIELDS
 from aca_ray.methods.registry import method_settings, methods
 from aca_ray.methods.settings import Setting
+from aca_ray.retraining import DEFAULT_PROTOCOL, PROTOCOLS
+from aca_ray.retraining.protocol_values import FIELDS
 from aca_ray.space import SPACES, Space
 from aca_ray.space.candidates import published_name
 

@@ -134,27 +134,27 @@ def build_parser() -> argparse.ArgumentParser:
     rank.add_argument("--threads", type=positive, default=1, help="torch threads per task (default: 1)")
     rank.set_defaults(verb=_rank)
 
-    evaluate = verbs.add_parser("evaluate", help="retrain a derived network from scratch")
-    evaluate.add_argument(
+    retrain = verbs.add_parser("retrain", help="retrain a derived network from scratch")
+    retrain.add_argument(
         "network",
         metavar="NETWORK",
         help='genotype: a name (DARTS_V2, ...), text as printed by other codes ("Genotype(normal=[..."), an '
         "architecture string, or a file with one of these, or network.json",
     )
-    evaluate.add_argument(
+    retrain.add_argument(
         "--protocol",
         type=protocol_value,
         default="cifar",
         help="retraining protocol: a name, or a mapping such as '{base: cifar, epochs: 100}' (default: cifar)",
     )
-    evaluate.add_argument(
+    retrain.add_argument(
         "--data", type=data_mapping, default="cifar10", help="data set: a name, or a JSON mapping (default: cifar10)"
     )
-    evaluate.add_argument("--seed", type=not_negative, default=0, help="seed of the retraining (default: 0)")
-    evaluate.add_argument("--out", type=Path, help="folder (default: results/retraining/<NETWORK>-<protocol>-s<seed>)")
-    evaluate.add_argument("--threads", type=positive, default=1, help="torch threads (default: 1)")
-    evaluate.add_argument("--gpu", action="store_true", help="compute on the GPU")
-    evaluate.set_defaults(verb=_evaluate)
+    retrain.add_argument("--seed", type=not_negative, default=0, help="seed of the retraining (default: 0)")
+    retrain.add_argument("--out", type=Path, help="folder (default: results/retraining/<NETWORK>-<protocol>-s<seed>)")
+    retrain.add_argument("--threads", type=positive, default=1, help="torch threads (default: 1)")
+    retrain.add_argument("--gpu", action="store_true", help="compute on the GPU")
+    retrain.set_defaults(verb=_retrain)
 
     named = argparse.ArgumentParser(add_help=False, parents=[storage])
     named.add_argument(
@@ -167,7 +167,7 @@ def build_parser() -> argparse.ArgumentParser:
     named.add_argument(
         "--protocol",
         type=protocol_value,
-        help="protocol of an untrained network: a name, or a mapping as in evaluate (default: its sweep's, or cifar)",
+        help="protocol of an untrained network: a name, or a mapping as in retrain (default: its sweep's, or cifar)",
     )
     named.add_argument(
         "--data",
@@ -269,7 +269,7 @@ def _check(options: argparse.Namespace) -> int:
     ]
     print("\n".join(in_columns([header, *rows])))
     looked_up = f", {plan.num_look_ups} look-ups" if plan.num_look_ups else ""
-    print(f"{len(rows)} searches, {plan.num_evaluations} retrainings{looked_up}; no problems found")
+    print(f"{len(rows)} searches, {plan.num_retrainings} retrainings{looked_up}; no problems found")
     return 0
 
 
@@ -392,12 +392,12 @@ def _rank(options: argparse.Namespace) -> int:
     return 0
 
 
-def _evaluate(options: argparse.Namespace) -> int:
+def _retrain(options: argparse.Namespace) -> int:
     from aca_ray import api
     from aca_ray.trials.standalone import default_folder
 
     out = options.out or default_folder(options.network, options.protocol, options.seed)
-    record = api.evaluate(
+    record = api.retrain(
         options.network,
         data=options.data,
         protocol=options.protocol,

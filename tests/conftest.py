@@ -31,7 +31,7 @@ from aca_ray.records import (
 )
 from aca_ray.search.search import Accelerator, Search
 from aca_ray.space import PUBLISHED, Space
-from aca_ray.space.trials import EvaluationTrial, SearchTrial
+from aca_ray.space.trials import NetworkTrial, SearchTrial
 from aca_ray.trials.new_record import new_record, new_search
 from aca_ray.trials.resumable import ResumableTrial
 from aca_ray.trials.searching import open_search
@@ -82,10 +82,10 @@ def data_facts() -> DataFacts:
 
 
 @pytest.fixture(scope="session")
-def finished_record(data_facts: DataFacts) -> Callable[[SearchTrial | EvaluationTrial], TrialRecord]:
+def finished_record(data_facts: DataFacts) -> Callable[[SearchTrial | NetworkTrial], TrialRecord]:
     """Return a function that makes the record of a finished trial, without rows."""
 
-    def make(trial: SearchTrial | EvaluationTrial) -> TrialRecord:
+    def make(trial: SearchTrial | NetworkTrial) -> TrialRecord:
         record, result = new_record(trial), RetrainingResult(0.5, 0.5, 10, 20, 5, 11, 0.0)
         if isinstance(record, SearchRecord):
             result = SearchResult(5, 11)

@@ -15,7 +15,7 @@ from aca_ray.space.topology import NUM_STAGES, stage_cell_type
 
 # Provisional, until recorded experiments show the best rule.
 DEFAULT_ALLOCATION = "sign"
-DEFAULT_WHOLE_EDGES = "rounded"  # if a benchmark's table is the only evaluation
+DEFAULT_WHOLE_EDGES = "rounded"  # if a benchmark's table alone measures networks
 
 Stages = tuple[tuple[EdgePlan, ...], ...]
 Count = Callable[[Sequence[float], float], int]

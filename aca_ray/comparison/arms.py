@@ -15,7 +15,7 @@ from typing import Any
 
 from aca_ray.comparison.grouping import grouped
 from aca_ray.comparison.kinds import Group, Kind, group_of
-from aca_ray.comparison.rows import EvaluationRow
+from aca_ray.comparison.rows import NetworkRow
 from aca_ray.comparison.statistics import (
     PairedDifference,
     Summary,
@@ -33,7 +33,7 @@ class Means:
     Attributes:
         search_seconds: time of the search; None if unknown.
         ranking_seconds: time of ranking and allocating channels; None if unknown.
-        evaluation_seconds: time of a retraining; 0 for one copied from an identical one.
+        retraining_seconds: time of a retraining; 0 for one copied from an identical one.
     """
 
     parameters: float
@@ -42,7 +42,7 @@ class Means:
     refilled_share: float
     search_seconds: float | None
     ranking_seconds: float | None
-    evaluation_seconds: float
+    retraining_seconds: float
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Arm(Means):
         best_test_accuracy: accuracy at the best epoch, over seeds.
         variance: variance between searches and between retrainings; None if no search is retrained twice.
         search_devices: names of the processors or GPUs of the searches, sorted; empty if unknown.
-        evaluation_devices: names of the processors or GPUs of the retrainings, sorted; empty if unknown.
+        retraining_devices: names of the processors or GPUs of the retrainings, sorted; empty if unknown.
         peak_bytes: peak memory of any search or retraining; None if unknown.
         num_shared: number of copied retrainings.
     """
@@ -86,7 +86,7 @@ class Arm(Means):
     best_test_accuracy: Summary
     variance: VarianceComponents | None
     search_devices: tuple[str, ...]
-    evaluation_devices: tuple[str, ...]
+    retraining_devices: tuple[str, ...]
     peak_bytes: float | None
     num_shared: int
 
@@ -106,12 +106,12 @@ class Arm(Means):
         return min(seed.parameters for seed in self.seeds), max(seed.parameters for seed in self.seeds)
 
     @property
-    def num_evaluations(self) -> int:
-        """Number of evaluated networks."""
+    def num_networks(self) -> int:
+        """Number of retrained or looked-up networks."""
         return sum(seed.num_retrainings for seed in self.seeds)
 
 
-def arm_of(kind: Kind, rows: Sequence[EvaluationRow]) -> Arm:
+def arm_of(kind: Kind, rows: Sequence[NetworkRow]) -> Arm:
     """Return the arm of one or more rows of the same group and kind."""
     by_seed = dict(sorted(grouped(rows, attrgetter("seed")).items()))
     seeds = tuple(_seed_mean(seed, own) for seed, own in by_seed.items())
@@ -126,7 +126,7 @@ def arm_of(kind: Kind, rows: Sequence[EvaluationRow]) -> Arm:
         best_test_accuracy=summarize([seed.best_test_accuracy for seed in seeds]),
         variance=None if variance.within_sd is None else variance,
         search_devices=tuple(sorted({row.search_device for row in rows if row.search_device})),
-        evaluation_devices=tuple(sorted({row.device for row in rows if row.device})),
+        retraining_devices=tuple(sorted({row.device for row in rows if row.device})),
         peak_bytes=max(peaks, default=None),
         num_shared=sum(row.shared_with is not None for row in rows),
     )
@@ -141,9 +141,9 @@ def difference(a: Arm | None, b: Arm | None) -> PairedDifference | None:
     return paired([first[seed] for seed in shared], [second[seed] for seed in shared]) if shared else None
 
 
-def _seed_mean(seed: int, rows: Sequence[EvaluationRow]) -> SeedMean:
+def _seed_mean(seed: int, rows: Sequence[NetworkRow]) -> SeedMean:
     return SeedMean(
-        **_means([replace(row, evaluation_seconds=0.0) if row.shared_with else row for row in rows]),
+        **_means([replace(row, retraining_seconds=0.0) if row.shared_with else row for row in rows]),
         seed=seed,
         num_retrainings=len(rows),
         test_accuracy=fmean(row.test_accuracy for row in rows),
@@ -151,7 +151,7 @@ def _seed_mean(seed: int, rows: Sequence[EvaluationRow]) -> SeedMean:
     )
 
 
-def _means(items: Iterable[EvaluationRow | SeedMean]) -> dict[str, Any]:
+def _means(items: Iterable[NetworkRow | SeedMean]) -> dict[str, Any]:
     """Return the fields of Means: the mean of the known values of every one."""
     known = {
         field.name: [value for item in items if (value := getattr(item, field.name)) is not None]

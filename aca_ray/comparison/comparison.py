@@ -23,7 +23,7 @@ from aca_ray.comparison.kinds import Group, Pair, group_of, kind_of
 from aca_ray.comparison.pairs import PairComparison, compare_pairs
 from aca_ray.comparison.ranker_agreement import RankerAgreementRow, ranker_agreement_rows
 from aca_ray.comparison.refill import RefillRow, refill_rows
-from aca_ray.comparison.rows import CurveRow, EvaluationRow, SweepRows
+from aca_ray.comparison.rows import CurveRow, NetworkRow, SweepRows
 from aca_ray.comparison.stability import StabilityRow, stability_rows
 from aca_ray.errors import ConfigError
 
@@ -65,9 +65,9 @@ class Comparison:
         return SweepRows(**rows, unfinished=sum(sweep.unfinished for sweep in self.sweeps))
 
     @property
-    def evaluations(self) -> tuple[EvaluationRow, ...]:
-        """Every evaluation once."""
-        return tuple({row.evaluation: row for row in self.rows.evaluations}.values())
+    def networks(self) -> tuple[NetworkRow, ...]:
+        """Every retrained or looked-up network once."""
+        return tuple({row.fingerprint: row for row in self.rows.networks}.values())
 
     @cached_property
     def kept_shares(self) -> tuple[KeptShareRow, ...]:
@@ -82,7 +82,7 @@ class Comparison:
     @cached_property
     def correlations(self) -> tuple[CorrelationRow, ...]:
         """Correlations of supernet accuracy with retrained accuracy, per method."""
-        return correlation_rows(self.evaluations, self.main_pairs)
+        return correlation_rows(self.networks, self.main_pairs)
 
     @cached_property
     def stability(self) -> tuple[StabilityRow, ...]:
@@ -109,30 +109,30 @@ def compare(rows: SweepRows | Sequence[SweepRows], pairs: Sequence[Pair] = ()) -
     """Return the comparison of the networks of one or several sweeps.
 
     Args:
-        rows: the rows of each sweep; an evaluation that two sweeps share (same fingerprint) counts once.
-        pairs: requested pairs of rankers and rules, the main one first; other evaluated pairs follow them.
+        rows: the rows of each sweep; a trial that two sweeps share (same fingerprint) counts once.
+        pairs: requested pairs of rankers and rules, the main one first; other pairs with networks follow them.
 
     Raises:
-        ConfigError: sweeps have different evaluations for the same seeds, have nothing to compare, or used different
+        ConfigError: sweeps have different networks for the same seeds, have nothing to compare, or used different
             images under the same data name and options.
     """
     sweeps = (rows,) if isinstance(rows, SweepRows) else tuple(rows)
     check_comparable(sweeps)
-    evaluations = {row.evaluation: row for sweep in sweeps for row in sweep.evaluations}.values()
-    _check_distinct(evaluations)
-    evaluated = {pair for row in evaluations if (pair := kind_of(row).pair) is not None}
-    all_pairs = tuple(dict.fromkeys([*pairs, *sorted(evaluated)]))
-    by_group = {group: grouped(own, kind_of) for group, own in grouped(evaluations, group_of).items()}
+    networks = {row.fingerprint: row for sweep in sweeps for row in sweep.networks}.values()
+    _check_distinct(networks)
+    found = {pair for row in networks if (pair := kind_of(row).pair) is not None}
+    all_pairs = tuple(dict.fromkeys([*pairs, *sorted(found)]))
+    by_group = {group: grouped(own, kind_of) for group, own in grouped(networks, group_of).items()}
     groups = compare_groups(by_group, all_pairs)
     return Comparison(sweeps, all_pairs, groups, compare_pairs(by_group, all_pairs))
 
 
-def _check_distinct(evaluations: Iterable[EvaluationRow]) -> None:
-    """Raise ConfigError if two evaluations have the same group, kind and seeds."""
-    by_place = grouped(evaluations, lambda row: (group_of(row), kind_of(row), row.seed, row.retrain_seed))
+def _check_distinct(networks: Iterable[NetworkRow]) -> None:
+    """Raise ConfigError if two rows have the same group, kind and seeds."""
+    by_place = grouped(networks, lambda row: (group_of(row), kind_of(row), row.seed, row.retrain_seed))
     problems = [
-        f"{group_of(row).label}: seed {row.seed}, retraining seed {row.retrain_seed} must be one evaluation, "
-        f"found {first.evaluation[:12]} in sweep {first.sweep} and {row.evaluation[:12]} in sweep {row.sweep}; "
+        f"{group_of(row).label}: seed {row.seed}, retraining seed {row.retrain_seed} must be one network, "
+        f"found {first.fingerprint[:12]} in sweep {first.sweep} and {row.fingerprint[:12]} in sweep {row.sweep}; "
         "their settings differ: compare the sweeps one by one"
         for first, *others in by_place.values()
         for row in others

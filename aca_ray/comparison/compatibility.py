@@ -17,8 +17,8 @@ def check_comparable(sweeps: Sequence[SweepRows]) -> None:
     """Check that sweeps can be compared.
 
     Raises:
-        ConfigError: a sweep with evaluations shares space, data, setting and protocol with no other sweep, or trials
-            with the same data name and options used different images.
+        ConfigError: a sweep with finished networks shares space, data, setting and protocol with no other sweep, or
+            trials with the same data name and options used different images.
     """
     problems = [*_different_images(sweeps), *_nothing_shared(sweeps)]
     if problems:
@@ -41,8 +41,8 @@ def _different_images(sweeps: Sequence[SweepRows]) -> Iterator[str]:
 
 
 def _nothing_shared(sweeps: Sequence[SweepRows]) -> Iterator[str]:
-    places = [{group_of(row).place for row in sweep.evaluations} for sweep in sweeps if sweep.evaluations]
-    names = [sweep.evaluations[0].sweep for sweep in sweeps if sweep.evaluations]
+    places = [{group_of(row).place for row in sweep.networks} for sweep in sweeps if sweep.networks]
+    names = [sweep.networks[0].sweep for sweep in sweeps if sweep.networks]
     for index, own in enumerate(places):
         others = [other for other in range(len(places)) if other != index]
         if others and all(own.isdisjoint(places[other]) for other in others):

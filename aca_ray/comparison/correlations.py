@@ -9,7 +9,7 @@ from statistics import fmean
 
 from aca_ray.comparison.grouping import grouped
 from aca_ray.comparison.kinds import Group, Pair, group_of, kind_of, main_networks
-from aca_ray.comparison.rows import EvaluationRow
+from aca_ray.comparison.rows import NetworkRow
 from aca_ray.comparison.statistics import correlate
 
 
@@ -36,13 +36,13 @@ class CorrelationRow:
 
 
 def correlation_rows(
-    evaluations: Iterable[EvaluationRow], main_pairs: Mapping[Group, Pair | None]
+    networks: Iterable[NetworkRow], main_pairs: Mapping[Group, Pair | None]
 ) -> tuple[CorrelationRow, ...]:
     """Return one row per method and kind of networks; allocated networks are those of the group's main pair.
 
     Source: Kendall 1945; that the correlation may be low or negative is from Yu et al. 2020 and Zela et al. 2020.
     """
-    found = grouped(main_networks(evaluations, main_pairs), lambda row: (*group_of(row)[:5], kind_of(row).networks))
+    found = grouped(main_networks(networks, main_pairs), lambda row: (*group_of(row)[:5], kind_of(row).networks))
     rows = []
     for arm, networks in sorted(found.items()):
         pairs = [

@@ -42,7 +42,7 @@ def _seconds(arm: Arm) -> float | None:
     is_unknown = arm.search_seconds is None or (arm.networks == ALLOCATED and arm.ranking_seconds is None)
     if is_unknown or arm.num_shared:
         return None
-    return (arm.search_seconds or 0.0) + (arm.ranking_seconds or 0.0) + arm.evaluation_seconds
+    return (arm.search_seconds or 0.0) + (arm.ranking_seconds or 0.0) + arm.retraining_seconds
 
 
 def _on_front(arm: Arm, arms: Sequence[Arm]) -> bool | None:
@@ -59,4 +59,4 @@ def _on_front(arm: Arm, arms: Sequence[Arm]) -> bool | None:
 
 
 def _place(arm: Arm) -> tuple[str | tuple[str, ...], ...]:
-    return arm.group.space, arm.group.data, arm.group.protocol, arm.search_devices, arm.evaluation_devices
+    return arm.group.space, arm.group.data, arm.group.protocol, arm.search_devices, arm.retraining_devices

@@ -16,7 +16,7 @@ from aca_ray.comparison.arms import Arm, arm_of, difference
 from aca_ray.comparison.families import Tested, adjusted
 from aca_ray.comparison.grouping import grouped
 from aca_ray.comparison.kinds import ALLOCATED, NETWORKS, SEARCHED, SKIP_FREE, Group, Kind, Pair
-from aca_ray.comparison.rows import EvaluationRow
+from aca_ray.comparison.rows import NetworkRow
 
 RANDOM_SEARCH, CONTROL = "random_search", "control"
 # Does leaving skips out help? Does refilling help the plain method? Does refilling help the same cells?
@@ -106,7 +106,7 @@ class GroupComparison:
 
 
 def compare_groups(
-    by_group: Mapping[Group, Mapping[Kind, Sequence[EvaluationRow]]], pairs: Sequence[Pair]
+    by_group: Mapping[Group, Mapping[Kind, Sequence[NetworkRow]]], pairs: Sequence[Pair]
 ) -> tuple[GroupComparison, ...]:
     """Return the comparison of every group, sorted, with p-values adjusted within each kind of difference.
 
@@ -153,6 +153,6 @@ def _main_pairs(by_group: Mapping[Group, Mapping[Kind, object]], pairs: Sequence
     """Return, per protocol, the first pair with networks."""
     found: dict[str, set[Pair]] = {}
     for group, kinds in by_group.items():
-        evaluated = {kind.pair for kind in kinds if kind.pair is not None and kind.control is None}
-        found.setdefault(group.protocol, set()).update(evaluated)
+        pairs_found = {kind.pair for kind in kinds if kind.pair is not None and kind.control is None}
+        found.setdefault(group.protocol, set()).update(pairs_found)
     return {protocol: min(those, key=pairs.index) for protocol, those in found.items() if those}

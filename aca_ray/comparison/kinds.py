@@ -1,11 +1,11 @@
-"""What an evaluated network belongs to: its place, its group, and its kind within the group."""
+"""What a network belongs to: its place, its group, and its kind within the group."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from aca_ray.comparison.rows import EvaluationRow
+from aca_ray.comparison.rows import NetworkRow
 from aca_ray.errors import ConfigError
 from aca_ray.records.labels import is_looked_up
 
@@ -28,14 +28,14 @@ class Place(NamedTuple):
         return is_looked_up(self.protocol)
 
     @property
-    def evaluated(self) -> str:
+    def measured_by(self) -> str:
         """The protocol or table, in words."""
         return self.protocol if self.is_looked_up else f"protocol {self.protocol}"
 
     @property
     def label(self) -> str:
         """Space, data, and protocol or table, in words."""
-        return f"{self.space} on {self.data}, {self.evaluated}"
+        return f"{self.space} on {self.data}, {self.measured_by}"
 
 
 class Group(NamedTuple):
@@ -85,12 +85,12 @@ class Kind(NamedTuple):
     control: str | None = None
 
 
-def group_of(row: EvaluationRow) -> Group:
+def group_of(row: NetworkRow) -> Group:
     """Return the group of a row."""
     return Group(row.space, row.data, row.setting, row.protocol, row.method, row.epochs)
 
 
-def kind_of(row: EvaluationRow) -> Kind:
+def kind_of(row: NetworkRow) -> Kind:
     """Return the kind of a row, or raise ConfigError if its fields contradict each other."""
     if row.skip == SEARCHED:
         return Kind(SEARCHED)
@@ -98,13 +98,13 @@ def kind_of(row: EvaluationRow) -> Kind:
         return Kind(SKIP_FREE)
     if row.ranking is None or row.allocation is None:
         raise ConfigError(
-            f"evaluation {row.evaluation[:12]} of sweep {row.sweep}: skip {row.skip!r} needs ranking and allocation, "
+            f"network {row.fingerprint[:12]} of sweep {row.sweep}: skip {row.skip!r} needs ranking and allocation, "
             f"found {row.ranking!r} and {row.allocation!r}; run it again"
         )
     return Kind(ALLOCATED, Pair(row.ranking, row.allocation), row.control)
 
 
-def main_networks(rows: Iterable[EvaluationRow], main_pairs: Mapping[Group, Pair | None]) -> list[EvaluationRow]:
+def main_networks(rows: Iterable[NetworkRow], main_pairs: Mapping[Group, Pair | None]) -> list[NetworkRow]:
     """Return the rows of searched and skip-free networks, and those allocated by the main pair of their group."""
     kinds = ((row, kind_of(row)) for row in rows)
     return [row for row, kind in kinds if kind == Kind(kind.networks, kind.pair and main_pairs[group_of(row)])]

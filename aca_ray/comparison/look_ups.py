@@ -65,8 +65,8 @@ def look_up_curves(rows: Iterable[LookUpRow]) -> dict[LookUpPlace, dict[str, dic
 
     A look-up shared by several sweeps counts once.
     """
-    once = distinct(rows, attrgetter("evaluation", "epoch"))
-    curves = [sorted(own, key=attrgetter("epoch")) for own in grouped(once, attrgetter("evaluation")).values()]
+    once = distinct(rows, attrgetter("fingerprint", "epoch"))
+    curves = [sorted(own, key=attrgetter("epoch")) for own in grouped(once, attrgetter("fingerprint")).values()]
     curves.sort(key=lambda curve: (_place(curve), curve[0].method, _order(_networks(curve)), curve[0].seed))
     found: dict[LookUpPlace, dict[str, dict[str, list[Curve]]]] = {}
     for curve in curves:

@@ -16,7 +16,7 @@ from statistics import fmean
 from aca_ray.comparison.families import Tested, adjusted
 from aca_ray.comparison.grouping import grouped
 from aca_ray.comparison.kinds import ALLOCATED, SKIP_FREE, Group, Kind, Pair, Place
-from aca_ray.comparison.rows import EvaluationRow
+from aca_ray.comparison.rows import NetworkRow
 from aca_ray.comparison.statistics import PairedDifference, paired
 
 OTHER_PAIR = "pair"
@@ -67,7 +67,7 @@ class _Networks:
 
 
 def compare_pairs(
-    by_group: Mapping[Group, Mapping[Kind, Sequence[EvaluationRow]]], pairs: Sequence[Pair]
+    by_group: Mapping[Group, Mapping[Kind, Sequence[NetworkRow]]], pairs: Sequence[Pair]
 ) -> tuple[PairComparison, ...]:
     """Return every pair against its baselines: per place over all searches, then per group if there are several.
 
@@ -78,7 +78,7 @@ def compare_pairs(
     whole: list[PairComparison] = []
     single: list[PairComparison] = []
     for place, groups in grouped(sorted(by_group), attrgetter("place")).items():
-        together: dict[Kind, list[EvaluationRow]] = {}
+        together: dict[Kind, list[NetworkRow]] = {}
         for group in groups:
             for kind, rows in by_group[group].items():
                 together.setdefault(kind, []).extend(rows)
@@ -100,7 +100,7 @@ def by_advantage(comparisons: Iterable[PairComparison]) -> list[PairComparison]:
 
 
 def _compared(
-    place: Place, group: Group | None, rows: Mapping[Kind, Sequence[EvaluationRow]], pairs: Sequence[Pair]
+    place: Place, group: Group | None, rows: Mapping[Kind, Sequence[NetworkRow]], pairs: Sequence[Pair]
 ) -> Iterator[PairComparison]:
     """Yield every pair of one place, or of one group there, against its baselines, without adjusted p-values."""
     networks = {kind: _networks(kind_rows) for kind, kind_rows in rows.items()}
@@ -130,7 +130,7 @@ def _compared(
             )
 
 
-def _networks(rows: Sequence[EvaluationRow]) -> _Networks:
+def _networks(rows: Sequence[NetworkRow]) -> _Networks:
     by_search = grouped(rows, attrgetter("search"))
 
     def means(name: str) -> dict[str, float]:

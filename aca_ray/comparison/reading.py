@@ -15,10 +15,10 @@ from aca_ray.comparison.rows import (
     AllocationRow,
     CurveRow,
     EdgeRow,
-    EvaluationRow,
     FailedTrial,
     LookUpRow,
     MixingTrajectory,
+    NetworkRow,
     ScoreFile,
     SweepRows,
     TrialRow,
@@ -29,18 +29,17 @@ from aca_ray.records import (
     AllocationSummary,
     LookUpRecord,
     LookUpResult,
-    RetrainingRecord,
+    NetworkRecord,
     SearchRecord,
     SweepFolder,
-    SweepRecord,
     TrialFolder,
 )
 from aca_ray.space import Genotype
-from aca_ray.space.trials import EvaluationTrial, SearchTrial
+from aca_ray.space.trials import LookUpTrial, NetworkTrial, RetrainingTrial, SearchTrial
 from aca_ray.storage import StoragePath
 from aca_ray.storage.bounded import naming
 
-_Record = TypeVar("_Record", SearchRecord, RetrainingRecord)
+_Record = TypeVar("_Record", SearchRecord, NetworkRecord)
 _OWN_SETTINGS = ("batch_size", "data_pruning", "precision")  # of searches; the two defaults are left out
 _text = lru_cache(genotype_text)  # most epochs derive the genotype of the epoch before
 
@@ -59,14 +58,15 @@ def read_sweep(folder: SweepFolder, ignored: Container[StoragePath] = ()) -> Swe
         raise ConfigError(f"{folder.path}: must be the folder of a sweep, found no folder; use <storage>/<sweep name>")
     reading = _Reading(folder.path.name)
     with _collector_paused():
-        for trial_folder in _subfolders(folder.searches, ignored):
+        for trial_folder in _subfolders(folder.trials("search"), ignored):
             reading.attempt(reading.read_search, trial_folder)
-        for trial_folder in _subfolders(folder.retrainings, ignored):
-            reading.attempt(reading.read_evaluation, trial_folder)
+        for kind in ("retraining", "look-up"):
+            for trial_folder in _subfolders(folder.trials(kind), ignored):
+                reading.attempt(reading.read_network, trial_folder)
     if reading.problems:
         raise ConfigError(reading.problems)
     return SweepRows(
-        evaluations=tuple(sorted(reading.evaluations, key=lambda row: row.evaluation)),
+        networks=tuple(sorted(reading.networks, key=lambda row: row.fingerprint)),
         curves=tuple(reading.curves),
         allocations=tuple(reading.allocations),
         failed=tuple(reading.failed),
@@ -81,7 +81,7 @@ def read_sweep(folder: SweepFolder, ignored: Container[StoragePath] = ()) -> Swe
 
 
 class _Epoch(NamedTuple):
-    """What an evaluation needs from one epoch of its search; whole rows would not fit into memory."""
+    """What the row of a network needs from one epoch of its search; whole rows would not fit into memory."""
 
     seconds: float | None
     peak_bytes: float | None
@@ -89,7 +89,7 @@ class _Epoch(NamedTuple):
 
 
 class _Search(NamedTuple):
-    """What an evaluation needs from its search; `ranking_seconds` are per milestone and ranker."""
+    """What the row of a network needs from its search; `ranking_seconds` are per milestone and ranker."""
 
     setting: Mapping[str, Any]
     epochs: Mapping[int, _Epoch]
@@ -102,7 +102,7 @@ class _Reading:
     """The rows read so far and the problems found."""
 
     sweep: str
-    evaluations: list[EvaluationRow] = field(default_factory=list)
+    networks: list[NetworkRow] = field(default_factory=list)
     curves: list[CurveRow] = field(default_factory=list)
     allocations: list[AllocationRow] = field(default_factory=list)
     failed: list[FailedTrial] = field(default_factory=list)
@@ -175,9 +175,9 @@ class _Reading:
                 for cell_type, weights in mixing(record.rows).items()
             ]
 
-    def read_evaluation(self, folder: TrialFolder) -> None:
-        """Add the row of one evaluation if it has finished."""
-        record = self._open(RetrainingRecord, folder)
+    def read_network(self, folder: TrialFolder) -> None:
+        """Add the rows of one retraining or look-up if it has finished."""
+        record = self._open(NetworkRecord, folder)
         if record is None or record.state != "finished":
             return
         trial, result, data = record.trial, record.result, record.data_info
@@ -186,16 +186,16 @@ class _Reading:
         search = self.searches.get(trial.search)
         curve = search.epochs if search else {}
         last = min(trial.epochs, max(curve, default=0))
-        row = EvaluationRow(
+        row = NetworkRow(
             sweep=self.sweep,
             method=trial.method,
             skip=trial.skip,
             space=trial.space,
             data=trial.data["name"],
-            setting=_canonical(_evaluation_setting(trial, search)),
+            setting=_canonical(_network_setting(trial, search)),
             epochs=trial.epochs,
             seed=trial.seed,
-            retrain_seed=trial.retrain_seed,
+            retrain_seed=trial.retrain_seed if isinstance(trial, RetrainingTrial) else 0,
             protocol=trial.label,
             ranking=trial.ranking,
             allocation=trial.allocation,
@@ -209,7 +209,7 @@ class _Reading:
             refilled_share=result.refilled_share,
             search_seconds=_seconds_until(last, curve),
             ranking_seconds=search.ranking_seconds.get((last, trial.ranking)) if search and trial.ranking else None,
-            evaluation_seconds=record.seconds,
+            retraining_seconds=record.seconds,
             search_valid_accuracy=curve[last].accuracy if last in curve else None,
             search_device=search.device if search else None,
             device=record.hardware,
@@ -217,21 +217,21 @@ class _Reading:
             peak_bytes=_largest(row.peak_bytes for row in record.rows),
             data_digest=data.digest,
             search=trial.search,
-            evaluation=record.fingerprint,
+            fingerprint=record.fingerprint,
             regret=result.regret if isinstance(result, LookUpResult) else None,
             rank=result.rank if isinstance(result, LookUpResult) else None,
             shared_with=record.shared_with,
         )
-        self.evaluations.append(row)
+        self.networks.append(row)
         if isinstance(record, LookUpRecord):
             self._read_look_up(record, row)
 
-    def _read_look_up(self, record: LookUpRecord, evaluation: EvaluationRow) -> None:
+    def _read_look_up(self, record: LookUpRecord, network: NetworkRow) -> None:
         """Add the rows of one finished look-up."""
         assert record.result is not None  # it has finished
         table = record.result.table
-        shared = {column.name for column in fields(EvaluationRow)} & {column.name for column in fields(LookUpRow)}
-        place = {name: getattr(evaluation, name) for name in shared - {"regret", "rank"}}
+        shared = {column.name for column in fields(NetworkRow)} & {column.name for column in fields(LookUpRow)}
+        place = {name: getattr(network, name) for name in shared - {"regret", "rank"}}
         self.look_ups += [
             LookUpRow(
                 **place,
@@ -286,9 +286,9 @@ class _Reading:
         return (epoch, ranking), allocation.seconds
 
 
-def _trial_row(sweep: str, record: SweepRecord) -> TrialRow:
+def _trial_row(sweep: str, record: SearchRecord | NetworkRecord) -> TrialRow:
     trial, data = record.trial, record.data_info
-    retraining = record.trial if isinstance(record, RetrainingRecord) else None
+    network = record.trial if isinstance(record, NetworkRecord) else None
     return TrialRow(
         sweep=sweep,
         kind=record.kind,
@@ -297,10 +297,10 @@ def _trial_row(sweep: str, record: SweepRecord) -> TrialRow:
         skip=trial.skip,
         space=trial.space,
         data=trial.data["name"],
-        protocol=retraining.label if retraining else None,
+        protocol=network.label if network else None,
         epochs=trial.epochs,
         seed=trial.seed,
-        retrain_seed=retraining.retrain_seed if retraining else None,
+        retrain_seed=trial.retrain_seed if isinstance(trial, RetrainingTrial) else None,
         num_epochs=record.num_epochs,
         precision=record.trial.precision if isinstance(record, SearchRecord) else None,
         device=record.hardware,
@@ -337,14 +337,14 @@ def _subfolders(folder: StoragePath, ignored: Container[StoragePath]) -> list[Tr
     return [TrialFolder(path) for path in paths]
 
 
-def _data_and_network(trial: SearchTrial | EvaluationTrial) -> dict[str, Any]:
+def _data_and_network(trial: SearchTrial | NetworkTrial) -> dict[str, Any]:
     data = {key: value for key, value in trial.data.items() if key != "name"}
     return {"data": data, "network": trial.network}
 
 
-def _evaluation_setting(trial: EvaluationTrial, search: _Search | None) -> dict[str, Any]:
+def _network_setting(trial: NetworkTrial, search: _Search | None) -> dict[str, Any]:
     setting = {**_data_and_network(trial), "search": search.setting if search else None}
-    if trial.table is not None and "name" not in trial.table:  # the label names a table, but not all of a file's keys
+    if isinstance(trial, LookUpTrial) and "name" not in trial.table:  # the label lacks keys of a file
         setting["table"] = trial.table
     return setting
 

@@ -18,8 +18,8 @@ from aca_ray.storage import StoragePath
 
 
 @dataclass(frozen=True)
-class EvaluationRow:
-    """One evaluated network.
+class NetworkRow:
+    """One retrained or looked-up network.
 
     Attributes:
         sweep: name of the sweep's folder.
@@ -36,7 +36,7 @@ class EvaluationRow:
         refilled_share: share of the channels that a skip connection refills, in [0, 1]; 0 if skip is `searched`.
         search_seconds: time of the search up to `epochs`; None if the record of the search is missing or has no times.
         ranking_seconds: time of ranking and allocating its channels; None if skip is `searched`, or unknown.
-        evaluation_seconds: time of the retraining.
+        retraining_seconds: time of the retraining or look-up.
         search_valid_accuracy: accuracy of the supernet at epoch `epochs` of the search, in [0, 1]; None if unknown.
         search_device: name of the processor or GPU of the search; None if unknown.
         device: name of the processor or GPU of the retraining; None if unknown.
@@ -44,7 +44,7 @@ class EvaluationRow:
         peak_bytes: peak memory of the retraining; None if unknown.
         data_digest: SHA-256 of the training data; None if unknown.
         search: fingerprint of the search.
-        evaluation: fingerprint of the evaluation.
+        fingerprint: fingerprint of the retraining or look-up.
         regret: accuracy of the best architecture of the table minus test_accuracy; None unless looked up.
         rank: 1 + the number of architectures of the table with a higher accuracy; None unless looked up.
         shared_with: fingerprint of an identical retraining whose result was copied; None if it ran itself.
@@ -72,7 +72,7 @@ class EvaluationRow:
     refilled_share: float
     search_seconds: float | None
     ranking_seconds: float | None
-    evaluation_seconds: float
+    retraining_seconds: float
     search_valid_accuracy: float | None
     search_device: str | None
     device: str | None
@@ -80,7 +80,7 @@ class EvaluationRow:
     peak_bytes: float | None
     data_digest: str | None
     search: str
-    evaluation: str
+    fingerprint: str
     regret: float | None = None
     rank: int | None = None
     shared_with: str | None = None
@@ -141,7 +141,7 @@ class LookUpRow:
         table_best: accuracy of the best architecture.
         table_all_skips: accuracy of the cell with only skip connections; None if the table lacks it.
         search: fingerprint of the search.
-        evaluation: fingerprint of the look-up.
+        fingerprint: fingerprint of the look-up.
     """
 
     sweep: str
@@ -164,7 +164,7 @@ class LookUpRow:
     table_best: float
     table_all_skips: float | None
     search: str
-    evaluation: str
+    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ class TrialRow:
     """Provenance of a result: one row per trial with a record, in any state.
 
     Attributes:
-        kind: `search` or `evaluation`.
+        kind: `search`, `retraining` or `look-up`.
         state: `running`, `finished` or `failed`.
         protocol: protocol of a retraining; None for a search.
         retrain_seed: seed of a retraining; None for a search.
@@ -331,7 +331,7 @@ class FailedTrial(NamedTuple):
     """A trial that ended in an error.
 
     Attributes:
-        kind: `search` or `evaluation`.
+        kind: `search`, `retraining` or `look-up`.
         trial: trial as in its record.
         error: first line of the error, without the traceback above it.
     """
@@ -346,7 +346,7 @@ class SweepRows:
     """All rows of one sweep.
 
     Attributes:
-        evaluations: one row per finished evaluation.
+        networks: one row per finished retraining or look-up.
         curves: one row per epoch of every search, finished or not.
         allocations: one row per milestone and rule of every allocated search, finished or not.
         failed: trials that ended in an error.
@@ -359,7 +359,7 @@ class SweepRows:
         look_ups: one row per epoch of every finished look-up.
     """
 
-    evaluations: tuple[EvaluationRow, ...] = ()
+    networks: tuple[NetworkRow, ...] = ()
     curves: tuple[CurveRow, ...] = ()
     allocations: tuple[AllocationRow, ...] = ()
     failed: tuple[FailedTrial, ...] = ()

@@ -3,9 +3,9 @@
 from aca_ray.config.load import load_spec, parse_spec, read_spec
 from aca_ray.config.schema import (
     Defaults,
-    EvaluationSpec,
     ExperimentSpec,
     NetworkSpec,
+    RetrainingSpec,
     RuntimeSpec,
     SweepSpec,
     TableSpec,
@@ -13,18 +13,27 @@ from aca_ray.config.schema import (
 )
 from aca_ray.config.trials import search_trials
 from aca_ray.space.fingerprint import canonical_json, fingerprint
-from aca_ray.space.trials import EvaluationTrial, ProtocolValue, RetrainingTrial, SearchTrial
+from aca_ray.space.trials import (
+    LookUpTrial,
+    NetworkTrial,
+    ProtocolValue,
+    RetrainingTrial,
+    SearchTrial,
+    StandaloneTrial,
+)
 
 __all__ = [
     "Defaults",
-    "EvaluationSpec",
-    "EvaluationTrial",
     "ExperimentSpec",
+    "LookUpTrial",
     "NetworkSpec",
+    "NetworkTrial",
     "ProtocolValue",
+    "RetrainingSpec",
     "RetrainingTrial",
     "RuntimeSpec",
     "SearchTrial",
+    "StandaloneTrial",
     "SweepSpec",
     "TableSpec",
     "Vocabulary",

@@ -252,30 +252,16 @@ Table = Annotated[
 ]
 
 
-class EvaluationSpec(_Frozen):
-    """How found networks are evaluated: by retraining, by looking them up in a benchmark, or both."""
+class RetrainingSpec(_Frozen):
+    """How found networks are trained from scratch."""
 
     protocol: Protocol | None = None
     """The retraining protocol: a name, or a mapping of a `base` and the fields that differ from it.
 
-    `null` means `cifar`; together with `table` it means that nothing is retrained.
+    `null` means the default, which the sweep then keeps.
     """
-    retrain_seeds: _several(Seed) = (0,)  # type: ignore[valid-type]
+    seeds: _several(Seed) = (0,)  # type: ignore[valid-type]
     """Seeds of the retraining; every network is retrained once with each of them."""
-    skip_free: bool = True
-    """Also evaluate the cells of allocated searches without refilling (the rule `all`)."""
-    controls: Annotated[tuple[ControlName, ...], BeforeValidator(_as_list), AfterValidator(_distinct)] = ()
-    """Controls of every pair of ranker and rule; each is evaluated like the pair itself."""
-    table: Table | None = None
-    """The benchmark to look networks up in: `nasbench201` (CIFAR-10 test accuracy after 200 epochs), or your own file.
-
-    Searched and skip-free cells are looked up at every search epoch, cells of the rule `rounded` at the milestones.
-    """
-
-    @property
-    def is_retrained(self) -> bool:
-        """Whether networks are retrained, and not only looked up."""
-        return self.table is None or self.protocol is not None
 
 
 class ExperimentSpec(_Frozen):
@@ -314,8 +300,29 @@ class ExperimentSpec(_Frozen):
 
     The first pair is the main one.
     """
-    evaluation: EvaluationSpec = EvaluationSpec()
-    """How found networks are evaluated."""
+    skip_free: bool = True
+    """Also retrain and look up the cells of allocated searches without refilling (the rule `all`)."""
+    controls: Annotated[tuple[ControlName, ...], BeforeValidator(_as_list), AfterValidator(_distinct)] = ()
+    """Controls of every pair of ranker and rule; each is retrained and looked up like the pair itself."""
+    table: Table | None = None
+    """The benchmark to look networks up in: `nasbench201` (CIFAR-10 test accuracy after 200 epochs), or your own file.
+
+    Searched and skip-free cells are looked up at every search epoch, cells of the rule `rounded` at the milestones.
+    """
+    retraining: RetrainingSpec | None = None
+    """How found networks are retrained; `null` means by the default protocol, or with `table` not at all."""
+
+    @property
+    def retrain_seeds(self) -> tuple[int, ...]:
+        """Seeds with which every network is retrained; () if networks are only looked up."""
+        return () if self.retraining is None else self.retraining.seeds
+
+    @model_validator(mode="after")
+    def _networks_are_measured(self) -> Self:
+        """Retrain networks unless they are looked up."""
+        if self.retraining is None and self.table is None:
+            return self.model_copy(update={"retraining": RetrainingSpec()})
+        return self
 
     @model_validator(mode="after")
     def _settings_are_used(self) -> Self:
@@ -324,8 +331,8 @@ class ExperimentSpec(_Frozen):
             unused = {
                 "ranking": self.ranking,
                 "allocation": self.allocation,
-                "evaluation.controls": self.evaluation.controls,
-                "evaluation.skip_free": not self.evaluation.skip_free,
+                "controls": self.controls,
+                "skip_free": not self.skip_free,
             }
             problems = [
                 f"{PLACE}.{key}: applies to allocated searches only, and experiment.skip has none; leave it out"
@@ -340,10 +347,9 @@ class ExperimentSpec(_Frozen):
     def _trials_can_be_counted(self) -> Self:
         """Refuse more trials than a sweep can have."""
         axes = (self.methods, self.spaces, self.data, self.seeds, self.epochs)
-        evaluation = self.evaluation
         pairs = len(self.ranking or (None,)) * len(self.allocation or (None,))
-        per_skip = {"searched": 1, "allocated": evaluation.skip_free + pairs * (1 + len(evaluation.controls))}
-        per_network = evaluation.is_retrained * len(evaluation.retrain_seeds) + (evaluation.table is not None)
+        per_skip = {"searched": 1, "allocated": self.skip_free + pairs * (1 + len(self.controls))}
+        per_network = len(self.retrain_seeds) + (self.table is not None)
         retrainings = sum(per_skip[skip] for skip in self.skip) * per_network
         trials = math.prod(map(len, axes)) * (len(self.skip) + retrainings)
         if trials > MAX_TRIALS:
@@ -358,17 +364,16 @@ class ExperimentSpec(_Frozen):
     @model_validator(mode="after")
     def _something_is_looked_up(self, info: ValidationInfo) -> Self:
         """Refuse entries that need retraining where nothing is retrained."""
-        evaluation = self.evaluation
-        if evaluation.table is None:
+        if self.table is None:
             return self
         problems = []
         if "nasbench201" not in self.spaces:
             problems.append(
-                f"{PLACE}.spaces: must include nasbench201, which experiment.evaluation.table covers; add it, or "
+                f"{PLACE}.spaces: must include nasbench201, which experiment.table covers; add it, or "
                 "leave the table out"
             )
-        if not evaluation.is_retrained:
-            fix = "is in no table; set experiment.evaluation.protocol to retrain it, or leave it out"
+        if self.retraining is None:
+            fix = "is in no table; set experiment.retraining to retrain it, or leave it out"
             problems += [
                 f"{PLACE}.spaces[{index}]: {space} {fix}"
                 for index, space in enumerate(self.spaces)
@@ -381,15 +386,11 @@ class ExperimentSpec(_Frozen):
                     f"In tables: {', '.join(sorted(whole))}"
                     for key, names in (
                         ("allocation", self.allocation or ()),
-                        ("evaluation.controls", evaluation.controls),
+                        ("controls", self.controls),
                     )
                     for index, name in enumerate(names)
                     if name not in whole
                 ]
-            if evaluation.retrain_seeds != (0,):
-                problems.append(
-                    f"{PLACE}.evaluation.retrain_seeds: nothing is retrained with a table alone; leave it out"
-                )
         if problems:
             raise ProblemError(problems)
         return self
@@ -399,13 +400,14 @@ class ExperimentSpec(_Frozen):
         """Name the defaults where names are missing, so that a sweep keeps them when a later version has others."""
         if not isinstance(info.context, Vocabulary):
             return self
-        defaults, retrained = info.context.defaults, self.evaluation.is_retrained
+        defaults, retraining = info.context.defaults, self.retraining
         named: dict[str, Any] = {}
         if "allocated" in self.skip:
             named["ranking"] = self.ranking or (defaults.ranker,)
-            named["allocation"] = self.allocation or (defaults.rule if retrained else defaults.table_rule,)
-        if retrained and self.evaluation.protocol is None:
-            named["evaluation"] = self.evaluation.model_copy(update={"protocol": defaults.protocol})
+            named["allocation"] = self.allocation or (defaults.table_rule if retraining is None else defaults.rule,)
+        if retraining is not None:
+            protocol = retraining.protocol or defaults.protocol
+            named["retraining"] = retraining.model_copy(update={"protocol": protocol})
         return self.model_copy(update=named)
 
 

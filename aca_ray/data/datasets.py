@@ -32,7 +32,7 @@ class SearchData:
 
 
 @dataclass(frozen=True)
-class EvaluationData:
+class RetrainingData:
     """The data of a retraining.
 
     Attributes:
@@ -86,7 +86,7 @@ def load_search_data(data: Mapping[str, Any]) -> SearchData:
     return SearchData(info, train, valid)
 
 
-def load_evaluation_data(data: Mapping[str, Any]) -> EvaluationData:
+def load_retraining_data(data: Mapping[str, Any]) -> RetrainingData:
     """Return all training images and the test images.
 
     Args:
@@ -98,7 +98,7 @@ def load_evaluation_data(data: Mapping[str, Any]) -> EvaluationData:
     """
     source, full = resolve_data(data)
     info, train = _load_train(source, full)
-    return EvaluationData(info, train, _load_test(source, full, info))
+    return RetrainingData(info, train, _load_test(source, full, info))
 
 
 def check_data(data: Mapping[str, Any], search: SearchData) -> CheckedData:
@@ -124,12 +124,12 @@ def check_data(data: Mapping[str, Any], search: SearchData) -> CheckedData:
     return _checked(search.info, len(search.train) + len(search.valid), test)
 
 
-def check_evaluation_data(data: Mapping[str, Any], evaluation: EvaluationData) -> CheckedData:
-    """Check the data of a retraining beyond the checks of `load_evaluation_data`; see `check_data`."""
+def check_retraining_data(data: Mapping[str, Any], retraining: RetrainingData) -> CheckedData:
+    """Check the data of a retraining beyond the checks of `load_retraining_data`; see `check_data`."""
     source, full = resolve_data(data)
-    evaluation.train.check(spread(len(evaluation.train), NUM_HEADERS))
-    check_variation(source.origin(full, "train"), [evaluation.train])
-    return _checked(evaluation.info, len(evaluation.train), evaluation.test)
+    retraining.train.check(spread(len(retraining.train), NUM_HEADERS))
+    check_variation(source.origin(full, "train"), [retraining.train])
+    return _checked(retraining.info, len(retraining.train), retraining.test)
 
 
 def _checked(info: DataInfo, num_train: int, test: Images) -> CheckedData:

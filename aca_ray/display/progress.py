@@ -69,7 +69,7 @@ def _kind(order: Order) -> str:
         return "search"
     trial = order.trial
     network = "/".join(name for name in (trial.allocation, trial.control) if name)
-    return f"{'retrain' if trial.table is None else 'look up'} {network or 'plain'}"
+    return f"{'retrain' if trial.kind == 'retraining' else 'look up'} {network or 'plain'}"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from aca_ray.storage import StoragePath
 from aca_ray.sweep.growing import abandoned
 from aca_ray.sweep.manifest import Sweep
 from aca_ray.sweep.orders import (
-    EvaluationOrder,
+    NetworkOrder,
     Order,
     SearchOrder,
     all_orders,
@@ -119,7 +119,7 @@ class Driver:
         for order in orders:
             self.changed(order.folder)
             record = TrialRecord.read(order.folder)
-            if isinstance(order, EvaluationOrder):
+            if isinstance(order, NetworkOrder):
                 (self._shared.finished if _is_finished(record) else self._shared.failed)(order)
             elif _is_finished(record):
                 self._made([record_of(order)])
@@ -149,7 +149,7 @@ class Driver:
             )
         records = self._read_records()
         for order in list(self._orders.values()):
-            if order.folder in records and isinstance(order, EvaluationOrder) and lost_its_source(order):
+            if order.folder in records and isinstance(order, NetworkOrder) and lost_its_source(order):
                 record_of(order).unlink(missing_ok=True)
                 del records[order.folder]
                 self._view.update(order.folder)
@@ -159,10 +159,10 @@ class Driver:
         unfinished = [order for order in self._orders.values() if not _is_finished(records.get(order.folder))]
         self._graph = sweep_graph(self._sweep, self._packs([one for one in unfinished if isinstance(one, SearchOrder)]))
         for order in unfinished:
-            if order.folder in records and records[order.folder].epoch and isinstance(order, EvaluationOrder):
+            if order.folder in records and records[order.folder].epoch and isinstance(order, NetworkOrder):
                 self._shared.reserve(order)
         for order in self._orders.values():
-            if _is_finished(record := records.get(order.folder)) and isinstance(order, EvaluationOrder):
+            if _is_finished(record := records.get(order.folder)) and isinstance(order, NetworkOrder):
                 assert record is not None
                 if record.shared_with is None:
                     self._shared.finished(order)
@@ -219,7 +219,7 @@ class Driver:
             if isinstance(job.work, RankingOrder):
                 continue
             (order,) = job.work
-            if isinstance(order, EvaluationOrder) and not _is_finished(TrialRecord.read(order.folder)):
+            if isinstance(order, NetworkOrder) and not _is_finished(TrialRecord.read(order.folder)):
                 self.failures.append(f"retraining {order.trial.short}: {reason}")
                 self._shared.failed(order)
 
@@ -227,10 +227,10 @@ class Driver:
         """Make orders ready for a process."""
         heapq.heappush(self._ready, (path > 0, -path, next(self._numbers), orders))
 
-    def _train(self, order: EvaluationOrder) -> None:
+    def _train(self, order: NetworkOrder) -> None:
         self._push((order,), relative_length(order))
 
-    def _share(self, order: EvaluationOrder, source: StoragePath) -> None:
+    def _share(self, order: NetworkOrder, source: StoragePath) -> None:
         """Record a retraining as finished, with the result of an equal one."""
         share_result(order, source)
         self._view.update(order.folder)

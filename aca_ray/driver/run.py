@@ -17,7 +17,7 @@ from aca_ray.storage.files import remove_leftovers
 from aca_ray.storage.lock import exclusive
 from aca_ray.sweep.growing import driven_elsewhere, require_newest
 from aca_ray.sweep.manifest import Sweep
-from aca_ray.sweep.orders import EvaluationOrder, all_orders, plans_of
+from aca_ray.sweep.orders import NetworkOrder, all_orders, plans_of
 
 if TYPE_CHECKING:
     from aca_ray.comparison import Comparison
@@ -97,7 +97,7 @@ def _compare(sweep: Sweep) -> Comparison | None:
     from aca_ray.sweep.comparing import compare_sweeps
 
     for order in all_orders(sweep):
-        if isinstance(order, EvaluationOrder):
+        if isinstance(order, NetworkOrder):
             record = TrialRecord.read(order.folder)
             if record is not None and record.state == "finished":
                 return compare_sweeps([sweep], sweep.folder.comparison)

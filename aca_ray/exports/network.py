@@ -14,10 +14,10 @@ from torch import Tensor, nn
 import aca_ray
 from aca_ray.data import ImageFacts
 from aca_ray.errors import ExportError
-from aca_ray.evaluation import Protocol
 from aca_ray.exports.source import python_source
 from aca_ray.nn import Cost, DerivedNetwork, num_parameters
 from aca_ray.nn.cost import count_macs
+from aca_ray.retraining import Protocol
 from aca_ray.space import ChannelPlan, Genotype, stage_of_cell
 
 TOLERANCE = 1e-4  # of logits; relative to the largest one if that is above 1

@@ -5,8 +5,9 @@ from aca_ray.records.epochs import Architecture, LookUpRow, Row, SearchRow
 from aca_ray.records.facts import Checkpointing, DataFacts, Packed
 from aca_ray.records.layout import AllocationFolder, SweepFolder, TrialFolder
 from aca_ray.records.record import (
-    Alphas,
     LookUpRecord,
+    MixingWeights,
+    NetworkRecord,
     RetrainingRecord,
     SearchRecord,
     StandaloneRecord,
@@ -19,13 +20,14 @@ __all__ = [
     "Agreement",
     "AllocationFolder",
     "AllocationSummary",
-    "Alphas",
     "Architecture",
     "Checkpointing",
     "DataFacts",
     "LookUpRecord",
     "LookUpResult",
     "LookUpRow",
+    "MixingWeights",
+    "NetworkRecord",
     "Packed",
     "PlanSummary",
     "Question",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from aca_ray.space.trials import Kind, NetworkTrial, SearchTrial
 from aca_ray.storage import StoragePath
 
 RECORD_FILE = "record.json"
 _ALLOCATION_FILE = "allocation.json"
-_SEARCHES, _RETRAININGS = "searches", "evaluations"
+_PARENTS: dict[Kind, str] = {"search": "searches", "retraining": "retrainings", "look-up": "look_ups"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class AllocationFolder:
 
 @dataclass(frozen=True)
 class TrialFolder:
-    """The folder of a search or a retraining."""
+    """The folder of a search, a retraining or a look-up."""
 
     path: StoragePath
 
@@ -127,28 +128,23 @@ class SweepFolder:
         """The folder of the report."""
         return self.path / "comparison"
 
-    @property
-    def searches(self) -> StoragePath:
-        """The parent folder of all searches."""
-        return self.path / _SEARCHES
+    def trials(self, kind: Kind) -> StoragePath:
+        """Return the parent folder of all trials of a kind."""
+        return self.path / _PARENTS[kind]
 
-    @property
-    def retrainings(self) -> StoragePath:
-        """The parent folder of all retrainings and look-ups."""
-        return self.path / _RETRAININGS
+    def trial(self, trial: SearchTrial | NetworkTrial) -> TrialFolder:
+        """Return the folder of a trial."""
+        return self.folder(trial.kind, trial.short)
 
-    def search(self, short: str) -> TrialFolder:
-        """Return the folder of a search, given the first digits of its fingerprint."""
-        return TrialFolder(self.searches / short)
-
-    def retraining(self, short: str) -> TrialFolder:
-        """Return the folder of a retraining, given the first digits of its fingerprint."""
-        return TrialFolder(self.retrainings / short)
+    def folder(self, kind: Kind, short: str) -> TrialFolder:
+        """Return the folder of a trial, given the first digits of its fingerprint."""
+        return TrialFolder(self.trials(kind) / short)
 
     def recorded_trials(self) -> Iterator[TrialFolder]:
-        """Yield the folders of all trials with a record, retrainings first."""
-        for kind in (self.retrainings, self.searches):
-            for file in _matching(kind, f"*/{RECORD_FILE}"):
+        """Yield the folders of all trials with a record, those of networks first."""
+        kinds: tuple[Kind, ...] = ("look-up", "retraining", "search")
+        for kind in kinds:
+            for file in _matching(self.trials(kind), f"*/{RECORD_FILE}"):
                 yield TrialFolder(file.parent)
 
 

@@ -19,7 +19,7 @@ from aca_ray.records.epochs import LookUpRow, Names, Row, SearchRow, Weights
 from aca_ray.records.facts import Checkpointing, DataFacts, Packed
 from aca_ray.records.layout import TrialFolder
 from aca_ray.records.results import LookUpResult, RetrainingResult, SearchResult
-from aca_ray.space.trials import EvaluationTrial, Kind, RetrainingTrial, SearchTrial
+from aca_ray.space.trials import Kind, LookUpTrial, NetworkTrial, RetrainingTrial, SearchTrial, StandaloneTrial
 from aca_ray.storage.bounded import RECORD_BYTES, parse_json_object, read_bytes
 from aca_ray.storage.files import write_json
 from aca_ray.storage.objects import StoragePath
@@ -34,7 +34,7 @@ _Trial = PlainSerializer(lambda trial: trial.to_json())
 
 
 @dataclass(frozen=True)
-class Alphas:
+class MixingWeights:
     """The current mixing weights of a search: per edge and candidate, with the names of the candidates.
 
     Attributes:
@@ -53,7 +53,7 @@ class TrialRecord(Checked):
     """State and results of a trial.
 
     Attributes:
-        kind: search or evaluation (a retraining or a look-up).
+        kind: search, retraining or look-up.
         fingerprint: identity of the trial, 64 hexadecimal digits.
         trial: spec of the trial.
         num_epochs: total number of epochs.
@@ -62,7 +62,7 @@ class TrialRecord(Checked):
         rows: one per finished epoch; in a look-up, one per epoch of its search whose cell is looked up.
         milestones: epochs whose milestone checkpoint is written.
         genotype: current genotype of a search, or the retrained one.
-        alphas: current mixing weights of a search.
+        mixing: current mixing weights of a search.
         result: result of a finished trial.
         error: traceback of a failed trial.
         resumes: how often the trial was resumed from a checkpoint.
@@ -84,14 +84,14 @@ class TrialRecord(Checked):
     version: Literal[1] = VERSION
     kind: Kind
     fingerprint: Fingerprint
-    trial: Annotated[SearchTrial | EvaluationTrial | RetrainingTrial, _Trial]
+    trial: Annotated[SearchTrial | NetworkTrial | StandaloneTrial, _Trial]
     num_epochs: Positive
     state: State = "running"
     epoch: Count = 0
     rows: Annotated[tuple[Row, ...], FailFast()] = ()
     milestones: Annotated[tuple[Positive, ...], FailFast()] = ()
     genotype: RecordedGenotype | None = None
-    alphas: Alphas | None = None
+    mixing: MixingWeights | None = None
     result: Result | None = None
     error: str | None = None
     resumes: Count = 0
@@ -193,22 +193,33 @@ class SearchRecord(TrialRecord):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetrainingRecord(TrialRecord):
-    """The record of the retraining of what a search found."""
+class NetworkRecord(TrialRecord):
+    """The record of a network that a search found: that of its retraining or look-up."""
 
     title: ClassVar[str] = "retraining or look-up of what a search found"
 
-    kind: Literal["evaluation"] = "evaluation"
-    trial: Annotated[EvaluationTrial, _Trial]
+    trial: Annotated[NetworkTrial, _Trial]
     result: RetrainingResult | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class LookUpRecord(RetrainingRecord):
+class RetrainingRecord(NetworkRecord):
+    """The record of the retraining of what a search found."""
+
+    title: ClassVar[str] = "retraining of what a search found"
+
+    kind: Literal["retraining"] = "retraining"
+    trial: Annotated[RetrainingTrial, _Trial]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookUpRecord(NetworkRecord):
     """The record of a look-up of what a search found."""
 
     title: ClassVar[str] = "look-up"
 
+    kind: Literal["look-up"] = "look-up"
+    trial: Annotated[LookUpTrial, _Trial]
     rows: Annotated[tuple[LookUpRow, ...], FailFast()] = ()
     result: LookUpResult | None = None
 
@@ -219,21 +230,25 @@ class StandaloneRecord(TrialRecord):
 
     title: ClassVar[str] = "retraining of a named network"
 
-    kind: Literal["evaluation"] = "evaluation"
-    trial: Annotated[RetrainingTrial, _Trial]
+    kind: Literal["retraining"] = "retraining"
+    trial: Annotated[StandaloneTrial, _Trial]
     result: RetrainingResult | None = None
 
 
-SweepRecord = SearchRecord | RetrainingRecord  # of the trials of a sweep
+SweepRecord = SearchRecord | RetrainingRecord | LookUpRecord  # of the trials of a sweep
 
 
 def _type_of(value: Mapping[str, Any], path: StoragePath) -> type[TrialRecord]:
     """Return the type of a record in JSON; only its kind is checked here."""
     kind, trial = value.get("kind"), value.get("trial")
-    if kind == "search":
-        return SearchRecord
-    if kind != "evaluation":
-        raise MalformedFileError(f"{path}: kind must be 'search' or 'evaluation', found {shortened(kind)}; {FIX}")
-    if isinstance(trial, dict) and "method" not in trial:
-        return StandaloneRecord
-    return LookUpRecord if isinstance(trial, dict) and trial.get("table") is not None else RetrainingRecord
+    standalone = isinstance(trial, dict) and "search" not in trial
+    types: dict[Any, type[TrialRecord]] = {
+        "search": SearchRecord,
+        "retraining": StandaloneRecord if standalone else RetrainingRecord,
+        "look-up": LookUpRecord,
+    }
+    if not isinstance(kind, str) or kind not in types:
+        raise MalformedFileError(
+            f"{path}: kind must be 'search', 'retraining' or 'look-up', found {shortened(kind)}; {FIX}"
+        )
+    return types[kind]

@@ -93,13 +93,13 @@ def not_compared(comparison: Comparison) -> tuple[str, ...]:
 
 
 def what_allocated_means(comparison: Comparison) -> str:
-    """Return the main pair in words; if evaluation protocols have different main pairs, each with its protocol."""
-    meanings = {group.group.place.evaluated: group.pair.label for group in comparison.groups if group.pair}
+    """Return the main pair in words; if protocols have different main pairs, each with its protocol."""
+    meanings = {group.group.place.measured_by: group.pair.label for group in comparison.groups if group.pair}
     if not meanings:
         return comparison.main_pair.label if comparison.main_pair else "nothing"
     if len(set(meanings.values())) == 1:
         return next(iter(meanings.values()))
-    return " and ".join(f"{label} ({evaluated})" for evaluated, label in meanings.items())
+    return " and ".join(f"{label} ({measured_by})" for measured_by, label in meanings.items())
 
 
 def _by_question(comparison: Comparison) -> Iterator[tuple[str, list[_Finding]]]:

@@ -22,7 +22,7 @@ def _group_notes(comparison: GroupComparison) -> list[str]:
     present = {name: arm for name, arm in (*comparison.arms.items(), *controls.items()) if arm is not None}
     all_seeds = sorted({seed.seed for arm in present.values() for seed in arm.seeds})
     not_there = [f"no {name}" for name in NETWORKS if name not in present]
-    notes = [f"{' and '.join(not_there)} network was evaluated: no difference from it."] if not_there else []
+    notes = [f"{' and '.join(not_there)} network has finished: no difference from it."] if not_there else []
     missing = []
     for name, arm in present.items():
         absent = [seed for seed in all_seeds if seed not in {mean.seed for mean in arm.seeds}]
@@ -85,9 +85,9 @@ def _general_notes(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows
     if num_shared:
         notes.append(
             f"{num_shared} retraining{'s were' if num_shared > 1 else ' was'} copied from identical ones at no cost "
-            "(shared_with in evaluations.csv); the cost of these arms is not compared with that of others."
+            "(shared_with in networks.csv); the cost of these arms is not compared with that of others."
         )
-    devices = sorted({device for arm in arms for device in (*arm.search_devices, *arm.evaluation_devices)})
+    devices = sorted({device for arm in arms for device in (*arm.search_devices, *arm.retraining_devices)})
     if len(devices) > 1:
         notes.append(
             f"Trials ran on {len(devices)} kinds of devices ({', '.join(devices)}): times are compared only between "
@@ -104,11 +104,11 @@ def _general_notes(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows
 
 def _sweep_notes(sweep: SweepRows) -> list[str]:
     name = f"Sweep {sweep.sweep}" if sweep.sweep else "The sweep"
-    if not (sweep.trials or sweep.evaluations or sweep.curves or sweep.failed or sweep.unfinished):
+    if not (sweep.trials or sweep.networks or sweep.curves or sweep.failed or sweep.unfinished):
         return [f"{name} is empty: no trial has begun."]
     notes = []
-    if not sweep.evaluations:
-        notes.append(f"{name} has no finished evaluation yet.")
+    if not sweep.networks:
+        notes.append(f"{name} has no finished network yet.")
     return notes
 
 

@@ -32,7 +32,7 @@ def write_report(
         comparison: comparison to report.
         folder: folder of the files: report.html, report.md, rows as CSV and Parquet, plots as SVG, tables as LaTeX.
         title: title of the page.
-        network_of: function that returns the genotype and plan of an evaluation, to draw them.
+        network_of: function that returns the genotype and plan of a network, to draw them.
         panels: what the report shows, in order.
     """
     sections = make_sections(comparison, panels)

@@ -18,20 +18,20 @@ def summary(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _scope(comparison: Comparison) -> str:
-    sweeps, evaluations = comparison.sweeps, comparison.evaluations
+    sweeps, networks = comparison.sweeps, comparison.networks
     names = " and ".join(sorted({sweep.sweep for sweep in sweeps if sweep.sweep}))
     of = f" of {'sweep' if len(sweeps) == 1 else 'sweeps'} {names}" if names else ""
-    if not evaluations:
-        return f"No evaluation{of} has finished yet: there is nothing to compare."
-    methods = sorted({row.method for row in evaluations})
-    num_searches, num_seeds = len({row.search for row in evaluations}), len({row.seed for row in evaluations})
+    if not networks:
+        return f"No network{of} has finished yet: there is nothing to compare."
+    methods = sorted({row.method for row in networks})
+    num_searches, num_seeds = len({row.search for row in networks}), len({row.seed for row in networks})
     places = "; ".join(f"space {where}" for where in place_labels(comparison).values())
     meaning = f"; allocated means {what_allocated_means(comparison)}" if comparison.main_pair else ""
-    looked_up = sum(group_of(row).place.is_looked_up for row in evaluations)
-    counts = {"retrained network": len(evaluations) - looked_up, "looked-up network": looked_up}
-    networks = " and ".join(_counted(number, noun) for noun, number in counts.items() if number)
+    looked_up = sum(group_of(row).place.is_looked_up for row in networks)
+    counts = {"retrained network": len(networks) - looked_up, "looked-up network": looked_up}
+    counted = " and ".join(_counted(number, noun) for noun, number in counts.items() if number)
     return (
-        f"Compared: {networks} from {num_searches} search{'' if num_searches == 1 else 'es'}{of}; "
+        f"Compared: {counted} from {num_searches} search{'' if num_searches == 1 else 'es'}{of}; "
         f"{_counted(len(methods), 'method')} ({', '.join(methods)}), {_counted(num_seeds, 'search seed')}; "
         f"{places}{meaning}."
     )

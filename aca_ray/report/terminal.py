@@ -16,7 +16,7 @@ def to_text(comparison: Comparison, panels: Sequence[Panel] = PANELS) -> str:
     """Return findings, the brief tables of all panels, and notes."""
     parts = [table.wrapped(sentence) for sentence in (*findings(comparison), *pair_findings(comparison))]
     tables = [table.to_text(one) for panel in panels for one in panel.brief(comparison)]
-    parts += tables or ["No evaluation has finished yet."]
+    parts += tables or ["No network has finished yet."]
     notes = [table.wrapped(note, "- ", "  ") for note in notes_of(comparison)]
     if notes:
         parts.append("\n".join(["Notes", *notes]))

@@ -10,7 +10,7 @@ from typing import Any
 def protocol_label(protocol: Any) -> str:
     """Return the label of a retraining protocol by name or value, such as `cifar` or `cifar(channels=16, epochs=100)`.
 
-    Equal protocols have the same label if they are in the canonical form of `aca_ray.evaluation.read_protocol`.
+    Equal protocols have the same label if they are in the canonical form of `aca_ray.retraining.read_protocol`.
     """
     if not isinstance(protocol, Mapping):
         return str(protocol)

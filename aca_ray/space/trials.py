@@ -1,12 +1,12 @@
-"""Trials: searches and retrainings as frozen values, identified by their fingerprints."""
+"""Trials: searches, retrainings and look-ups as frozen values, identified by their fingerprints."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from annotated_types import Ge, Le
 
@@ -18,7 +18,7 @@ FINGERPRINT_VERSION = 3  # raised whenever the same trial would give another res
 
 _NUM_MILESTONES = 4
 
-Kind = Literal["search", "evaluation"]
+Kind = Literal["search", "retraining", "look-up"]
 Skip = Literal["searched", "allocated"]
 Precision = Literal["float32", "bfloat16"]
 ProtocolValue = str | Mapping[str, Any]
@@ -46,6 +46,14 @@ class _Identified:
     def short(self) -> str:
         """The fingerprint's first digits, the name of the trial's folder."""
         return self.fingerprint[:SHORT_DIGITS]
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Return the trial that `to_json` wrote, or raise ConfigError if a key is missing or unknown."""
+        try:
+            return cls(**value)
+        except TypeError as error:
+            raise ConfigError(f"trial: needs the keys of a {cls.kind} ({error})") from error
 
 
 @dataclass(frozen=True)
@@ -95,33 +103,18 @@ class SearchTrial(_Identified):
             del value["precision"]
         return value
 
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> SearchTrial:
-        """Return the trial that `to_json` wrote, or raise ConfigError if a key is missing or unknown."""
-        try:
-            return SearchTrial(**value)
-        except TypeError as error:
-            raise ConfigError(f"trial: needs the keys of a search ({error})") from error
 
-
-@dataclass(frozen=True)
-class EvaluationTrial(_Identified):
-    """One retraining, or table look-up, of the network that a search found.
+@dataclass(frozen=True, kw_only=True)
+class _OfSearch(_Identified):
+    """What the trials of the networks that a search found have in common.
 
     Attributes:
         search: fingerprint of the search.
         method, skip, space, seed, epochs, data, network: fields of the search, repeated to make every row complete.
-        protocol: name of the retraining protocol, or a mapping of its base and fields; None where the test accuracy is
-            looked up.
-        retrain_seed: seed of the retraining.
         ranking: name of the channel ranker, None where skips were searched or nothing is refilled (`all`).
         allocation: name of the allocation rule, None where skips were searched.
         control: name of the control that changed the rule's plan, or None.
-        table: where the test accuracy is looked up, {"name"} or {"path", "architecture", "accuracy"}; None where it is
-            measured.
     """
-
-    kind: ClassVar[Kind] = "evaluation"
 
     search: str
     method: str
@@ -131,62 +124,98 @@ class EvaluationTrial(_Identified):
     epochs: _Positive
     data: Mapping[str, Any]
     network: Mapping[str, _Positive]
-    protocol: ProtocolValue | None
-    retrain_seed: _Count
     ranking: str | None
     allocation: str | None
     control: str | None = None
-    table: Mapping[str, str] | None = None
-
-    @property
-    def label(self) -> str:
-        """Label of the protocol for tables and tags, or e.g. `table nasbench201` for a look-up."""
-        if self.table is not None:
-            return f"table {self.table.get('name') or self.table.get('path')}"
-        return protocol_label(self.protocol)
 
     def to_json(self) -> dict[str, Any]:
         value = asdict(self)
-        for key in ("control", "table"):
-            if value[key] is None:
-                del value[key]
+        if self.control is None:
+            del value["control"]
         return value
 
-    @staticmethod
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainingTrial(_OfSearch):
+    """One retraining of a network that a search found.
+
+    Attributes:
+        protocol: name of the retraining protocol, or a mapping of its base and fields.
+        retrain_seed: seed of the retraining.
+    """
+
+    kind: ClassVar[Kind] = "retraining"
+
+    protocol: ProtocolValue
+    retrain_seed: _Count
+
+    @classmethod
     def of_search(
+        cls,
         search: SearchTrial,
-        protocol: ProtocolValue | None,
+        protocol: ProtocolValue,
         retrain_seed: int,
         ranking: str | None,
         allocation: str | None,
         control: str | None = None,
-        table: Mapping[str, str] | None = None,
-    ) -> EvaluationTrial:
-        """Return the evaluation of a search's result."""
-        own = {"batch_size", "data_pruning", "precision"}
-        shared = {f.name: getattr(search, f.name) for f in fields(search) if f.name not in own}
-        return EvaluationTrial(
-            search=search.fingerprint,
-            protocol=protocol,
-            retrain_seed=retrain_seed,
+    ) -> Self:
+        """Return the retraining of a network that a search found."""
+        return cls(
+            **_found_by(search),
             ranking=ranking,
             allocation=allocation,
             control=control,
-            table=table,
-            **shared,
+            protocol=protocol,
+            retrain_seed=retrain_seed,
         )
 
-    @staticmethod
-    def from_json(value: Mapping[str, Any]) -> EvaluationTrial:
-        """Return the trial that `to_json` wrote, or raise ConfigError if a key is missing or unknown."""
-        try:
-            return EvaluationTrial(**value)
-        except TypeError as error:
-            raise ConfigError(f"trial: needs the keys of a retraining ({error})") from error
+    @property
+    def label(self) -> str:
+        """Label of the protocol for tables and tags."""
+        return protocol_label(self.protocol)
 
 
-@dataclass(frozen=True)
-class RetrainingTrial(_Identified):
+@dataclass(frozen=True, kw_only=True)
+class LookUpTrial(_OfSearch):
+    """One look-up of the cells that a search found.
+
+    Attributes:
+        table: where test accuracies are looked up, {"name"} or {"path", "architecture", "accuracy"}.
+    """
+
+    kind: ClassVar[Kind] = "look-up"
+
+    table: Mapping[str, str]
+
+    @classmethod
+    def of_search(
+        cls,
+        search: SearchTrial,
+        table: Mapping[str, str],
+        ranking: str | None,
+        allocation: str | None,
+        control: str | None = None,
+    ) -> Self:
+        """Return the look-up of the cells that a search found."""
+        return cls(**_found_by(search), ranking=ranking, allocation=allocation, control=control, table=table)
+
+    @property
+    def label(self) -> str:
+        """Label of the table for tables and tags, such as `table nasbench201`."""
+        return f"table {self.table.get('name') or self.table.get('path')}"
+
+
+NetworkTrial = RetrainingTrial | LookUpTrial
+
+
+def _found_by(search: SearchTrial) -> dict[str, Any]:
+    """Return the fields that the trial of a network repeats from its search."""
+    shared = ("method", "skip", "space", "seed", "epochs", "data", "network")
+    return {"search": search.fingerprint, **{name: getattr(search, name) for name in shared}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandaloneTrial(_Identified):
     """One retraining of a network that no search of a sweep found.
 
     Attributes:
@@ -197,7 +226,7 @@ class RetrainingTrial(_Identified):
         retrain_seed: seed of the retraining.
     """
 
-    kind: ClassVar[Kind] = "evaluation"
+    kind: ClassVar[Kind] = "retraining"
 
     network: str
     name: str

@@ -6,10 +6,12 @@ import itertools
 from collections.abc import Sequence
 
 from aca_ray.channels import SKIP_FREE
-from aca_ray.comparison import Comparison, EvaluationRow, Pair, compare, read_sweep
+from aca_ray.comparison import Comparison, NetworkRow, Pair, compare, read_sweep
+from aca_ray.records.labels import is_looked_up
 from aca_ray.report.page import write_report
 from aca_ray.space import ChannelPlan, Genotype
 from aca_ray.space.fingerprint import SHORT_DIGITS
+from aca_ray.space.trials import Kind
 from aca_ray.storage import StoragePath
 from aca_ray.storage.files import remove_leftovers
 from aca_ray.sweep.growing import abandoned
@@ -24,8 +26,9 @@ def compare_sweeps(sweeps: Sequence[Sweep], folder: StoragePath) -> Comparison:
     comparison = compare(rows, [pair for sweep in sweeps for pair in _pairs_of(sweep)])
     folders = {sweep.folder.path.name: sweep.folder for sweep in sweeps}
 
-    def network_of(row: EvaluationRow) -> tuple[Genotype, ChannelPlan | None]:
-        return read_network(folders[row.sweep].retraining(row.evaluation[:SHORT_DIGITS]).network)
+    def network_of(row: NetworkRow) -> tuple[Genotype, ChannelPlan | None]:
+        kind: Kind = "look-up" if is_looked_up(row.protocol) else "retraining"
+        return read_network(folders[row.sweep].folder(kind, row.fingerprint[:SHORT_DIGITS]).network)
 
     remove_leftovers(folder)
     write_report(comparison, folder, f"Comparison of {' and '.join(folders)}", network_of)

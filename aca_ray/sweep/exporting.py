@@ -11,12 +11,12 @@ from typing import Any
 from torch import Tensor
 
 from aca_ray.channels import SKIP_FREE
-from aca_ray.config import EvaluationTrial
+from aca_ray.config import LookUpTrial
 from aca_ray.data import ImageFacts
 from aca_ray.errors import CheckpointError, ConfigError
-from aca_ray.evaluation import DEFAULT_PROTOCOL, check_fits, find_protocol
 from aca_ray.exports import ExportedNetwork
-from aca_ray.records import LookUpRecord, RetrainingRecord, SearchRecord, StandaloneRecord, TrialFolder, TrialRecord
+from aca_ray.records import NetworkRecord, SearchRecord, StandaloneRecord, TrialFolder, TrialRecord
+from aca_ray.retraining import DEFAULT_PROTOCOL, check_fits, find_protocol
 from aca_ray.space.fingerprint import SHORT_DIGITS
 from aca_ray.storage import StoragePath, read_checkpoint
 from aca_ray.sweep.finding import find_trial, trial_title
@@ -24,8 +24,8 @@ from aca_ray.sweep.manifest import Sweep, sweep_of
 from aca_ray.sweep.orders import protocol_of, rankings_of, rules_of
 from aca_ray.sweep.sharing import source_folder
 from aca_ray.trials.datasets import image_facts, recorded_facts
-from aca_ray.trials.evaluating import TABLE_PROTOCOL, found_network
 from aca_ray.trials.network_files import read_network
+from aca_ray.trials.retraining import TABLE_PROTOCOL, found_network
 from aca_ray.trials.standalone import named_network, network_title
 
 DEFAULT_DATA = {"name": "cifar10"}
@@ -127,8 +127,7 @@ def _of_search(
         if rule != SKIP_FREE and not planned.is_file():
             raise ConfigError(f"{folder}: its channels are not allocated yet; resume the sweep")
     chosen = find_protocol(protocol or (DEFAULT_PROTOCOL if sweep is None else protocol_of(sweep.spec.experiment)))
-    evaluation = EvaluationTrial.of_search(search, protocol, 0, *allocation)
-    genotype, plan = found_network(evaluation, search, folder)
+    genotype, plan = found_network(search, folder, *allocation)
     images = image_facts(data, Path.cwd()) if data else _images(record)
     check_fits(chosen, images)
     return ExportedNetwork(
@@ -144,9 +143,10 @@ def _of_search(
 
 def _of_retraining(folder: StoragePath, record: TrialRecord, sweep: Sweep | None) -> ExportedNetwork:
     genotype, plan = read_network(TrialFolder(folder).network)
-    assert isinstance(record, RetrainingRecord | StandaloneRecord)
+    assert isinstance(record, NetworkRecord | StandaloneRecord)
     assert record.result is not None  # it has finished
-    looked_up = isinstance(record, LookUpRecord)
+    trial = record.trial
+    looked_up = isinstance(trial, LookUpTrial)
     return ExportedNetwork(
         name=_full_name(folder, sweep),
         origin=(
@@ -156,7 +156,7 @@ def _of_retraining(folder: StoragePath, record: TrialRecord, sweep: Sweep | None
         ),
         genotype=genotype,
         plan=plan,
-        protocol=find_protocol(record.trial.protocol or TABLE_PROTOCOL),
+        protocol=find_protocol(TABLE_PROTOCOL if isinstance(trial, LookUpTrial) else trial.protocol),
         images=_images(record),
         weights=None if looked_up else _weights(folder, record),
         trial=_trial(record),

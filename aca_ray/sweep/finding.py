@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aca_ray.config import RetrainingTrial, SearchTrial
+from aca_ray.config import LookUpTrial, SearchTrial, StandaloneTrial
 from aca_ray.errors import AcaRayError, ConfigError, unknown_name
 from aca_ray.records import SweepFolder, TrialFolder, TrialRecord
 from aca_ray.records.layout import sweep_folder_of, sweep_folders
@@ -92,7 +92,7 @@ def _title_in(folder: StoragePath) -> str:
 def trial_title(record: TrialRecord) -> str:
     """Return a readable title of a trial, such as `search darts, skips allocated, seed 0, 4 epochs`."""
     trial = record.trial
-    if isinstance(trial, RetrainingTrial):
+    if isinstance(trial, StandaloneTrial):
         return f"retraining of {trial.name}, seed {trial.retrain_seed}"
     search = f"{trial.method}, skips {trial.skip}, seed {trial.seed}, {trial.epochs} epochs"
     if isinstance(trial, SearchTrial):
@@ -100,6 +100,6 @@ def trial_title(record: TrialRecord) -> str:
     pair = [f"ranking {trial.ranking}"] if trial.ranking else []
     pair += [f"allocation {trial.allocation}"] if trial.allocation else []
     pair += [f"control {trial.control}"] if trial.control else []
-    if trial.table is not None:
+    if isinstance(trial, LookUpTrial):
         return ", ".join([f"look-up of {search}", *pair])
     return ", ".join([f"retraining of {search}", *pair, f"retraining seed {trial.retrain_seed}"])

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from aca_ray.channels import SKIP_FREE
-from aca_ray.config import EvaluationTrial, RetrainingTrial, SearchTrial, SweepSpec
+from aca_ray.config import LookUpTrial, NetworkTrial, SearchTrial, StandaloneTrial, SweepSpec
 from aca_ray.errors import ConfigError, SweepError
 from aca_ray.records import TrialRecord
 from aca_ray.records.layout import SweepFolder
+from aca_ray.space.trials import Kind
 from aca_ray.storage import StoragePath
 from aca_ray.storage.lock import exclusive
 from aca_ray.sweep.finding import trial_title
 from aca_ray.sweep.manifest import Sweep, create_sweep, newest_fingerprint, storage_folder
-from aca_ray.sweep.orders import all_orders, protocol_of, rankings_of, rules_of
-from aca_ray.trials.evaluating import table_json
+from aca_ray.sweep.orders import all_orders, rankings_of, rules_of
+from aca_ray.trials.retraining import table_json
 
 _MOST_NAMED = 10
 
@@ -76,7 +77,8 @@ def _left_out(sweep: Sweep) -> list[tuple[StoragePath, TrialRecord | None]]:
     """Return folder and record of every trial on the disk that is not in the sweep's spec."""
     wanted = {order.folder for order in all_orders(sweep)}
     found: list[StoragePath] = []
-    for parent in (sweep.folder.searches, sweep.folder.retrainings):
+    for kind in get_args(Kind):
+        parent = sweep.folder.trials(kind)
         if parent.is_dir():
             found += sorted(path for path in parent.iterdir() if path not in wanted and path.is_dir())
     return [(folder, TrialRecord.read(folder)) for folder in found]
@@ -106,7 +108,7 @@ def _check_nothing_is_lost(sweep: Sweep) -> None:
 def _missing_in(sweep: Sweep, record: TrialRecord) -> list[str]:
     """Return the values of a trial that are missing from the spec of a sweep, as `place: value`."""
     experiment, trial = sweep.spec.experiment, record.trial
-    if isinstance(trial, RetrainingTrial):  # of no sweep
+    if isinstance(trial, StandaloneTrial):  # of no sweep
         return []
     listed: dict[str, tuple[Any, Sequence[Any]]] = {
         "methods": (trial.method, experiment.methods),
@@ -123,28 +125,28 @@ def _missing_in(sweep: Sweep, record: TrialRecord) -> list[str]:
             for name in ("batch_size", "data_pruning", "precision")
         }
     else:
-        listed |= _evaluation_settings(sweep, trial)
+        listed |= _network_settings(sweep, trial)
     return [f"experiment.{place}: {value}" for place, (value, known) in listed.items() if value not in known]
 
 
-def _evaluation_settings(sweep: Sweep, trial: EvaluationTrial) -> dict[str, tuple[Any, Sequence[Any]]]:
+def _network_settings(sweep: Sweep, trial: NetworkTrial) -> dict[str, tuple[Any, Sequence[Any]]]:
     experiment = sweep.spec.experiment
-    evaluation = experiment.evaluation
     found: dict[str, tuple[Any, Sequence[Any]]]
-    if trial.table is not None:
-        known = [] if evaluation.table is None else [table_json(evaluation.table)]
-        found = {"evaluation.table": (trial.table, known)}
+    if isinstance(trial, LookUpTrial):
+        known = [] if experiment.table is None else [table_json(experiment.table)]
+        found = {"table": (trial.table, known)}
     else:
+        protocols = [] if experiment.retraining is None else [experiment.retraining.protocol]
         found = {
-            "evaluation.protocol": (trial.protocol, [protocol_of(experiment)] if evaluation.is_retrained else []),
-            "evaluation.retrain_seeds": (trial.retrain_seed, evaluation.retrain_seeds),
+            "retraining.protocol": (trial.protocol, protocols),
+            "retraining.seeds": (trial.retrain_seed, experiment.retrain_seeds),
         }
     if trial.allocation == SKIP_FREE and trial.control is None:
-        return found | {"evaluation.skip_free": (True, [evaluation.skip_free or SKIP_FREE in rules_of(sweep)])}
+        return found | {"skip_free": (True, [experiment.skip_free or SKIP_FREE in rules_of(sweep)])}
     if trial.allocation is not None:
         found |= {
             "ranking": (trial.ranking, rankings_of(sweep)),
             "allocation": (trial.allocation, rules_of(sweep)),
-            "evaluation.controls": (trial.control, (None, *evaluation.controls)),
+            "controls": (trial.control, (None, *experiment.controls)),
         }
     return found

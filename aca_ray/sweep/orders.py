@@ -9,17 +9,18 @@ from typing import Any
 
 import torch
 
+from aca_ray.benchmark import COVERED_SPACE
 from aca_ray.channels import SKIP_FREE, PlanKind
-from aca_ray.config import EvaluationTrial, ExperimentSpec, SearchTrial, search_trials
-from aca_ray.evaluation import COVERED_SPACE
+from aca_ray.config import ExperimentSpec, LookUpTrial, NetworkTrial, RetrainingTrial, SearchTrial, search_trials
 from aca_ray.packing import Member
 from aca_ray.records import RetrainingRecord, SearchRecord
+from aca_ray.space import ChannelPlan, Genotype
 from aca_ray.storage import StoragePath, storage_path
 from aca_ray.sweep.manifest import Sweep
-from aca_ray.trials.evaluating import TABLE_PROTOCOL, found_network, open_evaluation, table_json
 from aca_ray.trials.looking_up import LookUp
 from aca_ray.trials.new_record import new_retraining
 from aca_ray.trials.resumable import ResumableTrial
+from aca_ray.trials.retraining import TABLE_PROTOCOL, found_network, open_retraining, table_json
 from aca_ray.trials.searching import open_search
 
 
@@ -38,7 +39,7 @@ class SearchOrder:
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready value for `order_from_json`."""
         return {
-            "kind": "search",
+            "kind": self.trial.kind,
             "trial": self.trial.to_json(),
             "folder": str(self.folder),
             "base": str(self.base),
@@ -46,10 +47,10 @@ class SearchOrder:
 
 
 @dataclass(frozen=True)
-class EvaluationOrder:
+class NetworkOrder:
     """A retraining or look-up of what a search found, and its folder."""
 
-    trial: EvaluationTrial
+    trial: NetworkTrial
     folder: StoragePath
     base: Path
     search: SearchTrial
@@ -57,15 +58,20 @@ class EvaluationOrder:
 
     def open(self, device: torch.device, member: Member | None = None) -> ResumableTrial[RetrainingRecord] | LookUp:
         """Return the trial, resumed from the newest checkpoint in its folder, if any; it is never packed."""
-        if self.trial.table is not None:
+        if isinstance(self.trial, LookUpTrial):
             return LookUp(self.trial, self.folder, self.base, self.search, self.search_folder)
-        genotype, plan = found_network(self.trial, self.search, self.search_folder)
-        return open_evaluation(new_retraining(self.trial), genotype, plan, self.folder, self.base, device)
+        genotype, plan = self.network()
+        return open_retraining(new_retraining(self.trial), genotype, plan, self.folder, self.base, device)
+
+    def network(self) -> tuple[Genotype, ChannelPlan | None]:
+        """Return the genotype and channel plan that the search found, which has finished."""
+        trial = self.trial
+        return found_network(self.search, self.search_folder, trial.ranking, trial.allocation, trial.control)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready value for `order_from_json`."""
         return {
-            "kind": "evaluation",
+            "kind": self.trial.kind,
             "trial": self.trial.to_json(),
             "folder": str(self.folder),
             "base": str(self.base),
@@ -74,16 +80,17 @@ class EvaluationOrder:
         }
 
 
-Order = SearchOrder | EvaluationOrder
+Order = SearchOrder | NetworkOrder
 
 
 def order_from_json(value: Mapping[str, Any]) -> Order:
     """Return the order of a JSON value."""
     folder, base = storage_path(value["folder"]), Path(value["base"])
-    if value["kind"] == "search":
+    if value["kind"] == SearchTrial.kind:
         return SearchOrder(SearchTrial.from_json(value["trial"]), folder, base)
-    return EvaluationOrder(
-        EvaluationTrial.from_json(value["trial"]),
+    trial_type = LookUpTrial if value["kind"] == LookUpTrial.kind else RetrainingTrial
+    return NetworkOrder(
+        trial_type.from_json(value["trial"]),
         folder,
         base,
         SearchTrial.from_json(value["search"]),
@@ -103,12 +110,14 @@ def rules_of(sweep: Sweep) -> tuple[str, ...]:
 
 def protocol_of(experiment: ExperimentSpec) -> str | Mapping[str, Any]:
     """Return the protocol of an experiment's retrainings, or of the benchmark if networks are only looked up."""
-    return experiment.evaluation.protocol or TABLE_PROTOCOL
+    if experiment.retraining is None or experiment.retraining.protocol is None:
+        return TABLE_PROTOCOL
+    return experiment.retraining.protocol
 
 
 def plans_of(sweep: Sweep) -> tuple[PlanKind, ...]:
     """Return the kinds of plans made from every ranking, the main one first."""
-    return plan_kinds(rules_of(sweep), sweep.spec.experiment.evaluation.controls)
+    return plan_kinds(rules_of(sweep), sweep.spec.experiment.controls)
 
 
 def plan_kinds(rules: Sequence[str], controls: Sequence[str]) -> tuple[PlanKind, ...]:
@@ -129,8 +138,7 @@ def needs_ranking(sweep: Sweep) -> bool:
 def search_orders(sweep: Sweep) -> tuple[SearchOrder, ...]:
     """Return an order for every search of a sweep."""
     return tuple(
-        SearchOrder(trial, sweep.folder.search(trial.short).path, sweep.base)
-        for trial in search_trials(sweep.spec.experiment)
+        SearchOrder(trial, sweep.folder.trial(trial).path, sweep.base) for trial in search_trials(sweep.spec.experiment)
     )
 
 
@@ -156,24 +164,21 @@ def packed_searches(groups: Sequence[Sequence[SearchOrder]], sizes: Sequence[int
     ]
 
 
-def evaluation_orders(sweep: Sweep, search: SearchOrder) -> tuple[EvaluationOrder, ...]:
-    """Return an order for every evaluation of what a search finds."""
-    evaluation = sweep.spec.experiment.evaluation
-    protocol = protocol_of(sweep.spec.experiment)
-    trials: dict[str, EvaluationTrial] = {}  # by fingerprint: a listed rule may be an arm already
+def network_orders(sweep: Sweep, search: SearchOrder) -> tuple[NetworkOrder, ...]:
+    """Return an order for every retraining and look-up of what a search finds."""
+    experiment = sweep.spec.experiment
+    protocol = protocol_of(experiment)
+    trials: dict[str, NetworkTrial] = {}  # by fingerprint: a listed rule may be an arm already
     for ranking, plan in _networks(sweep, search.trial):
-        found: list[EvaluationTrial] = []
-        if evaluation.is_retrained:
-            found += [
-                EvaluationTrial.of_search(search.trial, protocol, retrain_seed, ranking, *_names(plan))
-                for retrain_seed in evaluation.retrain_seeds
-            ]
-        if evaluation.table is not None and search.trial.space == COVERED_SPACE and (plan is None or plan.whole_edges):
-            table = table_json(evaluation.table)
-            found.append(EvaluationTrial.of_search(search.trial, None, 0, ranking, *_names(plan), table))
+        found: list[NetworkTrial] = [
+            RetrainingTrial.of_search(search.trial, protocol, retrain_seed, ranking, *_names(plan))
+            for retrain_seed in experiment.retrain_seeds
+        ]
+        if experiment.table is not None and search.trial.space == COVERED_SPACE and (plan is None or plan.whole_edges):
+            found.append(LookUpTrial.of_search(search.trial, table_json(experiment.table), ranking, *_names(plan)))
         trials |= {trial.fingerprint: trial for trial in found}
     return tuple(
-        EvaluationOrder(trial, sweep.folder.retraining(trial.short).path, sweep.base, search.trial, search.folder)
+        NetworkOrder(trial, sweep.folder.trial(trial).path, sweep.base, search.trial, search.folder)
         for trial in trials.values()
     )
 
@@ -187,7 +192,7 @@ def _networks(sweep: Sweep, search: SearchTrial) -> Iterator[tuple[str | None, P
     if search.skip == "searched":
         yield None, None
         return
-    if sweep.spec.experiment.evaluation.skip_free:
+    if sweep.spec.experiment.skip_free:
         yield None, PlanKind(SKIP_FREE)
     for plan in plans_of(sweep):
         for ranking in (None,) if plan.rule == SKIP_FREE else rankings_of(sweep):
@@ -195,6 +200,6 @@ def _networks(sweep: Sweep, search: SearchTrial) -> Iterator[tuple[str | None, P
 
 
 def all_orders(sweep: Sweep) -> list[Order]:
-    """Return the orders for every trial of a sweep: all searches, then all retrainings."""
+    """Return the orders for every trial of a sweep: all searches, then what is found."""
     searches = search_orders(sweep)
-    return [*searches, *(order for search in searches for order in evaluation_orders(sweep, search))]
+    return [*searches, *(order for search in searches for order in network_orders(sweep, search))]

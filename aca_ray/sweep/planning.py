@@ -9,13 +9,13 @@ from pathlib import Path
 from aca_ray.config import ExperimentSpec, SearchTrial, SweepSpec, search_trials
 from aca_ray.data import CheckedData
 from aca_ray.errors import AcaRayError, ConfigError
-from aca_ray.evaluation import check_fits, find_protocol
 from aca_ray.methods.registry import find_method
 from aca_ray.nn import Cost, supernet_cost
 from aca_ray.records.layout import SweepFolder
+from aca_ray.retraining import check_fits, find_protocol
 from aca_ray.space import find_space
 from aca_ray.sweep.manifest import Sweep
-from aca_ray.sweep.orders import evaluation_orders, protocol_of, search_orders
+from aca_ray.sweep.orders import network_orders, protocol_of, search_orders
 from aca_ray.trials.batch_of_one import (
     TrainingPass,
     batch_of_one_problem,
@@ -24,8 +24,8 @@ from aca_ray.trials.batch_of_one import (
     search_passes,
 )
 from aca_ray.trials.datasets import checked_data
-from aca_ray.trials.evaluating import table_json
 from aca_ray.trials.looking_up import read_benchmark
+from aca_ray.trials.retraining import table_json
 from aca_ray.trials.searching import search_space
 
 
@@ -43,13 +43,13 @@ class SweepPlan:
 
     Attributes:
         searches: all searches, with the costs of their supernets.
-        num_evaluations: number of retrainings.
+        num_retrainings: number of retrainings.
         num_look_ups: number of look-ups in a benchmark's table.
         data: results of the data checks, per data set.
     """
 
     searches: tuple[PlannedSearch, ...]
-    num_evaluations: int
+    num_retrainings: int
     num_look_ups: int
     data: tuple[CheckedData, ...]
 
@@ -63,23 +63,22 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
     experiment = spec.experiment
     problems: list[str] = []
     found: dict[int, CheckedData] = {}
-    evaluation = experiment.evaluation
     protocol = find_protocol(protocol_of(experiment))
     for index, data in enumerate(experiment.data):
         place = f"experiment.data[{index}]"
         try:
             found[index] = checked_data(data, base)
-            if evaluation.is_retrained:
+            if experiment.retraining is not None:
                 check_fits(protocol, found[index].info)
         except AcaRayError as error:
             problems.append(f"{place}: {error}")
     for index, name in enumerate(experiment.methods):
         problems += _method_problems(name, f"experiment.methods[{index}]", experiment)
-    if evaluation.table is not None:
+    if experiment.table is not None:
         try:
-            read_benchmark(table_json(evaluation.table), base)
+            read_benchmark(table_json(experiment.table), base)
         except AcaRayError as error:
-            problems.append(f"experiment.evaluation.table: {error}")
+            problems.append(f"experiment.table: {error}")
     if problems:
         raise ConfigError(problems)
     index_of = {str(dict(data)): index for index, data in enumerate(experiment.data)}
@@ -103,7 +102,7 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
         )
         searches.append(PlannedSearch(trial, cost))
         failing.setdefault(index, []).extend(
-            failing_passes(trial, protocol if evaluation.is_retrained else None, found[index])
+            failing_passes(trial, None if experiment.retraining is None else protocol, found[index])
         )
     others = {one for planned in searches for one in search_passes(planned.trial)} | {retraining_pass(protocol)}
     problems = [
@@ -114,9 +113,8 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
     if problems:
         raise ConfigError(problems)
     sweep = Sweep(spec, base, SweepFolder(base), text="")
-    evaluations = [order for search in search_orders(sweep) for order in evaluation_orders(sweep, search)]
-    num_look_ups = sum(order.trial.table is not None for order in evaluations)
-    return SweepPlan(tuple(searches), len(evaluations) - num_look_ups, num_look_ups, tuple(found.values()))
+    kinds = [order.trial.kind for search in search_orders(sweep) for order in network_orders(sweep, search)]
+    return SweepPlan(tuple(searches), kinds.count("retraining"), kinds.count("look-up"), tuple(found.values()))
 
 
 def _method_problems(name: str, place: str, experiment: ExperimentSpec) -> list[str]:

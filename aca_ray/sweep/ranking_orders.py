@@ -11,8 +11,8 @@ import torch
 
 from aca_ray.channels import DEFAULT_ALLOCATION, DEFAULT_RANKING, RANKERS, RULES, PlanKind
 from aca_ray.errors import CheckpointError, ConfigError, unknown_name
-from aca_ray.evaluation import DEFAULT_PROTOCOL, find_protocol, read_protocol
 from aca_ray.records import AllocationFolder, AllocationSummary, TrialFolder, TrialRecord
+from aca_ray.retraining import DEFAULT_PROTOCOL, find_protocol, read_protocol
 from aca_ray.space.fingerprint import SHORT_DIGITS
 from aca_ray.storage import StoragePath
 from aca_ray.sweep.manifest import Sweep, sweep_of
@@ -108,7 +108,7 @@ def sweep_orders(sweep: Sweep, rankings: Sequence[str], rules: Sequence[str]) ->
         ConfigError: names are unknown, or the sweep has no milestones to rank; lists all problems.
     """
     problems = _unknown(rankings, rules)
-    plans = dict.fromkeys([*plans_of(sweep), *plan_kinds(rules, sweep.spec.experiment.evaluation.controls)])
+    plans = dict.fromkeys([*plans_of(sweep), *plan_kinds(rules, sweep.spec.experiment.controls)])
     orders: list[RankingOrder] = []
     for search in search_orders(sweep):
         record = TrialRecord.read(search.folder) if search.trial.skip == "allocated" else None

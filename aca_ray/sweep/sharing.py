@@ -7,14 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from aca_ray.config import fingerprint
+from aca_ray.config import LookUpTrial, RetrainingTrial, fingerprint
 from aca_ray.errors import AcaRayError
 from aca_ray.records import RetrainingRecord, TrialFolder, TrialRecord
 from aca_ray.space import ChannelPlan, network_json
 from aca_ray.space.fingerprint import SHORT_DIGITS
 from aca_ray.storage import StoragePath, write_json
-from aca_ray.sweep.orders import EvaluationOrder
-from aca_ray.trials.evaluating import found_network
+from aca_ray.sweep.orders import NetworkOrder
 
 
 class SharedTrainings:
@@ -28,19 +27,19 @@ class SharedTrainings:
     """
 
     def __init__(
-        self, train: Callable[[EvaluationOrder], None], share: Callable[[EvaluationOrder, StoragePath], None]
+        self, train: Callable[[NetworkOrder], None], share: Callable[[NetworkOrder, StoragePath], None]
     ) -> None:
         self._train, self._share = train, share
         self._identities: dict[StoragePath, str] = {}
         self._trained: dict[str, StoragePath] = {}  # folder of the finished one, by identity
         self._training: dict[str, StoragePath] = {}
-        self._waiting: defaultdict[str, deque[EvaluationOrder]] = defaultdict(deque)
+        self._waiting: defaultdict[str, deque[NetworkOrder]] = defaultdict(deque)
 
-    def reserve(self, order: EvaluationOrder) -> None:
+    def reserve(self, order: NetworkOrder) -> None:
         """Let equal retrainings wait for one that was begun, and that will be added or fail later."""
         self._training.setdefault(self._identity(order), order.folder)
 
-    def add(self, order: EvaluationOrder) -> None:
+    def add(self, order: NetworkOrder) -> None:
         """Add an unfinished retraining whose network is known."""
         identity = self._identity(order)
         if identity in self._trained:
@@ -50,14 +49,14 @@ class SharedTrainings:
         else:
             self._waiting[identity].append(order)
 
-    def finished(self, order: EvaluationOrder) -> None:
+    def finished(self, order: NetworkOrder) -> None:
         """Note that a retraining was trained to its end."""
         identity = self._identity(order)
         self._trained.setdefault(identity, order.folder)
         for waiting in self._waiting.pop(identity, ()):
             self._share(waiting, order.folder)
 
-    def failed(self, order: EvaluationOrder) -> None:
+    def failed(self, order: NetworkOrder) -> None:
         """Note that a retraining failed, or can never start."""
         identity = self._identity(order)
         if self._training.get(identity) == order.folder:
@@ -65,39 +64,38 @@ class SharedTrainings:
             if self._waiting[identity]:
                 self.add(self._waiting[identity].popleft())
 
-    def _identity(self, order: EvaluationOrder) -> str:
+    def _identity(self, order: NetworkOrder) -> str:
         if order.folder not in self._identities:
             self._identities[order.folder] = _identity_if_known(order)
         return self._identities[order.folder]
 
 
-def _identity_if_known(order: EvaluationOrder) -> str:
+def _identity_if_known(order: NetworkOrder) -> str:
     """Return the identity of a training; a look-up, and a retraining whose network can't be read, has its own."""
-    if order.trial.table is not None:
+    if isinstance(order.trial, LookUpTrial):
         return order.trial.fingerprint
     try:
-        return network_identity(order)
+        return network_identity(order, order.trial)
     except AcaRayError:  # the retraining itself reports it
         return order.trial.fingerprint
 
 
-def network_identity(order: EvaluationOrder) -> str:
+def network_identity(order: NetworkOrder, trial: RetrainingTrial) -> str:
     """Return the identity of a training: network, protocol, data and seed, whichever search found the network."""
-    genotype, plan = found_network(order.trial, order.search, order.search_folder)
-    trial = order.trial
+    genotype, plan = order.network()
     return fingerprint(
         {
             "kind": "training",
             "genotype": genotype.to_json(),
             "plan": _effect(plan),
-            "protocol": trial.protocol if isinstance(trial.protocol, str | None) else dict(trial.protocol),
+            "protocol": trial.protocol if isinstance(trial.protocol, str) else dict(trial.protocol),
             "data": dict(trial.data),
             "retrain_seed": trial.retrain_seed,
         }
     )
 
 
-def share_result(order: EvaluationOrder, source: StoragePath) -> None:
+def share_result(order: NetworkOrder, source: StoragePath) -> None:
     """Record a retraining as finished, with the results of another one of the same identity.
 
     Args:
@@ -106,8 +104,9 @@ def share_result(order: EvaluationOrder, source: StoragePath) -> None:
     """
     trained = RetrainingRecord.read(source)
     assert trained is not None
+    assert isinstance(order.trial, RetrainingTrial)
     assert trained.state == "finished"
-    genotype, plan = found_network(order.trial, order.search, order.search_folder)
+    genotype, plan = order.network()
     write_json(TrialFolder(order.folder).network, network_json(genotype, plan))
     copy = replace(
         trained,
@@ -120,7 +119,7 @@ def share_result(order: EvaluationOrder, source: StoragePath) -> None:
     copy.write(order.folder)
 
 
-def lost_its_source(order: EvaluationOrder) -> bool:
+def lost_its_source(order: NetworkOrder) -> bool:
     """Return whether a retraining is recorded as shared with a missing one, so that it has to be trained."""
     record = TrialRecord.read(order.folder)
     if record is None or record.shared_with is None:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from aca_ray.evaluation import find_protocol
+from aca_ray.config import LookUpTrial
 from aca_ray.records import TrialFolder
+from aca_ray.retraining import find_protocol
 from aca_ray.storage import StoragePath
 from aca_ray.sweep.graph import Graph, Job
 from aca_ray.sweep.manifest import Sweep
 from aca_ray.sweep.orders import (
-    EvaluationOrder,
+    NetworkOrder,
     Order,
     SearchOrder,
-    evaluation_orders,
     needs_ranking,
+    network_orders,
     plans_of,
     rankings_of,
     search_orders,
@@ -40,7 +41,7 @@ def sweep_graph(sweep: Sweep, packs: Iterable[Sequence[SearchOrder]]) -> Graph[t
     jobs = [_search_job(pack) for pack in packs]
     for search in searches:
         jobs += [_ranking_job(order) for order in _rankings(sweep, search)]
-        jobs += [_retraining_job(order) for order in evaluation_orders(sweep, search)]
+        jobs += [_retraining_job(order) for order in network_orders(sweep, search)]
     return Graph(jobs)
 
 
@@ -64,7 +65,7 @@ def relative_length(order: Order) -> float:
         trial, space = order.trial, search_space(order.trial)
         num_candidates = max(len(space.candidates(kind)) for kind in space.cell_types)
         return trial.epochs * trial.network["cells"] * trial.network["channels"] ** 2 * num_candidates
-    if order.trial.protocol is None:
+    if isinstance(order.trial, LookUpTrial):
         return 0.0
     protocol = find_protocol(order.trial.protocol)
     return protocol.epochs * protocol.num_cells * protocol.channels**2
@@ -87,7 +88,7 @@ def _ranking_job(order: RankingOrder) -> SweepJob:
     return Job(order, frozenset(needs), (order.folder.summary,))
 
 
-def _retraining_job(order: EvaluationOrder) -> SweepJob:
+def _retraining_job(order: NetworkOrder) -> SweepJob:
     needs = {TrialFolder(order.search_folder).record}
     if order.trial.ranking is not None:
         needs.add(TrialFolder(order.search_folder).allocation(order.search.epochs, order.trial.ranking).summary)

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from aca_ray.benchmark import TABLES
 from aca_ray.channels import CONTROLS, DEFAULT_ALLOCATION, DEFAULT_RANKING, DEFAULT_WHOLE_EDGES, RANKERS, RULES
 from aca_ray.config import Defaults, Vocabulary
 from aca_ray.data import DATA_PRUNERS, absolute_locations, validate_data, without_default_switches
-from aca_ray.evaluation import DEFAULT_PROTOCOL, TABLES, read_protocol
 from aca_ray.methods.registry import method_problems
 from aca_ray.methods.settings import label, parse_label
+from aca_ray.retraining import DEFAULT_PROTOCOL, read_protocol
 from aca_ray.space import SPACES
 from aca_ray.storage import storage_problems
 

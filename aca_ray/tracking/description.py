@@ -9,7 +9,8 @@ from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, RunData
 
-from aca_ray.records import LookUpRecord, RetrainingRecord, SweepRecord
+from aca_ray.records import LookUpRecord, SearchRecord, SweepRecord
+from aca_ray.space.trials import RetrainingTrial
 from aca_ray.tracking import limits
 
 
@@ -17,10 +18,10 @@ def run_name(record: SweepRecord) -> str:
     """Return the name of a trial's run, such as ``pc_darts allocated s0 e8`` or ``... retrain taylor sign r0``."""
     trial = record.trial
     words = [trial.method, trial.skip, f"s{trial.seed}", f"e{trial.epochs}"]
-    if isinstance(record, RetrainingRecord):
+    if not isinstance(record, SearchRecord):
         trial = record.trial
         pair = [trial.ranking, trial.allocation, trial.control] if trial.allocation else []
-        how = ["lookup"] if trial.table else ["retrain", f"r{trial.retrain_seed}"]
+        how = ["retrain", f"r{trial.retrain_seed}"] if isinstance(trial, RetrainingTrial) else ["look-up"]
         words += [how[0], *(word for word in pair if word), *how[1:]]
     return limits.distinct(" ".join(words), limits.RUN_NAME)
 
@@ -45,17 +46,18 @@ def run_tags(record: SweepRecord) -> dict[str, str]:
     group = [trial.method, trial.skip, trial.space, data, f"e{trial.epochs}"]
     if record.shared_with is not None:
         tags["aca.shared_with"] = record.shared_with
-    if isinstance(record, RetrainingRecord):
+    if not isinstance(record, SearchRecord):
         trial = record.trial
+        if isinstance(trial, RetrainingTrial):
+            tags["aca.retrain_seed"] = str(trial.retrain_seed)
         tags |= {
             "aca.search": trial.search,
             "aca.protocol": trial.label,
-            "aca.retrain_seed": str(trial.retrain_seed),
             "aca.ranking": trial.ranking or "none",
             "aca.allocation": trial.allocation or "none",
             "aca.control": trial.control or "none",
         }
-        group += ["retrain", tags["aca.protocol"], tags["aca.ranking"], tags["aca.allocation"], tags["aca.control"]]
+        group += [record.kind, tags["aca.protocol"], tags["aca.ranking"], tags["aca.allocation"], tags["aca.control"]]
     else:
         chosen = {name: trial.to_json().get(name) for name in ("data_pruning", "precision")}
         tags |= {f"aca.{name}": text for name, text in chosen.items() if text is not None}
@@ -114,5 +116,4 @@ def dataset_input(record: SweepRecord) -> DatasetInput | None:
         source=json.dumps({"url" if remote else "uri": source}),
         profile=json.dumps({"num_images": info.num_images}),
     )
-    context = "search" if record.kind == "search" else "retrain"
-    return DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", record.kind)])

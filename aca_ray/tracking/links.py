@@ -8,7 +8,7 @@ from aca_ray.tracking import limits
 
 _CHARTS = {
     "curves of the searches, seed by seed": "tags.`aca.kind` = 'search'",
-    "curves of the retrainings": "tags.`aca.kind` = 'evaluation'",
+    "curves of the retrainings": "tags.`aca.kind` = 'retraining'",
 }
 
 

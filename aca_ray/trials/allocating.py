@@ -15,8 +15,8 @@ from aca_ray.channels import ChannelScores, PlanKind, agreement, allocate, rank_
 from aca_ray.config import SearchTrial
 from aca_ray.data import ImageFacts, evaluation_batches
 from aca_ray.errors import CheckpointError, ConfigError, DataError, MalformedFileError, StorageError
-from aca_ray.evaluation import Protocol
 from aca_ray.records import Agreement, AllocationFolder, AllocationSummary, PlanSummary, Question, SearchRecord
+from aca_ray.retraining import Protocol
 from aca_ray.space import ChannelPlan, Genotype
 from aca_ray.storage import StoragePath, read_checkpoint, read_header, write_json
 from aca_ray.storage.files import remove_leftovers

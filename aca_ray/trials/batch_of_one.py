@@ -11,11 +11,11 @@ import torch
 
 from aca_ray.config import SearchTrial
 from aca_ray.data import CheckedData, ImageFacts
-from aca_ray.evaluation import Protocol
 from aca_ray.methods.parts.derivation import every_edge, top_two
 from aca_ray.methods.registry import find_method
 from aca_ray.nn import CellMixing, Mixing, candidate_mask
 from aca_ray.nn.single_image import derived_trains_on_one_image, supernet_trains_on_one_image
+from aca_ray.retraining import Protocol
 from aca_ray.space import CELL_TYPES, ChannelPlan, Genotype, Space
 from aca_ray.trials.searching import search_space
 

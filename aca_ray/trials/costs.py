@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from aca_ray.data import ImageFacts
-from aca_ray.evaluation import Protocol
 from aca_ray.nn import Cost, derived_cost
+from aca_ray.retraining import Protocol
 from aca_ray.space import ChannelPlan, Genotype
 
 

@@ -15,12 +15,12 @@ from aca_ray.data import (
     SWITCHES,
     CheckedData,
     DataInfo,
-    EvaluationData,
     ImageFacts,
+    RetrainingData,
     SearchData,
     absolute_locations,
     check_data,
-    load_evaluation_data,
+    load_retraining_data,
     load_search_data,
     resize_problems,
 )
@@ -33,9 +33,9 @@ def search_data(data: Mapping[str, Any], base: Path) -> SearchData:
     return _search_data(canonical_json(absolute_locations(data, base)))
 
 
-def evaluation_data(data: Mapping[str, Any], base: Path) -> EvaluationData:
+def retraining_data(data: Mapping[str, Any], base: Path) -> RetrainingData:
     """Return the splits of a retraining; relative paths are relative to `base`."""
-    return _evaluation_data(canonical_json(absolute_locations(data, base)))
+    return _retraining_data(canonical_json(absolute_locations(data, base)))
 
 
 def checked_data(data: Mapping[str, Any], base: Path) -> CheckedData:
@@ -50,8 +50,8 @@ def _search_data(key: str) -> SearchData:
 
 
 @lru_cache(maxsize=2)
-def _evaluation_data(key: str) -> EvaluationData:
-    return load_evaluation_data(json.loads(key))
+def _retraining_data(key: str) -> RetrainingData:
+    return load_retraining_data(json.loads(key))
 
 
 def describe_data(info: DataInfo, num_images: int) -> DataFacts:
@@ -84,4 +84,4 @@ def image_facts(data: Mapping[str, Any], base: Path) -> ImageFacts:
             raise ConfigError(problems)
         size = {side: data["resize"] for side in ("height", "width") if "resize" in data}
         return replace(source.facts, **size)
-    return evaluation_data(data, base).info
+    return retraining_data(data, base).info

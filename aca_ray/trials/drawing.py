@@ -21,5 +21,5 @@ def draw_search(record: TrialRecord, folder: TrialFolder) -> None:
         return
     if record.genotype is not None and not folder.genotype_picture.exists():
         draw_genotype(record.genotype, folder.genotype_picture)
-    if record.alphas is not None and not folder.mixing_picture.exists():
-        draw_mixing(vars(record.alphas), folder.mixing_picture)
+    if record.mixing is not None and not folder.mixing_picture.exists():
+        draw_mixing(vars(record.mixing), folder.mixing_picture)

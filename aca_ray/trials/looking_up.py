@@ -12,22 +12,23 @@ from pathlib import Path
 
 import torch
 
+from aca_ray.benchmark import Benchmark, Standing, load_table, read_table
 from aca_ray.channels import PlanKind
-from aca_ray.config import EvaluationTrial, SearchTrial
+from aca_ray.config import LookUpTrial, SearchTrial
 from aca_ray.data import ImageFacts
 from aca_ray.errors import CheckpointError, DataError
-from aca_ray.evaluation import Benchmark, Standing, find_protocol, load_table, read_table
 from aca_ray.records import LookUpRecord, LookUpResult, LookUpRow, SearchRecord, TableFacts, TrialFolder
+from aca_ray.retraining import find_protocol
 from aca_ray.space import Genotype, network_json, whole_edge_genotype
 from aca_ray.space.nasbench201 import architecture_string
 from aca_ray.storage import StoragePath, write_json
 from aca_ray.storage.patience import PATIENCE_SECONDS, patiently
 from aca_ray.trials.costs import retrained_cost
 from aca_ray.trials.datasets import image_facts, recorded_facts
-from aca_ray.trials.evaluating import TABLE_PROTOCOL, found_network
 from aca_ray.trials.network_files import read_genotype, read_plan
 from aca_ray.trials.new_record import new_look_up
 from aca_ray.trials.provenance import stamp
+from aca_ray.trials.retraining import TABLE_PROTOCOL, found_network
 
 # The networks of the table that ships with the program are for CIFAR-10, whatever data the search used.
 TABLE_DATA = {"name": "cifar10"}
@@ -54,7 +55,7 @@ class LookUp:
     """
 
     def __init__(
-        self, trial: EvaluationTrial, folder: StoragePath, base: Path, search: SearchTrial, search_folder: StoragePath
+        self, trial: LookUpTrial, folder: StoragePath, base: Path, search: SearchTrial, search_folder: StoragePath
     ) -> None:
         self.folder = folder
         self._trial, self._base, self._search, self._search_folder = trial, base, search, search_folder
@@ -85,9 +86,10 @@ class LookUp:
         if self.finished:
             return
         start = time.perf_counter()
-        assert self._trial.table is not None
         benchmark = read_benchmark(self._trial.table, self._base)
-        genotype, plan = found_network(self._trial, self._search, self._search_folder)
+        genotype, plan = found_network(
+            self._search, self._search_folder, self._trial.ranking, self._trial.allocation, self._trial.control
+        )
         cell = genotype if plan is None else whole_edge_genotype(genotype, plan)
         final = benchmark.find(cell)
         if final is None:
@@ -169,7 +171,7 @@ class LookUp:
 
     def _images(self, search_record: SearchRecord) -> ImageFacts:
         """Return the images that the table's networks are for; for a user's table, those of the search."""
-        if self._trial.table is not None and "name" in self._trial.table:
+        if "name" in self._trial.table:
             return image_facts(TABLE_DATA, self._base)
         assert search_record.data_info is not None  # the search has finished
         return recorded_facts(search_record.data_info)

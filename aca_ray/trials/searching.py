@@ -13,7 +13,7 @@ from aca_ray.data import DATA_PRUNERS, SearchData
 from aca_ray.methods.registry import find_method
 from aca_ray.nn.fused import fuse
 from aca_ray.packing import Member
-from aca_ray.records import Alphas, Packed, Row, SearchRecord, SearchResult, SearchRow
+from aca_ray.records import MixingWeights, Packed, Row, SearchRecord, SearchResult, SearchRow
 from aca_ray.search.search import Accelerator, Search
 from aca_ray.space import Space, find_space, without_skip
 from aca_ray.storage import StoragePath
@@ -63,16 +63,16 @@ def open_search(
     search = build_search(trial, data, device, fuse if member is None else member.accelerate)
 
     def extend(record: SearchRecord, row: Row) -> SearchRecord:
-        genotype, mixing, cell_types = search.genotype(), search.mixing(), search.space.cell_types
-        weights = {kind: tuple(map(tuple, mixing.cell(kind).operations.tolist())) for kind in cell_types}
+        genotype, own, cell_types = search.genotype(), search.mixing(), search.space.cell_types
+        weights = {kind: tuple(map(tuple, own.cell(kind).operations.tolist())) for kind in cell_types}
         candidates = {kind: tuple(map(tuple, search.space.candidates(kind))) for kind in cell_types}
-        alphas = Alphas(**weights, candidates=candidates)
-        architecture = epoch_architecture(genotype, alphas, record.rows)
+        mixing = MixingWeights(**weights, candidates=candidates)
+        architecture = epoch_architecture(genotype, mixing, record.rows)
         return replace(
             record,
             rows=(*record.rows, SearchRow(row.epoch, row.time_ms, row.metrics, architecture)),
             genotype=genotype,
-            alphas=alphas,
+            mixing=mixing,
             packed=None if member is None else Packed(**member.pack.counts()),
         )
 

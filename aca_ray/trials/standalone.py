@@ -10,21 +10,21 @@ from typing import Any, TextIO
 
 import torch
 
-from aca_ray.config import RetrainingTrial, fingerprint
-from aca_ray.data import absolute_locations, check_evaluation_data, validate_data, without_default_switches
+from aca_ray.config import StandaloneTrial, fingerprint
+from aca_ray.data import absolute_locations, check_retraining_data, validate_data, without_default_switches
 from aca_ray.errors import AcaRayError, ConfigError, StorageError, unknown_name
-from aca_ray.evaluation import check_fits, find_protocol, read_protocol
 from aca_ray.records import StandaloneRecord
+from aca_ray.retraining import check_fits, find_protocol, read_protocol
 from aca_ray.space import PUBLISHED, ChannelPlan, Genotype, network_json
 from aca_ray.space.labels import protocol_label
 from aca_ray.space.nasbench201 import parse_architecture_string
 from aca_ray.space.printed import MAX_CHARACTERS, is_printed, parse_printed, printed_title
 from aca_ray.training import select_device
 from aca_ray.trials.batch_of_one import batch_of_one_problem, failing_retraining
-from aca_ray.trials.datasets import evaluation_data
-from aca_ray.trials.evaluating import open_evaluation
+from aca_ray.trials.datasets import retraining_data
 from aca_ray.trials.network_files import read_network
 from aca_ray.trials.new_record import new_standalone
+from aca_ray.trials.retraining import open_retraining
 
 
 def named_network(network: str) -> tuple[Genotype, ChannelPlan | None]:
@@ -94,7 +94,7 @@ def retrain(
     gpu: bool,
     stream: TextIO,
 ) -> StandaloneRecord:
-    """Retrain a published genotype, an architecture string or the network of a file; see `aca_ray.evaluate`.
+    """Retrain a published genotype, an architecture string or the network of a file; see `aca_ray.retrain`.
 
     Raises:
         ConfigError: a name or file is unknown, the data mapping is wrong, or protocol and data do not fit together.
@@ -113,19 +113,25 @@ def retrain(
         raise ConfigError(problems)
     torch.set_num_threads(threads)
     data = without_default_switches(data)
-    trial = RetrainingTrial(fingerprint(network_json(genotype, plan)), network_title(network), data, protocol, seed)
+    trial = StandaloneTrial(
+        network=fingerprint(network_json(genotype, plan)),
+        name=network_title(network),
+        data=data,
+        protocol=protocol,
+        retrain_seed=seed,
+    )
     existing = StandaloneRecord.read(out)
     if existing is not None and existing.fingerprint != trial.fingerprint:
         raise ConfigError(f"{out}: contains another retraining ({existing.fingerprint[:12]}); give another folder")
     if existing is not None and existing.state == "finished":
         return existing
-    checked = check_evaluation_data(data, evaluation_data(data, Path.cwd()))
+    checked = check_retraining_data(data, retraining_data(data, Path.cwd()))
     built = find_protocol(protocol)
     check_fits(built, checked.info)
     failing = failing_retraining(genotype, plan, built, checked)
     if failing:
         raise ConfigError(f"data: {batch_of_one_problem(failing, checked)}")
-    resumable = open_evaluation(new_standalone(trial), genotype, plan, out, Path.cwd(), select_device(gpu))
+    resumable = open_retraining(new_standalone(trial), genotype, plan, out, Path.cwd(), select_device(gpu))
     while resumable.record.state != "finished":  # all epochs may be finished and only the final record missing
         report = resumable.advance()
         if report is not None:

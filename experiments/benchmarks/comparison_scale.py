@@ -42,7 +42,7 @@ from aca_ray.report.page import write_report
 from aca_ray.space.candidates import DARTS_CANDIDATES, PARAMETRIC, SKIP
 from aca_ray.space.genotype import CellGenotype, Genotype, KeptEdge
 from aca_ray.space.topology import DARTS_TOPOLOGY, NUM_STAGES
-from aca_ray.space.trials import EvaluationTrial, SearchTrial, Skip
+from aca_ray.space.trials import RetrainingTrial, SearchTrial, Skip
 
 METHODS = ("random_search", *(f"method_{index:02}" for index in range(1, 20)))
 SKIPS: tuple[Skip, ...] = ("searched", "allocated")
@@ -122,7 +122,7 @@ def write_sweep(sweep: Path, num_searches: int, num_epochs: int) -> None:
         search = SearchRecord(
             fingerprint=trial.fingerprint, trial=trial, rows=rows, result=SearchResult(2, 12), **common(trial, last)
         )
-        search.write(folder.search(trial.short).path)
+        search.write(folder.trial(trial).path)
         pair: tuple[str | None, str | None] = (None, None)
         if trial.skip == "allocated":
             pair = PAIR
@@ -130,18 +130,18 @@ def write_sweep(sweep: Path, num_searches: int, num_epochs: int) -> None:
                 architecture = rows[epoch - 1].architecture
                 assert architecture is not None
                 summary = allocation_of(generator, search, architecture, epoch)
-                summary.write(folder.search(trial.short).allocation(epoch, PAIR.ranking))
-        evaluation = EvaluationTrial.of_search(trial, "cifar", 0, *pair)
+                summary.write(folder.trial(trial).allocation(epoch, PAIR.ranking))
+        retraining = RetrainingTrial.of_search(trial, "cifar", 0, *pair)
         accuracy = float(generator.normal(0.97, 0.002))
         RetrainingRecord(
-            fingerprint=evaluation.fingerprint,
-            trial=evaluation,
+            fingerprint=retraining.fingerprint,
+            trial=retraining,
             rows=tuple(retraining_row(generator, epoch) for epoch in range(1, num_epochs + 1)),
             result=RetrainingResult(
                 accuracy, accuracy + 0.001, 3_300_000 + index, 528_000_000, 2, 12, 0.4 if pair[0] else 0.0
             ),
             **common(trial, last),
-        ).write(folder.retraining(evaluation.short).path)
+        ).write(folder.trial(retraining).path)
 
 
 def common(trial: SearchTrial, last: Architecture) -> dict[str, Any]:

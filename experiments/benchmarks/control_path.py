@@ -1,7 +1,7 @@
 """What the sweep adds to Tune at many trials: 1,000 trials of next to no work, with MLflow, over plain Tune's.
 
 A trial of next to no work is the smallest that there is. Half of them are searches: `darts` on nasbench201 with 1
-channel and 3 cells, one epoch of one step of 2 images and the evaluation on 2 others. The other half look up what the
+channel and 3 cells, one epoch of one step of 2 images and the measurement on 2 others. The other half look up what the
 searches have found in a table. Both sides build the same networks and take the same steps in the same reused actors;
 plain Tune hands the results to its driver and keeps no checkpoints, records, pictures, comparison or MLflow runs.
 
@@ -46,7 +46,7 @@ experiment:
   epochs: 1
   network: {{channels: 1, cells: 3}}
   batch_size: 2
-  evaluation: {{table: {{path: table.csv}}}}
+  table: {{path: table.csv}}
 runtime: {{tracking: {tracking}}}
 """
 SIDES = ("plain", "sqlite", "postgresql")
@@ -75,14 +75,14 @@ def plain_tune(folder: Path) -> None:
     from aca_ray.cluster.resources import trial_bundle
     from aca_ray.cluster.session import tune
     from aca_ray.config import SearchTrial
-    from aca_ray.evaluation import find_protocol
+    from aca_ray.retraining import find_protocol
     from aca_ray.space import Genotype
     from aca_ray.sweep.orders import search_orders
     from aca_ray.training import EpochLoop
     from aca_ray.trials.costs import retrained_cost
-    from aca_ray.trials.datasets import evaluation_data, search_data
-    from aca_ray.trials.evaluating import TABLE_PROTOCOL, table_json
+    from aca_ray.trials.datasets import retraining_data, search_data
     from aca_ray.trials.looking_up import read_benchmark
+    from aca_ray.trials.retraining import TABLE_PROTOCOL, table_json
     from aca_ray.trials.searching import build_search
 
     class Plain(tune.Trainable):
@@ -107,7 +107,7 @@ def plain_tune(folder: Path) -> None:
 
         def look_up(self) -> dict[str, Any]:
             genotype, protocol = Genotype.from_json(self.job["genotype"]), find_protocol(self.job["protocol"])
-            data = evaluation_data(self.job["trial"]["data"], folder)
+            data = retraining_data(self.job["trial"]["data"], folder)
             cost = retrained_cost(genotype, None, protocol, data.info)
             standing = read_benchmark(self.job["table"], folder).find(genotype)
             metrics = standing and standing._asdict()
@@ -127,9 +127,9 @@ def plain_tune(folder: Path) -> None:
         return [trial.last_result for trial in analysis.trials]
 
     sweep = api.create(folder / "spec.yaml")
-    evaluation = sweep.spec.experiment.evaluation
-    assert evaluation.table is not None
-    shared = {"protocol": TABLE_PROTOCOL, "table": table_json(evaluation.table)}
+    table = sweep.spec.experiment.table
+    assert table is not None
+    shared = {"protocol": TABLE_PROTOCOL, "table": table_json(table)}
     trials = [order.trial.to_json() for order in search_orders(sweep)]
     found = run([{"trial": trial} for trial in trials])
     looked_up = run(

@@ -34,7 +34,8 @@ experiment:
   data: cifar10
   seeds: [0, 1, 2]
   epochs: [50, 100, 200]
-  evaluation: {protocol: %s, controls: []}
+  controls: []
+  retraining: {protocol: %s}
 """
 METHOD_FACTORS = {"darts": 1.0, "pc_darts": 0.5, "gdas": 0.4, "drnas": 1.2}  # of a search's time, roughly as measured
 MACHINE_SPREAD = 0.1  # standard deviation of the logarithm of a trial's time

@@ -28,7 +28,7 @@ experiment:
   epochs: [{epochs}]
   network: {{channels: 4, cells: 5}}
   batch_size: 64
-  evaluation: {{protocol: small}}
+  retraining: {{protocol: small}}
 runtime: {{cpus_per_trial: 1}}
 """
 

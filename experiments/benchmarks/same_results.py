@@ -28,7 +28,7 @@ from aca_ray.methods.registry import methods
 from aca_ray.space import SPACES
 from aca_ray.storage import read_checkpoint
 from aca_ray.sweep.manifest import create_sweep
-from aca_ray.sweep.orders import evaluation_orders, plans_of, rankings_of, search_orders
+from aca_ray.sweep.orders import network_orders, plans_of, rankings_of, search_orders
 from aca_ray.sweep.ranking_orders import milestone_orders
 from aca_ray.sweep.vocabulary import vocabulary
 
@@ -47,7 +47,8 @@ experiment:
   network: {{channels: {channels}, cells: 3}}
   batch_size: 16
   ranking: [taylor_identity, catro]
-  evaluation: {{protocol: {{base: small, epochs: 1, channels: 4, cells: 3}}, controls: [uniform, random]}}
+  controls: [uniform, random]
+  retraining: {{protocol: {{base: small, epochs: 1, channels: 4, cells: 3}}}}
 runtime: {{storage: {storage}}}
 """
 
@@ -115,7 +116,7 @@ def results(method: str, space: str, seeds: list[int], storage: Path, name: str)
                     yield f"{place} {file.parent.name} scores", digest([edge.scores for edge in scores.edges])
                 elif file.name.startswith("plan_"):
                     yield f"{place} {file.parent.name} {file.stem}", digest(json.loads(file.read_text()))
-        for retraining in evaluation_orders(sweep, order)[: 3 if len(seeds) == 1 else 1]:
+        for retraining in network_orders(sweep, order)[: 3 if len(seeds) == 1 else 1]:
             finish([retraining])
             (trained,) = retraining.folder.glob("milestones/*.ckpt")
             trial = retraining.trial

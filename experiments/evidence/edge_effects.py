@@ -23,9 +23,9 @@ from statistics import fmean, pstdev
 import torch
 from scipy import stats
 
+from aca_ray.benchmark import load_table
 from aca_ray.channels import DEFAULT_RANKING, RANKERS, EdgeScores, rank_channels
 from aca_ray.data import evaluation_batches
-from aca_ray.evaluation import load_table
 from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.space import CellGenotype, Genotype
 from aca_ray.space.candidates import SKIP

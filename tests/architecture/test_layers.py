@@ -35,9 +35,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "methods": {"errors", "transfer", "space", "nn", "training"},
     "search": {"errors", "space", "nn", "data", "training", "methods"},
     "channels": {"errors", "space", "storage", "nn", "data"},
-    "evaluation": {"errors", "space", "storage", "nn", "data", "training"},
-    "exports": {"errors", "space", "storage", "nn", "data", "evaluation"},
-    "catalog": {"space", "data", "methods", "channels", "evaluation"},
+    "benchmark": {"errors", "space"},
+    "retraining": {"errors", "space", "storage", "nn", "data", "training"},
+    "exports": {"errors", "space", "storage", "nn", "data", "retraining"},
+    "catalog": {"space", "data", "methods", "channels", "retraining"},
     "comparison": {"errors", "space", "storage", "records"},
     "report": {"errors", "columns", "space", "storage", "comparison"},
     "trials": {
@@ -53,7 +54,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "methods",
         "search",
         "channels",
-        "evaluation",
+        "benchmark",
+        "retraining",
         "report",
     },
     "sweep": {
@@ -68,7 +70,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "training",
         "methods",
         "channels",
-        "evaluation",
+        "benchmark",
+        "retraining",
         "exports",
         "comparison",
         "report",
@@ -124,7 +127,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "cluster",
         "api",
     },
-    "reference": {"config", "evaluation", "catalog", "cli"},
+    "reference": {"config", "retraining", "catalog", "cli"},
     "__init__": {"api"},
 }
 ONLY_IN = {"ray": {"cluster"}, "mlflow": {"tracking"}}
@@ -228,7 +231,7 @@ def test_light_imports_load_nothing_heavy() -> None:
 
 def test_the_algorithms_need_only_torch_and_numpy() -> None:
     loaded = loaded_by(
-        "aca_ray.search.search", "aca_ray.methods.registry", "aca_ray.channels", "aca_ray.evaluation", "aca_ray.data"
+        "aca_ray.search.search", "aca_ray.methods.registry", "aca_ray.channels", "aca_ray.retraining", "aca_ray.data"
     )
     assert "torch" in loaded
     assert not loaded & {"ray", "mlflow", "pyarrow", "sklearn", "scipy", "matplotlib", "pandas", "pydantic"}

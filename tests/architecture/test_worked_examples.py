@@ -18,12 +18,12 @@ from aca_ray.config import parse_spec
 from aca_ray.display import LiveView
 from aca_ray.driver.local import local_pool
 from aca_ray.driver.run import run_sweep
-from aca_ray.evaluation import find_protocol
-from aca_ray.evaluation.protocols import PROTOCOLS
 from aca_ray.methods.registry import find_method, methods
 from aca_ray.nn import CellMixing, Mixing
 from aca_ray.report.panel import make_sections
 from aca_ray.report.panels import PANELS
+from aca_ray.retraining import find_protocol
+from aca_ray.retraining.protocols import PROTOCOLS
 from aca_ray.search.search import Search
 from aca_ray.space import SPACES
 from aca_ray.sweep.manifest import create_sweep
@@ -109,7 +109,7 @@ experiment:
   epochs: 2
   network: {{channels: 4, cells: 3}}
   batch_size: 16
-  evaluation: {{table: nasbench201}}
+  table: nasbench201
 description: two searches
 runtime: {{storage: {tmp_path / "results"}}}
 """

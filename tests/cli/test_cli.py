@@ -34,7 +34,7 @@ VERBS = (
     "resume",
     "status",
     "rank",
-    "evaluate",
+    "retrain",
     "export",
     "show",
     "compare",
@@ -84,7 +84,7 @@ def test_help_lists_all_verbs() -> None:
     assert [word for word in listed if word in VERBS] == list(VERBS)
 
 
-@pytest.mark.parametrize("arguments", ["'--help'", "'--version'", "'check', '--help'", "'evaluate', '-h'"])
+@pytest.mark.parametrize("arguments", ["'--help'", "'--version'", "'check', '--help'", "'retrain', '-h'"])
 def test_help_is_light(arguments: str) -> None:
     script = (
         "import sys\nfrom aca_ray.cli import main\ntry:\n"
@@ -123,7 +123,7 @@ experiment:
   seeds: 0
   epochs: 2
   network: {channels: 4, cells: 3}
-  evaluation:
+  retraining:
     protocol: {base: cifar, epochs: 100, channels: 16, auxiliary_weight: 0}
 """
     (folder / "spec.yaml").write_text(spec)
@@ -226,7 +226,7 @@ def test_status_shows_the_cost_of_checkpoints_and_of_a_preemption(run: Run, fold
     (folder / "spec.yaml").write_text(
         "name: small\nexperiment:\n  methods: darts\n  skip: searched\n  seeds: [0]\n  epochs: 2\n"
         "  data: {name: digits, max_train_images: 64}\n  network: {channels: 4, cells: 3}\n"
-        "  evaluation: {protocol: small}\n"
+        "  retraining: {protocol: small}\n"
     )
     (order, *_) = all_orders(api.create("spec.yaml"))
     code, out, errors = run("status", "small")
@@ -277,7 +277,7 @@ def test_missing_storage(run: Run, folder: Path) -> None:
     ],
 )
 def test_invalid_retrainings(run: Run, folder: Path, arguments: list[str], problems: list[str]) -> None:
-    code, out, errors = run("evaluate", *arguments)
+    code, out, errors = run("retrain", *arguments)
     assert (code, out) == (2, "")
     assert len(errors) == len(problems)
     for error, problem in zip(errors, problems, strict=True):
@@ -345,7 +345,7 @@ def test_a_file_of_another_kind_is_not_a_spec(run: Run, folder: Path) -> None:
 
 def test_evaluate_retrains_and_prints_its_folder(run: Run, folder: Path) -> None:
     data = '{"name": "digits", "max_train_images": 32, "max_test_images": 16}'
-    code, out, errors = run("evaluate", "DARTS_V2", "--protocol", "small", "--data", data, "--seed", "3")
+    code, out, errors = run("retrain", "DARTS_V2", "--protocol", "small", "--data", data, "--seed", "3")
     assert (code, errors) == (0, [])
     assert '"test_accuracy"' in out
     assert out.endswith("files: results/retraining/DARTS_V2-small-s3\n")
@@ -358,7 +358,7 @@ def test_evaluate_retrains_under_a_protocol_by_value(run: Run, folder: Path) -> 
         "{base: small, epochs: 1, channels: 4, cells: 3}",
         "{cells: 3.0, channels: 4, epochs: 1, base: small}",
     ):
-        code, out, errors = run("evaluate", "DARTS_V2", "--protocol", protocol, "--data", data)
+        code, out, errors = run("retrain", "DARTS_V2", "--protocol", protocol, "--data", data)
         assert (code, errors) == (0, [])
         place = "results/retraining/DARTS_V2-small_cells_3_channels_4_epochs_1-s0"
         assert out.endswith(f"files: {place}\n")

@@ -18,7 +18,7 @@ FIRST, SECOND = (Node(name, f"host-{name}", {}) for name in ("a", "b"))
 def spec_of(protocol: str) -> SweepSpec:
     experiment = (
         "{methods: darts, skip: searched, spaces: nasbench201, data: {name: digits, max_train_images: 64}, seeds: 0, "
-        f"epochs: 1, network: {{channels: 4, cells: 3}}, evaluation: {{protocol: {protocol}}}}}"
+        f"epochs: 1, network: {{channels: 4, cells: 3}}, retraining: {{protocol: {protocol}}}}}"
     )
     return parse_spec(f"name: x\nexperiment: {experiment}\n", vocabulary(Path.cwd()))
 

@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from aca_ray.comparison import EvaluationRow
+from aca_ray.comparison import NetworkRow
 from aca_ray.records import SweepFolder
 from aca_ray.space import PUBLISHED, CellGenotype, Genotype
 from aca_ray.space.genotype import RESIDUAL_BLOCK
@@ -104,7 +104,7 @@ class SweepWriter:
         file.write_text(json.dumps(content))
         return file
 
-    def evaluation(
+    def network(
         self,
         search: str,
         test_accuracy: float,
@@ -119,7 +119,7 @@ class SweepWriter:
         record: dict[str, Any] | None = None,
         **trial: Any,
     ) -> str:
-        """Write the record of an evaluation and return its fingerprint (rule: ranking and allocation or None)."""
+        """Write the record of a retraining or look-up; return its fingerprint (rule: ranking, allocation)."""
         kept_whole = rule is None or rule[1] == "all"
         trial = {
             "search": search,
@@ -129,8 +129,7 @@ class SweepWriter:
             "seed": seed,
             "epochs": 2,
             "data": {"name": "digits", "valid_share": 0.5},
-            "protocol": "tiny",
-            "retrain_seed": retrain_seed,
+            **({} if "table" in trial else {"protocol": "tiny", "retrain_seed": retrain_seed}),
             "ranking": rule[0] if rule else None,
             "allocation": rule[1] if rule else None,
             "network": {"channels": 16, "cells": 8},
@@ -149,7 +148,8 @@ class SweepWriter:
             **(result or {}),
         }
         outcome = {"result": full_result if state == "finished" else None, **(record or {})}
-        return self._record("evaluations", "evaluation", trial, state, error, **outcome)
+        folder, kind = ("look_ups", "look-up") if "table" in trial else ("retrainings", "retraining")
+        return self._record(folder, kind, trial, state, error, **outcome)
 
     def _record(self, folder: str, kind: str, trial: dict[str, Any], state: str, error: str | None, **more: Any) -> str:
         fingerprint = hashlib.sha256(json.dumps(trial, sort_keys=True).encode()).hexdigest()
@@ -164,7 +164,7 @@ class SweepWriter:
             "num_epochs": 2,
             "rows": [],
             "genotype": PUBLISHED["DARTS_V2"].to_json(),
-            "alphas": None,
+            "mixing": None,
             "result": {"num_skips": 4, "num_parametric": 10} if kind == "search" and state == "finished" else None,
             "error": error,
             "resumes": 0,
@@ -190,7 +190,7 @@ def sweep_folder(tmp_path: Path) -> SweepWriter:
     return SweepWriter(folder)
 
 
-_ROW = EvaluationRow(
+_ROW = NetworkRow(
     sweep="toy",
     method="darts",
     skip="searched",
@@ -213,7 +213,7 @@ _ROW = EvaluationRow(
     refilled_share=0.0,
     search_seconds=20.0,
     ranking_seconds=None,
-    evaluation_seconds=30.0,
+    retraining_seconds=30.0,
     search_valid_accuracy=0.6,
     search_device="GPU A",
     device="GPU A",
@@ -221,15 +221,15 @@ _ROW = EvaluationRow(
     peak_bytes=1e9,
     data_digest="d" * 64,
     search="s",
-    evaluation="",
+    fingerprint="",
 )
 
 
 @pytest.fixture
-def evaluation_row() -> Callable[..., EvaluationRow]:
+def network_row() -> Callable[..., NetworkRow]:
     """Builds rows; a `rule` (ranking and allocation) makes a row allocated. Fingerprints are hashes of the values."""
 
-    def build(test_accuracy: float, rule: tuple[str | None, str] | None = None, **values: Any) -> EvaluationRow:
+    def build(test_accuracy: float, rule: tuple[str | None, str] | None = None, **values: Any) -> NetworkRow:
         if rule:
             values = {"num_skips": 0, **values}
         if rule and rule[0]:
@@ -245,7 +245,7 @@ def evaluation_row() -> Callable[..., EvaluationRow]:
         if "search" not in values:
             found_by = (row.method, row.skip, row.space, row.data, row.setting, row.epochs, row.seed)
             row = replace(row, search=hashlib.sha256(repr(found_by).encode()).hexdigest())
-        return replace(row, evaluation=hashlib.sha256(repr(row).encode()).hexdigest())
+        return replace(row, fingerprint=hashlib.sha256(repr(row).encode()).hexdigest())
 
     return build
 

@@ -14,7 +14,7 @@ from aca_ray.comparison import (
     AllocationRow,
     Comparison,
     EdgeRow,
-    EvaluationRow,
+    NetworkRow,
     Pair,
     ScoreFile,
     SweepRows,
@@ -29,7 +29,7 @@ from aca_ray.report.panels.provenance import provenance_rows
 if TYPE_CHECKING:
     from conftest import SweepWriter
 
-Build = Callable[..., EvaluationRow]
+Build = Callable[..., NetworkRow]
 MAIN = Pair("taylor_identity", "sign")
 PLACE: dict[str, Any] = {"sweep": "toy", "method": "darts", "space": "darts", "data": "digits", "setting": "{}"}
 PLACE |= {"epochs": 8, "seed": 0, "epoch": 4, "ranking": "taylor_identity", "allocation": "sign", "search": "s"}
@@ -37,14 +37,14 @@ ALLOCATION = AllocationRow(**PLACE, refilled_share=0.4, parameters=90, kendall_t
 EDGE = EdgeRow(**PLACE, stage=0, source=0, target=2, operation="sep_conv_3x3", kept_share=0.25)
 
 
-def _compared(*rows: EvaluationRow, **more: Any) -> Comparison:
-    return compare(SweepRows(evaluations=rows, **more), [MAIN])
+def _compared(*rows: NetworkRow, **more: Any) -> Comparison:
+    return compare(SweepRows(networks=rows, **more), [MAIN])
 
 
-def test_correlation_is_over_seeds_and_budgets_with_retrainings_averaged(evaluation_row: Build) -> None:
+def test_correlation_is_over_seeds_and_budgets_with_retrainings_averaged(network_row: Build) -> None:
     points = [(0, 4, 0.60, (0.90, 0.70)), (1, 4, 0.65, (0.81,)), (0, 8, 0.70, (0.85,)), (1, 8, 0.50, (0.70,))]
     rows = [
-        evaluation_row(value, seed=seed, epochs=epochs, search_valid_accuracy=valid, retrain_seed=index)
+        network_row(value, seed=seed, epochs=epochs, search_valid_accuracy=valid, retrain_seed=index)
         for seed, epochs, valid, values in points
         for index, value in enumerate(values)
     ]
@@ -54,10 +54,10 @@ def test_correlation_is_over_seeds_and_budgets_with_retrainings_averaged(evaluat
     assert (row.kendall_tau, row.pvalue) == pytest.approx((expected.statistic, expected.pvalue))
 
 
-def test_correlation_leaves_out_controls_and_unknown_accuracies(evaluation_row: Build) -> None:
-    rows = [evaluation_row(0.8 + seed / 100, MAIN, seed=seed) for seed in range(3)]
-    rows += [evaluation_row(0.7, MAIN, control="uniform", seed=seed) for seed in range(3)]
-    rows += [evaluation_row(0.8, seed=seed, search_valid_accuracy=None) for seed in range(3)]
+def test_correlation_leaves_out_controls_and_unknown_accuracies(network_row: Build) -> None:
+    rows = [network_row(0.8 + seed / 100, MAIN, seed=seed) for seed in range(3)]
+    rows += [network_row(0.7, MAIN, control="uniform", seed=seed) for seed in range(3)]
+    rows += [network_row(0.8, seed=seed, search_valid_accuracy=None) for seed in range(3)]
     allocated, searched = _compared(*rows).correlations
     assert (allocated.networks, allocated.n, allocated.kendall_tau) == ("allocated", 3, None)  # one supernet accuracy
     assert (searched.n, searched.kendall_tau, searched.pvalue) == (0, None, None)
@@ -125,7 +125,7 @@ def test_collapse_has_every_epoch_of_every_search_once(sweep_folder: SweepWriter
     assert [(row.seed, row.epoch) for row in collapse] == [(0, 1), (0, 2), (1, 1), (1, 2)]
 
 
-def test_front_of_accuracy_and_time(evaluation_row: Build) -> None:
+def test_front_of_accuracy_and_time(network_row: Build) -> None:
     arms = {
         "cheap": {"test": 0.80, "search_seconds": 10.0},
         "good": {"test": 0.90, "search_seconds": 50.0},
@@ -133,8 +133,8 @@ def test_front_of_accuracy_and_time(evaluation_row: Build) -> None:
         "unknown": {"test": 0.70, "search_seconds": None},
         "elsewhere": {"test": 0.70, "search_seconds": 90.0, "search_device": "GPU B"},
     }
-    rows = [evaluation_row(arm.pop("test"), method=method, **arm) for method, arm in arms.items()]  # type: ignore[arg-type]
-    rows += [evaluation_row(0.90, MAIN, method="good", search_seconds=50.0, ranking_seconds=1.0, peak_bytes=5e9)]
+    rows = [network_row(arm.pop("test"), method=method, **arm) for method, arm in arms.items()]  # type: ignore[arg-type]
+    rows += [network_row(0.90, MAIN, method="good", search_seconds=50.0, ranking_seconds=1.0, peak_bytes=5e9)]
     comparison = _compared(*rows)
     costs = {(one.arm.group.method, one.arm.networks): one for one in comparison.costs}
     assert {method: row.on_front for (method, networks), row in costs.items() if networks == "searched"} == {
@@ -146,18 +146,18 @@ def test_front_of_accuracy_and_time(evaluation_row: Build) -> None:
     }
     allocated = costs["good", "allocated"]
     assert (allocated.on_front, allocated.seconds, allocated.arm.peak_bytes) == (False, 81.0, 5e9)
-    assert (allocated.arm.search_devices, allocated.arm.evaluation_devices) == (("GPU A",), ("GPU A",))
+    assert (allocated.arm.search_devices, allocated.arm.retraining_devices) == (("GPU A",), ("GPU A",))
     assert any("2 kinds of devices (GPU A, GPU B)" in note for note in notes_of(comparison))
 
 
 def test_provenance_names_what_differs(sweep_folder: SweepWriter) -> None:
     search = sweep_folder.search(record={"resumes": 3})
-    sweep_folder.evaluation(search, 0.9, seed=2, retrain_seed=1, record={"threads": 4})
-    sweep_folder.evaluation(
+    sweep_folder.network(search, 0.9, seed=2, retrain_seed=1, record={"threads": 4})
+    sweep_folder.network(
         search, 0.9, seed=3, retrain_seed=0, record={"environment": {"aca_ray": "0.2.0", "device": "CPU X"}}
     )
     facts = {row.topic: row.value for row in provenance_rows([read_sweep(sweep_folder.folder)])}
-    assert facts["trials"] == "1 searches, 2 retrainings"
+    assert facts["trials"] == "1 searches, 2 retrainings, 0 look-ups"
     assert facts["code version"] == "differs: 0.1.0 (2 trials), 0.2.0 (1 trials)"
     assert facts["python"] == "differs: 3.11.7 (2 trials), unknown (1 trials)"
     assert facts["package torch"] == "differs: 2.14.1 (2 trials), unknown (1 trials)"
@@ -174,11 +174,11 @@ def test_provenance_names_what_differs(sweep_folder: SweepWriter) -> None:
     assert facts["resumes"] == f"3 in 1 trials: search {search[:12]} (3)"
 
 
-def test_checklist_is_answered_from_the_rows(evaluation_row: Build, sweep_folder: SweepWriter) -> None:
+def test_checklist_is_answered_from_the_rows(network_row: Build, sweep_folder: SweepWriter) -> None:
     sweep_folder.search()
     trials = read_sweep(sweep_folder.folder).trials
     rows = [
-        evaluation_row(value, rule, seed=seed, epochs=epochs, method=method, control=control)
+        network_row(value, rule, seed=seed, epochs=epochs, method=method, control=control)
         for method, value in (("darts", 0.8), ("random_search", 0.7))
         for rule, control in ((None, None), (MAIN, None), (MAIN, "uniform"))
         for seed in range(2)
@@ -186,7 +186,7 @@ def test_checklist_is_answered_from_the_rows(evaluation_row: Build, sweep_folder
     ]
     full = [item.answer for item in checklist_items(_compared(*rows, trials=trials))]
     assert full.count("yes") == len(full) - 5  # four that only people can answer, and no tabular benchmark
-    alone = checklist_items(_compared(evaluation_row(0.8), trials=(*trials, replace(trials[0], device="other"))))
+    alone = checklist_items(_compared(network_row(0.8), trials=(*trials, replace(trials[0], device="other"))))
     for words, answer in (
         ("random search", "no"),
         ("repeated", "no"),
@@ -194,7 +194,7 @@ def test_checklist_is_answered_from_the_rows(evaluation_row: Build, sweep_folder
         ("one budget", "no"),
     ):
         assert [item.answer for item in alone if words in item.item] == [answer]
-    table = evaluation_row(0.8, protocol="table nasbench201")
+    table = network_row(0.8, protocol="table nasbench201")
     (item,) = (item for item in checklist_items(_compared(table)) if "tabular" in item.item)
     assert item.answer == "yes"
 
@@ -236,7 +236,7 @@ def test_unreadable_scores_are_named(tmp_path: Path) -> None:
             _ = compare(rows, [MAIN]).ranker_agreement
 
 
-def test_ten_seeds_have_a_bootstrap_interval(evaluation_row: Build) -> None:
-    comparison = _compared(*(evaluation_row(0.8 + seed * seed / 1000, seed=seed) for seed in range(10)))
+def test_ten_seeds_have_a_bootstrap_interval(network_row: Build) -> None:
+    comparison = _compared(*(network_row(0.8 + seed * seed / 1000, seed=seed) for seed in range(10)))
     assert any("10 seeds" in note and "BCa, 9,999 resamples" in note for note in notes_of(comparison))
     assert comparison.groups[0].arms["searched"].test_accuracy.interval == "bootstrap"

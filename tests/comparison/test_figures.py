@@ -58,9 +58,9 @@ def rows(sweep_folder: SweepWriter) -> SweepRows:
     """Two seeds, searched and allocated."""
     for seed in range(2):
         search = sweep_folder.search(seed=seed)
-        sweep_folder.evaluation(search, 0.8 + 0.01 * seed, seed=seed)
+        sweep_folder.network(search, 0.8 + 0.01 * seed, seed=seed)
         search = sweep_folder.search(seed=seed, skip="allocated")
-        sweep_folder.evaluation(search, 0.85 + 0.02 * seed, seed=seed, rule=MAIN)
+        sweep_folder.network(search, 0.85 + 0.02 * seed, seed=seed, rule=MAIN)
         plan = {"refilled_share": 0.4, "kept_share": [], "parameters": 90, "macs": 1}
         sweep_folder.allocation(search, 2, {"sign": plan})
     return read_sweep(sweep_folder.folder)
@@ -124,7 +124,7 @@ def test_mixing_weights_are_those_of_the_lowest_seed_of_the_largest_budget() -> 
         _trajectory(cell, seed, num_epochs) for seed in (4, 2) for num_epochs in (3, 5) for cell in ("normal", "reduce")
     ]
     (plot,) = _plots(SweepRows(trajectories=tuple(trajectories))).values()
-    assert plot.name == "alphas_darts-searched-darts"
+    assert plot.name == "mixing_darts-searched-darts"
     assert "epochs 1 to 5" in plot.caption
     assert "seed 2" in plot.caption
     texts = _texts(plot)

@@ -50,7 +50,7 @@ def rows_of(
         "table_best": BEST,
         "table_all_skips": ALL_SKIPS,
         "search": f"s{seed}",
-        "evaluation": f"{method} {rule} {seed}",
+        "fingerprint": f"{method} {rule} {seed}",
         **values,
     }
     return [
@@ -100,20 +100,18 @@ def test_records_are_read(sweep_folder) -> None:
         {"epoch": epoch, "time_ms": 1, "metrics": {"test/accuracy": value, "table/regret": regret, "table/rank": rank}}
         for epoch, value, regret, rank in ((1, None, None, None), (2, 0.9, 0.04, 41))
     ]
-    looked_up = sweep_folder.evaluation(
-        search, 0.9, result=result, record={"rows": rows}, protocol=None, table={"name": "toy"}
-    )
-    retrained = sweep_folder.evaluation(search, 0.8)
+    looked_up = sweep_folder.network(search, 0.9, result=result, record={"rows": rows}, table={"name": "toy"})
+    retrained = sweep_folder.network(search, 0.8)
     found = read_sweep(sweep_folder.folder)
-    evaluations = {row.evaluation: row for row in found.evaluations}
-    assert (evaluations[looked_up].regret, evaluations[looked_up].rank) == (0.04, 41)
-    assert (evaluations[retrained].regret, evaluations[retrained].rank) == (None, None)
+    networks = {row.fingerprint: row for row in found.networks}
+    assert (networks[looked_up].regret, networks[looked_up].rank) == (0.04, 41)
+    assert (networks[retrained].regret, networks[retrained].rank) == (None, None)
     assert [(row.epoch, row.accuracy, row.regret, row.rank) for row in found.look_ups] == [
         (1, None, None, None),
         (2, 0.9, 0.04, 41),
     ]
     for row in found.look_ups:
-        assert (row.evaluation, row.search, row.protocol, row.seed) == (looked_up, search, "table toy", 0)
+        assert (row.fingerprint, row.search, row.protocol, row.seed) == (looked_up, search, "table toy", 0)
         assert (row.table_architectures, row.table_best, row.table_all_skips) == (1_000, BEST, None)
 
 
@@ -197,7 +195,7 @@ def test_the_legend_fits_into_the_figure(methods: tuple[str, ...], monkeypatch: 
         for method in methods
         for rule, control in arms
         for row in rows_of(
-            {1: 0.9, 4: 0.9}, method=method, rule=rule, control=control, evaluation=f"{method} {rule} {control}"
+            {1: 0.9, 4: 0.9}, method=method, rule=rule, control=control, fingerprint=f"{method} {rule} {control}"
         )
     ]
     plots(SweepRows(look_ups=tuple(rows)))
@@ -217,7 +215,7 @@ def test_a_table_without_the_collapsed_cell_has_no_line_for_it(sweep: SweepRows)
 
 
 def test_places_get_plots_of_their_own(sweep: SweepRows) -> None:
-    other = SweepRows(look_ups=tuple(rows_of({8: 0.9}, epochs=8, evaluation="other")))
+    other = SweepRows(look_ups=tuple(rows_of({8: 0.9}, epochs=8, fingerprint="other")))
     found = plots(sweep, other)
     assert [plot.name for plot in found] == ["true_accuracy_1", "true_accuracy_2"]
     assert len({plot.title for plot in found}) == 2

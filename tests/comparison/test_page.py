@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from aca_ray.comparison import EvaluationRow, FailedTrial, Pair, SweepRows, compare, read_sweep
+from aca_ray.comparison import FailedTrial, NetworkRow, Pair, SweepRows, compare, read_sweep
 from aca_ray.report.drawings import MOST_DRAWINGS, make_drawings
 from aca_ray.report.page import write_report
 from aca_ray.report.places import MOST_ROWS
@@ -20,7 +20,7 @@ from aca_ray.space import PUBLISHED, ChannelPlan, Genotype
 if TYPE_CHECKING:
     from conftest import SweepWriter
 
-Build = Callable[..., EvaluationRow]
+Build = Callable[..., NetworkRow]
 MAIN = Pair("taylor_identity", "sign")
 
 
@@ -43,7 +43,7 @@ class Page(HTMLParser):
         return [value for _, attributes in self.tags if (value := attributes.get(name))]
 
 
-def _network(row: EvaluationRow) -> tuple[Genotype, ChannelPlan | None]:
+def _network(row: NetworkRow) -> tuple[Genotype, ChannelPlan | None]:
     return PUBLISHED["DARTS_V2"], None
 
 
@@ -78,7 +78,7 @@ def test_page_of_a_sweep(sweep_folder: SweepWriter, tmp_path: Path) -> None:
     for seed in range(2):
         for skip, rule in (("searched", None), ("allocated", MAIN)):
             search = sweep_folder.search(seed=seed, skip=skip)
-            sweep_folder.evaluation(search, 0.8 + 0.01 * seed, seed=seed, rule=rule)
+            sweep_folder.network(search, 0.8 + 0.01 * seed, seed=seed, rule=rule)
     page = _report(read_sweep(sweep_folder.folder), tmp_path / "out")
     _check(page, tmp_path / "out")
     tags = [tag for tag, _ in page.tags]
@@ -94,8 +94,8 @@ def test_page_of_a_sweep(sweep_folder: SweepWriter, tmp_path: Path) -> None:
     assert r"darts & 2 & searched & 2 & 2 & 80.50 & 0.71 &" in latex
 
 
-def test_final_epoch_best_epoch_and_best_seed_are_distinguished(evaluation_row: Build, tmp_path: Path) -> None:
-    rows = SweepRows(evaluations=tuple(evaluation_row(0.8 + 0.05 * seed, seed=seed) for seed in range(2)))
+def test_final_epoch_best_epoch_and_best_seed_are_distinguished(network_row: Build, tmp_path: Path) -> None:
+    rows = SweepRows(networks=tuple(network_row(0.8 + 0.05 * seed, seed=seed) for seed in range(2)))
     text = "".join(_report(rows, tmp_path).texts)
     for column in ("final epoch: mean", "best epoch: mean (optimistic)", "best seed (not a result)", "worst seed"):
         assert column in text.replace("\u00a0", " ")
@@ -107,13 +107,13 @@ def test_page_of_an_empty_sweep(tmp_path: Path) -> None:
     page = _report(SweepRows(sweep="toy"), tmp_path)
     _check(page, tmp_path)
     text = "".join(page.texts)
-    assert "No evaluation of sweep toy" in text
+    assert "No network of sweep toy" in text
     assert "No network has been retrained" in text
 
 
-def test_page_of_an_unfinished_sweep(evaluation_row: Build, tmp_path: Path) -> None:
+def test_page_of_an_unfinished_sweep(network_row: Build, tmp_path: Path) -> None:
     failed = FailedTrial("search", {"method": "darts", "skip": "searched", "epochs": 8, "seed": 3}, "ValueError: lost")
-    rows = SweepRows(evaluations=(evaluation_row(0.5),), unfinished=2, failed=(failed,), sweep="toy")
+    rows = SweepRows(networks=(network_row(0.5),), unfinished=2, failed=(failed,), sweep="toy")
     page = _report(rows, tmp_path)
     _check(page, tmp_path)
     text = "".join(page.texts)
@@ -121,17 +121,17 @@ def test_page_of_an_unfinished_sweep(evaluation_row: Build, tmp_path: Path) -> N
     assert "ValueError: lost" in text
 
 
-def test_names_are_escaped(evaluation_row: Build, tmp_path: Path) -> None:
+def test_names_are_escaped(network_row: Build, tmp_path: Path) -> None:
     hostile = '<script>alert("x")</script>&amp;'
-    rows = SweepRows(evaluations=(evaluation_row(0.5, method=hostile),), sweep=hostile)
+    rows = SweepRows(networks=(network_row(0.5, method=hostile),), sweep=hostile)
     page = _report(rows, tmp_path)
     _check(page, tmp_path)
     assert [tag for tag, _ in page.tags].count("script") == 1
     assert hostile in page.texts
 
 
-def test_equal_rows_give_an_equal_page(evaluation_row: Build, tmp_path: Path) -> None:
-    rows = SweepRows(evaluations=(evaluation_row(0.5), evaluation_row(0.6, seed=1)))
+def test_equal_rows_give_an_equal_page(network_row: Build, tmp_path: Path) -> None:
+    rows = SweepRows(networks=(network_row(0.5), network_row(0.6, seed=1)))
     for name in "ab":
         _report(rows, tmp_path / name)
     for path in (tmp_path / "a").rglob("*.*"):
@@ -149,11 +149,11 @@ def test_a_long_table_is_cut_and_names_the_file_with_all_rows(sweep_folder: Swee
 
 @pytest.mark.parametrize(("num_methods", "num_seeds"), [(2, 3), (3, 20), (40, 2)])
 def test_drawings_are_of_the_lowest_seeds_and_not_too_many(
-    num_methods: int, num_seeds: int, evaluation_row: Build
+    num_methods: int, num_seeds: int, network_row: Build
 ) -> None:
     rows = SweepRows(
-        evaluations=tuple(
-            evaluation_row(0.5, rule, seed=seed, retrain_seed=retrain, method=f"m{index:02}", control=control)
+        networks=tuple(
+            network_row(0.5, rule, seed=seed, retrain_seed=retrain, method=f"m{index:02}", control=control)
             for index in range(num_methods)
             for seed in range(3, 3 + num_seeds)
             for retrain in range(2)

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from aca_ray.comparison import AllocationRow, Comparison, EvaluationRow, Pair, SweepRows, compare
+from aca_ray.comparison import AllocationRow, Comparison, NetworkRow, Pair, SweepRows, compare
 from aca_ray.comparison.pairs import by_advantage
 from aca_ray.report.panels.pairs import PANEL
 from aca_ray.report.row_files import write_files
 from aca_ray.report.terminal import to_text
 
-Build = Callable[..., EvaluationRow]
+Build = Callable[..., NetworkRow]
 SIGN, OTSU, FISHER = Pair("taylor_identity", "sign"), Pair("taylor_identity", "otsu"), Pair("fisher", "sign")
 SKIP_FREE = (None, "all")
 PAIRS = (SIGN, OTSU, FISHER)
@@ -60,11 +60,11 @@ def _holm(pvalues: list[float]) -> list[float]:
 
 
 @pytest.fixture
-def rows(evaluation_row: Build) -> SweepRows:
+def rows(network_row: Build) -> SweepRows:
     """Three pairs over four seeds of two methods, every search retrained twice."""
     return SweepRows(
-        evaluations=tuple(
-            evaluation_row(
+        networks=tuple(
+            network_row(
                 accuracy + noise,
                 pair,
                 control=control,
@@ -125,7 +125,7 @@ def test_single_groups_follow_and_are_families_of_their_own(rows: SweepRows) -> 
         for a, b in combinations(PAIRS, 2)
     ]
     assert [one.holm_pvalue for one in single] == pytest.approx(_holm(tests))
-    alone = SweepRows(evaluations=tuple(row for row in rows.evaluations if row.method == "darts"))
+    alone = SweepRows(networks=tuple(row for row in rows.networks if row.method == "darts"))
     assert {one.method for one in compare(alone, PAIRS).pair_comparisons} == {None}
 
 
@@ -144,8 +144,8 @@ def test_the_largest_advantage_over_random_comes_first(rows: SweepRows) -> None:
 
 
 def test_seeds_missing_for_one_pair_are_left_out(rows: SweepRows) -> None:
-    fewer = tuple(row for row in rows.evaluations if (row.ranking, row.seed) != ("fisher", 2))
-    whole = [one for one in compare(SweepRows(evaluations=fewer), PAIRS).pair_comparisons if one.method is None]
+    fewer = tuple(row for row in rows.networks if (row.ranking, row.seed) != ("fisher", 2))
+    whole = [one for one in compare(SweepRows(networks=fewer), PAIRS).pair_comparisons if one.method is None]
     (one,) = (one for one in whole if (one.pair, one.other) == (SIGN, FISHER))
     assert one.difference is not None
     assert (one.n, one.baseline_n, one.difference.n) == (8, 6, 6)
@@ -214,13 +214,13 @@ def test_a_search_with_one_milestone_does_not_fall() -> None:
     assert _kept(compare(rows, [SIGN])) == [["sign of taylor_identity", "darts", "8", "1", "-", "-", "-", "60.0", "-"]]
 
 
-def test_looked_up_pairs_are_compared_with_shuffled_edges(evaluation_row: Build) -> None:
+def test_looked_up_pairs_are_compared_with_shuffled_edges(network_row: Build) -> None:
     whole, other = Pair("taylor_identity", "rounded"), Pair("fisher", "rounded")
     values = {(whole, None): 0.90, (whole, "random"): 0.90, (whole, "shuffled"): 0.89}
     values |= {(other, None): 0.91, (other, "random"): 0.91, (other, "shuffled"): 0.88}
     rows = SweepRows(
-        evaluations=tuple(
-            evaluation_row(value + 0.001 * seed, pair, control=control, seed=seed, protocol="table nasbench201")
+        networks=tuple(
+            network_row(value + 0.001 * seed, pair, control=control, seed=seed, protocol="table nasbench201")
             for (pair, control), value in values.items()
             for seed in range(3)
         )

@@ -18,10 +18,10 @@ from aca_ray.comparison import (
     Comparison,
     CurveRow,
     EdgeRow,
-    EvaluationRow,
     FailedTrial,
     LookUpRow,
     MixingTrajectory,
+    NetworkRow,
     Pair,
     ScoreFile,
     SweepRows,
@@ -38,23 +38,23 @@ from aca_ray.report.table import Table
 from aca_ray.report.terminal import to_text
 from aca_ray.space import PUBLISHED
 
-Build = Callable[..., EvaluationRow]
+Build = Callable[..., NetworkRow]
 MAIN = Pair("taylor_identity", "sign")
 
 
 def _tables(comparison: Comparison) -> list[Table]:
     columns = (text("name", "method"), number("toy epochs", of="epochs"))
-    return [Table("toy-table", "Toy table", "Toy caption.", columns, comparison.evaluations)]
+    return [Table("toy-table", "Toy table", "Toy caption.", columns, comparison.networks)]
 
 
 def _plots(comparison: Comparison) -> Iterator[Plot]:
     figure = Figure()
-    figure.subplots().plot([row.test_accuracy for row in comparison.evaluations])
+    figure.subplots().plot([row.test_accuracy for row in comparison.networks])
     yield plot_of(figure, "any_name", "Toy plot", "Toy line.")
 
 
 def _files(comparison: Comparison) -> list[RowFile]:
-    return [RowFile("toy.csv", "toy rows", comparison.evaluations, EvaluationRow)]
+    return [RowFile("toy.csv", "toy rows", comparison.networks, NetworkRow)]
 
 
 TOY = Panel(
@@ -64,8 +64,8 @@ EMPTY = Panel("empty", "Empty question", "Empty reading.", "Empty missing.")
 
 
 @pytest.fixture
-def comparison(evaluation_row: Build) -> Comparison:
-    return compare(SweepRows(evaluations=(evaluation_row(0.5, method="toy_method", epochs=77),), sweep="toy"))
+def comparison(network_row: Build) -> Comparison:
+    return compare(SweepRows(networks=(network_row(0.5, method="toy_method", epochs=77),), sweep="toy"))
 
 
 def test_a_panel_is_in_all_outputs(comparison: Comparison, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def _full(build: Build, tmp_path: Path) -> SweepRows:
     """Return rows for every table, plot and file."""
     pairs = (MAIN, Pair("l1", "sign"))
     kinds = [(None, None), ((None, "all"), None), *((pair, control) for pair in pairs for control in (None, "random"))]
-    evaluations = [
+    networks = [
         build(0.8 + 0.01 * index + 0.003 * seed * seed, rule, control=control, seed=seed, method=method, **repeated)
         for method in ("darts", "random_search")
         for index, (rule, control) in enumerate(kinds)
@@ -115,7 +115,7 @@ def _full(build: Build, tmp_path: Path) -> SweepRows:
         churn=None,
     )
     milestone = {**search, "epoch": 4, "ranking": MAIN.ranking, "allocation": MAIN.allocation}
-    table = {"table_architectures": 9, "table_best": 0.9, "table_all_skips": 0.5, "evaluation": "looked up"}
+    table = {"table_architectures": 9, "table_best": 0.9, "table_all_skips": 0.5, "fingerprint": "looked up"}
     values = {"accuracy": 0.8, "regret": 0.1, "rank": 3}
     scores = [{"cell": 0, "source": 0, "target": 2, "operation": "o", "score": float(score)} for score in range(3)]
     pq.write_table(pa.Table.from_pylist(scores), tmp_path / "scores.parquet")
@@ -129,7 +129,7 @@ def _full(build: Build, tmp_path: Path) -> SweepRows:
     allocation = {"parameters": 9, "kendall_tau": 0.5, "jaccard": 0.6, "decided_share": None}
     return SweepRows(
         sweep="toy",
-        evaluations=tuple(evaluations),
+        networks=tuple(networks),
         curves=(curve,),
         allocations=(AllocationRow(**milestone, refilled_share=0.4, **allocation),),
         edges=(EdgeRow(**milestone, stage=0, source=0, target=2, operation="sep_conv_3x3", kept_share=0.6),),
@@ -163,8 +163,8 @@ def _full(build: Build, tmp_path: Path) -> SweepRows:
     )
 
 
-def test_all_panels_show_what_there_is(evaluation_row: Build, tmp_path: Path) -> None:
-    comparison = compare(_full(evaluation_row, tmp_path), [MAIN])
+def test_all_panels_show_what_there_is(network_row: Build, tmp_path: Path) -> None:
+    comparison = compare(_full(network_row, tmp_path), [MAIN])
     sections = {section.key: section for section in make_sections(comparison, PANELS)}
     assert list(sections) == [panel.key for panel in PANELS]
     assert {key: [table.key for table in section.tables] for key, section in sections.items()} == {
@@ -178,7 +178,7 @@ def test_all_panels_show_what_there_is(evaluation_row: Build, tmp_path: Path) ->
         "cost": ["cost"],
         "collapse": ["correlation", "collapse", "genotypes"],
         "channels": ["stability", "rankers", "refill", "refill-edges"],
-        "alphas": [],
+        "mixing": [],
         "provenance": ["provenance"],
         "checklist": ["checklist"],
         "failed": ["failed"],
@@ -196,7 +196,7 @@ def test_all_panels_show_what_there_is(evaluation_row: Build, tmp_path: Path) ->
         "skips": "collapse",
         "refilled": "channels",
         "kept_share_darts": "channels",
-        "alphas_darts-searched-darts": "alphas",
+        "mixing_darts-searched-darts": "mixing",
     }
     out = tmp_path / "out"
     write_report(comparison, out, "Toy", lambda _: (PUBLISHED["DARTS_V2"], None))

@@ -20,15 +20,15 @@ PLANS = {
 }
 
 
-def test_evaluations_take_their_search_seconds_from_the_search(sweep_folder: SweepWriter) -> None:
+def test_networks_take_their_search_seconds_from_the_search(sweep_folder: SweepWriter) -> None:
     search = sweep_folder.search(epochs=4)
-    fingerprint = sweep_folder.evaluation(search, 0.9, seed=0, epochs=3)
-    (row,) = read_sweep(sweep_folder.folder).evaluations
+    fingerprint = sweep_folder.network(search, 0.9, seed=0, epochs=3)
+    (row,) = read_sweep(sweep_folder.folder).networks
     assert (row.sweep, row.method, row.skip, row.data, row.protocol) == ("toy", "darts", "searched", "digits", "tiny")
     assert (row.test_accuracy, row.ranking, row.allocation, row.num_skips) == (0.9, None, None, 4)
     assert row.search_seconds == pytest.approx(30.0)  # three of the four epochs of 10 s
-    assert row.evaluation_seconds == 12.5
-    assert (row.search, row.evaluation) == (search, fingerprint)
+    assert row.retraining_seconds == 12.5
+    assert (row.search, row.fingerprint) == (search, fingerprint)
     setting = json.loads(row.setting)
     assert setting["data"] == {"valid_share": 0.5}
     assert setting["search"]["network"] == {"channels": 8, "cells": 5}
@@ -36,8 +36,8 @@ def test_evaluations_take_their_search_seconds_from_the_search(sweep_folder: Swe
 
 
 def test_evaluation_without_its_search_has_no_search_seconds(sweep_folder: SweepWriter) -> None:
-    sweep_folder.evaluation("f" * 64, 0.9)
-    (row,) = read_sweep(sweep_folder.folder).evaluations
+    sweep_folder.network("f" * 64, 0.9)
+    (row,) = read_sweep(sweep_folder.folder).networks
     assert row.search_seconds is None
 
 
@@ -71,33 +71,33 @@ def test_allocations_have_one_row_per_milestone_and_rule(sweep_folder: SweepWrit
     assert (rows[3].kendall_tau, rows[3].jaccard, rows[3].decided_share) == (0.7, 0.8, 0.6)
 
 
-def test_failed_and_unfinished_trials_are_counted_and_give_no_evaluation(sweep_folder: SweepWriter) -> None:
+def test_failed_and_unfinished_trials_are_counted_and_give_no_network(sweep_folder: SweepWriter) -> None:
     search = sweep_folder.search(state="running")
-    sweep_folder.evaluation(search, 0.0, seed=1, state="running")
-    (sweep_folder.path / "evaluations" / "0123456789ab").mkdir()  # begun, nothing written yet
+    sweep_folder.network(search, 0.0, seed=1, state="running")
+    (sweep_folder.path / "retrainings" / "0123456789ab").mkdir()  # begun, nothing written yet
     text = (
         "Traceback (most recent call last):\n  File 'a.py', line 1\nKeyError: 'x'\n\nDuring handling ...\n\n"
         "Traceback (most recent call last):\n  File 'b.py', line 2\n    raise\n"
         "aca_ray.errors.TrialError: loss is not finite\nlower the learning rate\n"
     )
-    sweep_folder.evaluation(search, 0.0, seed=2, state="failed", error=text)
+    sweep_folder.network(search, 0.0, seed=2, state="failed", error=text)
     rows = read_sweep(sweep_folder.folder)
-    assert rows.evaluations == ()
+    assert rows.networks == ()
     assert rows.unfinished == 3
     ((kind, trial, error),) = rows.failed
-    assert (kind, trial["seed"], error) == ("evaluation", 2, "aca_ray.errors.TrialError: loss is not finite")
+    assert (kind, trial["seed"], error) == ("retraining", 2, "aca_ray.errors.TrialError: loss is not finite")
 
 
 def test_empty_sweep_has_no_rows(sweep_folder: SweepWriter) -> None:
     rows = read_sweep(sweep_folder.folder)
-    assert (rows.evaluations, rows.curves, rows.allocations, rows.failed, rows.unfinished) == ((), (), (), (), 0)
+    assert (rows.networks, rows.curves, rows.allocations, rows.failed, rows.unfinished) == ((), (), (), (), 0)
 
 
 def test_every_malformed_file_is_named(sweep_folder: SweepWriter) -> None:
     search = sweep_folder.search()
-    first = sweep_folder.evaluation(search, 0.9, result={"parameters": "many"})
-    second = sweep_folder.evaluation(search, 0.9, seed=1)
-    (sweep_folder.path / "evaluations" / second[:12] / "record.json").write_text('{"schema": "aca_')
+    first = sweep_folder.network(search, 0.9, result={"parameters": "many"})
+    second = sweep_folder.network(search, 0.9, seed=1)
+    (sweep_folder.path / "retrainings" / second[:12] / "record.json").write_text('{"schema": "aca_')
     with pytest.raises(ConfigError) as caught:
         read_sweep(sweep_folder.folder)
     problems = sorted(caught.value.problems, key=lambda problem: second[:12] in problem)
@@ -120,8 +120,8 @@ def test_every_malformed_file_is_named(sweep_folder: SweepWriter) -> None:
     ],
 )
 def test_broken_fields_are_named(sweep_folder: SweepWriter, key: str, value: object, rule: str) -> None:
-    fingerprint = sweep_folder.evaluation(sweep_folder.search(), 0.9)
-    file = sweep_folder.path / "evaluations" / fingerprint[:12] / "record.json"
+    fingerprint = sweep_folder.network(sweep_folder.search(), 0.9)
+    file = sweep_folder.path / "retrainings" / fingerprint[:12] / "record.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), key: value}))
     with pytest.raises(ConfigError, match=rule):
         read_sweep(sweep_folder.folder)
@@ -132,14 +132,14 @@ def test_missing_folder_is_named(tmp_path: Path) -> None:
         read_sweep(SweepFolder(tmp_path / "nowhere"))
 
 
-def test_peaks_devices_and_accuracies_of_the_search_reach_the_evaluation(sweep_folder: SweepWriter) -> None:
+def test_peaks_devices_and_accuracies_of_the_search_reach_the_network(sweep_folder: SweepWriter) -> None:
     search = sweep_folder.search(epochs=4, record={"environment": {"device": "GPU B"}})
     rows = [
         {"epoch": epoch, "time_ms": 0, "metrics": {"memory/peak_bytes": peak}}
         for epoch, peak in ((1, 3e6), (2, 7e6), (3, None))
     ]
-    sweep_folder.evaluation(search, 0.9, epochs=3, record={"rows": rows})
-    (row,) = read_sweep(sweep_folder.folder).evaluations
+    sweep_folder.network(search, 0.9, epochs=3, record={"rows": rows})
+    (row,) = read_sweep(sweep_folder.folder).networks
     assert (row.search_device, row.device) == ("GPU B", "GPU A")
     assert (row.search_peak_bytes, row.peak_bytes) == (3e6, 7e6)  # three of the four epochs
     assert row.search_valid_accuracy == pytest.approx(0.4 + 0.1 * 3 / 4)
@@ -151,10 +151,10 @@ def test_ranking_seconds_are_those_of_the_milestone_and_ranker(sweep_folder: Swe
     search = sweep_folder.search(skip="allocated")
     sweep_folder.allocation(search, 1, PLANS, seconds=3.0)
     sweep_folder.allocation(search, 2, PLANS, seconds=5.0)
-    sweep_folder.evaluation(search, 0.9, epochs=1, rule=RULE)
-    sweep_folder.evaluation(search, 0.9, epochs=2, rule=RULE)
-    sweep_folder.evaluation(search, 0.9, epochs=2, rule=("random", "sign"))
-    rows = read_sweep(sweep_folder.folder).evaluations
+    sweep_folder.network(search, 0.9, epochs=1, rule=RULE)
+    sweep_folder.network(search, 0.9, epochs=2, rule=RULE)
+    sweep_folder.network(search, 0.9, epochs=2, rule=("random", "sign"))
+    rows = read_sweep(sweep_folder.folder).networks
     assert {(row.ranking, row.epochs): row.ranking_seconds for row in rows} == {
         ("taylor_identity", 1): 3.0,
         ("taylor_identity", 2): 5.0,
@@ -189,13 +189,13 @@ def test_ranker_without_errors_has_no_decided_share(sweep_folder: SweepWriter) -
 
 def test_every_record_is_a_trial_whatever_its_state(sweep_folder: SweepWriter) -> None:
     search = sweep_folder.search(state="running", record={"resumes": 2})
-    sweep_folder.evaluation(search, 0.9, seed=4, retrain_seed=7, state="failed", error="boom")
+    sweep_folder.network(search, 0.9, seed=4, retrain_seed=7, state="failed", error="boom")
     first, second = read_sweep(sweep_folder.folder).trials
     assert (first.kind, first.state, first.resumes, first.retrain_seed) == ("search", "running", 2, None)
     assert (first.device, first.host, first.threads) == ("GPU A", "node1", 1)
     assert (first.data_source, first.num_images, first.options) == ("sklearn", 1437, '{"valid_share":0.5}')
     assert json.loads(first.versions) == {"aca_ray": "0.1.0", "python": "3.11.7", "torch": "2.14.1"}
-    assert (second.kind, second.state, second.protocol, second.retrain_seed) == ("evaluation", "failed", "tiny", 7)
+    assert (second.kind, second.state, second.protocol, second.retrain_seed) == ("retraining", "failed", "tiny", 7)
 
 
 def test_a_trial_that_failed_before_it_ran_has_no_provenance(sweep_folder: SweepWriter) -> None:
@@ -208,15 +208,15 @@ def test_a_trial_that_failed_before_it_ran_has_no_provenance(sweep_folder: Sweep
 def test_skip_free_networks_controls_tables_and_protocols_by_value_are_read(sweep_folder: SweepWriter) -> None:
     search = sweep_folder.search(skip="allocated")
     table = {"name": "nasbench201"}
-    sweep_folder.evaluation(search, 0.9, rule=(None, "all"), protocol=None, table=table)
-    sweep_folder.evaluation(search, 0.8, rule=RULE, control="random", protocol={"base": "tiny", "epochs": 3})
+    sweep_folder.network(search, 0.9, rule=(None, "all"), table=table)
+    sweep_folder.network(search, 0.8, rule=RULE, control="random", protocol={"base": "tiny", "epochs": 3})
     rows = read_sweep(sweep_folder.folder)
-    found = {(row.protocol, row.ranking, row.allocation, row.control, row.shared_with) for row in rows.evaluations}
+    found = {(row.protocol, row.ranking, row.allocation, row.control, row.shared_with) for row in rows.networks}
     assert found == {
         ("table nasbench201", None, "all", None, None),
         ("tiny(epochs=3)", *RULE, "random", None),
     }
-    assert {(kind_of(row).networks, kind_of(row).pair, kind_of(row).control) for row in rows.evaluations} == {
+    assert {(kind_of(row).networks, kind_of(row).pair, kind_of(row).control) for row in rows.networks} == {
         ("skip-free", None, None),
         ("allocated", RULE, "random"),
     }

@@ -8,21 +8,21 @@ from statistics import stdev
 import pytest
 from scipy import stats
 
-from aca_ray.comparison import Comparison, EvaluationRow, FailedTrial, Pair, SweepRows, compare
+from aca_ray.comparison import Comparison, FailedTrial, NetworkRow, Pair, SweepRows, compare
 from aca_ray.report.summary import summary
 
-Build = Callable[..., EvaluationRow]
+Build = Callable[..., NetworkRow]
 MAIN = Pair("taylor_identity", "sign")
 
 
 @pytest.fixture
-def sentences(evaluation_row: Build) -> Callable[..., str]:
+def sentences(network_row: Build) -> Callable[..., str]:
     """Return the summary of one method with a searched and an allocated accuracy per seed."""
 
     def build(searched: list[float], allocated: list[float], **more: object) -> str:
-        evaluations = [evaluation_row(accuracy, seed=seed) for seed, accuracy in enumerate(searched)]
-        evaluations += [evaluation_row(accuracy, MAIN, seed=seed) for seed, accuracy in enumerate(allocated)]
-        rows = SweepRows(evaluations=tuple(evaluations), sweep="toy", **more)  # type: ignore[arg-type]
+        networks = [network_row(accuracy, seed=seed) for seed, accuracy in enumerate(searched)]
+        networks += [network_row(accuracy, MAIN, seed=seed) for seed, accuracy in enumerate(allocated)]
+        rows = SweepRows(networks=tuple(networks), sweep="toy", **more)  # type: ignore[arg-type]
         return "\n".join(summary(compare(rows, [MAIN])))
 
     return build
@@ -46,11 +46,11 @@ def test_a_significant_difference_is_the_first_sentence(sentences: Callable[...,
     assert "methods with random architectures" in rest[-1]
 
 
-def test_the_first_question_is_whether_leaving_out_skips_helps(evaluation_row: Build) -> None:
+def test_the_first_question_is_whether_leaving_out_skips_helps(network_row: Build) -> None:
     values = {None: (0.92, 0.93, 0.91), (None, "all"): (0.93, 0.942, 0.925), MAIN: (0.90, 0.905, 0.89)}
     rows = SweepRows(
-        evaluations=tuple(
-            evaluation_row(value, rule, seed=seed) for rule, arm in values.items() for seed, value in enumerate(arm)
+        networks=tuple(
+            network_row(value, rule, seed=seed) for rule, arm in values.items() for seed, value in enumerate(arm)
         )
     )
     skip_free, allocated, refilled = summary(compare(rows, [MAIN]))[:3]
@@ -59,10 +59,10 @@ def test_the_first_question_is_whether_leaving_out_skips_helps(evaluation_row: B
     assert ("-3.40 points" in refilled, "worse" in refilled) == (True, True)
 
 
-def test_looked_up_and_retrained_networks_are_distinguished(evaluation_row: Build) -> None:
+def test_looked_up_and_retrained_networks_are_distinguished(network_row: Build) -> None:
     rows = SweepRows(
-        evaluations=tuple(
-            evaluation_row(accuracy + 0.001 * seed * (rule is None), rule, seed=seed, protocol=protocol)
+        networks=tuple(
+            network_row(accuracy + 0.001 * seed * (rule is None), rule, seed=seed, protocol=protocol)
             for protocol, accuracy in (("small", 0.4), ("table nasbench201", 0.9))
             for seed in range(3)
             for rule in (None, (None, "all"), ("taylor_identity", "sign" if protocol == "small" else "rounded"))
@@ -115,27 +115,27 @@ def test_gaps_are_listed(sentences: Callable[..., str]) -> None:
 
 def test_an_empty_sweep_has_one_sentence() -> None:
     (sentence,) = summary(Comparison((SweepRows(sweep="toy"),), (), ()))
-    assert "No evaluation of sweep toy" in sentence
+    assert "No network of sweep toy" in sentence
 
 
-def test_of_many_comparisons_only_significant_ones_are_listed(evaluation_row: Build) -> None:
-    evaluations = [
-        evaluation_row(base + 0.001 * seed * sign**seed, rule, seed=seed, method=f"m{index}")
+def test_of_many_comparisons_only_significant_ones_are_listed(network_row: Build) -> None:
+    networks = [
+        network_row(base + 0.001 * seed * sign**seed, rule, seed=seed, method=f"m{index}")
         for index in range(12)
         for base, sign, rule in ((0.5, 1, None), (0.9 if index == 3 else 0.5, -1, MAIN))
         for seed in range(4)
     ]
-    rows = SweepRows(evaluations=tuple(evaluations))
+    rows = SweepRows(networks=tuple(networks))
     sentences = summary(compare(rows, [MAIN]))
     assert "1 of 12 comparisons of allocated with searched networks" in sentences[0]
     assert "(m3, 8 search epochs" in sentences[1]
 
 
-def test_random_architectures_and_size(evaluation_row: Build) -> None:
+def test_random_architectures_and_size(network_row: Build) -> None:
     noise = [0.0, 0.01, -0.01, 0.005]
     rows = SweepRows(
-        evaluations=tuple(
-            evaluation_row(base + slope * noise[seed], seed=seed, method=method, parameters=parameters)
+        networks=tuple(
+            network_row(base + slope * noise[seed], seed=seed, method=method, parameters=parameters)
             for method, base, slope, parameters in (("darts", 0.9, 1.0, 10), ("random_search", 0.5, -1.0, 99))
             for seed in range(4)
         )
@@ -146,12 +146,12 @@ def test_random_architectures_and_size(evaluation_row: Build) -> None:
     assert "parameter ranges do not overlap" in first
 
 
-def test_the_pair_with_the_largest_advantage_is_named(evaluation_row: Build) -> None:
+def test_the_pair_with_the_largest_advantage_is_named(network_row: Build) -> None:
     other = Pair("fisher", "sign")
     values = {(MAIN, None): 0.80, (MAIN, "random"): 0.79, (other, None): 0.78, (other, "random"): 0.72}
     rows = SweepRows(
-        evaluations=tuple(
-            evaluation_row(value + 0.001 * seed * (control is None), pair, seed=seed, control=control)
+        networks=tuple(
+            network_row(value + 0.001 * seed * (control is None), pair, seed=seed, control=control)
             for (pair, control), value in values.items()
             for seed in range(3)
         )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 import pytest
 
-from aca_ray.comparison import Comparison, EvaluationRow, Pair, SweepRows, compare, read_sweep
+from aca_ray.comparison import Comparison, NetworkRow, Pair, SweepRows, compare, read_sweep
 from aca_ray.errors import ConfigError, StorageError
 from aca_ray.report.panel import make_sections
 from aca_ray.report.panels import PANELS, differences
@@ -25,15 +25,15 @@ from aca_ray.storage import StoragePath
 if TYPE_CHECKING:
     from conftest import SweepWriter
 
-Build = Callable[..., EvaluationRow]
+Build = Callable[..., NetworkRow]
 MAIN = Pair("taylor_identity", "sign")
 
 
 @pytest.fixture
-def rows(evaluation_row: Build) -> SweepRows:
+def rows(network_row: Build) -> SweepRows:
     """Three seeds of two methods, one of which has a control and no searched network."""
-    evaluations = [
-        evaluation_row(accuracy + 0.1 / 3 * seed * seed, rule, seed=seed, method=method, control=control)
+    networks = [
+        network_row(accuracy + 0.1 / 3 * seed * seed, rule, seed=seed, method=method, control=control)
         for method, accuracy, rule, control in (
             ("darts", 0.5, None, None),
             ("darts", 0.61, MAIN, None),
@@ -42,8 +42,8 @@ def rows(evaluation_row: Build) -> SweepRows:
         )
         for seed in range(3)
     ]
-    evaluations.append(evaluation_row(0.7, MAIN, seed=7))
-    return SweepRows(evaluations=tuple(evaluations))
+    networks.append(network_row(0.7, MAIN, seed=7))
+    return SweepRows(networks=tuple(networks))
 
 
 def _write(comparison: Comparison, folder: Path) -> list[StoragePath]:
@@ -63,8 +63,8 @@ def test_files_hold_the_rows(rows: SweepRows, tmp_path: Path) -> None:
     folder = tmp_path / "comparison"
     paths = _write(compare(rows, [MAIN]), folder)
     assert [path.name for path in paths] == [
-        "evaluations.csv",
-        "evaluations.parquet",
+        "networks.csv",
+        "networks.parquet",
         "comparison.csv",
         "comparison.parquet",
         "pairs.csv",
@@ -82,8 +82,8 @@ def test_files_hold_the_rows(rows: SweepRows, tmp_path: Path) -> None:
         "checklist.csv",
     ]
     assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in paths)
-    assert pq.read_table(folder / "evaluations.parquet").to_pylist() == [asdict(row) for row in rows.evaluations]
-    assert _csv(folder / "evaluations.csv") == [_texts(row) for row in rows.evaluations]
+    assert pq.read_table(folder / "networks.parquet").to_pylist() == [asdict(row) for row in rows.networks]
+    assert _csv(folder / "networks.csv") == [_texts(row) for row in rows.networks]
     table = pq.read_table(folder / "comparison.parquet").to_pylist()
     assert _csv(folder / "comparison.csv") == [
         {name: "" if value is None else str(value) for name, value in row.items()} for row in table
@@ -145,35 +145,35 @@ def test_text_shows_percent_within_the_width(rows: SweepRows) -> None:
 
 
 def test_text_of_an_empty_comparison() -> None:
-    assert to_text(compare(SweepRows(), [MAIN])).startswith("No evaluation")
+    assert to_text(compare(SweepRows(), [MAIN])).startswith("No network")
 
 
 def test_unknown_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"rows\.xls: .*\.csv or \.parquet, found '\.xls'"):
-        write_files([RowFile("rows.xls", "rows", [], EvaluationRow)], tmp_path)
+        write_files([RowFile("rows.xls", "rows", [], NetworkRow)], tmp_path)
 
 
 def test_unwritable_folder_is_named(rows: SweepRows, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match=r"evaluations\.csv: cannot be written"):
+    with pytest.raises(StorageError, match=r"networks\.csv: cannot be written"):
         _write(compare(rows, [MAIN]), tmp_path / "file")
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_partial_one(rows: SweepRows, tmp_path: Path) -> None:
-    good = RowFile("evaluations.parquet", "rows", rows.evaluations, EvaluationRow)
+    good = RowFile("networks.parquet", "rows", rows.networks, NetworkRow)
     (path,) = write_files([good], tmp_path)
     before = path.read_bytes()
     with pytest.raises(AttributeError):
         write_files([good._replace(rows=[object()])], tmp_path)
     assert path.read_bytes() == before
-    assert [file.name for file in tmp_path.iterdir()] == ["evaluations.parquet"]
+    assert [file.name for file in tmp_path.iterdir()] == ["networks.parquet"]
 
 
-def test_kinds_of_networks_are_side_by_side_with_their_differences(evaluation_row: Build) -> None:
+def test_kinds_of_networks_are_side_by_side_with_their_differences(network_row: Build) -> None:
     arms = {None: (0.80, 0.82), (None, "all"): (0.83, 0.84), MAIN: (0.82, 0.86)}
     rows = SweepRows(
-        evaluations=tuple(
-            evaluation_row(value, rule, seed=seed) for rule, values in arms.items() for seed, value in enumerate(values)
+        networks=tuple(
+            network_row(value, rule, seed=seed) for rule, values in arms.items() for seed, value in enumerate(values)
         )
     )
     comparison = compare(rows, [MAIN])

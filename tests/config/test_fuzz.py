@@ -34,8 +34,9 @@ experiment:
   data_pruning: bdp
   ranking: [l1, fisher]
   allocation: sign
-  evaluation: {protocol: {base: small, epochs: 12, clip_norm: .inf}, retrain_seeds: [0], controls: [uniform],
-    skip_free: false}
+  controls: [uniform]
+  skip_free: false
+  retraining: {protocol: {base: small, epochs: 12, clip_norm: .inf}, seeds: [0]}
 runtime: {storage: results, tracking: null, cpus_per_trial: 1, gpus_per_trial: 0.5, accelerator_type: A100, pack: auto,
   max_concurrent: 1, max_failures: 0, address: "head:6379"}
 """
@@ -47,11 +48,12 @@ experiment:
   data: digits
   seeds: &seeds [0, 1]
   epochs: [1]
-  evaluation: {table: {path: nb201.csv, architecture: arch, accuracy: test}, retrain_seeds: 0}
+  table: {path: nb201.csv, architecture: arch, accuracy: test}
+  retraining: {seeds: 0}
 """
 NAMED_TABLE = """name: table
 experiment: {methods: darts, spaces: nasbench201, data: digits, seeds: 0, epochs: 1, allocation: [rounded, all],
-  evaluation: {table: nasbench201, protocol: {base: cifar, schedule: cosine, cutout: true}}}
+  table: nasbench201, retraining: {protocol: {base: cifar, schedule: cosine, cutout: true}}}
 """
 VALUES: list[Any] = [
     *(None, True, False, 0, -1, 1, 2**31, 10**30, 0.5, -0.0, float("nan"), float("inf"), 1e308),

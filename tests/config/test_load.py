@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 
 from aca_ray.config import SweepSpec, Vocabulary, load_spec
 from aca_ray.config.schema import MAX_ENTRIES, MAX_TRIALS
 from aca_ray.errors import ConfigError
-from aca_ray.evaluation import PROTOCOLS
+from aca_ray.retraining import PROTOCOLS
 
 Problems = Callable[..., list[str]]
 
@@ -52,20 +53,20 @@ AT_LEAST = "input should be greater than or equal to"
         ("experiment__skip", "search", "experiment.skip[0]: input should be 'searched' or 'allocated', found 'search'"),
         ("experiment__skip", [], "experiment.skip: "),
         (
-            "experiment__evaluation",
-            {"table": {}},
-            "experiment.evaluation.table.path: is required and missing",
+            "experiment__table",
+            {},
+            "experiment.table.path: is required and missing",
         ),
         (
-            "experiment__evaluation",
-            {"table": "nasbench101"},
-            "experiment.evaluation.table: unknown table 'nasbench101'. Did you mean nasbench201?",
+            "experiment__table",
+            "nasbench101",
+            "experiment.table: unknown table 'nasbench101'. Did you mean nasbench201?",
         ),
-        ("experiment__evaluation", {"table": 201}, "experiment.evaluation.table: input should be a valid string"),
+        ("experiment__table", 201, "experiment.table: input should be a valid string"),
         (
-            "experiment__evaluation",
-            {"skip_free": "perhaps"},
-            "experiment.evaluation.skip_free: input should be a valid boolean",
+            "experiment__skip_free",
+            "perhaps",
+            "experiment.skip_free: input should be a valid boolean",
         ),
         ("experiment__data_pruning", "bpd", "experiment.data_pruning: unknown data pruner 'bpd'. Did you mean bdp?"),
         ("experiment__spaces", "dart", "experiment.spaces[0]: unknown space 'dart'. Did you mean darts?"),
@@ -124,37 +125,37 @@ AT_LEAST = "input should be greater than or equal to"
         ("experiment__ranking", [], "experiment.ranking: "),
         ("experiment__allocation", ["otsu", "otsu"], "experiment.allocation: lists 'otsu' twice"),
         (
-            "experiment__evaluation",
+            "experiment__retraining",
             {"protocol": "smal"},
-            "experiment.evaluation.protocol: unknown protocol 'smal'. Did you mean small?",
+            "experiment.retraining.protocol: unknown protocol 'smal'. Did you mean small?",
         ),
         (
-            "experiment__evaluation",
+            "experiment__retraining",
             {"protocol": ["small"]},
-            "experiment.evaluation.protocol: ",
+            "experiment.retraining.protocol: ",
         ),
         (
-            "experiment__evaluation",
+            "experiment__retraining",
             {"protocol": {"epochs": 5}},
-            "experiment.evaluation.protocol.base: is required",
+            "experiment.retraining.protocol.base: is required",
         ),
         (
-            "experiment__evaluation",
-            {"retrain_seeds": [0, -3]},
-            f"experiment.evaluation.retrain_seeds[1]: {AT_LEAST} 0, found -3",
+            "experiment__retraining",
+            {"seeds": [0, -3]},
+            f"experiment.retraining.seeds[1]: {AT_LEAST} 0, found -3",
         ),
-        ("experiment__evaluation", {"retrain_seeds": []}, "experiment.evaluation.retrain_seeds: "),
+        ("experiment__retraining", {"seeds": []}, "experiment.retraining.seeds: "),
         (
-            "experiment__evaluation",
-            {"controls": ["uniform", "randon"]},
-            "experiment.evaluation.controls[1]: unknown control 'randon'. Did you mean random?",
+            "experiment__controls",
+            ["uniform", "randon"],
+            "experiment.controls[1]: unknown control 'randon'. Did you mean random?",
         ),
         (
-            "experiment__evaluation",
-            {"controls": ["uniform"] * 2},
-            "experiment.evaluation.controls: lists 'uniform' twice",
+            "experiment__controls",
+            ["uniform"] * 2,
+            "experiment.controls: lists 'uniform' twice",
         ),
-        ("experiment__evaluation", {"controls": "sign"}, "experiment.evaluation.controls[0]: unknown control 'sign'"),
+        ("experiment__controls", "sign", "experiment.controls[0]: unknown control 'sign'"),
         ("experiment__seed", [1], "experiment.seed: unknown key 'seed'. Did you mean seeds?"),
         ("runtime__storage", 5, "runtime.storage: input should be a valid string, found 5"),
         ("runtime__tracking", 5, "runtime.tracking: input should be a valid string, found 5"),
@@ -224,8 +225,8 @@ def test_invalid_paths(problems: Problems) -> None:
 
 def test_unknown_key_of_an_optional_section(problems: Problems) -> None:
     table = {"path": "nb201.csv", "acuracy": "test"}
-    (problem,) = problems(experiment__evaluation={"table": table})
-    assert problem.startswith("experiment.evaluation.table.acuracy: unknown key 'acuracy'. Did you mean accuracy?")
+    (problem,) = problems(experiment__table=table)
+    assert problem.startswith("experiment.table.acuracy: unknown key 'acuracy'. Did you mean accuracy?")
 
 
 def test_more_trials_than_a_sweep_can_have(problems: Problems, parse_changed: Callable[..., SweepSpec]) -> None:
@@ -242,16 +243,17 @@ def test_more_trials_than_a_sweep_can_have(problems: Problems, parse_changed: Ca
     [
         ({}, 2 + 3),
         ({"skip": "searched"}, 1 + 1),
-        ({"evaluation": {"retrain_seeds": [0, 1, 2]}}, 2 + 3 * 3),
-        ({"evaluation": {"skip_free": False}}, 2 + 2),
-        ({"evaluation": {"controls": ["uniform", "random"]}}, 2 + 1 + 1 + 3),
+        ({"retraining": {"seeds": [0, 1, 2]}}, 2 + 3 * 3),
+        ({"skip_free": False}, 2 + 2),
+        ({"controls": ["uniform", "random"]}, 2 + 1 + 1 + 3),
         ({"ranking": ["l1", "fisher"], "allocation": ["sign", "otsu"]}, 2 + 1 + 1 + 4),
-        ({"ranking": ["l1", "fisher"], "allocation": "otsu", "evaluation": {"controls": "random"}}, 2 + 1 + 1 + 2 * 2),
-        ({"spaces": "nasbench201", "evaluation": {"table": "nasbench201"}}, 2 + 3),
+        ({"ranking": ["l1", "fisher"], "allocation": "otsu", "controls": "random"}, 2 + 1 + 1 + 2 * 2),
+        ({"spaces": "nasbench201", "table": "nasbench201"}, 2 + 3),
         (
             {
                 "spaces": "nasbench201",
-                "evaluation": {"table": "nasbench201", "protocol": "small", "retrain_seeds": [0, 1]},
+                "table": "nasbench201",
+                "retraining": {"protocol": "small", "seeds": [0, 1]},
             },
             2 + 3 * (2 + 1),
         ),
@@ -287,6 +289,12 @@ def test_a_password_is_refused_and_not_repeated(problems: Problems, tracking: st
     assert "hidden" not in problem
 
 
+def sections_of(annotation: Any) -> list[type[BaseModel]]:
+    """Return the section of a field, which may be optional, or nothing."""
+    options = [annotation, *get_args(annotation)]
+    return [option for option in options if isinstance(option, type) and issubclass(option, BaseModel)]
+
+
 def test_every_field_has_a_mistake_above() -> None:
     """The table above tries at least one mistake in every field of a spec."""
     (parameters,) = (mark for mark in test_one_mistake.pytestmark if mark.name == "parametrize")
@@ -299,7 +307,7 @@ def test_every_field_has_a_mistake_above() -> None:
     for part in ("experiment", "runtime"):
         fields = model[part].annotation.model_fields
         for name, field in fields.items():
-            nested = getattr(field.annotation, "model_fields", None)
+            nested = [inner for section in sections_of(field.annotation) for inner in section.model_fields]
             expected |= {f"{part}__{name}__{inner}" for inner in nested} if nested else {f"{part}__{name}"}
     assert expected <= places
 
@@ -310,7 +318,7 @@ def test_all_mistakes_are_reported(problems: Problems) -> None:
         experiment__methods=["darts", "dart", "pc_dart"],
         experiment__data=[{"name": "digits", "max_test_images": 1, "shuffle": True}, "cifar"],
         experiment__seeds=[0, -1],
-        experiment__evaluation={"protocol": {"base": "cifar", "epochs": 0, "channel": 16, "momentum": 1}},
+        experiment__retraining={"protocol": {"base": "cifar", "epochs": 0, "channel": 16, "momentum": 1}},
         runtime__max_concurent=2,
     )
     assert [problem.partition(": ")[0] for problem in found] == [
@@ -321,17 +329,17 @@ def test_all_mistakes_are_reported(problems: Problems) -> None:
         "experiment.data[0].max_test_images",
         "experiment.data[1].name",
         "experiment.seeds[1]",
-        "experiment.evaluation.protocol.channel",
-        "experiment.evaluation.protocol.epochs",
-        "experiment.evaluation.protocol.momentum",
+        "experiment.retraining.protocol.channel",
+        "experiment.retraining.protocol.epochs",
+        "experiment.retraining.protocol.momentum",
         "runtime.max_concurent",
     ]
 
 
 def test_unknown_name_lists_the_known_ones(problems: Problems) -> None:
-    (problem,) = problems(experiment__evaluation={"protocol": "zzz"})
+    (problem,) = problems(experiment__retraining={"protocol": "zzz"})
     known = ", ".join(sorted(PROTOCOLS))
-    assert problem.startswith("experiment.evaluation.protocol: unknown protocol 'zzz'")
+    assert problem.startswith("experiment.retraining.protocol: unknown protocol 'zzz'")
     assert problem.endswith(known)
     assert "Did you mean" not in problem
 

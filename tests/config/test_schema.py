@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from aca_ray.config import SweepSpec, TableSpec
+from aca_ray.config import RetrainingSpec, SweepSpec, TableSpec
 from aca_ray.config.load import spec_from_json
 
 
@@ -22,21 +22,21 @@ def test_defaults(parse_changed: Callable[..., SweepSpec]) -> None:
     assert (experiment.network.channels, experiment.network.cells) == (16, 8)
     assert experiment.precision == "float32"
     assert (experiment.batch_size, experiment.ranking, experiment.allocation) == (None, ("taylor_identity",), ("sign",))
-    evaluation = experiment.evaluation
-    assert (evaluation.protocol, evaluation.table, evaluation.is_retrained) == ("cifar", None, True)
-    assert (evaluation.retrain_seeds, evaluation.controls, evaluation.skip_free) == ((0,), (), True)
+    assert experiment.retraining == RetrainingSpec(protocol="cifar", seeds=(0,))
+    assert (experiment.table, experiment.controls, experiment.skip_free) == (None, (), True)
     assert (runtime.storage, runtime.tracking, runtime.address) == ("results", None, None)
     assert (runtime.cpus_per_trial, runtime.gpus_per_trial) == (1, 0)
     assert (runtime.pack, runtime.max_concurrent, runtime.max_failures) == (1, None, 3)
 
 
 def test_defaults_depend_on_what_is_done(parse_changed: Callable[..., SweepSpec]) -> None:
-    looked_up = {"experiment__spaces": "nasbench201", "experiment__evaluation": {"table": "nasbench201"}}
+    looked_up = {"experiment__spaces": "nasbench201", "experiment__table": "nasbench201"}
     experiment = parse_changed(**looked_up).experiment
     assert (experiment.ranking, experiment.allocation) == (("taylor_identity",), ("rounded",))
-    assert experiment.evaluation.protocol is None
+    assert (experiment.retraining, experiment.retrain_seeds) == (None, ())
     experiment = parse_changed(experiment__skip="searched").experiment
-    assert (experiment.ranking, experiment.allocation, experiment.evaluation.protocol) == (None, None, "cifar")
+    assert (experiment.ranking, experiment.allocation) == (None, None)
+    assert experiment.retraining == RetrainingSpec(protocol="cifar")
 
 
 @pytest.mark.parametrize("changes", [{}, {"experiment__skip": "searched"}])
@@ -60,7 +60,8 @@ def test_a_spec_that_was_read_keeps_its_defaults(
         ("epochs", 3, [3]),
         ("ranking", "fisher", ["fisher"]),
         ("allocation", "otsu", ["otsu"]),
-        ("evaluation", {"retrain_seeds": 2, "controls": "random"}, {"retrain_seeds": [2], "controls": ["random"]}),
+        ("retraining", {"seeds": 2}, {"seeds": [2]}),
+        ("controls", "random", ["random"]),
     ],
 )
 def test_a_single_value_is_a_list_of_one(
@@ -77,14 +78,14 @@ def test_lists_keep_their_order(parse_changed: Callable[..., SweepSpec]) -> None
         experiment__seeds=[3, 1, 2],
         experiment__ranking=["taylor", "l1", "fisher"],
         experiment__allocation=["strength", "all", "rounded"],
-        experiment__evaluation={"controls": ["shuffled", "random", "uniform"]},
+        experiment__controls=["shuffled", "random", "uniform"],
     )
     experiment = spec.experiment
     assert experiment.methods == ("pc_darts", "darts")
     assert experiment.seeds == (3, 1, 2)
     assert experiment.ranking == ("taylor", "l1", "fisher")
     assert experiment.allocation == ("strength", "all", "rounded")
-    assert experiment.evaluation.controls == ("shuffled", "random", "uniform")
+    assert experiment.controls == ("shuffled", "random", "uniform")
 
 
 def test_a_spec_cannot_be_changed(parse_changed: Callable[..., SweepSpec]) -> None:
@@ -102,9 +103,11 @@ def test_json_round_trip(parse_changed: Callable[..., SweepSpec], pack: int | st
 
 @pytest.mark.parametrize("table", ["nasbench201", {"path": "t.csv"}])
 @pytest.mark.parametrize("protocol", [None, "small", {"base": "small", "clip_norm": None}])
-def test_evaluations_round_trip_json(parse_changed: Callable[..., SweepSpec], table: Any, protocol: Any) -> None:
-    evaluation = {"protocol": protocol, "table": table}
-    spec = parse_changed(experiment__evaluation=evaluation, experiment__spaces="nasbench201")
+def test_tables_and_protocols_round_trip_json(
+    parse_changed: Callable[..., SweepSpec], table: Any, protocol: Any
+) -> None:
+    retraining = protocol and {"protocol": protocol}
+    spec = parse_changed(experiment__retraining=retraining, experiment__table=table, experiment__spaces="nasbench201")
     text = json.dumps(spec.model_dump(mode="json"))
     assert SweepSpec.model_validate(json.loads(text)) == spec
 
@@ -119,15 +122,14 @@ def test_a_table_alone_refuses_what_it_does_not_cover(problems: Callable[..., li
         "experiment__spaces": ["darts", "nasbench201", "s2"],
         "experiment__allocation": ["rounded", "sign", "all"],
     }
-    evaluation = {"table": table, "controls": ["random", "uniform", "shuffled"], "retrain_seeds": [0, 1]}
-    assert places_of(problems(**places, experiment__evaluation=evaluation)) == [
+    controls = ["random", "uniform", "shuffled"]
+    assert places_of(problems(**places, experiment__table=table, experiment__controls=controls)) == [
         "experiment.spaces[0]",
         "experiment.spaces[2]",
         "experiment.allocation[1]",
-        "experiment.evaluation.controls[1]",
-        "experiment.evaluation.retrain_seeds",
+        "experiment.controls[1]",
     ]
-    (problem,) = problems(experiment__evaluation={"table": table})
+    (problem,) = problems(experiment__table=table)
     assert problem.startswith("experiment.spaces: ")
     assert "nasbench201" in problem
 
@@ -135,20 +137,22 @@ def test_a_table_alone_refuses_what_it_does_not_cover(problems: Callable[..., li
 def test_a_table_beside_retraining_refuses_nothing_that_can_be_retrained(
     parse_changed: Callable[..., SweepSpec], problems: Callable[..., list[str]]
 ) -> None:
-    evaluation = {"table": "nasbench201", "protocol": "small", "controls": ["uniform"], "retrain_seeds": [0, 1]}
-    both = parse_changed(
-        experiment__evaluation=evaluation, experiment__spaces=["darts", "nasbench201"], experiment__allocation="sign"
-    )
-    assert both.experiment.evaluation.is_retrained
-    (problem,) = problems(experiment__evaluation=evaluation)
+    settings: dict[str, Any] = {
+        "experiment__table": "nasbench201",
+        "experiment__controls": ["uniform"],
+        "experiment__retraining": {"protocol": "small", "seeds": [0, 1]},
+    }
+    both = parse_changed(**settings, experiment__spaces=["darts", "nasbench201"], experiment__allocation="sign")
+    assert both.experiment.retrain_seeds == (0, 1)
+    (problem,) = problems(**settings)
     assert problem.startswith("experiment.spaces: ")
 
 
 def test_tables_by_name_and_by_mapping(parse_changed: Callable[..., SweepSpec]) -> None:
     spaces = {"experiment__spaces": "nasbench201"}
-    named = parse_changed(**spaces, experiment__evaluation={"table": "nasbench201"}).experiment.evaluation
-    assert (named.table, named.protocol, named.is_retrained) == ("nasbench201", None, False)
-    table = parse_changed(**spaces, experiment__evaluation={"table": {"path": "t.csv"}}).experiment.evaluation.table
+    named = parse_changed(**spaces, experiment__table="nasbench201").experiment
+    assert (named.table, named.retraining) == ("nasbench201", None)
+    table = parse_changed(**spaces, experiment__table={"path": "t.csv"}).experiment.table
     assert isinstance(table, TableSpec)
     assert (table.path, table.architecture, table.accuracy) == ("t.csv", "architecture", "test_accuracy")
 
@@ -158,19 +162,22 @@ def test_settings_of_allocated_searches_are_refused_without_any(problems: Callab
         experiment__skip="searched",
         experiment__ranking=["l1"],
         experiment__allocation=["sign"],
-        experiment__evaluation={"controls": ["random"], "skip_free": False},
+        experiment__controls=["random"],
+        experiment__skip_free=False,
     )
     assert places_of(found) == [
         "experiment.ranking",
         "experiment.allocation",
-        "experiment.evaluation.controls",
-        "experiment.evaluation.skip_free",
+        "experiment.controls",
+        "experiment.skip_free",
     ]
 
 
 def test_protocols_have_one_canonical_form(parse_changed: Callable[..., SweepSpec]) -> None:
     def read(protocol: Any) -> Any:
-        return parse_changed(experiment__evaluation={"protocol": protocol}).experiment.evaluation.protocol
+        retraining = parse_changed(experiment__retraining={"protocol": protocol}).experiment.retraining
+        assert retraining is not None
+        return retraining.protocol
 
     assert read({"base": "cifar"}) == read({"base": "cifar", "epochs": 600, "lr": 0.025}) == "cifar"
     expected = {"base": "cifar", "channels": 16, "epochs": 100}

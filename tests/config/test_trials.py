@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from aca_ray.config import (
-    EvaluationTrial,
     ExperimentSpec,
+    LookUpTrial,
+    NetworkTrial,
     RetrainingTrial,
     RuntimeSpec,
     SearchTrial,
+    StandaloneTrial,
     SweepSpec,
     canonical_json,
     fingerprint,
@@ -34,29 +36,29 @@ SEARCH = SearchTrial(
     network={"channels": 4, "cells": 5},
     batch_size=None,
 )
-EVALUATION = EvaluationTrial.of_search(SEARCH, protocol="small", retrain_seed=1, ranking="taylor", allocation="sign")
-EVALUATIONS = {
-    "evaluation": EVALUATION,
-    "control": replace(EVALUATION, control="random"),
-    "by value": replace(EVALUATION, protocol={"base": "small", "epochs": 40, "channels": 16}),
-    "looked up": EvaluationTrial.of_search(SEARCH, None, 0, "taylor", "rounded", table={"name": "nasbench201"}),
-    "skip-free": EvaluationTrial.of_search(SEARCH, "small", 1, None, "all"),
+RETRAINING = RetrainingTrial.of_search(SEARCH, protocol="small", retrain_seed=1, ranking="taylor", allocation="sign")
+NETWORKS: dict[str, NetworkTrial] = {
+    "retraining": RETRAINING,
+    "control": replace(RETRAINING, control="random"),
+    "by value": replace(RETRAINING, protocol={"base": "small", "epochs": 40, "channels": 16}),
+    "looked up": LookUpTrial.of_search(SEARCH, {"name": "nasbench201"}, "taylor", "rounded"),
+    "skip-free": RetrainingTrial.of_search(SEARCH, "small", 1, None, "all"),
 }
-RETRAINING = RetrainingTrial(
+STANDALONE = StandaloneTrial(
     network="e" * 64, name="DARTS_V2", data={"name": "digits", "max_test_images": 8}, protocol="small", retrain_seed=0
 )
 
 # Stored results are found by these: if one changes, FINGERPRINT_VERSION must too, and stored results are lost.
 PINNED = {
     "search": "8410e0dbe32fffe8b0d6e0b0db15762954443ae6545e4277c00ebb1f96ca83a1",
-    "evaluation": "0c13e738dc401e26b415565761520c19ffa1d7adcba8008353860e622f6c02fd",
-    "control": "7cb1d4e4b3bf7d0348806e1d22d3ff08b98e60e9b8fd6d58eccbb51278b87dd5",
-    "by value": "595242f0894d849a0129faac678a8f21f539dd24d7b3d77eaa289d2bed5a5296",
-    "looked up": "1c4e4ac4335ee21f9e59c76b351516a51856050eb976501b73d452a6fc0de1f1",
-    "skip-free": "e105ef76598aa0b5637c41dea7199a913c8c38d1c09edee0f8d22986ea5c46fe",
-    "retraining": "79b6163faa166c7146b89d0e311e769ff8c933973065130a8f6044ad2280d737",
+    "retraining": "798d89fc3a8518aacd513b27670717bf2731398c742f29480398161efa8c6b80",
+    "control": "041955341aab1316138ed275e1c47801939994a4431746d4052db5215d701b1a",
+    "by value": "27a1eb35d2e64f49cc4111474202c1b0d45400d873c81e3a6a792b18cf6b7bb6",
+    "looked up": "4a7b0fa8bcee51e4e2c3a6a2982ade160bfa1cfd60ec836c5b4bd8854588c14f",
+    "skip-free": "c80bc05681fb976aca911179353daf233df01485423e9240e5e547d3e9cc761b",
+    "standalone": "11be0256d30136ef3347330fdcd21aaedf361787419549dddaffddd8279287e0",
 }
-PINNED_SWEEP = "4f3f8f7854e0b4071a5174c604db31538e5d348ac483a9ee995f20fda3ba189a"
+PINNED_SWEEP = "1e1f4dc6bf979bdd763f21abce20f010a1bc8787b6513f811b1b7e2b17513695"
 PINNED_SEARCHES = [
     "8ab2246f64a7a64809713ac26cd3dbac4c2da4f925cf0a2e772ccf97164c8d3a",
     "61e2ea5ae0d4f84822c5a0fc5c98e3c570eb555c952f2bfa6ca75f5b1cc7da06",
@@ -64,7 +66,7 @@ PINNED_SEARCHES = [
 
 
 def test_fingerprints_have_not_changed() -> None:
-    found = {"search": SEARCH, **EVALUATIONS, "retraining": RETRAINING}
+    found = {"search": SEARCH, **NETWORKS, "standalone": STANDALONE}
     assert {name: trial.fingerprint for name, trial in found.items()} == PINNED
 
 
@@ -79,13 +81,13 @@ SEARCH_TEXT = (
     '{"kind":"search","trial":{"batch_size":null,"data":{"max_train_images":64,"name":"digits"},"epochs":8,'
     '"method":"pc_darts","network":{"cells":5,"channels":4},"seed":3,"skip":"allocated","space":"darts"},"version":3}'
 )
-BEFORE = '{"kind":"evaluation","trial":{'
+BEFORE = '{"kind":"retraining","trial":{'
 DATA = (
     '"data":{"max_train_images":64,"name":"digits"},"epochs":8,"method":"pc_darts","network":{"cells":5,"channels":4},'
 )
 AFTER = '"seed":3,"skip":"allocated","space":"darts"'
-EVALUATION_TEXTS = {
-    "evaluation": (
+NETWORK_TEXTS = {
+    "retraining": (
         f'{BEFORE}"allocation":"sign",{DATA}"protocol":"small","ranking":"taylor","retrain_seed":1,"search":SEARCH,'
         f'{AFTER}}},"version":3}}'
     ),
@@ -98,8 +100,8 @@ EVALUATION_TEXTS = {
         f'"retrain_seed":1,"search":SEARCH,{AFTER}}},"version":3}}'
     ),
     "looked up": (
-        f'{BEFORE}"allocation":"rounded",{DATA}"protocol":null,"ranking":"taylor","retrain_seed":0,"search":SEARCH,'
-        f'{AFTER},"table":{{"name":"nasbench201"}}}},"version":3}}'
+        f'{{"kind":"look-up","trial":{{"allocation":"rounded",{DATA}"ranking":"taylor","search":SEARCH,{AFTER},'
+        '"table":{"name":"nasbench201"}},"version":3}'
     ),
     "skip-free": (
         f'{BEFORE}"allocation":"all",{DATA}"protocol":"small","ranking":null,"retrain_seed":1,"search":SEARCH,'
@@ -112,9 +114,9 @@ def test_fingerprint_is_the_hash_of_the_canonical_text() -> None:
     search = hashlib.sha256(SEARCH_TEXT.encode()).hexdigest()
     assert SEARCH.fingerprint == search
     assert SEARCH.short == search[:12]
-    texts = {name: text.replace("SEARCH", f'"{search}"') for name, text in EVALUATION_TEXTS.items()}
+    texts = {name: text.replace("SEARCH", f'"{search}"') for name, text in NETWORK_TEXTS.items()}
     hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
-    assert {name: trial.fingerprint for name, trial in EVALUATIONS.items()} == hashes
+    assert {name: trial.fingerprint for name, trial in NETWORKS.items()} == hashes
 
 
 @pytest.mark.parametrize(
@@ -167,27 +169,27 @@ OTHER: dict[str, Any] = {
     "name": "DARTS_V1",
     "table": {"path": "t.csv", "architecture": "a", "accuracy": "b"},
 }
-TRIALS = {"search": SEARCH, **EVALUATIONS, "retraining": RETRAINING}
+TRIALS = {"search": SEARCH, **NETWORKS, "standalone": STANDALONE}
 
 
 @pytest.mark.parametrize("trial", TRIALS.values(), ids=list(TRIALS))
-def test_every_field_is_part_of_the_identity(trial: SearchTrial | EvaluationTrial | RetrainingTrial) -> None:
+def test_every_field_is_part_of_the_identity(trial: SearchTrial | NetworkTrial | StandaloneTrial) -> None:
     changed = [replace(trial, **{f.name: OTHER[f.name]}) for f in fields(trial)]
     prints = {trial.fingerprint, *(other.fingerprint for other in changed)}
     assert len(prints) == len(fields(trial)) + 1
 
 
-@pytest.mark.parametrize("trial", [SEARCH, *EVALUATIONS.values()], ids=["search", *EVALUATIONS])
-def test_json_round_trip(trial: SearchTrial | EvaluationTrial) -> None:
+@pytest.mark.parametrize("trial", [SEARCH, *NETWORKS.values()], ids=["search", *NETWORKS])
+def test_json_round_trip(trial: SearchTrial | NetworkTrial) -> None:
     read = type(trial).from_json(json.loads(json.dumps(trial.to_json())))
     assert read == trial
     assert read.fingerprint == trial.fingerprint
 
 
-def test_evaluation_repeats_its_search() -> None:
-    assert EVALUATION.search == SEARCH.fingerprint
+def test_the_trial_of_a_network_repeats_its_search() -> None:
+    assert RETRAINING.search == SEARCH.fingerprint
     for name in ("method", "skip", "space", "seed", "epochs", "data", "network"):
-        assert getattr(EVALUATION, name) == getattr(SEARCH, name)
+        assert getattr(RETRAINING, name) == getattr(SEARCH, name)
 
 
 # Another value for every field of the two halves of a spec.
@@ -205,11 +207,12 @@ EXPERIMENT_CHANGES: dict[str, Any] = {
     "precision": "bfloat16",
     "ranking": ["fisher"],
     "allocation": ["otsu"],
-    "evaluation": {"protocol": "small"},
-    "evaluation__protocol": {"base": "small", "epochs": 5},
-    "evaluation__retrain_seeds": [1],
-    "evaluation__controls": ["uniform"],
-    "evaluation__skip_free": False,
+    "retraining": {"protocol": "small"},
+    "retraining__protocol": {"base": "small", "epochs": 5},
+    "retraining__seeds": [1],
+    "table": {"path": "t.csv"},
+    "controls": ["uniform"],
+    "skip_free": False,
 }
 RUNTIME_CHANGES: dict[str, Any] = {
     "storage": "elsewhere",
@@ -226,7 +229,9 @@ RUNTIME_CHANGES: dict[str, Any] = {
 
 def test_every_experiment_field_changes_the_fingerprint(parse_changed: Callable[..., SweepSpec]) -> None:
     assert {name.partition("__")[0] for name in EXPERIMENT_CHANGES} == set(ExperimentSpec.model_fields)
-    specs = [parse_changed(), *(parse_changed(**{f"experiment__{k}": v}) for k, v in EXPERIMENT_CHANGES.items())]
+    looked_up = {"experiment__spaces": "nasbench201"}  # tables need it
+    specs = [parse_changed(**looked_up)]
+    specs += [parse_changed(**{**looked_up, f"experiment__{k}": v}) for k, v in EXPERIMENT_CHANGES.items()]
     assert len({experiment_fingerprint(spec) for spec in specs}) == len(specs)
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
-from aca_ray.data import check_data, load_evaluation_data, load_search_data
+from aca_ray.data import check_data, load_retraining_data, load_search_data
 from aca_ray.data.class_folders import list_classes
 from aca_ray.data.image_files import ImageFiles
 from aca_ray.data.imagenet_cmyk import CMYK_FILES
@@ -140,8 +140,8 @@ def test_the_22_images_of_imagenet_in_cmyk_are_read(root: Path, random_pixels: C
 def test_crop_and_flip_are_keys_of_the_data(root: Path) -> None:
     data = {"name": "imagenet", "root": str(root)}
     for crop in (True, False):
-        loaded = load_evaluation_data({**data, "crop": crop, "flip": False})
+        loaded = load_retraining_data({**data, "crop": crop, "flip": False})
         assert isinstance(loaded.train, ImageFiles)
         assert loaded.train.crop == crop
         assert loaded.info.augmentation == ("crop" if crop else "none")
-    assert load_evaluation_data(data).info.augmentation == "crop and flip"
+    assert load_retraining_data(data).info.augmentation == "crop and flip"

@@ -11,8 +11,8 @@ from aca_ray.data import (
     SOURCES,
     Augmentation,
     check_data,
-    check_evaluation_data,
-    load_evaluation_data,
+    check_retraining_data,
+    load_retraining_data,
     load_search_data,
     standard_augmentation,
     validate_data,
@@ -31,21 +31,21 @@ def rows_of(images):
 
 
 def test_digits_are_partitioned():
-    search, evaluation = load_search_data(DIGITS), load_evaluation_data(DIGITS)
+    search, retraining = load_search_data(DIGITS), load_retraining_data(DIGITS)
     assert (len(search.train), len(search.valid)) == (718, 719)
-    assert (len(evaluation.train), len(evaluation.test)) == (1437, 360)
-    assert torch.equal(torch.cat([search.train.images, search.valid.images]), evaluation.train.images)
-    assert torch.equal(torch.cat([search.train.labels, search.valid.labels]), evaluation.train.labels)
-    assert search.info == evaluation.info
+    assert (len(retraining.train), len(retraining.test)) == (1437, 360)
+    assert torch.equal(torch.cat([search.train.images, search.valid.images]), retraining.train.images)
+    assert torch.equal(torch.cat([search.train.labels, search.valid.labels]), retraining.train.labels)
+    assert search.info == retraining.info
     assert search.info.class_names == tuple("0123456789")
     assert not search.info.flip
     # Train and test together are the original set, each row once.
     values, labels = load_digits(return_X_y=True)
     original = sorted(zip([bytes(row) for row in np.rint(values * 255 / 16).astype(np.uint8)], labels, strict=True))
-    parts = [evaluation.train, evaluation.test]
+    parts = [retraining.train, retraining.test]
     together = [pair for part in parts for pair in zip(rows_of(part.images), part.labels.tolist(), strict=True)]
     assert sorted(together) == original
-    assert (evaluation.train.images.min(), evaluation.train.images.max()) == (0, 255)
+    assert (retraining.train.images.min(), retraining.train.images.max()) == (0, 255)
 
 
 def test_the_partition_of_digits_never_changes():
@@ -53,8 +53,8 @@ def test_the_partition_of_digits_never_changes():
 
 
 def test_limits_take_the_first_rows():
-    whole = load_evaluation_data(DIGITS)
-    part = load_evaluation_data({**DIGITS, "max_train_images": 101, "max_test_images": 7})
+    whole = load_retraining_data(DIGITS)
+    part = load_retraining_data({**DIGITS, "max_train_images": 101, "max_test_images": 7})
     assert torch.equal(part.train.images, whole.train.images[:101])
     assert torch.equal(part.test.labels, whole.test.labels[:7])
     search = load_search_data({**DIGITS, "max_train_images": 101})
@@ -171,7 +171,7 @@ def test_the_data_mapping_switches_flip_and_crop(switches, augmentation):
     assert info.augmentation == augmentation
     expected = Augmentation(padding="crop" in augmentation, flip="flip" in augmentation, cutout_length=0)
     assert standard_augmentation(info) == expected
-    assert load_evaluation_data({**DIGITS, **switches}).info == info
+    assert load_retraining_data({**DIGITS, **switches}).info == info
 
 
 def test_a_switch_of_the_default_value_is_left_out():
@@ -193,11 +193,11 @@ def test_switches_are_true_or_false():
 def test_a_check_reads_both_splits():
     data = {**DIGITS, "max_train_images": 101, "max_test_images": 7}
     checked = check_data(data, load_search_data(data))
-    evaluation = load_evaluation_data(data)
+    retraining = load_retraining_data(data)
     assert (checked.num_train, checked.num_test) == (101, 7)
-    assert checked.info == evaluation.info
-    assert checked.test_digest == evaluation.test.digest()
-    assert check_evaluation_data(data, evaluation) == checked
+    assert checked.info == retraining.info
+    assert checked.test_digest == retraining.test.digest()
+    assert check_retraining_data(data, retraining) == checked
 
 
 def test_every_source_is_registered_under_its_name():

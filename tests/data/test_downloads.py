@@ -15,7 +15,7 @@ import pytest
 import torch
 from scipy.io import savemat
 
-from aca_ray.data import SOURCES, load_evaluation_data, load_search_data
+from aca_ray.data import SOURCES, load_retraining_data, load_search_data
 from aca_ray.errors import DataError
 
 CIFAR10_STATISTICS = (0.49139968, 0.48215827, 0.44653124), (0.24703233, 0.24348505, 0.26158768)
@@ -46,13 +46,13 @@ def cifar10_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_cifar10_files_are_read(cifar10_root):
-    evaluation = load_evaluation_data({"name": "cifar10", "root": str(cifar10_root), "max_test_images": 4})
+    retraining = load_retraining_data({"name": "cifar10", "root": str(cifar10_root), "max_test_images": 4})
     stored = pickle.loads((cifar10_root / "cifar-10-batches-py" / "data_batch_2").read_bytes())
-    assert evaluation.train.images.shape == (20, 3, 32, 32)
-    assert np.array_equal(evaluation.train.images[10:].flatten(1).numpy(), stored["data"])
-    assert evaluation.train.labels.tolist() == [*range(10), *range(10)]
-    assert len(evaluation.test) == 4
-    info = evaluation.info
+    assert retraining.train.images.shape == (20, 3, 32, 32)
+    assert np.array_equal(retraining.train.images[10:].flatten(1).numpy(), stored["data"])
+    assert retraining.train.labels.tolist() == [*range(10), *range(10)]
+    assert len(retraining.test) == 4
+    info = retraining.info
     assert (info.mean, info.std, info.flip, info.class_names[3]) == (*CIFAR10_STATISTICS, True, "class3")
     assert str(cifar10_root) in info.source
     search = load_search_data({"name": "cifar10", "root": str(cifar10_root)})
@@ -62,7 +62,7 @@ def test_cifar10_files_are_read(cifar10_root):
 
 def test_cifar10_resized(cifar10_root):
     mapping = {"name": "cifar10", "root": str(cifar10_root)}
-    plain, resized = load_evaluation_data(mapping), load_evaluation_data({**mapping, "resize": 16})
+    plain, resized = load_retraining_data(mapping), load_retraining_data({**mapping, "resize": 16})
     assert torch.equal(resized.train.images, plain.train.resize(16).images)
     assert torch.equal(resized.test.images, plain.test.resize(16).images)
     assert resized.train.shape == resized.test.shape == (3, 16, 16)
@@ -83,7 +83,7 @@ def test_cifar10_search_decodes_no_test_images(cifar10_root, monkeypatch):
     monkeypatch.setattr(CIFAR10, "test_list", [["test_batch", hashlib.md5(b"not a pickle").hexdigest()]])
     assert len(load_search_data({"name": "cifar10", "root": str(cifar10_root)}).valid) == 10
     with pytest.raises(pickle.UnpicklingError):
-        load_evaluation_data({"name": "cifar10", "root": str(cifar10_root)})
+        load_retraining_data({"name": "cifar10", "root": str(cifar10_root)})
 
 
 def test_cifar10_is_downloaded_once(cifar10_root, monkeypatch):
@@ -141,7 +141,7 @@ def test_cifar100_files_are_read(tmp_path, monkeypatch):
     monkeypatch.setattr(CIFAR100, "test_list", [["test", write("test", content)]])
     names = write("meta", {"fine_label_names": [f"class{index}" for index in range(100)]})
     monkeypatch.setattr(CIFAR100, "meta", {"filename": "meta", "key": "fine_label_names", "md5": names})
-    data = load_evaluation_data({"name": "cifar100", "root": str(tmp_path), "max_test_images": 2})
+    data = load_retraining_data({"name": "cifar100", "root": str(tmp_path), "max_test_images": 2})
     assert np.array_equal(data.train.images.flatten(1).numpy(), pixels)
     assert (data.train.labels.tolist(), data.test.labels.tolist()) == (fine, [99, 0])
     info = data.info
@@ -159,7 +159,7 @@ def test_svhn_files_are_read(tmp_path, monkeypatch):
         savemat(path, {"X": pixels, "y": np.array([[10], [1], [9], [10], [2], [3]], dtype=np.uint8)})
         files[split] = [files[split][0], path.name, hashlib.md5(path.read_bytes()).hexdigest()]
     monkeypatch.setattr(SVHN, "split_list", files)
-    data = load_evaluation_data({"name": "svhn", "root": str(tmp_path)})
+    data = load_retraining_data({"name": "svhn", "root": str(tmp_path)})
     assert np.array_equal(data.train.images.numpy(), pixels.transpose(3, 2, 0, 1))
     assert data.train.images.is_contiguous()
     assert data.train.labels.tolist() == [0, 1, 9, 0, 2, 3]  # the files write 10 for the digit 0
@@ -193,7 +193,7 @@ def test_fashion_mnist_files_are_read(tmp_path, fashion_files):
     folder.mkdir(parents=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    data = load_evaluation_data({"name": "fashion_mnist", "root": str(tmp_path), "max_test_images": 3})
+    data = load_retraining_data({"name": "fashion_mnist", "root": str(tmp_path), "max_test_images": 3})
     assert np.array_equal(data.train.images[:, 0].numpy(), pixels)
     assert (data.train.labels.tolist(), data.test.labels.tolist()) == (labels.tolist(), [9, 0, 3])
     info = data.info
@@ -220,7 +220,7 @@ def test_fashion_mnist_in_archives_and_half_unpacked(tmp_path, fashion_files, mo
     # Unpacked files have no checksums: one of the wrong size is reported, with the fix.
     (folder / "t10k-labels-idx1-ubyte").write_bytes(files["t10k-labels-idx1-ubyte"][:-1])
     with pytest.raises(DataError, match=r"Fashion-MNIST .*damaged.* can't be downloaded"):
-        load_evaluation_data(mapping)
+        load_retraining_data(mapping)
 
 
 @pytest.mark.parametrize("name", ["cifar100", "svhn", "fashion_mnist"])

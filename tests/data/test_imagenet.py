@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from aca_ray.data import Batches, load_evaluation_data, load_search_data, normalize, standard_augmentation
+from aca_ray.data import Batches, load_retraining_data, load_search_data, normalize, standard_augmentation
 from aca_ray.data import evaluation_batches as batches_in_order
 from aca_ray.data.image_files import ImageFiles
 from aca_ray.data.image_views import draw_views, evaluation_view, training_view
@@ -40,7 +40,7 @@ def mapping(root: Path) -> dict[str, str]:
 
 
 def test_splits(root: Path, mapping: dict[str, str]) -> None:
-    data, search = load_evaluation_data(mapping), load_search_data(mapping)
+    data, search = load_retraining_data(mapping), load_search_data(mapping)
     info = data.info
     assert (len(data.train), len(data.test), len(search.train), len(search.valid)) == (12, 6, 6, 6)
     assert (info.num_classes, info.class_names, info.flip) == (3, CLASSES, True)
@@ -53,7 +53,7 @@ def test_splits(root: Path, mapping: dict[str, str]) -> None:
         assert [CLASSES[label] for label in images.labels.tolist()] == [path.split("/")[0] for path in images.paths]
     assert list(data.train.labels) != sorted(data.train.labels), "rows of folders sorted by class are shuffled"
     assert search.train.paths + search.valid.paths == data.train.paths
-    limited = load_evaluation_data({**mapping, "max_train_images": 5})
+    limited = load_retraining_data({**mapping, "max_train_images": 5})
     assert limited.train.paths == data.train.paths[:5]
     assert limited.info.class_names == CLASSES
 
@@ -73,7 +73,7 @@ def test_the_digest_is_of_paths_sizes_and_labels(root: Path, mapping: dict[str, 
 
 @pytest.fixture
 def make_batches(mapping: dict[str, str]) -> Callable[[int], Batches]:
-    data = load_evaluation_data(mapping)
+    data = load_retraining_data(mapping)
     return lambda seed: Batches(data.train, data.info, 5, standard_augmentation(data.info), seed, "cpu")
 
 
@@ -95,7 +95,7 @@ def test_batches_are_pure(make_batches: Callable[[int], Batches]) -> None:
 
 
 def test_training_views_are_random_crops_and_nothing_is_cropped_twice(mapping: dict[str, str]) -> None:
-    data = load_evaluation_data(mapping)
+    data = load_retraining_data(mapping)
     augmentation = standard_augmentation(data.info)
     assert (augmentation.padding, augmentation.flip) == (0, True)
     rows = torch.tensor([3, 0, 7])
@@ -110,7 +110,7 @@ def test_training_views_are_random_crops_and_nothing_is_cropped_twice(mapping: d
 
 
 def test_evaluation_views_are_the_center_of_every_image_in_order(mapping: dict[str, str]) -> None:
-    data = load_evaluation_data(mapping)
+    data = load_retraining_data(mapping)
     parts = list(batches_in_order(data.test, data.info, 4, "cpu"))
     assert [len(labels) for _, labels in parts] == [4, 2]
     views = []
@@ -122,7 +122,7 @@ def test_evaluation_views_are_the_center_of_every_image_in_order(mapping: dict[s
 
 
 def test_views_have_the_size_of_the_mapping(mapping: dict[str, str]) -> None:
-    plain, data = load_evaluation_data(mapping), load_evaluation_data({**mapping, "resize": 32})
+    plain, data = load_retraining_data(mapping), load_retraining_data({**mapping, "resize": 32})
     info = data.info
     assert (info.channels, info.height, info.width, info.resized) == (3, 32, 32, True)
     assert (info.mean, info.std, info.class_names) == (plain.info.mean, plain.info.std, plain.info.class_names)
@@ -152,7 +152,7 @@ def test_the_digest_depends_on_the_size(mapping: dict[str, str]) -> None:
 def test_errors_name_their_place(root: Path, mapping: dict[str, str]) -> None:
     with pytest.raises(DataError, match=r"nowhere/train: .*no images"):
         load_search_data({**mapping, "root": str(root / "nowhere")})
-    data = load_evaluation_data(mapping)
+    data = load_retraining_data(mapping)
     path = root / "train" / data.train.paths[0]
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(DataError, match=rf"{path}: can't be read"):
@@ -163,4 +163,4 @@ def test_errors_name_their_place(root: Path, mapping: dict[str, str]) -> None:
     (root / "val" / "n03").rename(root / "val" / "n04")
     assert len(load_search_data(mapping).train) == 5
     with pytest.raises(DataError, match=r"val: .* 3 classes .*n03, n04"):
-        load_evaluation_data(mapping)
+        load_retraining_data(mapping)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from aca_ray.data import load_evaluation_data, load_search_data
+from aca_ray.data import load_retraining_data, load_search_data
 from aca_ray.errors import DataError
 
 LABELS = [0, 1, 2, 0, 1, 2, 0, 1]
@@ -39,7 +39,7 @@ def test_round_trip(struct, gray, file_format, random_pixels, encode, write_parq
     encoded = [encode(image, file_format) for image in pixels]
     train = write_parquet("train.parquet", encoded, LABELS, struct)
     test = write_parquet("test.parquet", encoded[:3], [2, 2, 0], struct)
-    data = load_evaluation_data(mapping(train, test))
+    data = load_retraining_data(mapping(train, test))
     expected = pixels if file_format == "PNG" else np.stack([np.asarray(Image.open(io.BytesIO(e))) for e in encoded])
     expected = expected.reshape(8, 8, 8, -1).transpose(0, 3, 1, 2)
     assert np.array_equal(data.train.images.numpy(), expected)
@@ -76,7 +76,7 @@ def test_classes_do_not_depend_on_the_limit(random_pixels, encode, write_parquet
 def test_search_never_opens_the_test_file(random_pixels, encode, write_parquet):
     train = write_parquet("t.parquet", [encode(image) for image in random_pixels(8)], LABELS)
     assert len(load_search_data(mapping(train)).train) == 4
-    fails(mapping(train), "there/is/no/test.parquet", "no such file", load=load_evaluation_data)
+    fails(mapping(train), "there/is/no/test.parquet", "no such file", load=load_retraining_data)
 
 
 def test_files_that_are_not_parquet_files(tmp_path):
@@ -134,13 +134,13 @@ def test_gray_among_color_becomes_rgb(random_pixels, encode, write_parquet):
     pixels = [gray[row] if one else color[row] for row, one in enumerate(is_gray)]
     path = write_parquet("mixed.parquet", [encode(image) for image in pixels], LABELS)
     test = write_parquet("gray.parquet", [encode(image) for image in gray[:3]], LABELS[:3])
-    data = load_evaluation_data(mapping(path, test))
+    data = load_retraining_data(mapping(path, test))
     assert data.train.shape == data.test.shape == (3, 8, 8)
     expected = [np.repeat(image[None], 3, 0) if image.ndim == 2 else image.transpose(2, 0, 1) for image in pixels]
     assert np.array_equal(data.train.images.numpy(), np.stack(expected))
     assert np.array_equal(data.test.images.numpy(), np.repeat(gray[:3, None], 3, 1))
     train = write_parquet("all_gray.parquet", [encode(image) for image in gray], LABELS)
-    fails(mapping(train, path), path, "8x8 RGB", "8x8 gray", load=load_evaluation_data)
+    fails(mapping(train, path), path, "8x8 RGB", "8x8 gray", load=load_retraining_data)
 
 
 def test_images_of_differing_size(random_pixels, encode, write_parquet):
@@ -149,7 +149,7 @@ def test_images_of_differing_size(random_pixels, encode, write_parquet):
     fails(mapping(path), f"{path}, row 6: ", "12x12 RGB", "8x8 RGB")
     train = write_parquet("train.parquet", encoded, LABELS)
     test = write_parquet("test.parquet", [encode(random_pixels(1, size=12)[0])], [0])
-    fails(mapping(train, test), test, "12x12 RGB", "8x8 RGB", load=load_evaluation_data)
+    fails(mapping(train, test), test, "12x12 RGB", "8x8 RGB", load=load_retraining_data)
 
 
 @pytest.mark.parametrize("size", [7, 10])
@@ -176,11 +176,11 @@ def test_test_labels_must_fit(random_pixels, encode, write_parquet):
     encoded = [encode(image) for image in random_pixels(8)]
     train = write_parquet("train.parquet", encoded, LABELS, classes="ant,bee,cow")
     test = write_parquet("range.parquet", encoded[:4], [0, 1, 2, 3])
-    fails(mapping(train, test), f"{test}, row 3: label 3 is not in 0..2", train, load=load_evaluation_data)
+    fails(mapping(train, test), f"{test}, row 3: label 3 is not in 0..2", train, load=load_retraining_data)
     test = write_parquet("names.parquet", encoded[:4], [0, 1, 2, 0], classes="bee,ant,cow")
-    fails(mapping(train, test), test, train, "bee, ant, cow", load=load_evaluation_data)
+    fails(mapping(train, test), test, train, "bee, ant, cow", load=load_retraining_data)
     test = write_parquet("empty.parquet", [], [])
-    fails(mapping(train, test), test, "no test images", load=load_evaluation_data)
+    fails(mapping(train, test), test, "no test images", load=load_retraining_data)
 
 
 def test_too_few_images_or_classes(random_pixels, encode, write_parquet):
@@ -199,7 +199,7 @@ def test_rows_sorted_by_class_are_refused_for_a_search(random_pixels, encode, wr
     encoded = [encode(image) for image in random_pixels(44)]
     path = write_parquet("sorted.parquet", encoded, [0] * 22 + [1] * 22, classes="ant,bee")
     fails(mapping(path), path, "22 training images", "class 'ant'", "row 0", "shuffle")
-    assert len(load_evaluation_data(mapping(path, path)).train) == 44
+    assert len(load_retraining_data(mapping(path, path)).train) == 44
 
 
 @pytest.mark.skipif(not CIFAR10.is_dir(), reason="needs ../shared/data/cifar10")
@@ -207,13 +207,13 @@ def test_real_cifar10():
     data = mapping(
         str(CIFAR10 / "train.parquet"), str(CIFAR10 / "test.parquet"), max_train_images=2001, max_test_images=100
     )
-    search, evaluation = load_search_data(data), load_evaluation_data(data)
-    assert (len(search.train), len(search.valid), len(evaluation.test)) == (1000, 1001, 100)
+    search, retraining = load_search_data(data), load_retraining_data(data)
+    assert (len(search.train), len(search.valid), len(retraining.test)) == (1000, 1001, 100)
     info = search.info
-    assert info == evaluation.info
+    assert info == retraining.info
     assert info.class_names[:3] == ("airplane", "automobile", "bird")
     assert (info.channels, info.height, info.width, info.num_classes) == (3, 32, 32, 10)
     published = (0.49139968, 0.48215827, 0.44653124), (0.24703233, 0.24348505, 0.26158768)
     np.testing.assert_allclose((info.mean, info.std), published, atol=0.01)
-    counts = torch.bincount(evaluation.train.labels, minlength=10)
+    counts = torch.bincount(retraining.train.labels, minlength=10)
     assert counts.min() > 150, "rows are in random order"

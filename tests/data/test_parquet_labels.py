@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from aca_ray.data import load_evaluation_data, load_search_data
+from aca_ray.data import load_retraining_data, load_search_data
 from aca_ray.errors import DataError
 
 WriteTable = Callable[..., str]
@@ -42,7 +42,7 @@ def mapping(train: Any, test: Any, **settings: Any) -> dict[str, Any]:
 
 def fails(data: dict[str, Any], *texts: str) -> None:
     with pytest.raises(DataError) as raised:
-        load_evaluation_data(data)
+        load_retraining_data(data)
     for text in texts:
         assert text in str(raised.value)
 
@@ -71,7 +71,7 @@ NUMBERS = [0, 1, 1, 0, 1, 0, 0, 1]
 )
 def test_names_of_every_metadata(write: WriteTable, metadata: dict[str, Any], names: tuple[str, ...]) -> None:
     path = write("train.parquet", NUMBERS, metadata)
-    data = load_evaluation_data(mapping(path, path))
+    data = load_retraining_data(mapping(path, path))
     assert data.info.class_names == names
     assert data.train.labels.tolist() == data.test.labels.tolist() == NUMBERS
 
@@ -104,8 +104,8 @@ def test_different_orders_and_counts_are_refused(write: WriteTable) -> None:
 
 def test_number_of_classes_must_fit_if_one_split_has_no_names(write: WriteTable) -> None:
     named, plain = write("named.parquet", NUMBERS, hugging_face("cat", "dog")), write("plain.parquet", NUMBERS)
-    assert load_evaluation_data(mapping(named, plain)).info.class_names == ("cat", "dog")
-    assert load_evaluation_data(mapping(plain, named)).info.class_names == ("0", "1")
+    assert load_retraining_data(mapping(named, plain)).info.class_names == ("cat", "dog")
+    assert load_retraining_data(mapping(plain, named)).info.class_names == ("0", "1")
     three = write("three.parquet", NUMBERS, hugging_face("cat", "dog", "emu"))
     fails(mapping(plain, three), three, "names 3 classes", plain, "0..1")
     fails(mapping(named, write("more.parquet", [0, 2])), "more.parquet, row 1: label 2 is not in 0..1", named)
@@ -120,7 +120,7 @@ def test_categories_of_pandas_are_matched_by_name(tmp_path: Path, write: WriteTa
     names = ["cat", "dog", "emu", "dog", "emu", "cat", "dog", "cat"]
     train = write("train.parquet", pa.array(pd.Categorical(names, categories=["dog", "emu", "cat", "eel"])))
     test = write("test.parquet", pa.array(pd.Categorical(["emu", "cat", "emu"])))  # its numbers are 1, 0, 1
-    data = load_evaluation_data(mapping(train, test))
+    data = load_retraining_data(mapping(train, test))
     assert data.info.class_names[:3] == ("dog", "emu", "cat")
     assert [data.info.class_names[label] for label in data.train.labels] == names
     assert [data.info.class_names[label] for label in data.test.labels] == ["emu", "cat", "emu"]
@@ -142,20 +142,20 @@ def test_categories_of_pandas_are_matched_by_name(tmp_path: Path, write: WriteTa
 def test_named_integers_match_categories(write: WriteTable) -> None:
     named = write("named.parquet", NUMBERS, {"classes": "cat,dog"})
     categories = write("categories.parquet", pa.array(["dog", "cat"] * 4).dictionary_encode())
-    assert load_evaluation_data(mapping(named, categories)).test.labels.tolist() == [1, 0] * 4
+    assert load_retraining_data(mapping(named, categories)).test.labels.tolist() == [1, 0] * 4
     fails(mapping(categories, named), named, "cat, dog", categories, "dog, cat")
 
 
 def test_a_dictionary_of_integers_is_decoded(write: WriteTable) -> None:
     path = write("train.parquet", pa.array([1, 0, 1, 1, 0, 0, 1, 0]).dictionary_encode())
-    assert load_evaluation_data(mapping(path, path)).test.labels.tolist() == [1, 0, 1, 1, 0, 0, 1, 0]
+    assert load_retraining_data(mapping(path, path)).test.labels.tolist() == [1, 0, 1, 1, 0, 0, 1, 0]
 
 
 def test_integers_beyond_int64_are_refused(write: WriteTable) -> None:
     path = write("train.parquet", pa.array([2**64 - 1, 0] * 4, type=pa.uint64()))
     fails(mapping(path, path), path)
     path = write("train.parquet", pa.array(NUMBERS, type=pa.uint8()))
-    assert load_evaluation_data(mapping(path, path)).test.labels.tolist() == NUMBERS
+    assert load_retraining_data(mapping(path, path)).test.labels.tolist() == NUMBERS
 
 
 def test_strings_are_refused_with_the_fix(write: WriteTable) -> None:
@@ -172,7 +172,7 @@ def test_a_column_that_occurs_twice(tmp_path: Path, write: WriteTable) -> None:
     pq.write_table(pa.Table.from_arrays([image, image, label], names=["image", "image", "label"]), path)
     fails(mapping(path, path), path, "2 columns are named image")
     pq.write_table(pa.Table.from_arrays([image, image, image, label], names=["x", "image", "x", "label"]), path)
-    assert len(load_evaluation_data(mapping(path, path)).train) == 8
+    assert len(load_retraining_data(mapping(path, path)).train) == 8
 
 
 def test_files_of_a_split_must_agree(write: WriteTable) -> None:
@@ -186,6 +186,6 @@ def test_files_of_a_split_must_agree(write: WriteTable) -> None:
     # Every file has its own dictionary, as written by pandas.
     third = write("e.parquet", pa.array(["dog", "cat", "dog", "cat"]).dictionary_encode())
     fourth = write("f.parquet", pa.array(["cat", "emu", "dog", "cat"]).dictionary_encode())
-    data = load_evaluation_data(mapping([third, fourth], third))
+    data = load_retraining_data(mapping([third, fourth], third))
     assert data.info.class_names == ("dog", "cat", "emu")
     assert data.train.labels.tolist() == [0, 1, 0, 1, 1, 2, 0, 1]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from aca_ray.data import ImageSet, load_evaluation_data, load_search_data, validate_data
+from aca_ray.data import ImageSet, load_retraining_data, load_search_data, validate_data
 from aca_ray.data import image_set as module
 from aca_ray.data.image_set import channel_statistics
 from aca_ray.errors import ConfigError, DataError
@@ -83,7 +83,7 @@ def test_images_are_resized_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_both_splits_are_resized_and_described() -> None:
-    plain, resized = load_evaluation_data(DIGITS), load_evaluation_data(SMALLER)
+    plain, resized = load_retraining_data(DIGITS), load_retraining_data(SMALLER)
     for split in ("train", "test"):
         own, its = getattr(resized, split), getattr(plain, split)
         assert torch.equal(own.images, its.resize(4).images)
@@ -96,7 +96,7 @@ def test_both_splits_are_resized_and_described() -> None:
     assert info.digest != plain.info.digest
     assert info.augmentation == "crop, resized to 4x4 (antialiased bilinear)"
     assert load_search_data(SMALLER).info == info
-    assert load_evaluation_data({**SMALLER, "crop": False}).info.augmentation.startswith("none, resized to 4x4")
+    assert load_retraining_data({**SMALLER, "crop": False}).info.augmentation.startswith("none, resized to 4x4")
     described = describe_data(info, 40)
     assert (described.height, described.width, described.augmentation) == (4, 4, info.augmentation)
     assert (recorded_facts(described).height, recorded_facts(described).std) == (4, info.std)
@@ -108,7 +108,7 @@ def test_facts_known_without_reading_are_of_the_resized_images(tmp_path: Path) -
     with pytest.raises(ConfigError, match=r"^data\.resize: must be a multiple of 4"):
         image_facts({"name": "cifar10", "resize": 5}, tmp_path)
     assert image_facts({"name": "imagenet", "resize": 128}, tmp_path).width == 128
-    found = load_evaluation_data(SMALLER).info
+    found = load_retraining_data(SMALLER).info
     assert (image_facts(SMALLER, tmp_path).height, image_facts(SMALLER, tmp_path).mean) == (4, found.mean)
 
 
@@ -127,7 +127,7 @@ def test_files_of_unsupported_sizes(encode, random_pixels, write_parquet) -> Non
     }
     with pytest.raises(DataError, match=r"10x10.*resize"):
         load_search_data({"name": "parquet", **paths})
-    data = load_evaluation_data({"name": "parquet", **paths, "resize": 8})
+    data = load_retraining_data({"name": "parquet", **paths, "resize": 8})
     expected = set_of(torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()).resize(8)
     assert torch.equal(data.train.images, expected.images)
     assert torch.equal(data.test.images, expected.images)

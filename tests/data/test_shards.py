@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from aca_ray.data import absolute_locations, load_evaluation_data, load_search_data, validate_data
+from aca_ray.data import absolute_locations, load_retraining_data, load_search_data, validate_data
 from aca_ray.errors import DataError
 
 LABELS = [0, 1, 1, 0, 2, 0, 1, 2, 2, 0, 1, 2]
@@ -57,7 +57,7 @@ def locations(folder: Path) -> list[Any]:
 def test_rows_follow_the_files(folder: Path, number: int, random_pixels: Callable[..., np.ndarray]) -> None:
     location = locations(folder)[number]
     assert validate_data(mapping(location, location), "d") == []
-    data = load_evaluation_data(mapping(location, location))
+    data = load_retraining_data(mapping(location, location))
     expected = random_pixels(12).transpose(0, 3, 1, 2)
     for images in (data.train, data.test):
         assert np.array_equal(images.images.numpy(), expected)
@@ -69,7 +69,7 @@ def test_rows_follow_the_files(folder: Path, number: int, random_pixels: Callabl
 
 def test_a_list_keeps_its_order(folder: Path) -> None:
     files = [str(folder / NAMES[index]) for index in (2, 0, 1)]
-    data = load_evaluation_data(mapping(files, files[0]))
+    data = load_retraining_data(mapping(files, files[0]))
     assert data.train.labels.tolist() == LABELS[8:] + LABELS[:5] + LABELS[5:8]
     assert data.info.source == f"{files[0]} and 2 more"
 

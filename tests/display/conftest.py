@@ -31,7 +31,7 @@ runtime: {{storage: {storage}}}
 def make_orders(tmp_path: Path) -> Callable[..., list[Order]]:
     """Return a function that makes all orders of a sweep from a number of seeds: four per seed by default."""
 
-    def make(num_seeds: int, settings: str = "evaluation: {protocol: small, skip_free: false}") -> list[Order]:
+    def make(num_seeds: int, settings: str = "skip_free: false\n  retraining: {protocol: small}") -> list[Order]:
         text = TEXT.format(seeds=", ".join(map(str, range(num_seeds))), storage=tmp_path, settings=settings)
         return all_orders(create_sweep(parse_spec(text, vocabulary(tmp_path)), tmp_path, text))
 

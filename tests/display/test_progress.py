@@ -74,9 +74,9 @@ def test_columns_line_up(make_orders: MakeOrders, write_record: Callable[..., No
 
 
 def test_kinds_name_action_and_network(make_orders: MakeOrders) -> None:
-    evaluation = "evaluation: {table: nasbench201, protocol: small, controls: [random]}"
+    networks = "table: nasbench201\n  controls: [random]\n  retraining: {protocol: small}"
     axes = ("spaces: nasbench201", "allocation: [rounded, sign]")
-    kinds = [line.cells()[1] for line in read_progress(make_orders(1, "\n  ".join((*axes, evaluation)))).lines]
+    kinds = [line.cells()[1] for line in read_progress(make_orders(1, "\n  ".join((*axes, networks)))).lines]
     networks = ["plain", "all", "rounded", "sign", "rounded/random", "sign/random"]
     looked_up = [f"look up {network}" for network in networks if "sign" not in network]
     assert sorted(kinds) == sorted(["search"] * 2 + [f"retrain {network}" for network in networks] + looked_up)

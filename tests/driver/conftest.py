@@ -34,7 +34,7 @@ experiment:
   data: {{name: digits, max_train_images: 64, max_test_images: 32}}
   seeds: {seeds}
   epochs: {epochs}
-  evaluation: {evaluation}
+  {networks}
 runtime: {{storage: {storage}, pack: {pack}}}
 """
 
@@ -113,10 +113,10 @@ def make_sweep(tmp_path: Path) -> Callable[..., Sweep]:
         epochs: object = 4,
         spaces: str = "darts",
         pack: int = 1,
-        evaluation: str = "{protocol: small, controls: []}",
+        networks: str = "retraining: {protocol: small}",
     ) -> Sweep:
         parts = {"methods": methods, "skip": skip, "seeds": seeds, "epochs": epochs, "spaces": spaces, "pack": pack}
-        text = TEXT.format(**parts, evaluation=evaluation, storage=tmp_path / "results")
+        text = TEXT.format(**parts, networks=networks, storage=tmp_path / "results")
         return create_sweep(parse_spec(text, vocabulary(tmp_path)), tmp_path, text)
 
     return make

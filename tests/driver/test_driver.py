@@ -10,7 +10,7 @@ import pytest
 
 from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.sweep.manifest import Sweep
-from aca_ray.sweep.orders import EvaluationOrder, Order, SearchOrder, all_orders, evaluation_orders, search_orders
+from aca_ray.sweep.orders import NetworkOrder, Order, SearchOrder, all_orders, network_orders, search_orders
 from aca_ray.trials.new_record import new_record
 
 MakeSweep = Callable[..., Sweep]
@@ -31,7 +31,7 @@ def test_retrainings_begin_while_a_slow_search_runs(make_sweep: MakeSweep, play:
     sweep = make_sweep(seeds=[0, 1, 2])
     slow = search_orders(sweep)[0]
     pool, driver = play(sweep, seconds=lambda order: 100.0 if order.folder == slow.folder else 1.0)
-    (last,) = evaluation_orders(sweep, slow)
+    (last,) = network_orders(sweep, slow)
     for order in all_orders(sweep):
         _, end = pool.spans[order.trial.short]
         assert (end > 100) == (order in (last,)) or order.folder == slow.folder
@@ -48,10 +48,12 @@ def test_the_longest_chain_goes_first_and_look_ups_before_all(make_sweep: MakeSw
 
 
 def test_look_ups_wait_for_no_search(make_sweep: MakeSweep, play: Play) -> None:
-    sweep = make_sweep(seeds=[0, 1], spaces="nasbench201", evaluation="{table: nasbench201, protocol: small}")
+    sweep = make_sweep(
+        seeds=[0, 1], spaces="nasbench201", networks="table: nasbench201\n  retraining: {protocol: small}"
+    )
     pool, _ = play(sweep, slots=1)
-    kinds = ["search" if is_search(order) else "look up" if order.trial.table else "retrain" for order in pool.orders]
-    assert kinds == ["search", "look up", "search", "look up", "retrain", "retrain"]
+    kinds = [order.trial.kind for order in pool.orders]
+    assert kinds == ["search", "look-up", "search", "look-up", "retraining", "retraining"]
 
 
 def test_no_slot_is_idle_while_a_trial_is_ready(make_sweep: MakeSweep, play: Play) -> None:
@@ -69,7 +71,7 @@ def test_milestones_are_ranked_in_order_and_before_the_retraining(make_sweep: Ma
     pool, driver = play(sweep)
     assert [order.epoch for _, order in pool.ranked] == [1, 2, 3, 4]
     assert driver.failures == []
-    rules = [order.trial.allocation for order in pool.orders if isinstance(order, EvaluationOrder)]
+    rules = [order.trial.allocation for order in pool.orders if isinstance(order, NetworkOrder)]
     assert rules == ["all", "sign"]
 
 
@@ -77,7 +79,7 @@ def test_a_failed_search_takes_only_its_own_retrainings_along(make_sweep: MakeSw
     sweep = make_sweep(seeds=[0, 1], skip="[searched, allocated]")
     bad = next(order for order in search_orders(sweep) if order.trial.skip == "allocated")
     _, driver = play(sweep, failing=lambda order: order.folder == bad.folder)
-    lost = {order.trial.short for order in evaluation_orders(sweep, bad)}
+    lost = {order.trial.short for order in network_orders(sweep, bad)}
     assert len(lost) == 2
     found = states(sweep)
     assert {short for short, state in found.items() if state is None} == lost
@@ -141,7 +143,7 @@ def test_an_interrupt_loses_nothing(make_sweep: MakeSweep, play: Play) -> None:
 
 def test_a_begun_retraining_is_trained_before_its_equals(make_sweep: MakeSweep, play: Play) -> None:
     sweep = make_sweep(methods="[darts, gdas]")
-    first, second = (order for search in search_orders(sweep) for order in evaluation_orders(sweep, search))
+    first, second = (order for search in search_orders(sweep) for order in network_orders(sweep, search))
     play(sweep, stops=2.0)  # both searches
     replace(new_record(second.trial), epoch=2).write(second.folder)
     pool, _ = play(sweep)

@@ -13,9 +13,9 @@ from aca_ray.channels import CONTROLS, RANKERS, RULES
 from aca_ray.cli import build_parser
 from aca_ray.config import load_spec, search_trials
 from aca_ray.data import SOURCES
-from aca_ray.evaluation import PROTOCOLS
 from aca_ray.methods.registry import methods
 from aca_ray.reference import NOTICE, pages
+from aca_ray.retraining import PROTOCOLS
 from aca_ray.space import SPACES
 from aca_ray.sweep.vocabulary import vocabulary
 

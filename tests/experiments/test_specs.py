@@ -57,4 +57,4 @@ def test_all_methods_are_in_one_sweep() -> None:
 
 @pytest.mark.parametrize("name", ["fair_darts", "gdas", "pr_darts", "sp_darts", "pc_darts", "p_darts", "drnas"])
 def test_baselines_retrain_as_their_own_paper_does(name: str) -> None:
-    assert load(ROOT / "baselines" / f"{name}.yaml").experiment.evaluation.protocol == f"cifar_{name}"
+    assert load(ROOT / "baselines" / f"{name}.yaml").experiment.retraining.protocol == f"cifar_{name}"

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from aca_ray.data import ImageFacts
-from aca_ray.evaluation import find_protocol
 from aca_ray.exports import ExportedNetwork
+from aca_ray.retraining import find_protocol
 from aca_ray.space import CELL_TYPES, PUBLISHED, CellGenotype, ChannelPlan, EdgePlan, Genotype, KeptEdge, find_space
 from aca_ray.space.nasbench201 import parse_architecture_string
 from aca_ray.space.topology import stage_cell_type

@@ -21,18 +21,18 @@ from aca_ray.cli import main
 from aca_ray.config import parse_spec
 from aca_ray.data import SOURCES, DataInfo
 from aca_ray.errors import CheckpointError, ConfigError
-from aca_ray.evaluation import find_protocol
 from aca_ray.exports.network import logits_of
 from aca_ray.nn import DerivedNetwork
 from aca_ray.records import RetrainingRecord, SearchRecord, TrialFolder
+from aca_ray.retraining import find_protocol
 from aca_ray.space import PUBLISHED
 from aca_ray.storage import read_checkpoint, read_json, write_checkpoint, write_json
 from aca_ray.sweep.exporting import read_named
 from aca_ray.sweep.manifest import Sweep, create_sweep
-from aca_ray.sweep.orders import evaluation_orders, plans_of, rankings_of, search_orders
+from aca_ray.sweep.orders import network_orders, plans_of, rankings_of, search_orders
 from aca_ray.sweep.vocabulary import vocabulary
 from aca_ray.trials.allocating import allocate_milestone
-from aca_ray.trials.datasets import describe_data, evaluation_data, recorded_facts
+from aca_ray.trials.datasets import describe_data, recorded_facts, retraining_data
 from aca_ray.trials.network_files import read_network
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ experiment:
   epochs: 1
   network: {channels: 4, cells: 3}
   batch_size: 16
-  evaluation: {protocol: small, controls: [uniform], skip_free: false}
+  controls: [uniform]
+  skip_free: false
+  retraining: {protocol: small}
 """
 
 
@@ -84,7 +86,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
         protocol=find_protocol("small"),
         device=CPU,
     )
-    first, second = (order.open(CPU) for order in evaluation_orders(sweep, search))
+    first, second = (order.open(CPU) for order in network_orders(sweep, search))
     while not first.finished:
         first.advance()
     second.advance()
@@ -132,7 +134,7 @@ def test_trained_network_in_all_formats(done: Done, tmp_path: Path, form: str, f
 def test_metadata_of_a_trained_network(done: Done, tmp_path: Path) -> None:
     result = done.retraining.result
     assert result is not None
-    folder = done.sweep.folder.path / "evaluations" / done.retraining.fingerprint[:12]
+    folder = done.sweep.folder.path / "retrainings" / done.retraining.fingerprint[:12]
     written = api.export(str(folder), format="json", out=tmp_path / "network.json")
     value = json.loads((tmp_path / "network.json").read_text())
     assert read_network(tmp_path / "network.json") == (written.network.genotype, written.network.plan)
@@ -145,14 +147,14 @@ def test_metadata_of_a_trained_network(done: Done, tmp_path: Path) -> None:
     )
     assert (value["input_shape"], value["num_classes"], value["class_names"]) == ([1, 8, 8], 10, digits)
     trial = done.retraining.trial
-    assert value["trial"] == {"kind": "evaluation", "fingerprint": trial.fingerprint, **trial.to_json()}
+    assert value["trial"] == {"kind": "retraining", "fingerprint": trial.fingerprint, **trial.to_json()}
     assert value["origin"].startswith("Trained for 4 epochs ")
     assert all(text in value["origin"] for text in ("pc_darts", "allocated", "seed 0"))
 
 
 def test_the_result_of_a_search_is_untrained(done: Done, tmp_path: Path) -> None:
     written = api.export(done.search.fingerprint, format="json", out=tmp_path / "network.json", storage=done.storage)
-    retrained = read_network(done.sweep.folder.path / "evaluations" / done.retraining.fingerprint[:12] / "network.json")
+    retrained = read_network(done.sweep.folder.path / "retrainings" / done.retraining.fingerprint[:12] / "network.json")
     assert (written.network.genotype, written.network.plan) == retrained
     value = read_json(tmp_path / "network.json")
     assert (value["trained"], value["test_accuracy"], value["protocol"]) == (False, None, "small")
@@ -168,7 +170,7 @@ def test_the_result_of_a_search_is_untrained(done: Done, tmp_path: Path) -> None
 
 def test_every_way_to_name_a_trial(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
     short = done.retraining.fingerprint[:12]
-    folder = done.sweep.folder.path / "evaluations" / short
+    folder = done.sweep.folder.path / "retrainings" / short
     monkeypatch.chdir(done.storage)
     ways = (
         short[:5],
@@ -176,7 +178,7 @@ def test_every_way_to_name_a_trial(done: Done, monkeypatch: pytest.MonkeyPatch) 
         done.retraining.fingerprint,
         f"small/{short[:3]}",
         str(folder),
-        f"small/evaluations/{short}",
+        f"small/retrainings/{short}",
         str(folder / "network.json"),
     )
     for way in ways:
@@ -221,7 +223,7 @@ def test_search_without_allocation(done: Done, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "missing", "another"])
 def test_damaged_weights(done: Done, tmp_path: Path, damage: str) -> None:
-    source = done.sweep.folder.path / "evaluations" / done.retraining.fingerprint[:12]
+    source = done.sweep.folder.path / "retrainings" / done.retraining.fingerprint[:12]
     folder = shutil.copytree(source, tmp_path / "trial")
     weights = TrialFolder(folder).milestone(4)
     content = weights.read_bytes()
@@ -241,7 +243,7 @@ def test_damaged_weights(done: Done, tmp_path: Path, damage: str) -> None:
 
 
 def test_the_auxiliary_tower_is_not_exported(done: Done, tmp_path: Path) -> None:
-    source = done.sweep.folder.path / "evaluations" / done.retraining.fingerprint[:12]
+    source = done.sweep.folder.path / "retrainings" / done.retraining.fingerprint[:12]
     path = TrialFolder(shutil.copytree(source, tmp_path / "trial")).milestone(4)
     header, state = read_checkpoint(path)
     before = dict(state["work"]["network"])
@@ -254,7 +256,7 @@ def test_the_auxiliary_tower_is_not_exported(done: Done, tmp_path: Path) -> None
 
 def test_a_record_describes_the_images(done: Done, tmp_path: Path) -> None:
     """A retraining can be exported on a machine without the data."""
-    source = done.sweep.folder.path / "evaluations" / done.retraining.fingerprint[:12]
+    source = done.sweep.folder.path / "retrainings" / done.retraining.fingerprint[:12]
     record = shutil.copytree(source, tmp_path / "trial") / "record.json"
     value = read_json(record)
     value["trial"]["data"] = {"name": "parquet", "train": "none.parquet", "test": "none.parquet"}
@@ -263,7 +265,7 @@ def test_a_record_describes_the_images(done: Done, tmp_path: Path) -> None:
 
 
 def test_an_accuracy_that_was_looked_up_has_no_weights(done: Done, tmp_path: Path) -> None:
-    source = done.sweep.folder.path / "evaluations" / done.retraining.fingerprint[:12]
+    source = done.sweep.folder.path / "retrainings" / done.retraining.fingerprint[:12]
     record = shutil.copytree(source, tmp_path / "trial") / "record.json"
     value = read_json(record)
     value["trial"]["table"] = {"path": "table.csv", "architecture": "a", "accuracy": "b"}
@@ -309,7 +311,7 @@ def test_facts_known_without_reading_data() -> None:
         if source.facts is not None:
             assert (source.facts.name, source.normalization) == (name, (source.facts.mean, source.facts.std))
             assert len(source.facts.class_names) in (0, source.facts.num_classes)
-    info = evaluation_data({"name": "digits"}, Path.cwd()).info
+    info = retraining_data({"name": "digits"}, Path.cwd()).info
     assert isinstance(info, DataInfo)
     facts = recorded_facts(describe_data(info, 1))
     assert all(getattr(info, name) == value for name, value in vars(facts).items())

@@ -32,7 +32,8 @@ experiment:
   epochs: [2, 4]
   network: {channels: 4, cells: 5}
   batch_size: 32
-  evaluation: {protocol: small, controls: [uniform]}
+  controls: [uniform]
+  retraining: {protocol: small}
 """
 
 
@@ -157,7 +158,7 @@ class SweepProcess:
                 found[str(path.relative_to(self.sweep))] = path.read_text()
         for record in self.records():
             key = f"{record['kind']} {record['fingerprint']}"
-            found[key] = (record["state"], record["genotype"], record["alphas"], record["result"], record["milestones"])
+            found[key] = (record["state"], record["genotype"], record["mixing"], record["result"], record["milestones"])
             found[f"{key} epochs"] = [row["epoch"] for row in record["rows"]]
         return found
 

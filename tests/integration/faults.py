@@ -27,7 +27,8 @@ experiment:
   epochs: {epochs}
   network: {{channels: 4, cells: 3}}
   batch_size: 32
-  evaluation: {{protocol: small, skip_free: false}}
+  skip_free: false
+  retraining: {{protocol: small}}
 runtime: {{max_concurrent: 2, max_failures: {max_failures}, tracking: {tracking}}}
 """
 

@@ -41,7 +41,7 @@ experiment:
   epochs: {epochs}
   network: {{channels: 4, cells: 3}}
   batch_size: 16
-  evaluation: {{protocol: small}}
+  retraining: {{protocol: small}}
 runtime: {{storage: {storage}, accelerator_type: H100}}
 """
 

@@ -34,15 +34,15 @@ def test_results_so_far_are_compared_in_a_task(
     undisturbed: SweepProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(undisturbed.sweep, tmp_path / "results" / "small")
-    evaluations = sorted((tmp_path / "results" / "small" / "evaluations").iterdir())
-    shutil.rmtree(evaluations[0])  # as if it had not started
+    retrainings = sorted((tmp_path / "results" / "small" / "retrainings").iterdir())
+    shutil.rmtree(retrainings[0])  # as if it had not started
     sweep = api.find("small", tmp_path / "results")
     shutil.rmtree(sweep.folder.comparison)
     monkeypatch.setattr(comparing, "_SHORTEST_SECONDS", 0.0)
     told: list[int] = []
 
     def compared() -> None:
-        text = (sweep.folder.comparison / "evaluations.csv").read_text()
+        text = (sweep.folder.comparison / "networks.csv").read_text()
         told.append(len(text.splitlines()) - 1)
 
     with task_pool(1, Interrupt(), print) as pool:
@@ -53,4 +53,4 @@ def test_results_so_far_are_compared_in_a_task(
             comparisons.poll()
             time.sleep(0.1)
         comparisons.finish(print)
-    assert told == [len(evaluations) - 1]
+    assert told == [len(retrainings) - 1]

@@ -18,7 +18,7 @@ from aca_ray.cluster.session import ray_session
 from aca_ray.records import RetrainingRecord, TrialFolder, TrialRecord
 from aca_ray.storage import StoragePath, read_checkpoint
 from aca_ray.sweep.manifest import Sweep
-from aca_ray.sweep.orders import evaluation_orders, search_orders
+from aca_ray.sweep.orders import network_orders, search_orders
 from aca_ray.sweep.sharing import source_folder
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1500)]
@@ -35,7 +35,8 @@ experiment:
   batch_size: 16
   ranking: {ranking}
   allocation: participation
-  evaluation: {{protocol: small, skip_free: false}}
+  skip_free: false
+  retraining: {{protocol: small}}
 runtime: {{storage: {storage}, max_concurrent: 1}}
 """
 STEPS: list[dict[str, str]] = [
@@ -165,7 +166,8 @@ experiment:
   network: {{channels: 4, cells: 3}}
   batch_size: 16
   allocation: rounded
-  evaluation: {{protocol: small, controls: random}}
+  controls: random
+  retraining: {{protocol: small}}
 runtime: {{storage: {storage}, max_concurrent: 1}}
 """
 
@@ -177,7 +179,7 @@ def test_searches_that_find_one_cell_are_retrained_once(tmp_path: Path) -> None:
 
     def by_arm() -> dict[str, tuple[Path, RetrainingRecord]]:
         found = {}
-        for folder in trial_folders(sweep, "evaluations"):
+        for folder in trial_folders(sweep, "retrainings"):
             record = RetrainingRecord.read(folder)
             assert record is not None
             found[record.trial.control or record.trial.allocation or "searched"] = (folder, record)
@@ -205,7 +207,7 @@ def test_searches_that_find_one_cell_are_retrained_once(tmp_path: Path) -> None:
     assert results == {arm: record.result for arm, (_, record) in found.items()}
     assert sum(record.shared_with is not None for _, record in by_arm().values()) == 2
     run(tmp_path, text.replace("seeds: 0", "seeds: [0, 1]"))
-    assert len(trial_folders(sweep, "evaluations")) == 8
+    assert len(trial_folders(sweep, "retrainings")) == 8
 
 
 def test_a_failing_ranker_fails_only_its_own_retrainings(tmp_path: Path) -> None:
@@ -219,7 +221,7 @@ def test_a_failing_ranker_fails_only_its_own_retrainings(tmp_path: Path) -> None
     in_the_way.parent.mkdir(parents=True)
     in_the_way.write_text("no folder")
     outcome = api.drive(sweep, stream=io.StringIO())
-    orders = {order.trial.ranking: order for order in evaluation_orders(sweep, search)}
+    orders = {order.trial.ranking: order for order in network_orders(sweep, search)}
     assert set(orders) == {None, "taylor_identity", "l1"}
     (failure,) = outcome.failures
     assert orders["l1"].trial.short in failure

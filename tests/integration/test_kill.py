@@ -117,7 +117,7 @@ def test_interrupting_stops_cleanly(process: SweepProcess, undisturbed: SweepPro
     assert all(records[fingerprint]["rows"] == rows for fingerprint, rows in finished.items())  # not done again
     assert process.outcome() == undisturbed.outcome()
     process.check_tracked_once()
-    for name in ("evaluations.csv", "comparison.csv"):
+    for name in ("networks.csv", "comparison.csv"):
         ours, theirs = ((p.sweep / "comparison" / name).read_text() for p in (process, undisturbed))
         assert _without_measurements(ours) == _without_measurements(theirs)
 

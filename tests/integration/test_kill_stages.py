@@ -68,5 +68,5 @@ def test_killed_in_a_change_of_stage(
     expected_record, expected = finish(trial, tmp_path / "undisturbed")
     assert record.resumes == 1
     assert [row.epoch for row in record.rows] == list(range(1, trial.epochs + 1))
-    assert (record.genotype, record.alphas) == (expected_record.genotype, expected_record.alphas)
+    assert (record.genotype, record.mixing) == (expected_record.genotype, expected_record.mixing)
     assert not differences(state, expected)

@@ -22,7 +22,7 @@ def test_a_local_sweep_resumes_on_ray_with_the_same_results(process: SweepProces
     running.wait(timeout=30)
 
     running = process.start("resume", "small", "--local")
-    process.wait_for_epoch("evaluation", 1)
+    process.wait_for_epoch("retraining", 1)
     os.kill(running.pid, signal.SIGTERM)
     assert running.wait(timeout=60) == 130, process.output()
     assert "aca-ray resume small --local" in process.output()
@@ -47,4 +47,4 @@ def test_results_of_short_searches_do_not_wait_for_a_long_one(process: SweepProc
     code, output = process.run("run", "spec.yaml")
     assert code == 0, output
     times = {(record["kind"], record["trial"]["epochs"]): record["rows"][-1]["time_ms"] for record in process.records()}
-    assert times["search", 1] < times["evaluation", 1] < times["search", 40] < times["evaluation", 40]
+    assert times["search", 1] < times["retraining", 1] < times["search", 40] < times["retraining", 40]

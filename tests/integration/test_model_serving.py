@@ -75,7 +75,7 @@ def _answers(address: str) -> bool:
 def test_logged_registered_loaded_and_served(undisturbed: SweepProcess, process: SweepProcess) -> None:
     storage = undisturbed.folder / "results"
     tracking = f"sqlite:///{storage}/mlflow.db"
-    record = next(r for r in undisturbed.records() if r["kind"] == "evaluation" and r["trial"]["allocation"] == "sign")
+    record = next(r for r in undisturbed.records() if r["kind"] == "retraining" and r["trial"]["allocation"] == "sign")
     client = MlflowClient(tracking)
     experiment = client.get_experiment_by_name("small")
     assert experiment is not None

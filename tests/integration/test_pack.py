@@ -56,7 +56,7 @@ def test_packed_searches_are_the_same_searches(process: SweepProcess, undisturbe
     # After so few steps all mixing weights are within 0.001 of each other, so rounding can decide the genotype.
     (other,) = (record for record in searches if record["trial"]["seed"] == 1)
     for kind in ("normal", "reduce"):
-        tables = torch.tensor([record["alphas"][kind] for record in (alone, both, other)]).flatten(1)
+        tables = torch.tensor([record["mixing"][kind] for record in (alone, both, other)]).flatten(1)
         to_same_seed, to_other_seed = torch.corrcoef(tables)[0, 1:].tolist()
         assert to_same_seed > 0.9
         assert abs(to_other_seed) < 0.5

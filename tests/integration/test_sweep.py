@@ -17,14 +17,14 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 
 def test_everything_is_finished_and_compared(undisturbed: SweepProcess) -> None:
     records = undisturbed.records()
-    assert sorted(record["kind"] for record in records) == ["evaluation"] * 8 + ["search"] * 4
+    assert sorted(record["kind"] for record in records) == ["retraining"] * 8 + ["search"] * 4
     assert {record["state"] for record in records} == {"finished"}
     assert {record["resumes"] for record in records} == {0}
-    with open(undisturbed.sweep / "comparison" / "evaluations.csv") as file:
+    with open(undisturbed.sweep / "comparison" / "networks.csv") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 8
     accuracies = {float(row["test_accuracy"]) for row in rows}
-    assert accuracies == {r["result"]["test_accuracy"] for r in records if r["kind"] == "evaluation"}
+    assert accuracies == {r["result"]["test_accuracy"] for r in records if r["kind"] == "retraining"}
     output = undisturbed.output()
     assert "aca-ray ui" in output
     assert "results/small" in output
@@ -122,11 +122,11 @@ def test_rank_gives_the_plan_of_the_sweep(undisturbed: SweepProcess) -> None:
 
 
 def test_evaluate_repeats_a_retraining_of_the_sweep(undisturbed: SweepProcess) -> None:
-    record = next(r for r in undisturbed.records() if r["kind"] == "evaluation" and r["trial"]["allocation"] == "sign")
-    network = undisturbed.sweep / "evaluations" / record["fingerprint"][:12] / "network.json"
+    record = next(r for r in undisturbed.records() if r["kind"] == "retraining" and r["trial"]["allocation"] == "sign")
+    network = undisturbed.sweep / "retrainings" / record["fingerprint"][:12] / "network.json"
     data = json.dumps(record["trial"]["data"])
     code, output = undisturbed.run(
-        "evaluate", str(network), "--data", data, "--protocol", "small", "--seed", "0", "--out", "again"
+        "retrain", str(network), "--data", data, "--protocol", "small", "--seed", "0", "--out", "again"
     )
     assert code == 0, output
     again = json.loads((undisturbed.folder / "again" / "record.json").read_text())

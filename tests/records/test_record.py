@@ -11,13 +11,13 @@ import pytest
 
 from aca_ray.errors import MalformedFileError, StorageError
 from aca_ray.records import (
-    Alphas,
     Architecture,
     Checkpointing,
     DataFacts,
     LookUpRecord,
     LookUpResult,
     LookUpRow,
+    MixingWeights,
     Packed,
     RetrainingRecord,
     RetrainingResult,
@@ -30,11 +30,11 @@ from aca_ray.records import (
     TrialRecord,
 )
 from aca_ray.space import PUBLISHED
-from aca_ray.space.trials import EvaluationTrial, RetrainingTrial, SearchTrial
+from aca_ray.space.trials import LookUpTrial, RetrainingTrial, SearchTrial, StandaloneTrial
 
 SEARCH_TRIAL = SearchTrial("darts", "allocated", "darts", 0, 2, {"name": "digits"}, {"channels": 4, "cells": 3}, None)
-TRIAL = EvaluationTrial.of_search(SEARCH_TRIAL, {"base": "small", "epochs": 2}, 1, "taylor", "sign", "random")
-LOOK_UP_TRIAL = EvaluationTrial.of_search(SEARCH_TRIAL, None, 0, None, "all", table={"name": "nasbench201"})
+TRIAL = RetrainingTrial.of_search(SEARCH_TRIAL, {"base": "small", "epochs": 2}, 1, "taylor", "sign", "random")
+LOOK_UP_TRIAL = LookUpTrial.of_search(SEARCH_TRIAL, {"name": "nasbench201"}, None, "all")
 GENOTYPE = PUBLISHED["DARTS_V2"]
 RESULT = RetrainingResult(0.1, 0.2, 10, 20, 5, 11, 0.5)
 
@@ -81,7 +81,7 @@ def searched(record: RetrainingRecord) -> SearchRecord:
             SearchRow(2, 6, {}, replace(first, candidates=None)),
         ),
         genotype=GENOTYPE,
-        alphas=Alphas(normal=weights, reduce=weights, candidates=candidates),
+        mixing=MixingWeights(normal=weights, reduce=weights, candidates=candidates),
         result=SearchResult(5, 11),
         packed=Packed(2, 8, 4),
         data_info=record.data_info,
@@ -98,7 +98,9 @@ def test_round_trips(tmp_path: Path, record: RetrainingRecord, searched: SearchR
         rows=(LookUpRow(2, 0, {"test/accuracy": 0.5, "table/regret": 0.25, "table/rank": 3.0}),),
         result=LookUpResult(**vars(RESULT), regret=0.25, rank=3, table=table),
     )
-    trial = RetrainingTrial("e" * 64, "DARTS_V2", {"name": "digits"}, "small", 0)
+    trial = StandaloneTrial(
+        network="e" * 64, name="DARTS_V2", data={"name": "digits"}, protocol="small", retrain_seed=0
+    )
     standalone = StandaloneRecord(fingerprint="f" * 64, trial=trial, num_epochs=2, result=RESULT)
     for index, value in enumerate((record, searched, look_up, standalone)):
         value.write(tmp_path / str(index))
@@ -179,7 +181,7 @@ ROW = {"epoch": 1, "time_ms": 0, "metrics": {}}
         ({"rows": [{**ROW, "metrics": {"loss": 10**400}}]}, ["rows[0].metrics.loss"]),
         ({"milestones": [1.0]}, ["milestones[0]"]),
         ({"genotype": {"normal": {"edges": [["skip_connect", 0]]}}}, ["genotype"]),
-        ({"alphas": {"normal": [["much"]], "candidates": {}}}, ["alphas.normal[0][0]"]),
+        ({"mixing": {"normal": [["much"]], "candidates": {}}}, ["mixing.normal[0][0]"]),
         ({"result": {**vars(RESULT), "parameters": "many"}}, ["result.parameters"]),
         ({"error": 7}, ["error"]),
         ({"device": "x" * (1 << 20 | 1)}, ["device"]),
@@ -216,7 +218,7 @@ def test_every_wrong_value_of_a_part_is_named(
 def test_wrong_values_of_a_look_up_are_named(tmp_path: Path, record: RetrainingRecord) -> None:
     table = {"architectures": 1, "best": 1.5, "all_skips": None}
     result = {**vars(RESULT), "regret": -0.1, "rank": 0, "table": table}
-    value = {**record.to_json(), "trial": LOOK_UP_TRIAL.to_json(), "result": result}
+    value = {**record.to_json(), "kind": "look-up", "trial": LOOK_UP_TRIAL.to_json(), "result": result}
     (tmp_path / "record.json").write_text(json.dumps(value))
     check_problems(tmp_path, ["result.regret", "result.rank", "result.table.best"])
 

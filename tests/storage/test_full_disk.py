@@ -210,7 +210,7 @@ def check_end(folder: Path, uninterrupted: Path, resumes: int) -> None:
     assert expected_record is not None
     assert (record.state, record.error, record.resumes) == ("finished", None, resumes)
     assert [row.epoch for row in record.rows] == [1, 2]
-    assert record.alphas == expected_record.alphas
+    assert record.mixing == expected_record.mixing
     _, expected = read_checkpoint(TrialFolder(uninterrupted).milestone(2))
     _, found = read_checkpoint(TrialFolder(folder).milestone(2))
     for name, tensor in expected["work"]["network"].items():

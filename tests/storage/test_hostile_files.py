@@ -20,10 +20,10 @@ from aca_ray.errors import AcaRayError, ConfigError
 from aca_ray.records import (
     AllocationFolder,
     AllocationSummary,
-    Alphas,
     Architecture,
     Checkpointing,
     DataFacts,
+    MixingWeights,
     Packed,
     SearchRecord,
     SearchResult,
@@ -60,7 +60,7 @@ SMALL_CELLS = parse_architecture_string(
 )
 SPEC = """
 name: hostile
-experiment: {{methods: darts, data: digits, seeds: 0, epochs: 2, evaluation: {{protocol: small, skip_free: false}}}}
+experiment: {{methods: darts, data: digits, seeds: 0, epochs: 2, skip_free: false, retraining: {{protocol: small}}}}
 runtime: {{storage: {storage}}}
 """
 
@@ -187,7 +187,7 @@ def record_value() -> dict[str, Any]:
         rows=tuple(SearchRow(epoch, 1_790_000_000_000, metrics, architecture) for epoch in (1, 2)),
         milestones=(1, 2),
         genotype=GENOTYPE,
-        alphas=Alphas(normal=weights, reduce=weights, candidates=candidates),
+        mixing=MixingWeights(normal=weights, reduce=weights, candidates=candidates),
         result=SearchResult(3, 10),
         seconds=3.0,
         packed=Packed(1, 4, 4),

@@ -12,10 +12,10 @@ import torch
 from aca_ray import api
 from aca_ray.config import parse_spec
 from aca_ray.errors import ConfigError
-from aca_ray.evaluation import find_protocol
 from aca_ray.records import RetrainingRecord, TrialFolder
+from aca_ray.retraining import find_protocol
 from aca_ray.sweep.manifest import Sweep, create_sweep
-from aca_ray.sweep.orders import EvaluationOrder, all_orders, plans_of, rankings_of
+from aca_ray.sweep.orders import NetworkOrder, all_orders, plans_of, rankings_of
 from aca_ray.sweep.vocabulary import vocabulary
 from aca_ray.trials.allocating import allocate_milestone
 from aca_ray.trials.resumable import ResumableTrial
@@ -30,7 +30,8 @@ experiment:
   epochs: 1
   network: {{channels: 4, cells: 3}}
   batch_size: 16
-  evaluation: {{protocol: small, controls: [uniform]}}
+  controls: [uniform]
+  retraining: {{protocol: small}}
 runtime: {{storage: {storage}}}
 """
 
@@ -43,7 +44,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory, finish: Callable[[ResumableT
     sweep = create_sweep(parse_spec(text, vocabulary(base)), base, text)
     device = torch.device("cpu")
     for order in all_orders(sweep):
-        if isinstance(order, EvaluationOrder):
+        if isinstance(order, NetworkOrder):
             continue
         finish(order.open(device))
         if order.trial.skip == "allocated":
@@ -57,7 +58,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory, finish: Callable[[ResumableT
                 device=device,
             )
     for order in all_orders(sweep):
-        if isinstance(order, EvaluationOrder):
+        if isinstance(order, NetworkOrder):
             finish(order.open(device))
     return sweep
 
@@ -71,7 +72,7 @@ def test_status_from_the_disk(sweep: Sweep) -> None:
 def test_comparison_has_the_numbers_of_the_records(sweep: Sweep) -> None:
     accuracies: dict[str | None, dict[int, float]] = {}
     for order in all_orders(sweep):
-        if isinstance(order, EvaluationOrder):
+        if isinstance(order, NetworkOrder):
             record = RetrainingRecord.read(order.folder)
             assert record is not None
             assert record.result is not None
@@ -103,8 +104,8 @@ def test_comparison_has_the_numbers_of_the_records(sweep: Sweep) -> None:
 
 
 def test_a_retraining_whose_search_has_not_finished(sweep: Sweep, tmp_path: Path) -> None:
-    order = next(order for order in all_orders(sweep) if isinstance(order, EvaluationOrder))
-    moved = EvaluationOrder(order.trial, tmp_path / "evaluation", order.base, order.search, tmp_path / "search")
+    order = next(order for order in all_orders(sweep) if isinstance(order, NetworkOrder))
+    moved = NetworkOrder(order.trial, tmp_path / "retraining", order.base, order.search, tmp_path / "search")
     with pytest.raises(ConfigError, match=r"search: .*no genotype.*resume"):
         moved.open(torch.device("cpu"))
 

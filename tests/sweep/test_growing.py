@@ -26,7 +26,8 @@ EXPERIMENT = {
     "seeds": "[0, 1]",
     "epochs": "[1, 2]",
     "network": "{channels: 4, cells: 3}",
-    "evaluation": "{protocol: small, retrain_seeds: [0, 1], controls: [uniform]}",
+    "controls": "[uniform]",
+    "retraining": "{protocol: small, seeds: [0, 1]}",
 }
 
 
@@ -73,7 +74,8 @@ GROWN = {
     "epochs": "[1, 2, 3]",
     "ranking": "[taylor_identity, l1]",
     "allocation": "[sign, otsu]",
-    "evaluation": "{protocol: small, retrain_seeds: [1, 0, 5], controls: [random, uniform]}",
+    "controls": "[random, uniform]",
+    "retraining": "{protocol: small, seeds: [1, 0, 5]}",
 }
 
 
@@ -104,12 +106,12 @@ def test_it_grows_along_every_axis(start: Start, changed: str, finish: Finish) -
             ["experiment.data: {'name': 'digits'}", "experiment.seeds: 1"],
         ),
         (
-            {"evaluation": "{protocol: nasbench201, retrain_seeds: 1, skip_free: false}"},
+            {"retraining": "{protocol: nasbench201, seeds: 1}", "controls": "[]", "skip_free": "false"},
             [
-                "experiment.evaluation.protocol: small",
-                "experiment.evaluation.retrain_seeds: 0",
-                "experiment.evaluation.skip_free: True",
-                "experiment.evaluation.controls: uniform",
+                "experiment.retraining.protocol: small",
+                "experiment.retraining.seeds: 0",
+                "experiment.skip_free: True",
+                "experiment.controls: uniform",
             ],
         ),
         (
@@ -119,13 +121,13 @@ def test_it_grows_along_every_axis(start: Start, changed: str, finish: Finish) -
         (
             {
                 "skip": "searched",
-                "evaluation": "{protocol: small, retrain_seeds: [0, 1]}",
+                "controls": "[]",
             },
             [
                 "experiment.skip: allocated",
                 "experiment.ranking: taylor_identity",
                 "experiment.allocation: sign",
-                "experiment.evaluation.controls: uniform",
+                "experiment.controls: uniform",
             ],
         ),
     ],

@@ -14,8 +14,8 @@ from aca_ray.storage import read_json, write_json
 from aca_ray.sweep.manifest import Sweep, create_sweep, find_sweep, settle_sweep, sweep_names
 from aca_ray.sweep.orders import (
     all_orders,
-    evaluation_orders,
     needs_ranking,
+    network_orders,
     order_from_json,
     rankings_of,
     search_orders,
@@ -29,7 +29,8 @@ experiment:
   seeds: {seeds}
   epochs: [1, 2]
   network: {{channels: 4, cells: 3}}
-  evaluation: {{protocol: small, retrain_seeds: [0, 1], controls: [uniform]}}
+  controls: [uniform]
+  retraining: {{protocol: small, seeds: [0, 1]}}
 runtime: {{storage: {storage}, max_concurrent: {concurrent}}}
 """
 Create = Callable[..., Sweep]
@@ -161,7 +162,7 @@ def test_orders(create: Create) -> None:
     assert [order_from_json(order.to_json()) for order in orders] == orders
     for search in searches:
         assert search.folder == sweep.folder.path / "searches" / search.trial.fingerprint[:12]
-        found = [order.trial for order in evaluation_orders(sweep, search)]
+        found = [order.trial for order in network_orders(sweep, search)]
         assert [trial.retrain_seed for trial in found] == [0, 1] * (len(found) // 2)
         plans = [(trial.ranking, trial.allocation, trial.control) for trial in found[::2]]
         if search.trial.skip == "searched":
@@ -176,5 +177,5 @@ def test_without_refilling_nothing_needs_a_ranking(create: Create, tmp_path: Pat
     text = "name: a\nexperiment: {methods: darts, data: digits, seeds: 0, epochs: 1, allocation: all}\n"
     sweep = create_sweep(parse_spec(text + f"runtime: {{storage: {tmp_path}}}", vocabulary(tmp_path)), tmp_path, text)
     assert not needs_ranking(sweep)
-    trials = [order.trial for search in search_orders(sweep) for order in evaluation_orders(sweep, search)]
+    trials = [order.trial for search in search_orders(sweep) for order in network_orders(sweep, search)]
     assert [(trial.ranking, trial.allocation) for trial in trials] == [(None, None), (None, "all")]

@@ -35,14 +35,14 @@ def test_plan(tmp_path: Path) -> None:
     spec = spec_of(
         "methods: [darts, pc_darts], data: {name: digits, max_train_images: 64}, seeds: [0, 1], epochs: [1, 2],"
         "network: {channels: 4, cells: 3},"
-        "evaluation: {protocol: small, retrain_seeds: [0, 1, 2], controls: [uniform, random]}"
+        "controls: [uniform, random], retraining: {protocol: small, seeds: [0, 1, 2]}"
     )
     before = torch.get_rng_state()
     plan = plan_sweep(spec, tmp_path)
     assert torch.equal(torch.get_rng_state(), before)
     assert len(plan.searches) == 2 * 2 * 2 * 2
     # 8 searches of each kind; the allocated ones are retrained without refilling, by the rule and by its two controls.
-    assert plan.num_evaluations == (8 * 1 + 8 * 4) * 3
+    assert plan.num_retrainings == (8 * 1 + 8 * 4) * 3
     assert plan.num_look_ups == 0
     (data,) = plan.data
     assert (data.num_train, data.num_test) == (64, 360)
@@ -63,15 +63,15 @@ def test_plan(tmp_path: Path) -> None:
 def test_only_searched_skips_have_one_retraining_each(tmp_path: Path) -> None:
     spec = spec_of(
         "methods: darts, skip: searched, data: digits, seeds: [0, 1], epochs: 1, network: {channels: 4, cells: 3},"
-        "evaluation: {protocol: small}"
+        "retraining: {protocol: small}"
     )
-    assert plan_sweep(spec, tmp_path).num_evaluations == 2
+    assert plan_sweep(spec, tmp_path).num_retrainings == 2
 
 
 def test_all_problems_at_once(tmp_path: Path) -> None:
     spec = spec_of(
         "methods: [darts, pc_darts], data: [digits, {name: digits, max_train_images: 64}], seeds: 0, epochs: 1,"
-        "network: {channels: 6, cells: 3}, evaluation: {protocol: cifar}"
+        "network: {channels: 6, cells: 3}, retraining: {protocol: cifar}"
     )
     with pytest.raises(ConfigError) as caught:
         plan_sweep(spec, tmp_path)
@@ -91,7 +91,7 @@ def test_unreadable_data(tmp_path: Path) -> None:
         (tmp_path / name).write_text("no Parquet")
     text = (
         "name: planned\nexperiment: {methods: darts, data: {name: parquet, train: train.parquet, test: test.parquet},"
-        " seeds: 0, epochs: 1, network: {channels: 4, cells: 3}, evaluation: {protocol: small}}\n"
+        " seeds: 0, epochs: 1, network: {channels: 4, cells: 3}, retraining: {protocol: small}}\n"
     )
     spec = parse_spec(text, vocabulary(tmp_path))
     with pytest.raises(ConfigError, match=r"experiment\.data\[0\]: .*train\.parquet: .*Parquet"):

@@ -32,7 +32,8 @@ experiment:
   batch_size: 16
   ranking: [l1, activation]
   allocation: [otsu, strength]
-  evaluation: {{protocol: nasbench201, controls: [random]}}
+  controls: [random]
+  retraining: {{protocol: nasbench201}}
 runtime: {{storage: {storage}}}
 """
 

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 import torch
 
-from aca_ray.config import EvaluationTrial, SearchTrial, parse_spec
+from aca_ray.config import RetrainingTrial, SearchTrial, parse_spec
 from aca_ray.errors import CheckpointError
-from aca_ray.evaluation import find_protocol
 from aca_ray.records import TrialFolder, TrialRecord
+from aca_ray.retraining import find_protocol
 from aca_ray.space import PUBLISHED, ChannelPlan, Genotype
 from aca_ray.space.channel_plan import EdgePlan
 from aca_ray.storage import read_checkpoint, write_json
 from aca_ray.sweep.exporting import read_named
 from aca_ray.sweep.manifest import Sweep, create_sweep
-from aca_ray.sweep.orders import EvaluationOrder, evaluation_orders, plans_of, rankings_of, search_orders
+from aca_ray.sweep.orders import NetworkOrder, network_orders, plans_of, rankings_of, search_orders
 from aca_ray.sweep.sharing import SharedTrainings, lost_its_source, network_identity, share_result
 from aca_ray.sweep.vocabulary import vocabulary
 from aca_ray.trials.allocating import allocate_milestone
@@ -43,7 +43,8 @@ experiment:
   network: {{channels: 4, cells: 3}}
   batch_size: 16
   allocation: [all, rounded]
-  evaluation: {{protocol: small, controls: random}}
+  controls: random
+  retraining: {{protocol: small}}
 runtime: {{storage: {storage}}}
 """
 
@@ -59,10 +60,10 @@ def plan_of(genotype: Genotype, kept: float, reverse: bool = False) -> ChannelPl
 
 
 @pytest.fixture
-def make_order(make_trial: Callable[..., SearchTrial], tmp_path: Path) -> Callable[..., EvaluationOrder]:
+def make_order(make_trial: Callable[..., SearchTrial], tmp_path: Path) -> Callable[..., NetworkOrder]:
     """Return a function that makes the order for retraining the result of a finished search."""
 
-    def make(genotype: Genotype, plan: ChannelPlan | None, seed: int = 0, **changes: Any) -> EvaluationOrder:
+    def make(genotype: Genotype, plan: ChannelPlan | None, seed: int = 0, **changes: Any) -> NetworkOrder:
         search = make_trial(seed=seed)
         folder = tmp_path / search.short
         replace(new_search(search), epoch=2, genotype=genotype).write(folder)
@@ -73,21 +74,26 @@ def make_order(make_trial: Callable[..., SearchTrial], tmp_path: Path) -> Callab
             target = TrialFolder(folder).allocation(search.epochs, "taylor")
             write_json(target.genotype, genotype.to_json())
             write_json(target.plan("sign"), plan.to_json())
-        trial = replace(EvaluationTrial.of_search(search, "small", 0, *pair), **changes)
-        return EvaluationOrder(trial, tmp_path / trial.short, tmp_path, search, folder)
+        trial = replace(RetrainingTrial.of_search(search, "small", 0, *pair), **changes)
+        return NetworkOrder(trial, tmp_path / trial.short, tmp_path, search, folder)
 
     return make
 
 
-def test_identity_is_the_network_and_how_it_is_trained(make_order: Callable[..., EvaluationOrder]) -> None:
-    plain = network_identity(make_order(DARTS_V2, None))
+def _identity(order: NetworkOrder) -> str:
+    assert isinstance(order.trial, RetrainingTrial)
+    return network_identity(order, order.trial)
+
+
+def test_identity_is_the_network_and_how_it_is_trained(make_order: Callable[..., NetworkOrder]) -> None:
+    plain = _identity(make_order(DARTS_V2, None))
     same = [
         make_order(DARTS_V2, None, seed=1),
         make_order(DARTS_V2, None, method="gdas", space="s2", epochs=50, skip="searched", allocation=None),
         make_order(DARTS_V2, plan_of(DARTS_V2, 1.0), seed=2),
         make_order(DARTS_V2, plan_of(DARTS_V2, 1.0, reverse=True), seed=3),
     ]
-    assert {network_identity(order) for order in same} == {plain}
+    assert {_identity(order) for order in same} == {plain}
     others = [
         make_order(DARTS_V1, None, seed=4),
         make_order(DARTS_V2, None, retrain_seed=1),
@@ -97,9 +103,9 @@ def test_identity_is_the_network_and_how_it_is_trained(make_order: Callable[...,
         make_order(DARTS_V2, plan_of(DARTS_V2, 0.5), seed=6),
         make_order(DARTS_V2, plan_of(DARTS_V2, 0.5, reverse=True), seed=7),
     ]
-    assert len({plain, *(network_identity(order) for order in others)}) == 1 + len(others)
+    assert len({plain, *(_identity(order) for order in others)}) == 1 + len(others)
     whole = make_order(DARTS_V2, plan_of(DARTS_V2, 0.0, reverse=True), seed=8)
-    assert network_identity(whole) == network_identity(others[4])
+    assert _identity(whole) == _identity(others[4])
 
 
 @pytest.fixture(scope="module")
@@ -124,13 +130,13 @@ def sweep(tmp_path_factory: pytest.TempPathFactory, finish: Callable[[ResumableT
 
 
 @pytest.fixture
-def orders(sweep: Sweep, tmp_path: Path) -> dict[str, EvaluationOrder]:
+def orders(sweep: Sweep, tmp_path: Path) -> dict[str, NetworkOrder]:
     """Return the sweep's retrainings by the network they retrain, in a copy of its folder."""
     shutil.copytree(sweep.folder.path, tmp_path / "shared")
-    storage = tmp_path / "shared" / "evaluations"
+    storage = tmp_path / "shared" / "retrainings"
     found = {}
     for search in search_orders(sweep):
-        for order in evaluation_orders(sweep, search):
+        for order in network_orders(sweep, search):
             trial = order.trial
             name = trial.control or trial.allocation or "searched"
             found[name] = replace(order, folder=storage / trial.short)
@@ -138,7 +144,7 @@ def orders(sweep: Sweep, tmp_path: Path) -> dict[str, EvaluationOrder]:
 
 
 def test_trained_once_and_recorded_for_each_search(
-    orders: dict[str, EvaluationOrder], finish: Callable[[ResumableTrial], ResumableTrial]
+    orders: dict[str, NetworkOrder], finish: Callable[[ResumableTrial], ResumableTrial]
 ) -> None:
     assert set(orders) == {"searched", "all", "rounded", "random"}
     asked, shared = [], []
@@ -169,7 +175,7 @@ def test_trained_once_and_recorded_for_each_search(
 
 
 def test_a_copy_equals_the_result_of_training(
-    orders: dict[str, EvaluationOrder], finish: Callable[[ResumableTrial], ResumableTrial], differences: Any
+    orders: dict[str, NetworkOrder], finish: Callable[[ResumableTrial], ResumableTrial], differences: Any
 ) -> None:
     results = []
     for name in ("searched", "all"):
@@ -181,7 +187,7 @@ def test_a_copy_equals_the_result_of_training(
 
 
 def test_the_weights_of_a_copy_are_exported(
-    orders: dict[str, EvaluationOrder], finish: Callable[[ResumableTrial], ResumableTrial], differences: Any
+    orders: dict[str, NetworkOrder], finish: Callable[[ResumableTrial], ResumableTrial], differences: Any
 ) -> None:
     trained = finish(orders["searched"].open(CPU))
     share_result(orders["all"], trained.folder)
@@ -199,7 +205,7 @@ def test_the_weights_of_a_copy_are_exported(
 
 
 def test_a_copy_without_its_source_is_trained_again(
-    orders: dict[str, EvaluationOrder], finish: Callable[[ResumableTrial], ResumableTrial]
+    orders: dict[str, NetworkOrder], finish: Callable[[ResumableTrial], ResumableTrial]
 ) -> None:
     trained = finish(orders["searched"].open(CPU))
     share_result(orders["all"], trained.folder)
@@ -208,8 +214,8 @@ def test_a_copy_without_its_source_is_trained_again(
     assert [name for name, order in orders.items() if lost_its_source(order)] == ["all"]
 
 
-def test_the_next_one_is_trained_if_the_first_fails(orders: dict[str, EvaluationOrder]) -> None:
-    asked: list[EvaluationOrder] = []
+def test_the_next_one_is_trained_if_the_first_fails(orders: dict[str, NetworkOrder]) -> None:
+    asked: list[NetworkOrder] = []
     sharing = SharedTrainings(asked.append, lambda order, source: pytest.fail("nothing is trained"))
     sharing.reserve(orders["all"])
     for name in ("searched", "all"):
@@ -221,8 +227,8 @@ def test_the_next_one_is_trained_if_the_first_fails(orders: dict[str, Evaluation
     assert asked == [orders["all"], orders["searched"]]
 
 
-def test_a_network_that_cannot_be_read_has_no_equals(orders: dict[str, EvaluationOrder]) -> None:
-    asked: list[EvaluationOrder] = []
+def test_a_network_that_cannot_be_read_has_no_equals(orders: dict[str, NetworkOrder]) -> None:
+    asked: list[NetworkOrder] = []
     sharing = SharedTrainings(asked.append, lambda order, source: pytest.fail("nothing is trained"))
     gone = [replace(orders[name], search_folder=orders[name].folder / "gone") for name in ("searched", "all")]
     for order in gone:

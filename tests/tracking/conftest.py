@@ -13,7 +13,7 @@ import pytest
 from aca_ray.records import DataFacts, RetrainingRecord, RetrainingResult, Row, SearchRecord, SearchResult, SearchRow
 from aca_ray.records.record import State
 from aca_ray.space import PUBLISHED
-from aca_ray.space.trials import EvaluationTrial, SearchTrial
+from aca_ray.space.trials import RetrainingTrial, SearchTrial
 from aca_ray.tracking import Store, open_store
 
 START_MS = 1_790_000_000_000
@@ -67,12 +67,12 @@ def row(epoch: int, seed: int) -> SearchRow:
 
 
 @pytest.fixture
-def evaluation_record(data_facts: DataFacts) -> Callable[..., RetrainingRecord]:
-    """Return a factory of finished evaluation records of the search with the same seed."""
+def retraining_record(data_facts: DataFacts) -> Callable[..., RetrainingRecord]:
+    """Return a factory of finished records of retrainings of the search with the same seed."""
 
     def make(seed: int = 0, retrain_seed: int = 0, allocation: str | None = "sign", **changes: Any) -> RetrainingRecord:
         search = replace(TRIAL, seed=seed)
-        trial = EvaluationTrial.of_search(search, "short", retrain_seed, allocation and "ablation", allocation)
+        trial = RetrainingTrial.of_search(search, "short", retrain_seed, allocation and "ablation", allocation)
         return RetrainingRecord(
             fingerprint=f"{1000 + 10 * seed + retrain_seed:064x}",
             trial=replace(trial, search=f"{seed:064x}", **changes),

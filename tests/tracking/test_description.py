@@ -11,20 +11,20 @@ from aca_ray.records import DataFacts, LookUpRecord, LookUpResult, RetrainingRec
 from aca_ray.tracking.description import dataset_input, params, run_name, run_tags
 
 
-def test_names(search_record: Callable[..., Any], evaluation_record: Callable[..., Any]) -> None:
+def test_names(search_record: Callable[..., Any], retraining_record: Callable[..., Any]) -> None:
     assert run_name(search_record(seed=3)) == "pc_darts allocated s3 e8"
-    assert run_name(evaluation_record(retrain_seed=1)) == "pc_darts allocated s0 e8 retrain ablation sign r1"
-    assert run_name(evaluation_record(allocation=None)) == "pc_darts allocated s0 e8 retrain r0"
+    assert run_name(retraining_record(retrain_seed=1)) == "pc_darts allocated s0 e8 retrain ablation sign r1"
+    assert run_name(retraining_record(allocation=None)) == "pc_darts allocated s0 e8 retrain r0"
 
 
 def test_groups_join_everything_except_the_seeds(
-    search_record: Callable[..., Any], evaluation_record: Callable[..., Any]
+    search_record: Callable[..., Any], retraining_record: Callable[..., Any]
 ) -> None:
     groups = [run_tags(record)["aca.group"] for record in (search_record(0), search_record(1))]
     assert groups == ["pc_darts/allocated/darts/digits/e8"] * 2
-    retrained = {run_tags(evaluation_record(seed, again))["aca.group"] for seed in (0, 1) for again in (0, 1)}
-    assert retrained == {"pc_darts/allocated/darts/digits/e8/retrain/short/ablation/sign/none"}
-    assert run_tags(evaluation_record(allocation="uniform"))["aca.group"] not in retrained
+    retrained = {run_tags(retraining_record(seed, again))["aca.group"] for seed in (0, 1) for again in (0, 1)}
+    assert retrained == {"pc_darts/allocated/darts/digits/e8/retraining/short/ablation/sign/none"}
+    assert run_tags(retraining_record(allocation="uniform"))["aca.group"] not in retrained
     record = search_record(0)
     pruned = run_tags(replace(record, trial=replace(record.trial, data_pruning="bdp")))
     assert (pruned["aca.data_pruning"], pruned["aca.group"]) == ("bdp", f"{groups[0]}/bdp")
@@ -45,8 +45,8 @@ def test_data_set_is_that_of_the_record(search_record: Callable[..., SearchRecor
     assert dataset_input(search_record(data_info=None)) is None  # not read yet
 
 
-def test_a_table_look_up_has_no_data_set(evaluation_record: Callable[..., RetrainingRecord]) -> None:
-    retrained = evaluation_record()
+def test_a_table_look_up_has_no_data_set(retraining_record: Callable[..., RetrainingRecord]) -> None:
+    retrained = retraining_record()
     assert dataset_input(retrained) is not None
     result = LookUpResult(**vars(retrained.result), regret=0.1, rank=2, table=TableFacts(4, 0.9, None))
-    assert dataset_input(LookUpRecord(**{**vars(retrained), "rows": (), "result": result})) is None
+    assert dataset_input(LookUpRecord(**{**vars(retrained), "kind": "look-up", "rows": (), "result": result})) is None

@@ -216,22 +216,22 @@ def test_an_interrupted_sweep_is_killed_and_runs_again(
     assert only_run(store, sweep, "sweep").info.status == "RUNNING"
 
 
-def test_an_evaluation_is_a_child_with_its_result(
-    store: Store, sweep: str, search_record: Make, evaluation_record: Make, points: Points, tmp_path: Path
+def test_a_retraining_is_a_child_with_its_result(
+    store: Store, sweep: str, search_record: Make, retraining_record: Make, points: Points, tmp_path: Path
 ) -> None:
     (tmp_path / "network.json").write_text("{}")
     tracker = opened(store, sweep)
     tracker.sync(search_record(epochs=8, state="finished"), TrialFolder(tmp_path))
     (tmp_path / "genotype.svg").write_bytes(b"a picture")
-    tracker.sync(evaluation_record(), TrialFolder(tmp_path))
-    tracker.sync(evaluation_record(), TrialFolder(tmp_path))
+    tracker.sync(retraining_record(), TrialFolder(tmp_path))
+    tracker.sync(retraining_record(), TrialFolder(tmp_path))
     assert tracker.flush()
-    run = only_run(store, sweep, "evaluation")
+    run = only_run(store, sweep, "retraining")
     assert run.data.tags["mlflow.parentRunId"] == only_run(store, sweep, "sweep").info.run_id
     assert run.data.tags["aca.search"] == only_run(store, sweep).data.tags["aca.fingerprint"]
     assert run.data.metrics["result/test_accuracy"] == 0.75
     assert run.data.metrics["result/parameters"] == 1234
-    results = {f"result/{name}": 2 for name in vars(evaluation_record().result)}
+    results = {f"result/{name}": 2 for name in vars(retraining_record().result)}
     assert points(run.info.run_id) == steps("train/loss", "test/accuracy", "epoch", last=2) + Counter(results.items())
     assert artifacts(store, run) == ["genotype.json", "genotype.svg", "network.json"]
 

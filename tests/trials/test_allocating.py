@@ -12,9 +12,9 @@ import torch
 
 from aca_ray.channels import ChannelScores, PlanKind
 from aca_ray.errors import CheckpointError, ConfigError
-from aca_ray.evaluation import find_protocol
 from aca_ray.nn import DerivedNetwork, derived_cost
 from aca_ray.records import Agreement, AllocationFolder, AllocationSummary, TrialFolder
+from aca_ray.retraining import find_protocol
 from aca_ray.space import ChannelPlan, Genotype
 from aca_ray.storage import read_checkpoint, read_header, read_json, write_checkpoint
 from aca_ray.sweep.ranking_orders import ranking_orders
@@ -210,8 +210,8 @@ def test_agreement_with_the_milestone_before(folder: Path, allocate: Allocate, t
 
 def test_only_the_checkpoint_of_a_search(tmp_path: Path, searched: Path, allocate: Allocate) -> None:
     path = tmp_path / "other.ckpt"
-    write_checkpoint(path, {"kind": "evaluation", "fingerprint": "0" * 64, "epoch": 1}, {})
-    with pytest.raises(CheckpointError, match=r"other\.ckpt: .*search.*'evaluation'"):
+    write_checkpoint(path, {"kind": "retraining", "fingerprint": "0" * 64, "epoch": 1}, {})
+    with pytest.raises(CheckpointError, match=r"other\.ckpt: .*search.*'retraining'"):
         allocate(tmp_path / "out", checkpoint=path)
     write_checkpoint(path, {**read_header(TrialFolder(searched).milestone(2)), "epoch": 2}, {})
     path.write_bytes(path.read_bytes()[:-9])
@@ -221,7 +221,7 @@ def test_only_the_checkpoint_of_a_search(tmp_path: Path, searched: Path, allocat
 
 
 def test_ranking_orders_collect_all_problems(tmp_path: Path, searched: Path) -> None:
-    write_checkpoint(tmp_path / "other.ckpt", {"kind": "evaluation", "fingerprint": "0" * 64, "epoch": 1}, {})
+    write_checkpoint(tmp_path / "other.ckpt", {"kind": "retraining", "fingerprint": "0" * 64, "epoch": 1}, {})
     (tmp_path / "foreign.ckpt").write_text("text")
     with pytest.raises(ConfigError) as caught:
         ranking_orders(
@@ -245,7 +245,7 @@ def test_ranking_orders_collect_all_problems(tmp_path: Path, searched: Path) -> 
         assert f"'{name}'. Did you mean {hint}?" in problem
     assert "none.ckpt: " in found[3]
     assert "other.ckpt: " in found[4]
-    assert "'evaluation'" in found[4]
+    assert "'retraining'" in found[4]
     assert "foreign.ckpt: " in found[5]
     with pytest.raises(ConfigError, match=r"rank: .*checkpoint.*sweep"):
         ranking_orders([], [], [], "small", None, None)

@@ -49,7 +49,7 @@ def check(folder: Path, data: dict[str, Any], protocol: str = "small", **experim
         "seeds": 0,
         "epochs": 1,
         "network": {"channels": 4, "cells": 3},
-        "evaluation": {"protocol": protocol},
+        "retraining": {"protocol": protocol},
         **experiment,
     }
     plan_sweep(parse_spec(yaml.safe_dump({"name": "one", "experiment": settings}), vocabulary(folder)), folder)

@@ -55,7 +55,7 @@ def spec(tmp_path: Path, write: WriteSplit) -> Callable[..., Path]:
                 "seeds": [0],
                 "epochs": [1],
                 "network": {"channels": 4, "cells": 3},
-                "evaluation": {"protocol": "small"},
+                "retraining": {"protocol": "small"},
             },
             "runtime": {"storage": str(tmp_path / "results")},
         }

@@ -9,7 +9,7 @@ import pytest
 
 from aca_ray.comparison.architectures import mixing
 from aca_ray.methods.registry import find_method
-from aca_ray.records import Alphas, SearchRow
+from aca_ray.records import MixingWeights, SearchRow
 from aca_ray.search.search import Search
 from aca_ray.space import PUBLISHED, SPACES
 from aca_ray.trials.history import epoch_architecture
@@ -17,9 +17,9 @@ from aca_ray.trials.history import epoch_architecture
 GENOTYPE = PUBLISHED["DARTS_V2"]
 
 
-def alphas(*names: str) -> Alphas:
+def alphas(*names: str) -> MixingWeights:
     """Return mixing weights of a cell with two edges."""
-    return Alphas(normal=((1 / 3,) * len(names),) * 2, candidates={"normal": (names, names)})
+    return MixingWeights(normal=((1 / 3,) * len(names),) * 2, candidates={"normal": (names, names)})
 
 
 def test_candidates_are_recorded_only_where_they_change() -> None:
@@ -43,7 +43,7 @@ def test_edges_with_different_numbers_of_candidates_can_be_read_back(build_searc
     search = build_search(find_method("darts"), replace(SPACES["darts"], normal=normal), num_cells=3)
     weights = {kind: search.mixing().cell(kind).operations.tolist() for kind in search.space.cell_types}
     candidates = {kind: tuple(map(tuple, search.space.candidates(kind))) for kind in search.space.cell_types}
-    found = Alphas(**{kind: tuple(map(tuple, rows)) for kind, rows in weights.items()}, candidates=candidates)
+    found = MixingWeights(**{kind: tuple(map(tuple, rows)) for kind, rows in weights.items()}, candidates=candidates)
     row = SearchRow(1, 0, {}, epoch_architecture(GENOTYPE, found, []))
     for kind, read in mixing([row]).items():
         for edge, names in enumerate(search.space.candidates(kind)):

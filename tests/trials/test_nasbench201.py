@@ -8,16 +8,16 @@ import pytest
 import torch
 
 from aca_ray.channels import PlanKind
-from aca_ray.config import RetrainingTrial
-from aca_ray.evaluation import find_protocol
+from aca_ray.config import StandaloneTrial
 from aca_ray.records import AllocationFolder, TrialFolder, TrialRecord
+from aca_ray.retraining import find_protocol
 from aca_ray.space import ChannelPlan
 from aca_ray.space.nasbench201 import architecture_string
 from aca_ray.storage import read_json
 from aca_ray.trials.allocating import allocate_milestone
 from aca_ray.trials.drawing import draw_allocation, draw_search
-from aca_ray.trials.evaluating import open_evaluation
 from aca_ray.trials.new_record import new_standalone
+from aca_ray.trials.retraining import open_retraining
 
 CPU = torch.device("cpu")
 
@@ -29,7 +29,7 @@ def test_search_allocate_retrain_draw(method: str, make_trial, start, finish, tm
     record = TrialRecord.read(folder)
     genotype = record.genotype
     assert "skip_connect" not in architecture_string(genotype)
-    assert [len(names) for names in record.alphas.candidates["normal"]] == [4] * 6
+    assert [len(names) for names in record.mixing.candidates["normal"]] == [4] * 6
 
     summary = allocate_milestone(
         TrialFolder(folder).milestone(2),
@@ -46,8 +46,8 @@ def test_search_allocate_retrain_draw(method: str, make_trial, start, finish, tm
 
     plan = ChannelPlan.from_json(read_json(AllocationFolder(allocated).plan("sign")))
     data = {"name": "digits", "max_train_images": 64, "max_test_images": 32}
-    trial = RetrainingTrial("0" * 64, "found", data, "small", 0)
-    retrained = open_evaluation(new_standalone(trial), genotype, plan, tmp_path / "retrained", tmp_path, CPU)
+    trial = StandaloneTrial(network="0" * 64, name="found", data=data, protocol="small", retrain_seed=0)
+    retrained = open_retraining(new_standalone(trial), genotype, plan, tmp_path / "retrained", tmp_path, CPU)
     retrained.advance()
     assert retrained.record.epoch == 1
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from aca_ray.config import EvaluationTrial, SearchTrial
+from aca_ray.config import LookUpTrial, RetrainingTrial, SearchTrial
 from aca_ray.driver.assignment import record_failure
-from aca_ray.evaluation import find_protocol
 from aca_ray.records import LookUpRecord, RetrainingRecord, SearchRecord, TrialRecord
-from aca_ray.sweep.orders import EvaluationOrder, Order, SearchOrder
+from aca_ray.retraining import find_protocol
+from aca_ray.sweep.orders import NetworkOrder, Order, SearchOrder
 from aca_ray.trials.new_record import new_record
 
 TABLE = {"name": "nasbench201"}
@@ -21,13 +21,13 @@ TABLE = {"name": "nasbench201"}
 def orders(make_trial: Callable[..., SearchTrial], tmp_path: Path) -> list[Order]:
     """Return the orders for a search of three epochs, its retraining and its look-up."""
     search = make_trial(epochs=3)
-    retraining = EvaluationTrial.of_search(search, "small", 0, None, "all")
-    look_up = EvaluationTrial.of_search(search, None, 0, None, "all", table=TABLE)
+    retraining = RetrainingTrial.of_search(search, "small", 0, None, "all")
+    look_up = LookUpTrial.of_search(search, TABLE, None, "all")
     places = [tmp_path / name for name in ("search", "retraining", "look-up")]
     return [
         SearchOrder(search, places[0], tmp_path),
-        EvaluationOrder(retraining, places[1], tmp_path, search, places[0]),
-        EvaluationOrder(look_up, places[2], tmp_path, search, places[0]),
+        NetworkOrder(retraining, places[1], tmp_path, search, places[0]),
+        NetworkOrder(look_up, places[2], tmp_path, search, places[0]),
     ]
 
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from aca_ray.config import parse_spec
-from aca_ray.evaluation import find_protocol
 from aca_ray.records import AllocationSummary, RetrainingRecord, TrialFolder
+from aca_ray.retraining import find_protocol
 from aca_ray.storage import read_checkpoint
 from aca_ray.sweep.manifest import create_sweep
 from aca_ray.sweep.orders import (
-    EvaluationOrder,
-    evaluation_orders,
+    NetworkOrder,
+    network_orders,
     order_from_json,
     plans_of,
     protocol_of,
@@ -36,7 +36,7 @@ experiment:
   epochs: 1
   network: {{channels: 4, cells: 3}}
   batch_size: 16
-  evaluation:
+  retraining:
     protocol: {protocol}
 runtime: {{storage: {storage}}}
 """
@@ -45,7 +45,7 @@ LABEL = "small(cells=4, channels=12, epochs=2)"
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[AllocationSummary, EvaluationOrder, RetrainingRecord]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[AllocationSummary, NetworkOrder, RetrainingRecord]:
     """Return the summary of the allocation, and the allocated network's retraining with its record."""
     storage = tmp_path_factory.mktemp("storage")
     text = SPEC.format(storage=storage, protocol=json.dumps({**VALUE, "lr": 0.05, "epochs": 2.0}))
@@ -65,10 +65,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[AllocationSummar
         protocol=find_protocol(protocol_of(sweep.spec.experiment)),
         device=CPU,
     )
-    order = next(order for order in evaluation_orders(sweep, search) if order.trial.ranking is not None)
+    order = next(order for order in network_orders(sweep, search) if order.trial.ranking is not None)
     sent = order_from_json(json.loads(json.dumps(order.to_json())))
     assert sent == order
-    assert isinstance(sent, EvaluationOrder)
+    assert isinstance(sent, NetworkOrder)
     retraining = sent.open(CPU)
     while not retraining.finished:
         retraining.advance()
@@ -76,7 +76,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[AllocationSummar
 
 
 def test_the_trained_network_has_the_size_in_the_protocol(
-    finished: tuple[AllocationSummary, EvaluationOrder, RetrainingRecord],
+    finished: tuple[AllocationSummary, NetworkOrder, RetrainingRecord],
 ) -> None:
     summary, order, record = finished
     assert (record.state, record.num_epochs) == ("finished", 2)
@@ -92,7 +92,7 @@ def test_the_trained_network_has_the_size_in_the_protocol(
 
 
 def test_the_protocol_in_record_label_tags_and_params(
-    finished: tuple[AllocationSummary, EvaluationOrder, RetrainingRecord],
+    finished: tuple[AllocationSummary, NetworkOrder, RetrainingRecord],
 ) -> None:
     summary, order, record = finished
     assert order.trial.protocol == VALUE

@@ -52,7 +52,7 @@ def check_end(folder: Path, searched: Path, same: Same, resumes: int) -> None:
     assert measured(record) == measured(expected)
     assert [row.architecture for row in record.rows] == [row.architecture for row in expected.rows]
     assert record.genotype == expected.genotype
-    assert record.alphas == expected.alphas
+    assert record.mixing == expected.mixing
     assert record.result == expected.result
     for epoch in (1, 2):
         _, found = read_checkpoint(TrialFolder(folder).milestone(epoch))
@@ -90,12 +90,12 @@ def test_record_of_a_search(searched: Path, make_trial: MakeTrial) -> None:
 
 def test_record_has_the_mixing_weights_of_the_last_milestone(searched: Path) -> None:
     record = read(searched)
-    assert record.alphas is not None
+    assert record.mixing is not None
     _, state = read_checkpoint(TrialFolder(searched).milestone(2))
     architecture = list(state["work"]["architecture"].values())
     for cell_type, logits in zip(("normal", "reduce"), architecture, strict=True):
-        names = record.alphas.candidates[cell_type]
-        weights = torch.tensor(getattr(record.alphas, cell_type))
+        names = record.mixing.candidates[cell_type]
+        weights = torch.tensor(getattr(record.mixing, cell_type))
         assert weights.shape == (len(names), len(names[0])) == logits.shape
         assert "skip_connect" not in names[0]
         assert torch.equal(weights, torch.softmax(logits, dim=1))
@@ -104,17 +104,17 @@ def test_record_has_the_mixing_weights_of_the_last_milestone(searched: Path) -> 
 
 def test_rows_have_the_architecture_of_their_epoch(searched: Path) -> None:
     record = read(searched)
-    assert record.alphas is not None
+    assert record.mixing is not None
     first, last = (row.architecture for row in record.rows)
     assert first is not None
     assert last is not None
-    assert first.candidates == record.alphas.candidates
+    assert first.candidates == record.mixing.candidates
     assert last.candidates is None  # they have not changed
     assert last.genotype == record.genotype
     assert first.mixing != last.mixing
     for cell_type, weights in last.mixing.items():
         torch.testing.assert_close(
-            torch.tensor(weights), torch.tensor(getattr(record.alphas, cell_type)), atol=5e-5, rtol=0
+            torch.tensor(weights), torch.tensor(getattr(record.mixing, cell_type)), atol=5e-5, rtol=0
         )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from aca_ray.errors import ConfigError
-from aca_ray.evaluation import find_protocol
 from aca_ray.records import StandaloneRecord, TrialFolder
+from aca_ray.retraining import find_protocol
 from aca_ray.space import PUBLISHED
 from aca_ray.space.nasbench201 import parse_architecture_string
 from aca_ray.storage import read_checkpoint, write_json

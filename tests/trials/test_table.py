@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from aca_ray.benchmark import load_table
 from aca_ray.channels import ChannelScores
-from aca_ray.config import SweepSpec, parse_spec
+from aca_ray.config import LookUpTrial, SweepSpec, parse_spec
 from aca_ray.errors import ConfigError, DataError
-from aca_ray.evaluation import find_protocol, load_table
 from aca_ray.records import LookUpRecord, SearchRecord, TableFacts, TrialFolder
+from aca_ray.retraining import find_protocol
 from aca_ray.space.nasbench201 import architecture_string
 from aca_ray.sweep.manifest import Sweep, create_sweep
-from aca_ray.sweep.orders import EvaluationOrder, evaluation_orders, plans_of, search_orders
+from aca_ray.sweep.orders import NetworkOrder, network_orders, plans_of, search_orders
 from aca_ray.sweep.planning import plan_sweep
 from aca_ray.sweep.vocabulary import vocabulary
 from aca_ray.trials.allocating import allocate_milestone
@@ -40,10 +41,10 @@ experiment:
   network: {{channels: 4, cells: 5}}
   batch_size: 16
   {more}
-  evaluation: {evaluation}
+  {networks}
 """
-USERS = "{table: {path: table.csv, architecture: arch, accuracy: top1}}"
-SHIPPED = "{table: nasbench201}"
+USERS = "table: {path: table.csv, architecture: arch, accuracy: top1}"
+SHIPPED = "table: nasbench201"
 
 Start = Callable[..., Sweep]
 
@@ -53,9 +54,9 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     """Return a function that creates a sweep in the test's folder."""
     monkeypatch.chdir(tmp_path)
 
-    def create(evaluation: str, skip: str = "searched", epochs: int = 3, more: str = "") -> Sweep:
+    def create(networks: str, skip: str = "searched", epochs: int = 3, more: str = "") -> Sweep:
         name = f"sweep-{len(list(tmp_path.glob('results/*')))}"
-        text = SPEC.format(name=name, evaluation=evaluation, skip=skip, epochs=epochs, more=more)
+        text = SPEC.format(name=name, networks=networks, skip=skip, epochs=epochs, more=more)
         return create_sweep(parse_spec(text, vocabulary(tmp_path)), tmp_path, text)
 
     return create
@@ -83,7 +84,7 @@ def search_of(sweep: Sweep) -> SearchRecord:
     return record
 
 
-def look_up(order: EvaluationOrder) -> LookUpRecord:
+def look_up(order: NetworkOrder) -> LookUpRecord:
     trial = order.open(CPU)
     assert isinstance(trial, LookUp)
     trial.advance()
@@ -107,7 +108,7 @@ def test_every_epoch_is_looked_up(skip: str, start: Start) -> None:
     sweep = start(SHIPPED, skip)
     searched = search_of(sweep)
     (search,) = search_orders(sweep)
-    order = next(order for order in evaluation_orders(sweep, search) if order.trial.ranking is None)
+    order = next(order for order in network_orders(sweep, search) if order.trial.ranking is None)
     assert order.trial.allocation == (None if skip == "searched" else "all")
     record = look_up(order)
     accuracies = load_table("nasbench201").accuracies
@@ -139,7 +140,7 @@ def test_rounded_plans_are_looked_up_at_the_milestones(start: Start) -> None:
     searched = search_of(sweep)
     assert searched.milestones == (2, 4, 6, 8)
     (search,) = search_orders(sweep)
-    orders = {(order.trial.allocation, order.trial.control): order for order in evaluation_orders(sweep, search)}
+    orders = {(order.trial.allocation, order.trial.control): order for order in network_orders(sweep, search)}
     assert list(orders) == [("all", None), ("rounded", None), ("rounded", "shuffled")]
     record = look_up(orders["rounded", None])
     accuracies = load_table("nasbench201").accuracies
@@ -177,7 +178,7 @@ def test_rounded_plans_are_looked_up_at_the_milestones(start: Start) -> None:
 def test_costs_are_those_of_the_benchmarks_network(start: Start) -> None:
     sweep = start(SHIPPED, epochs=1)
     search_of(sweep)
-    (order,) = evaluation_orders(sweep, search_orders(sweep)[0])
+    (order,) = network_orders(sweep, search_orders(sweep)[0])
     record = look_up(order)
     assert record.result is not None
     # Stem, residual blocks and head of the benchmark's CIFAR-10 network, without any cell, have 73,306 parameters.
@@ -191,7 +192,7 @@ def test_costs_are_those_of_the_benchmarks_network(start: Start) -> None:
 def test_a_users_table_that_lacks_cells(start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     sweep = start(USERS, epochs=6)
     searched = search_of(sweep)
-    (order,) = evaluation_orders(sweep, search_orders(sweep)[0])
+    (order,) = network_orders(sweep, search_orders(sweep)[0])
     found = [architecture_string(row.architecture.genotype) for row in searched.rows]
     lacking = set(found) - {found[-1]}
     assert lacking  # else use a seed whose search changes its genotype
@@ -215,7 +216,7 @@ def test_a_users_table_that_lacks_the_last_cell(start: Start, tmp_path: Path) ->
     searched = search_of(sweep)
     last = architecture_string(searched.genotype)
     write_table(tmp_path / "table.csv", without={last})
-    (order,) = evaluation_orders(sweep, search_orders(sweep)[0])
+    (order,) = network_orders(sweep, search_orders(sweep)[0])
     with pytest.raises(DataError) as caught:
         order.open(CPU).advance()
     assert last in str(caught.value)
@@ -223,16 +224,18 @@ def test_a_users_table_that_lacks_the_last_cell(start: Start, tmp_path: Path) ->
 
 
 def test_retrainings_and_look_ups_of_a_spec(start: Start) -> None:
-    def evaluations(evaluation: str, more: str = "") -> list[tuple[str | None, str | None, bool]]:
-        sweep = start(evaluation, "allocated", 3, more)
+    def networks(settings: str, more: str = "") -> list[tuple[str | None, str | None, bool]]:
+        sweep = start(settings, "allocated", 3, more)
         (search,) = search_orders(sweep)
         return [
-            (order.trial.allocation, order.trial.control, order.trial.table is not None)
-            for order in evaluation_orders(sweep, search)
+            (order.trial.allocation, order.trial.control, isinstance(order.trial, LookUpTrial))
+            for order in network_orders(sweep, search)
         ]
 
-    assert evaluations(SHIPPED) == [("all", None, True), ("rounded", None, True)]
-    both = evaluations("{table: nasbench201, protocol: small, controls: uniform}", "allocation: [sign, rounded]")
+    assert networks(SHIPPED) == [("all", None, True), ("rounded", None, True)]
+    both = networks(
+        "table: nasbench201\n  controls: uniform\n  retraining: {protocol: small}", "allocation: [sign, rounded]"
+    )
     assert both == [
         ("all", None, False),
         ("all", None, True),
@@ -243,13 +246,13 @@ def test_retrainings_and_look_ups_of_a_spec(start: Start) -> None:
         ("rounded", "uniform", False),
     ]
     with pytest.raises(ConfigError, match=r"allocation\[0\]"):
-        start("{table: nasbench201}", "allocated", 3, "allocation: sign")
+        start(SHIPPED, "allocated", 3, "allocation: sign")
 
 
 def test_a_finished_look_up_is_not_repeated(start: Start) -> None:
     sweep = start(SHIPPED, epochs=1)
     search_of(sweep)
-    (order,) = evaluation_orders(sweep, search_orders(sweep)[0])
+    (order,) = network_orders(sweep, search_orders(sweep)[0])
     look_up(order)
     before = (order.folder / "record.json").read_bytes()
     again = order.open(CPU)
@@ -259,15 +262,15 @@ def test_a_finished_look_up_is_not_repeated(start: Start) -> None:
 
 
 def test_retraining_and_table_together(start: Start) -> None:
-    sweep = start("{table: nasbench201, protocol: small}", epochs=1)
+    sweep = start("table: nasbench201\n  retraining: {protocol: small}", epochs=1)
     search_of(sweep)
-    retrained, looked_up = evaluation_orders(sweep, search_orders(sweep)[0])
+    retrained, looked_up = network_orders(sweep, search_orders(sweep)[0])
     assert isinstance(retrained.open(CPU), ResumableTrial)
     assert look_up(looked_up).result is not None
 
 
 def test_a_missing_table_is_found_before_anything_starts(tmp_path: Path) -> None:
-    text = SPEC.format(name="absent", evaluation=USERS, skip="searched", epochs=1, more="")
+    text = SPEC.format(name="absent", networks=USERS, skip="searched", epochs=1, more="")
     spec: SweepSpec = parse_spec(text, vocabulary(tmp_path))
-    with pytest.raises(ConfigError, match=r"experiment\.evaluation\.table: .*table\.csv: .*CSV or Parquet"):
+    with pytest.raises(ConfigError, match=r"experiment\.table: .*table\.csv: .*CSV or Parquet"):
         plan_sweep(spec, tmp_path)

@@ -15,14 +15,14 @@ import torch
 from PIL import Image
 
 from aca_ray.channels import PlanKind
-from aca_ray.config import EvaluationTrial, SearchTrial
+from aca_ray.config import RetrainingTrial, SearchTrial
 from aca_ray.errors import DataError
-from aca_ray.evaluation import find_protocol
 from aca_ray.records import TrialFolder
+from aca_ray.retraining import find_protocol
 from aca_ray.trials.allocating import allocate_milestone
-from aca_ray.trials.evaluating import found_network, open_evaluation
 from aca_ray.trials.new_record import new_retraining
 from aca_ray.trials.resumable import ResumableTrial
+from aca_ray.trials.retraining import found_network, open_retraining
 from aca_ray.trials.searching import open_search
 
 CPU = torch.device("cpu")
@@ -62,8 +62,8 @@ def test_search_ranking_and_allocation_never_read_it(
         device=CPU,
     )
     assert summary.plans["sign"].parameters > 0
-    evaluation = EvaluationTrial.of_search(trial, "small", 0, "taylor", "sign")
-    genotype, plan = found_network(evaluation, trial, folder)
+    retraining = RetrainingTrial.of_search(trial, "small", 0, "taylor", "sign")
+    genotype, plan = found_network(trial, folder, "taylor", "sign")
     with pytest.raises(DataError, match=r"test\.parquet: .*Parquet"):
-        open_evaluation(new_retraining(evaluation), genotype, plan, tmp_path / "evaluation", tmp_path, CPU)
-    assert not (tmp_path / "evaluation").exists()
+        open_retraining(new_retraining(retraining), genotype, plan, tmp_path / "retraining", tmp_path, CPU)
+    assert not (tmp_path / "retraining").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from aca_ray.comparison import NETWORKS, Comparison, EvaluationRow
+from aca_ray.comparison import NETWORKS, Comparison, NetworkRow
 from aca_ray.comparison.arms import SeedMean
 from aca_ray.report.figures import LINES_AND_MARKS, Plot, looks_of, plot_of
 from aca_ray.report.findings import what_allocated_means
@@ -32,7 +32,7 @@ _COLUMNS = (
     EPOCHS,
     text("networks"),
     number("n", of="test_accuracy.n"),
-    number("retrainings", of="num_evaluations"),
+    number("retrainings", of="num_networks"),
     number("final epoch: mean", percent, "test_accuracy.mean"),
     number("sd", percent, "test_accuracy.sd"),
     number("95 % interval", interval, lambda arm: (arm.test_accuracy.low, arm.test_accuracy.high)),
@@ -92,10 +92,10 @@ def _brief(comparison: Comparison) -> Iterator[Table]:
 
 
 def _files(comparison: Comparison) -> tuple[RowFile, ...]:
-    rows = comparison.rows.evaluations
+    rows = comparison.rows.networks
     return (
-        RowFile("evaluations.csv", "every evaluated network", rows, EvaluationRow),
-        RowFile("evaluations.parquet", "the same as Parquet", rows, EvaluationRow),
+        RowFile("networks.csv", "every retrained or looked-up network", rows, NetworkRow),
+        RowFile("networks.parquet", "the same as Parquet", rows, NetworkRow),
     )
 
 
@@ -111,7 +111,7 @@ PANEL = Panel(
     "accuracy",
     "Accuracy",
     _reading,
-    "No evaluation has finished yet.",
+    "No network has finished yet.",
     tables=_tables,
     plots=_plots,
     brief=_brief,

@@ -129,7 +129,7 @@ def _random_search(groups: Sequence[GroupComparison]) -> Answer:
 def _repetitions(arms: Sequence[Arm]) -> Answer:
     counts = [arm.test_accuracy.n for arm in arms]
     retrained = [seed.num_retrainings for arm in arms for seed in arm.seeds]
-    evidence = f"search seeds per arm: {_span(counts)}; retrainings per search: {_span(retrained)}; see evaluations.csv"
+    evidence = f"search seeds per arm: {_span(counts)}; retrainings per search: {_span(retrained)}; see networks.csv"
     return YES if min(counts) > 1 else PARTLY if max(counts) > 1 else NO, evidence
 
 

@@ -44,7 +44,7 @@ PANEL = Panel(
     "Networks of the same searches and the same size with a changed channel plan: random draws the channels of "
     "every edge, uniform keeps the same share on every edge, shuffled permutes the shares among edges. The "
     "remaining difference is due to the ranking.",
-    "No control was evaluated (evaluation.controls in the spec).",
+    "No network of a control (experiment.controls in the spec) has finished yet.",
     tables=_tables,
     brief=_brief,
 )

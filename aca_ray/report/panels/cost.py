@@ -32,8 +32,8 @@ def _search_device(cost: Cost) -> str | None:
     return ", ".join(cost.arm.search_devices) or None
 
 
-def _evaluation_device(cost: Cost) -> str | None:
-    return ", ".join(cost.arm.evaluation_devices) or None
+def _retraining_device(cost: Cost) -> str | None:
+    return ", ".join(cost.arm.retraining_devices) or None
 
 
 # Of a cost, and of an arm.
@@ -45,14 +45,14 @@ _COLUMNS = (
     number("accuracy", percent, "arm.test_accuracy.mean"),
     number("search s", seconds, "arm.search_seconds"),
     number("ranking s", seconds, "arm.ranking_seconds"),
-    number("retraining s", seconds, "arm.evaluation_seconds"),
+    number("retraining s", seconds, "arm.retraining_seconds"),
     number("shared", of="arm.num_shared"),
     text("on the front", "on_front"),
     number("peak memory", memory, "arm.peak_bytes"),
     number("parameters", count, "arm.parameters"),
     number("MACs", count, "arm.macs"),
     text("search on", _search_device),
-    text("retraining on", _evaluation_device),
+    text("retraining on", _retraining_device),
 )
 _FIELDS = {
     "method": FileColumn(str, "arm.group.method"),
@@ -60,10 +60,10 @@ _FIELDS = {
     **file_columns(str, Place._fields, "arm.group"),
     "epochs": FileColumn(int, "arm.group.epochs"),
     "n": FileColumn(int, "arm.test_accuracy.n"),
-    **file_columns(float, ("search_seconds", "ranking_seconds", "evaluation_seconds"), "arm"),
+    **file_columns(float, ("search_seconds", "ranking_seconds", "retraining_seconds"), "arm"),
     "num_shared": FileColumn(int, "arm.num_shared"),
     "search_device": FileColumn(str, _search_device),
-    "evaluation_device": FileColumn(str, _evaluation_device),
+    "retraining_device": FileColumn(str, _retraining_device),
     **file_columns(float, ("peak_bytes", "parameters", "macs"), "arm"),
     "test_accuracy": FileColumn(float, "arm.test_accuracy.mean"),
     "on_front": FileColumn(bool, "on_front"),
@@ -77,7 +77,7 @@ _BRIEF_COLUMNS = (
     number("skips", lambda value: decimal(value, 1), "num_skips"),
     number("refilled %", tenths, "refilled_share"),
     number("search s", seconds, "search_seconds"),
-    number("retraining s", seconds, "evaluation_seconds"),
+    number("retraining s", seconds, "retraining_seconds"),
 )
 
 
@@ -125,7 +125,7 @@ def _plots(comparison: Comparison) -> Iterator[Plot]:
 def _seconds(seed: SeedMean) -> float | None:
     if seed.search_seconds is None:
         return None
-    return seed.search_seconds + (seed.ranking_seconds or 0.0) + seed.evaluation_seconds
+    return seed.search_seconds + (seed.ranking_seconds or 0.0) + seed.retraining_seconds
 
 
 def _figure(comparison: Comparison, value: Callable[[SeedMean], float | None], x_label: str) -> Figure:
@@ -168,7 +168,7 @@ PANEL = Panel(
     "cost",
     "Cost",
     "Seconds, memory and network size behind every accuracy, and which arms are on the Pareto front.",
-    "No evaluation has finished yet.",
+    "No network has finished yet.",
     tables=_tables,
     plots=_plots,
     brief=_brief,

@@ -41,7 +41,7 @@ _BRIEF_COLUMNS = (BRIEF_METHOD, EPOCHS, text("networks", "label"), *BRIEF_DIFFER
 # Of an arm.
 _ARM: Mapping[str, tuple[type, str]] = {
     "n": (int, "test_accuracy.n"),
-    "num_evaluations": (int, "num_evaluations"),
+    "num_networks": (int, "num_networks"),
     "mean": (float, "test_accuracy.mean"),
     "sd": (float, "test_accuracy.sd"),
     "low": (float, "test_accuracy.low"),
@@ -63,7 +63,7 @@ def _arm_fields(prefix: str) -> dict[str, FileColumn]:
     """Return the columns of `main` or `baseline`; the counts of a missing arm are 0, its other values None."""
 
     def of(name: str, place: str) -> Callable[[Any], Any]:
-        missing = 0 if name in {"n", "num_evaluations"} else None
+        missing = 0 if name in {"n", "num_networks"} else None
         return lambda one: value_of(arm, place) if (arm := getattr(one, f"{prefix}_arm")) else missing
 
     return {f"{prefix}_{name}": FileColumn(kind, of(name, place)) for name, (kind, place) in _ARM.items()}

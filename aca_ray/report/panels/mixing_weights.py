@@ -49,7 +49,7 @@ def _plots(comparison: Comparison) -> Iterator[Plot]:
         high = max(float(np.nanmax(cell.weights)) for cell in cells)
         yield plot_of(
             _figure(sorted(cells, key=lambda cell: cell.cell_type), low, max(high - low, _LEAST_EXTENT)),
-            f"alphas_{key_of(' '.join(key))}",
+            f"mixing_{key_of(' '.join(key))}",
             f"Mixing weights of {method}, {skip}, in {space}",
             f"One panel per edge, one line per candidate operation. Vertical axis: weights from {low:.3f} to "
             f"{high:.3f}. Horizontal axis: epochs {cells[0].epochs[0]} to {cells[0].epochs[-1]}. Shown: seed "
@@ -113,7 +113,7 @@ def _style(index: int) -> Any:
 
 
 PANEL = Panel(
-    "alphas",
+    "mixing",
     "Mixing weights",
     "Mixing weights of the candidate operations, epoch by epoch.",
     "No search has finished an epoch yet.",

@@ -28,7 +28,7 @@ class _Baselines(NamedTuple):
 
     Attributes:
         one: its comparison with any baseline, which has the numbers of the pair itself.
-        test: its comparison with the control of the criterion; None if that was not evaluated.
+        test: its comparison with the control of the criterion; None if that has not finished.
         by_name: its comparisons by baseline.
     """
 

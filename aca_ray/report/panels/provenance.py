@@ -60,10 +60,11 @@ def _files(comparison: Comparison) -> tuple[RowFile, ...]:
 
 def _facts(trials: Sequence[TrialRow]) -> Iterable[tuple[str, str]]:
     searches = [trial for trial in trials if trial.kind == "search"]
-    retrainings = [trial for trial in trials if trial.kind == "evaluation"]
+    retrainings = [trial for trial in trials if trial.kind == "retraining"]
+    num_look_ups = sum(trial.kind == "look-up" for trial in trials)
     versions = [json.loads(trial.versions) for trial in trials]
     packages = sorted({name for found in versions for name in found} - set(_CODE))
-    yield "trials", f"{len(searches)} searches, {len(retrainings)} retrainings"
+    yield "trials", f"{len(searches)} searches, {len(retrainings)} retrainings, {num_look_ups} look-ups"
     yield "code version", _shared(found.get("aca_ray") for found in versions)
     yield "python", _shared(found.get("python") for found in versions)
     yield from ((f"package {name}", _shared(found.get(name) for found in versions)) for name in packages)
@@ -102,7 +103,7 @@ def _data(trials: Sequence[TrialRow], options: str) -> str:
 
 def _splits(trials: Sequence[TrialRow]) -> str:
     parts = []
-    for kind, use in (("search", "searches (search_train and search_valid)"), ("evaluation", "retrainings (train)")):
+    for kind, use in (("search", "searches (search_train and search_valid)"), ("retraining", "retrainings (train)")):
         own = [trial for trial in trials if trial.kind == kind]
         if own:
             counts = _shared(trial.num_images for trial in own)

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 import torch
 
-from aca_ray.config import RetrainingTrial
+from aca_ray.config import StandaloneTrial
 from aca_ray.errors import ConfigError, StorageError
-from aca_ray.evaluation import find_protocol
 from aca_ray.nn import derived_cost
 from aca_ray.records import TrialFolder
+from aca_ray.retraining import find_protocol
 from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, Genotype
 from aca_ray.space.topology import NUM_STAGES
 from aca_ray.storage import read_checkpoint, write_json
-from aca_ray.trials.evaluating import network_json, open_evaluation
 from aca_ray.trials.network_files import read_network
 from aca_ray.trials.new_record import new_standalone
 from aca_ray.trials.resumable import ResumableTrial
+from aca_ray.trials.retraining import network_json, open_retraining
 
 EPOCHS = find_protocol("small").epochs
 
@@ -37,7 +37,7 @@ PLAN = ChannelPlan(
         for _ in range(NUM_STAGES)
     ),
 )
-TRIAL = RetrainingTrial(
+TRIAL = StandaloneTrial(
     network="0" * 64,
     name="planned",
     data={"name": "digits", "max_train_images": 128, "max_test_images": 32},
@@ -47,7 +47,7 @@ TRIAL = RetrainingTrial(
 
 
 def start(folder: Path, genotype: Genotype = GENOTYPE, plan: ChannelPlan | None = PLAN) -> ResumableTrial:
-    return open_evaluation(new_standalone(TRIAL), genotype, plan, folder, folder, torch.device("cpu"))
+    return open_retraining(new_standalone(TRIAL), genotype, plan, folder, folder, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")

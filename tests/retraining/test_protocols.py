@@ -12,9 +12,9 @@ import torch
 
 from aca_ray.data import DataInfo
 from aca_ray.errors import ConfigError
-from aca_ray.evaluation import PROTOCOLS, Protocol, check_fits, find_protocol
 from aca_ray.nn import DerivedNetwork
 from aca_ray.nn.image_scale import CIFAR_SCALE, IMAGENET_SCALE, ImageScale
+from aca_ray.retraining import PROTOCOLS, Protocol, check_fits, find_protocol
 from aca_ray.space import PUBLISHED
 from aca_ray.training.schedule import cosine_to_zero, exponential, warmed_up_cosine, warmed_up_linear
 
@@ -124,8 +124,8 @@ def test_names_are_the_registry_keys() -> None:
 
 
 def test_unknown_protocol_names_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"^evaluation\.protocol: .*'cifar10'.*Did you mean cifar\?"):
-        find_protocol("cifar10", "evaluation.protocol")
+    with pytest.raises(ConfigError, match=r"^retraining\.protocol: .*'cifar10'.*Did you mean cifar\?"):
+        find_protocol("cifar10", "retraining.protocol")
 
 
 @pytest.mark.slow

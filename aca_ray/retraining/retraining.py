@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from aca_ray.data import Batches, EvaluationData, derive_seed, evaluation_batches, standard_augmentation
-from aca_ray.evaluation.protocols import Protocol, check_fits
+from aca_ray.data import Batches, RetrainingData, derive_seed, evaluation_batches, standard_augmentation
 from aca_ray.nn.derived import DerivedNetwork
 from aca_ray.nn.fused import fuse
+from aca_ray.retraining.protocols import Protocol, check_fits
 from aca_ray.space.channel_plan import ChannelPlan
 from aca_ray.space.genotype import Genotype
 from aca_ray.training.meter import Meter, evaluate_network
@@ -39,7 +39,7 @@ class Retraining:
         self,
         genotype: Genotype,
         plan: ChannelPlan | None,
-        data: EvaluationData,
+        data: RetrainingData,
         protocol: Protocol,
         *,
         seed: int,

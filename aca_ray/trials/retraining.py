@@ -8,15 +8,15 @@ from typing import TypeVar
 
 import torch
 
-from aca_ray.channels import SKIP_FREE, PlanKind
-from aca_ray.config import EvaluationTrial, SearchTrial, TableSpec
+from aca_ray.channels import PlanKind
+from aca_ray.config import SearchTrial, TableSpec
 from aca_ray.errors import ConfigError
-from aca_ray.evaluation import Protocol, Retraining, find_protocol
 from aca_ray.records import RetrainingRecord, RetrainingResult, Row, SearchRecord, StandaloneRecord, TrialFolder
+from aca_ray.retraining import Protocol, Retraining, find_protocol
 from aca_ray.space import ChannelPlan, Genotype, network_json
 from aca_ray.storage import StoragePath, write_json
 from aca_ray.trials.costs import retrained_cost
-from aca_ray.trials.datasets import describe_data, evaluation_data
+from aca_ray.trials.datasets import describe_data, retraining_data
 from aca_ray.trials.network_files import read_genotype, read_plan
 from aca_ray.trials.resumable import ResumableTrial
 
@@ -30,20 +30,28 @@ def table_json(table: TableSpec | str) -> dict[str, str]:
 
 
 def found_network(
-    trial: EvaluationTrial, search: SearchTrial, search_folder: StoragePath
+    search: SearchTrial, folder: StoragePath, ranking: str | None, rule: str | None, control: str | None = None
 ) -> tuple[Genotype, ChannelPlan | None]:
-    """Return the genotype and plan that a finished search gives a retraining, by its allocation rule and control."""
-    if trial.allocation is None or trial.allocation == SKIP_FREE:
-        record = SearchRecord.read(search_folder)
+    """Return the genotype and channel plan that a finished search found.
+
+    Args:
+        search: the search.
+        folder: its folder.
+        ranking: name of the channel ranker; None without a plan.
+        rule: name of the allocation rule; None where skips were searched.
+        control: name of the control that changed the rule's plan, or None.
+    """
+    if ranking is None or rule is None:
+        record = SearchRecord.read(folder)
         if record is None or record.genotype is None:
-            raise ConfigError(f"{search_folder}: the search has no genotype yet; resume the sweep")
+            raise ConfigError(f"{folder}: the search has no genotype yet; resume the sweep")
         return record.genotype, None
-    folder = TrialFolder(search_folder).allocation(search.epochs, str(trial.ranking))
-    genotype = read_genotype(folder.genotype)
-    return genotype, read_plan(folder.plan(PlanKind(trial.allocation, trial.control).name), genotype)
+    allocation = TrialFolder(folder).allocation(search.epochs, ranking)
+    genotype = read_genotype(allocation.genotype)
+    return genotype, read_plan(allocation.plan(PlanKind(rule, control).name), genotype)
 
 
-def open_evaluation(
+def open_retraining(
     record: Retrained,
     genotype: Genotype,
     plan: ChannelPlan | None,
@@ -62,8 +70,7 @@ def open_evaluation(
         device: device to compute on.
     """
     trial = record.trial
-    data = evaluation_data(trial.data, base)
-    assert trial.protocol is not None  # else it is looked up
+    data = retraining_data(trial.data, base)
     protocol: Protocol = find_protocol(trial.protocol)
     work = Retraining(genotype, plan, data, protocol, seed=trial.retrain_seed, device=device)
     write_json(TrialFolder(folder).network, network_json(genotype, plan))

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from aca_ray.data import EvaluationData
+from aca_ray.data import RetrainingData
 from aca_ray.errors import ConfigError
-from aca_ray.evaluation import Protocol, Retraining, find_protocol
 from aca_ray.nn.derived import DropPath
+from aca_ray.retraining import Protocol, Retraining, find_protocol
 from aca_ray.training import EpochLoop
 from aca_ray.training.schedule import exponential
 
@@ -126,7 +126,7 @@ def test_cutout_sets_pixels_of_training_images_to_the_mean(build: Build, protoco
 
 
 def test_an_epoch_is_measured_on_the_test_images(
-    build: Build, protocol: Protocol, make_data: Callable[[int], EvaluationData]
+    build: Build, protocol: Protocol, make_data: Callable[[int], RetrainingData]
 ) -> None:
     work = build(replace(protocol, batch_size=4))  # 6 test images: a batch of 4 and one of 2
     report = EpochLoop(work, 2).advance()

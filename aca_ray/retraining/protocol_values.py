@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aca_ray.errors import ConfigError, shortened, unknown_name
-from aca_ray.evaluation.protocols import PROTOCOLS, Protocol
 from aca_ray.nn.image_scale import IMAGENET_SCALE
+from aca_ray.retraining.protocols import PROTOCOLS, Protocol
 from aca_ray.space.labels import protocol_label
 from aca_ray.training.schedule import NUM_LAST_EPOCHS, NUM_WARMUP_EPOCHS, SCHEDULES, WARMED_UP
 

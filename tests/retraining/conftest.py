@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from aca_ray.data import DataInfo, EvaluationData, ImageSet
-from aca_ray.evaluation import Protocol, Retraining
+from aca_ray.data import DataInfo, ImageSet, RetrainingData
+from aca_ray.retraining import Protocol, Retraining
 from aca_ray.space import ChannelPlan, EdgePlan, Genotype
 from aca_ray.space.published import parse_cell
 
@@ -36,10 +36,10 @@ def repeatable() -> None:
 
 
 @pytest.fixture(scope="session")
-def make_data() -> Callable[[int], EvaluationData]:
+def make_data() -> Callable[[int], RetrainingData]:
     """Return a function from an image size to 16 training and 6 test images."""
 
-    def make(size: int) -> EvaluationData:
+    def make(size: int) -> RetrainingData:
         info = DataInfo(
             name="halves",
             num_classes=2,
@@ -53,13 +53,13 @@ def make_data() -> Callable[[int], EvaluationData]:
             digest="0" * 64,
             source="made",
         )
-        return EvaluationData(info, halved_images(16, size, seed=1), halved_images(6, size, seed=2))
+        return RetrainingData(info, halved_images(16, size, seed=1), halved_images(6, size, seed=2))
 
     return make
 
 
 @pytest.fixture
-def build(make_data: Callable[[int], EvaluationData]) -> Callable[..., Retraining]:
+def build(make_data: Callable[[int], RetrainingData]) -> Callable[..., Retraining]:
     """Return a function that builds a retraining with two steps per epoch."""
 
     def build_retraining(

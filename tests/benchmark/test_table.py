@@ -12,8 +12,8 @@ import pytest
 from pyarrow import csv, parquet
 
 import aca_ray
+from aca_ray.benchmark import TABLES, Benchmark, Standing, load_table, read_table
 from aca_ray.errors import ConfigError, DataError
-from aca_ray.evaluation import TABLES, Benchmark, Standing, load_table, read_table
 from aca_ray.space.nasbench201 import parse_architecture_string
 
 SOURCE = Path(__file__).parents[3] / "shared" / "data" / "nasbench201" / "nasbench201.parquet"
@@ -87,8 +87,8 @@ def test_the_shipped_table_is_in_the_package() -> None:
     """A package's data files are installed only if pyproject.toml names them."""
     root = Path(aca_ray.__file__).parent.parent
     patterns = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
-    folder = root / "aca_ray" / "evaluation"
-    installed = {path for pattern in patterns["aca_ray.evaluation"] for path in folder.glob(pattern)}
+    folder = root / "aca_ray" / "benchmark"
+    installed = {path for pattern in patterns["aca_ray.benchmark"] for path in folder.glob(pattern)}
     assert {folder / "tables" / name for name in TABLES.values()} <= installed
     assert sum(path.stat().st_size for path in installed) < 130_000
 

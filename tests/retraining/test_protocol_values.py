@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from aca_ray.data import EvaluationData
+from aca_ray.data import RetrainingData
 from aca_ray.errors import ConfigError
-from aca_ray.evaluation import PROTOCOLS, Protocol, Retraining, check_fits, find_protocol, read_protocol
-from aca_ray.evaluation.protocol_values import FIELDS
 from aca_ray.nn import num_parameters
+from aca_ray.retraining import PROTOCOLS, Protocol, Retraining, check_fits, find_protocol, read_protocol
+from aca_ray.retraining.protocol_values import FIELDS
 from aca_ray.space import PUBLISHED
 from aca_ray.space.labels import protocol_label
 from aca_ray.training import EpochLoop
@@ -180,14 +180,14 @@ def test_compatible_fields() -> None:
     assert find_protocol({"base": "cifar", "channels": 1, "cells": 3}).num_cells == 3
 
 
-def test_without_an_auxiliary_tower_images_of_any_size_fit(make_data: Callable[[int], EvaluationData]) -> None:
+def test_without_an_auxiliary_tower_images_of_any_size_fit(make_data: Callable[[int], RetrainingData]) -> None:
     info = make_data(8).info
     with pytest.raises(ConfigError, match=r"^protocol cifar\(epochs=2\): .*32x32.*8x8.*auxiliary_weight: 0"):
         check_fits(find_protocol({"base": "cifar", "epochs": 2}), info)
     check_fits(find_protocol({"base": "cifar", "epochs": 2, "auxiliary_weight": 0}), info)
 
 
-def test_the_network_has_the_size_of_the_value(make_data: Callable[[int], EvaluationData]) -> None:
+def test_the_network_has_the_size_of_the_value(make_data: Callable[[int], RetrainingData]) -> None:
     protocol = find_protocol(
         {"base": "cifar", "channels": 4, "cells": 3, "epochs": 2, "batch_size": 8, "auxiliary_weight": 0, "lr": 0.01}
     )
