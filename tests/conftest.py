@@ -32,6 +32,7 @@ from aca_ray.records import (
 from aca_ray.search.search import Accelerator, Search
 from aca_ray.space import PUBLISHED, Space
 from aca_ray.space.trials import NetworkTrial, SearchTrial
+from aca_ray.trials.datasets import DataRef
 from aca_ray.trials.new_record import new_record, new_search
 from aca_ray.trials.resumable import ResumableTrial
 from aca_ray.trials.searching import open_search
@@ -306,7 +307,7 @@ def make_trial() -> Callable[..., SearchTrial]:
 @pytest.fixture(scope="session")
 def start() -> Callable[[SearchTrial, Path], ResumableTrial]:
     """Return a function that opens a search in a folder."""
-    return lambda trial, folder: open_search(trial, folder, folder, CPU)
+    return lambda trial, folder: open_search(trial, folder, DataRef(trial.data, folder), CPU)
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,7 @@ def _measure(orders: Sequence[SearchOrder], threads: int, gpus: float) -> tuple[
     """Return the free GPU memory for a trial of this process, in bytes, and the measured memory."""
     torch.set_num_threads(threads)
     device = select_device(gpus)
-    return free_gpu_bytes(), measure_pack([order.trial for order in orders], orders[0].base, device)
+    return free_gpu_bytes(), measure_pack([order.trial for order in orders], orders[0].data, device)
 
 
 def _size(group: Sequence[SearchOrder], task: Task, say: Callable[[str], None]) -> int:

@@ -23,7 +23,7 @@ from aca_ray.sweep.finding import find_trial, trial_title
 from aca_ray.sweep.manifest import Sweep, sweep_of
 from aca_ray.sweep.orders import protocol_of, rankings_of, rules_of
 from aca_ray.sweep.sharing import source_folder
-from aca_ray.trials.datasets import image_facts, recorded_facts
+from aca_ray.trials.datasets import DataRef, recorded_facts
 from aca_ray.trials.network_files import read_network
 from aca_ray.trials.retraining import TABLE_PROTOCOL, found_network
 from aca_ray.trials.standalone import named_network, network_title
@@ -94,7 +94,7 @@ def _of_genotype(name: str, protocol: str | Mapping[str, Any] | None, data: Mapp
     genotype, plan = named_network(name)
     name = network_title(name)
     chosen = find_protocol(protocol or DEFAULT_PROTOCOL)
-    images = image_facts(data or DEFAULT_DATA, Path.cwd())
+    images = DataRef(data or DEFAULT_DATA, Path.cwd()).image_facts()
     check_fits(chosen, images)
     exported = ExportedNetwork(
         name=name,
@@ -128,7 +128,7 @@ def _of_search(
             raise ConfigError(f"{folder}: its channels are not allocated yet; resume the sweep")
     chosen = find_protocol(protocol or (DEFAULT_PROTOCOL if sweep is None else protocol_of(sweep.spec.experiment)))
     genotype, plan = found_network(search, folder, *allocation)
-    images = image_facts(data, Path.cwd()) if data else _images(record)
+    images = DataRef(data, Path.cwd()).image_facts() if data else _images(record)
     check_fits(chosen, images)
     return ExportedNetwork(
         name=_full_name(folder, sweep),

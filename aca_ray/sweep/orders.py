@@ -17,6 +17,7 @@ from aca_ray.records import RetrainingRecord, SearchRecord
 from aca_ray.space import ChannelPlan, Genotype
 from aca_ray.storage import StoragePath, storage_path
 from aca_ray.sweep.manifest import Sweep
+from aca_ray.trials.datasets import DataRef
 from aca_ray.trials.looking_up import LookUp
 from aca_ray.trials.new_record import new_retraining
 from aca_ray.trials.resumable import ResumableTrial
@@ -32,9 +33,14 @@ class SearchOrder:
     folder: StoragePath
     base: Path
 
+    @property
+    def data(self) -> DataRef:
+        """The data of the search."""
+        return DataRef(self.trial.data, self.base)
+
     def open(self, device: torch.device, member: Member | None = None) -> ResumableTrial[SearchRecord]:
         """Return the trial, resumed from the newest checkpoint in its folder, if any; `member` is that of its pack."""
-        return open_search(self.trial, self.folder, self.base, device, member)
+        return open_search(self.trial, self.folder, self.data, device, member)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready value for `order_from_json`."""
@@ -56,12 +62,17 @@ class NetworkOrder:
     search: SearchTrial
     search_folder: StoragePath
 
+    @property
+    def data(self) -> DataRef:
+        """The data of the retraining."""
+        return DataRef(self.trial.data, self.base)
+
     def open(self, device: torch.device, member: Member | None = None) -> ResumableTrial[RetrainingRecord] | LookUp:
         """Return the trial, resumed from the newest checkpoint in its folder, if any; it is never packed."""
         if isinstance(self.trial, LookUpTrial):
             return LookUp(self.trial, self.folder, self.base, self.search, self.search_folder)
         genotype, plan = self.network()
-        return open_retraining(new_retraining(self.trial), genotype, plan, self.folder, self.base, device)
+        return open_retraining(new_retraining(self.trial), genotype, plan, self.folder, self.data, device)
 
     def network(self) -> tuple[Genotype, ChannelPlan | None]:
         """Return the genotype and channel plan that the search found, which has finished."""

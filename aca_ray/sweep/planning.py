@@ -23,7 +23,7 @@ from aca_ray.trials.batch_of_one import (
     retraining_pass,
     search_passes,
 )
-from aca_ray.trials.datasets import checked_data
+from aca_ray.trials.datasets import DataRef
 from aca_ray.trials.looking_up import read_benchmark
 from aca_ray.trials.retraining import table_json
 from aca_ray.trials.searching import search_space
@@ -67,7 +67,7 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
     for index, data in enumerate(experiment.data):
         place = f"experiment.data[{index}]"
         try:
-            found[index] = checked_data(data, base)
+            found[index] = DataRef(data, base).checked()
             if experiment.retraining is not None:
                 check_fits(protocol, found[index].info)
         except AcaRayError as error:

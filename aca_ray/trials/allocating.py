@@ -21,7 +21,7 @@ from aca_ray.space import ChannelPlan, Genotype
 from aca_ray.storage import StoragePath, read_checkpoint, read_header, write_json
 from aca_ray.storage.files import remove_leftovers
 from aca_ray.trials.costs import retrained_cost
-from aca_ray.trials.datasets import recorded_facts, search_data
+from aca_ray.trials.datasets import DataRef, recorded_facts
 from aca_ray.trials.network_files import read_genotype, read_plan
 from aca_ray.trials.searching import build_search
 
@@ -146,7 +146,7 @@ def _read_answer(folder: AllocationFolder, summary: AllocationSummary) -> _Answe
 def _rank(checkpoint: StoragePath, trial: SearchTrial, base: Path, ranking: str, device: torch.device) -> _Answer:
     """Return the scores of a supernet's channels."""
     _, state = read_checkpoint(checkpoint)
-    data = search_data(trial.data, base)
+    data = DataRef(trial.data, base).for_search()
     # Ranking always computes in float32, whatever precision the search had.
     search = build_search(replace(trial, precision="float32"), data, device)
     search.load_state_dict(state["work"])

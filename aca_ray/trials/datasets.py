@@ -1,11 +1,11 @@
-"""Loaded data, cached for the successive trials of a process."""
+"""References to data sets, and the data loaded through them, cached for the successive trials of a process."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, replace
-from functools import lru_cache
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +28,56 @@ from aca_ray.errors import ConfigError
 from aca_ray.records import DataFacts
 
 
-def search_data(data: Mapping[str, Any], base: Path) -> SearchData:
-    """Return the splits of a search; relative paths are relative to `base`."""
-    return _search_data(canonical_json(absolute_locations(data, base)))
+@dataclass(frozen=True)
+class DataRef:
+    """A data set as a spec writes it.
 
+    Attributes:
+        mapping: the data mapping.
+        base: folder that its relative paths are relative to.
+    """
 
-def retraining_data(data: Mapping[str, Any], base: Path) -> RetrainingData:
-    """Return the splits of a retraining; relative paths are relative to `base`."""
-    return _retraining_data(canonical_json(absolute_locations(data, base)))
+    mapping: Mapping[str, Any]
+    base: Path
 
+    @cached_property
+    def located(self) -> dict[str, Any]:
+        """The mapping with absolute paths, which any process on the machine finds."""
+        return absolute_locations(self.mapping, self.base)
 
-def checked_data(data: Mapping[str, Any], base: Path) -> CheckedData:
-    """Check everything that a sweep will read of a data set; see `aca_ray.data.check_data`."""
-    _search_data.cache_clear()  # files may have changed since this process read them
-    return check_data(absolute_locations(data, base), search_data(data, base))
+    @cached_property
+    def identity(self) -> str:
+        """Canonical JSON of the located mapping; equal for references to the same data on the same machine."""
+        return canonical_json(self.located)
+
+    def for_search(self) -> SearchData:
+        """Return the splits of a search."""
+        return _search_data(self.identity)
+
+    def for_retraining(self) -> RetrainingData:
+        """Return the splits of a retraining."""
+        return _retraining_data(self.identity)
+
+    def checked(self) -> CheckedData:
+        """Check everything that a sweep will read of the data; see `aca_ray.data.check_data`."""
+        _search_data.cache_clear()  # files may have changed since this process read them
+        return check_data(self.located, self.for_search())
+
+    def image_facts(self) -> ImageFacts:
+        """Return the facts about images that users of a network need; the data are read only if their source needs it.
+
+        Raises:
+            ConfigError: the mapping is wrong.
+            DataError: the data have to be read, and can't.
+        """
+        data = self.mapping
+        source = SOURCES.get(str(data.get("name")))
+        if source is not None and source.facts is not None and set(data) <= {"name", "resize", *SWITCHES}:
+            if problems := resize_problems(data, "data"):
+                raise ConfigError(problems)
+            size = {side: data["resize"] for side in ("height", "width") if "resize" in data}
+            return replace(source.facts, **size)
+        return self.for_retraining().info
 
 
 @lru_cache(maxsize=2)
@@ -65,23 +101,3 @@ def describe_data(info: DataInfo, num_images: int) -> DataFacts:
 def recorded_facts(recorded: DataFacts) -> ImageFacts:
     """Return the facts about images that users of a network need, from a record."""
     return ImageFacts(**{field.name: getattr(recorded, field.name) for field in fields(ImageFacts)})
-
-
-def image_facts(data: Mapping[str, Any], base: Path) -> ImageFacts:
-    """Return the facts about images that users of a network need; the data are read only if their source needs it.
-
-    Args:
-        data: the data mapping.
-        base: folder that relative paths are relative to.
-
-    Raises:
-        ConfigError: the mapping is wrong.
-        DataError: the data have to be read, and can't.
-    """
-    source = SOURCES.get(str(data.get("name")))
-    if source is not None and source.facts is not None and set(data) <= {"name", "resize", *SWITCHES}:
-        if problems := resize_problems(data, "data"):
-            raise ConfigError(problems)
-        size = {side: data["resize"] for side in ("height", "width") if "resize" in data}
-        return replace(source.facts, **size)
-    return retraining_data(data, base).info

@@ -24,7 +24,7 @@ from aca_ray.space.nasbench201 import architecture_string
 from aca_ray.storage import StoragePath, write_json
 from aca_ray.storage.patience import PATIENCE_SECONDS, patiently
 from aca_ray.trials.costs import retrained_cost
-from aca_ray.trials.datasets import image_facts, recorded_facts
+from aca_ray.trials.datasets import DataRef, recorded_facts
 from aca_ray.trials.network_files import read_genotype, read_plan
 from aca_ray.trials.new_record import new_look_up
 from aca_ray.trials.provenance import stamp
@@ -172,7 +172,7 @@ class LookUp:
     def _images(self, search_record: SearchRecord) -> ImageFacts:
         """Return the images that the table's networks are for; for a user's table, those of the search."""
         if "name" in self._trial.table:
-            return image_facts(TABLE_DATA, self._base)
+            return DataRef(TABLE_DATA, self._base).image_facts()
         assert search_record.data_info is not None  # the search has finished
         return recorded_facts(search_record.data_info)
 

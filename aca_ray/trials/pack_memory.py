@@ -6,7 +6,6 @@ import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import torch
 
@@ -16,7 +15,7 @@ from aca_ray.nn.fused import fuse
 from aca_ray.packing import Pack
 from aca_ray.search.search import Accelerator
 from aca_ray.training import peak_memory_bytes
-from aca_ray.trials.datasets import search_data
+from aca_ray.trials.datasets import DataRef
 from aca_ray.trials.searching import build_search
 
 NUM_STEPS = 2  # the second step starts with the optimizers' states allocated
@@ -37,7 +36,7 @@ class PackMemory:
 
 def measure_pack(
     trials: Sequence[SearchTrial],
-    base: Path,
+    data: DataRef,
     device: torch.device,
     peak_bytes: Callable[[torch.device], int] = peak_memory_bytes,
 ) -> PackMemory | None:
@@ -49,7 +48,7 @@ def measure_pack(
 
     Args:
         trials: at least two searches.
-        base: folder that relative data paths are relative to.
+        data: their data.
         device: device to compute on.
         peak_bytes: returns the peak memory that the process has used on a device.
 
@@ -60,13 +59,13 @@ def measure_pack(
         TrialError: the second search took no memory, so that the memory of a third is unknown.
         torch.OutOfMemoryError: two do not fit.
     """
-    _first_steps(trials[0], base, device)
+    _first_steps(trials[0], data, device)
     gc.collect()  # else garbage of the first search would count as memory of the second
     one_bytes = peak_bytes(device)
     pack = Pack(device, 2)
     pack.run(
         [
-            partial(_first_steps, trial, base, device, member.accelerate)
+            partial(_first_steps, trial, data, device, member.accelerate)
             for trial, member in zip(trials[:2], pack.members, strict=True)
         ]
     )
@@ -79,8 +78,8 @@ def measure_pack(
     return PackMemory(one_bytes, further_bytes)
 
 
-def _first_steps(trial: SearchTrial, base: Path, device: torch.device, accelerate: Accelerator = fuse) -> None:
-    search = build_search(trial, search_data(trial.data, base), device, accelerate)
+def _first_steps(trial: SearchTrial, data: DataRef, device: torch.device, accelerate: Accelerator = fuse) -> None:
+    search = build_search(trial, data.for_search(), device, accelerate)
     for index in range(NUM_STEPS):
         if search.clock < search.num_epochs:  # a search can be one step long
             search.step(search.clock, index)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -16,7 +15,7 @@ from aca_ray.retraining import Protocol, Retraining, find_protocol
 from aca_ray.space import ChannelPlan, Genotype, network_json
 from aca_ray.storage import StoragePath, write_json
 from aca_ray.trials.costs import retrained_cost
-from aca_ray.trials.datasets import describe_data, retraining_data
+from aca_ray.trials.datasets import DataRef, describe_data
 from aca_ray.trials.network_files import read_genotype, read_plan
 from aca_ray.trials.resumable import ResumableTrial
 
@@ -56,7 +55,7 @@ def open_retraining(
     genotype: Genotype,
     plan: ChannelPlan | None,
     folder: StoragePath,
-    base: Path,
+    data: DataRef,
     device: torch.device,
 ) -> ResumableTrial[Retrained]:
     """Return the retraining of a network, resumed from the newest checkpoint in its folder, if any.
@@ -66,15 +65,15 @@ def open_retraining(
         genotype: genotype of the network.
         plan: its channel plan, or None.
         folder: folder of the trial.
-        base: folder that relative data paths are relative to.
+        data: the images to train on and to test with.
         device: device to compute on.
     """
     trial = record.trial
-    data = retraining_data(trial.data, base)
+    images = data.for_retraining()
     protocol: Protocol = find_protocol(trial.protocol)
-    work = Retraining(genotype, plan, data, protocol, seed=trial.retrain_seed, device=device)
+    work = Retraining(genotype, plan, images, protocol, seed=trial.retrain_seed, device=device)
     write_json(TrialFolder(folder).network, network_json(genotype, plan))
-    cost = retrained_cost(genotype, plan, protocol, data.info)
+    cost = retrained_cost(genotype, plan, protocol, images.info)
 
     def extend(record: Retrained, row: Row) -> Retrained:
         return replace(record, rows=(*record.rows, row))
@@ -91,5 +90,5 @@ def open_retraining(
             refilled_share=0.0 if plan is None else plan.refilled_share,
         )
 
-    record = replace(record, genotype=genotype, data_info=describe_data(data.info, len(data.train)))
+    record = replace(record, genotype=genotype, data_info=describe_data(images.info, len(images.train)))
     return ResumableTrial(folder, record, work, milestones=(protocol.epochs,), extend=extend, result=result)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
@@ -17,7 +16,7 @@ from aca_ray.records import MixingWeights, Packed, Row, SearchRecord, SearchResu
 from aca_ray.search.search import Accelerator, Search
 from aca_ray.space import Space, find_space, without_skip
 from aca_ray.storage import StoragePath
-from aca_ray.trials.datasets import describe_data, search_data
+from aca_ray.trials.datasets import DataRef, describe_data
 from aca_ray.trials.history import epoch_architecture
 from aca_ray.trials.new_record import new_search
 from aca_ray.trials.resumable import ResumableTrial
@@ -48,19 +47,19 @@ def build_search(trial: SearchTrial, data: SearchData, device: torch.device, acc
 
 
 def open_search(
-    trial: SearchTrial, folder: StoragePath, base: Path, device: torch.device, member: Member | None = None
+    trial: SearchTrial, folder: StoragePath, data: DataRef, device: torch.device, member: Member | None = None
 ) -> ResumableTrial[SearchRecord]:
     """Return the search of a trial, resumed from the newest checkpoint in its folder, if any.
 
     Args:
         trial: the search.
         folder: folder of the trial.
-        base: folder that relative data paths are relative to.
+        data: the images to search with.
         device: device to compute on.
         member: member of the pack that the search is computed in, or None.
     """
-    data = search_data(trial.data, base)
-    search = build_search(trial, data, device, fuse if member is None else member.accelerate)
+    images = data.for_search()
+    search = build_search(trial, images, device, fuse if member is None else member.accelerate)
 
     def extend(record: SearchRecord, row: Row) -> SearchRecord:
         genotype, own, cell_types = search.genotype(), search.mixing(), search.space.cell_types
@@ -80,7 +79,7 @@ def open_search(
         genotype = search.genotype()
         return SearchResult(genotype.num_skips, genotype.num_parametric)
 
-    data_info = describe_data(data.info, len(data.train) + len(data.valid))
+    data_info = describe_data(images.info, len(images.train) + len(images.valid))
     return ResumableTrial(
         folder,
         replace(new_search(trial), data_info=data_info),

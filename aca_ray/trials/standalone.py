@@ -21,7 +21,7 @@ from aca_ray.space.nasbench201 import parse_architecture_string
 from aca_ray.space.printed import MAX_CHARACTERS, is_printed, parse_printed, printed_title
 from aca_ray.training import select_device
 from aca_ray.trials.batch_of_one import batch_of_one_problem, failing_retraining
-from aca_ray.trials.datasets import retraining_data
+from aca_ray.trials.datasets import DataRef
 from aca_ray.trials.network_files import read_network
 from aca_ray.trials.new_record import new_standalone
 from aca_ray.trials.retraining import open_retraining
@@ -125,13 +125,14 @@ def retrain(
         raise ConfigError(f"{out}: contains another retraining ({existing.fingerprint[:12]}); give another folder")
     if existing is not None and existing.state == "finished":
         return existing
-    checked = check_retraining_data(data, retraining_data(data, Path.cwd()))
+    source = DataRef(data, Path.cwd())
+    checked = check_retraining_data(data, source.for_retraining())
     built = find_protocol(protocol)
     check_fits(built, checked.info)
     failing = failing_retraining(genotype, plan, built, checked)
     if failing:
         raise ConfigError(f"data: {batch_of_one_problem(failing, checked)}")
-    resumable = open_retraining(new_standalone(trial), genotype, plan, out, Path.cwd(), select_device(gpu))
+    resumable = open_retraining(new_standalone(trial), genotype, plan, out, source, select_device(gpu))
     while resumable.record.state != "finished":  # all epochs may be finished and only the final record missing
         report = resumable.advance()
         if report is not None:

@@ -80,7 +80,7 @@ def plain_tune(folder: Path) -> None:
     from aca_ray.sweep.orders import search_orders
     from aca_ray.training import EpochLoop
     from aca_ray.trials.costs import retrained_cost
-    from aca_ray.trials.datasets import retraining_data, search_data
+    from aca_ray.trials.datasets import DataRef
     from aca_ray.trials.looking_up import read_benchmark
     from aca_ray.trials.retraining import TABLE_PROTOCOL, table_json
     from aca_ray.trials.searching import build_search
@@ -101,13 +101,13 @@ def plain_tune(folder: Path) -> None:
 
         def search(self) -> dict[str, Any]:
             trial = SearchTrial.from_json(self.job["trial"])
-            search = build_search(trial, search_data(trial.data, folder), torch.device("cpu"))
+            search = build_search(trial, DataRef(trial.data, folder).for_search(), torch.device("cpu"))
             report = EpochLoop(search, trial.epochs).advance()
             return {"metrics": report and report.metrics, "genotype": search.genotype().to_json()}
 
         def look_up(self) -> dict[str, Any]:
             genotype, protocol = Genotype.from_json(self.job["genotype"]), find_protocol(self.job["protocol"])
-            data = retraining_data(self.job["trial"]["data"], folder)
+            data = DataRef(self.job["trial"]["data"], folder).for_retraining()
             cost = retrained_cost(genotype, None, protocol, data.info)
             standing = read_benchmark(self.job["table"], folder).find(genotype)
             metrics = standing and standing._asdict()

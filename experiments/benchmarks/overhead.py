@@ -36,12 +36,12 @@ BARE = """
 import json, sys, time, torch
 torch.set_num_threads(1)
 from aca_ray.config import SearchTrial
-from aca_ray.trials.datasets import search_data
+from aca_ray.trials.datasets import DataRef
 from aca_ray.trials.searching import build_search
 from aca_ray.training import EpochLoop
 from pathlib import Path
 trial = SearchTrial.from_json(json.loads(sys.argv[1]))
-loop = EpochLoop(build_search(trial, search_data(trial.data, Path.cwd()), torch.device("cpu")), trial.epochs)
+loop = EpochLoop(build_search(trial, DataRef(trial.data, Path.cwd()).for_search(), torch.device("cpu")), trial.epochs)
 ends = []
 while not loop.finished:
     loop.advance()

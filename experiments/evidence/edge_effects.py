@@ -32,7 +32,7 @@ from aca_ray.space.candidates import SKIP
 from aca_ray.storage import read_checkpoint
 from aca_ray.sweep.manifest import find_sweep
 from aca_ray.sweep.orders import search_orders
-from aca_ray.trials.datasets import search_data
+from aca_ray.trials.datasets import DataRef
 from aca_ray.trials.searching import build_search
 
 CPU = torch.device("cpu")
@@ -102,7 +102,7 @@ def main(name: str) -> None:
         record = TrialRecord.read(order.folder)
         if order.trial.skip != "allocated" or record is None or record.state != "finished":
             continue
-        data = search_data(order.trial.data, sweep.base)
+        data = DataRef(order.trial.data, sweep.base).for_search()
         search = build_search(replace(order.trial, precision="float32"), data, CPU)
         for epoch in record.milestones:
             search.load_state_dict(read_checkpoint(TrialFolder(order.folder).milestone(epoch))[1]["work"])

@@ -62,7 +62,7 @@ from aca_ray.sweep.manifest import find_sweep
 from aca_ray.sweep.orders import SearchOrder, search_orders
 from aca_ray.training.meter import evaluate_network
 from aca_ray.training.randomness import seed_everything
-from aca_ray.trials.datasets import search_data
+from aca_ray.trials.datasets import DataRef
 from aca_ray.trials.searching import build_search
 
 WARM_UP_EPOCHS = 20
@@ -295,7 +295,7 @@ def main(name: str) -> None:
 
 def measure(order: SearchOrder, checkpoint: StoragePath, base: Path) -> dict[str, Any]:
     """Return what one search tells: by signal, rho, the edges that it refills, and the change when it is obeyed."""
-    search = build_search(replace(order.trial, precision="float32"), search_data(order.trial.data, base), CPU)
+    search = build_search(replace(order.trial, precision="float32"), DataRef(order.trial.data, base).for_search(), CPU)
     search.load_state_dict(read_checkpoint(checkpoint)[1]["work"])
     genotype = search.genotype()
     effect, plain = effects(genotype), accuracy(genotype)

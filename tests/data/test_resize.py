@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from aca_ray.data import ImageSet, load_retraining_data, load_search_data, validate_data
+from aca_ray.data import ImageFacts, ImageSet, load_retraining_data, load_search_data, validate_data
 from aca_ray.data import image_set as module
 from aca_ray.data.image_set import channel_statistics
 from aca_ray.errors import ConfigError, DataError
-from aca_ray.trials.datasets import describe_data, image_facts, recorded_facts
+from aca_ray.trials.datasets import DataRef, describe_data, recorded_facts
 
 DIGITS = {"name": "digits", "max_train_images": 40, "max_test_images": 12}
 SMALLER = {**DIGITS, "resize": 4}
@@ -103,13 +104,16 @@ def test_both_splits_are_resized_and_described() -> None:
 
 
 def test_facts_known_without_reading_are_of_the_resized_images(tmp_path: Path) -> None:
-    facts, resized = (image_facts({"name": "cifar10", **more}, tmp_path) for more in ({}, {"resize": 16}))
+    def facts_of(data: dict[str, Any]) -> ImageFacts:
+        return DataRef(data, tmp_path).image_facts()
+
+    facts, resized = (facts_of({"name": "cifar10", **more}) for more in ({}, {"resize": 16}))
     assert resized == replace(facts, height=16, width=16)
     with pytest.raises(ConfigError, match=r"^data\.resize: must be a multiple of 4"):
-        image_facts({"name": "cifar10", "resize": 5}, tmp_path)
-    assert image_facts({"name": "imagenet", "resize": 128}, tmp_path).width == 128
+        facts_of({"name": "cifar10", "resize": 5})
+    assert facts_of({"name": "imagenet", "resize": 128}).width == 128
     found = load_retraining_data(SMALLER).info
-    assert (image_facts(SMALLER, tmp_path).height, image_facts(SMALLER, tmp_path).mean) == (4, found.mean)
+    assert (facts_of(SMALLER).height, facts_of(SMALLER).mean) == (4, found.mean)
 
 
 @pytest.mark.parametrize("size", [0, 2, 6, -4, 4100, 8.0, "8", True, None, [8]])

@@ -32,7 +32,7 @@ from aca_ray.sweep.manifest import Sweep, create_sweep
 from aca_ray.sweep.orders import network_orders, plans_of, rankings_of, search_orders
 from aca_ray.sweep.vocabulary import vocabulary
 from aca_ray.trials.allocating import allocate_milestone
-from aca_ray.trials.datasets import describe_data, recorded_facts, retraining_data
+from aca_ray.trials.datasets import DataRef, describe_data, recorded_facts
 from aca_ray.trials.network_files import read_network
 
 if TYPE_CHECKING:
@@ -311,7 +311,7 @@ def test_facts_known_without_reading_data() -> None:
         if source.facts is not None:
             assert (source.facts.name, source.normalization) == (name, (source.facts.mean, source.facts.std))
             assert len(source.facts.class_names) in (0, source.facts.num_classes)
-    info = retraining_data({"name": "digits"}, Path.cwd()).info
+    info = DataRef({"name": "digits"}, Path.cwd()).for_retraining().info
     assert isinstance(info, DataInfo)
     facts = recorded_facts(describe_data(info, 1))
     assert all(getattr(info, name) == value for name, value in vars(facts).items())

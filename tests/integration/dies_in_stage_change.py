@@ -18,6 +18,7 @@ import torch
 
 from aca_ray.config import SearchTrial
 from aca_ray.search.search import Search
+from aca_ray.trials.datasets import DataRef
 from aca_ray.trials.searching import open_search
 
 folder, trial, doing, fatal = Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3], int(sys.argv[4])
@@ -56,6 +57,7 @@ else:
     Search._augmented_pass = during_changes(Search._augmented_pass)  # type: ignore[method-assign]
 
 torch.set_num_threads(1)
-search = open_search(SearchTrial.from_json(trial), folder, folder, torch.device("cpu"))
+search_trial = SearchTrial.from_json(trial)
+search = open_search(search_trial, folder, DataRef(search_trial.data, folder), torch.device("cpu"))
 while not search.finished:
     search.advance()

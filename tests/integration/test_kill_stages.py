@@ -16,6 +16,7 @@ import torch
 from aca_ray.config import SearchTrial
 from aca_ray.records import SearchRecord, TrialFolder
 from aca_ray.storage import read_checkpoint
+from aca_ray.trials.datasets import DataRef
 from aca_ray.trials.searching import open_search
 
 pytestmark = pytest.mark.integration
@@ -39,7 +40,7 @@ def trial_of(method: str) -> SearchTrial:
 
 def finish(trial: SearchTrial, folder: Path) -> tuple[SearchRecord, dict[str, Any]]:
     """Run a search to its end; return its record and the state of its last milestone."""
-    search = open_search(trial, folder, folder, torch.device("cpu"))
+    search = open_search(trial, folder, DataRef(trial.data, folder), torch.device("cpu"))
     while not search.finished:
         search.advance()
     return search.record, read_checkpoint(TrialFolder(folder).milestone(trial.epochs))[1]["work"]

@@ -20,6 +20,7 @@ from aca_ray.config import SearchTrial
 from aca_ray.errors import StorageError
 from aca_ray.records import TrialFolder, TrialRecord
 from aca_ray.storage import CheckpointFolder, read_checkpoint, read_json, write_json
+from aca_ray.trials.datasets import DataRef
 from aca_ray.trials.resumable import ResumableTrial
 from aca_ray.trials.searching import open_search
 
@@ -143,12 +144,14 @@ WAITS = """
 import json, logging, sys, torch
 from pathlib import Path
 from aca_ray.config import SearchTrial
+from aca_ray.trials.datasets import DataRef
 from aca_ray.trials.searching import open_search
 
 torch.set_num_threads(1)
 logging.basicConfig(stream=sys.stdout)
 folder = Path(sys.argv[1])
-trial = open_search(SearchTrial.from_json(json.loads(sys.argv[2])), folder, folder, torch.device("cpu"))
+search = SearchTrial.from_json(json.loads(sys.argv[2]))
+trial = open_search(search, folder, DataRef(search.data, folder), torch.device("cpu"))
 trial.advance()
 print("saved", flush=True)
 input()
@@ -195,7 +198,7 @@ def fill(disk: Path, leave: int = 0) -> None:
 
 
 def open_trial(folder: Path) -> ResumableTrial:
-    return open_search(TRIAL, folder, folder, torch.device("cpu"))
+    return open_search(TRIAL, folder, DataRef(TRIAL.data, folder), torch.device("cpu"))
 
 
 def finish(trial: ResumableTrial) -> None:

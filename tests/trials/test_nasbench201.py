@@ -15,6 +15,7 @@ from aca_ray.space import ChannelPlan
 from aca_ray.space.nasbench201 import architecture_string
 from aca_ray.storage import read_json
 from aca_ray.trials.allocating import allocate_milestone
+from aca_ray.trials.datasets import DataRef
 from aca_ray.trials.drawing import draw_allocation, draw_search
 from aca_ray.trials.new_record import new_standalone
 from aca_ray.trials.retraining import open_retraining
@@ -47,7 +48,9 @@ def test_search_allocate_retrain_draw(method: str, make_trial, start, finish, tm
     plan = ChannelPlan.from_json(read_json(AllocationFolder(allocated).plan("sign")))
     data = {"name": "digits", "max_train_images": 64, "max_test_images": 32}
     trial = StandaloneTrial(network="0" * 64, name="found", data=data, protocol="small", retrain_seed=0)
-    retrained = open_retraining(new_standalone(trial), genotype, plan, tmp_path / "retrained", tmp_path, CPU)
+    retrained = open_retraining(
+        new_standalone(trial), genotype, plan, tmp_path / "retrained", DataRef(data, tmp_path), CPU
+    )
     retrained.advance()
     assert retrained.record.epoch == 1
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from aca_ray.trials.datasets import DataRef
 from aca_ray.config import SearchTrial
 from aca_ray.trials.pack_memory import measure_pack
 
@@ -45,7 +46,8 @@ def peak_bytes(device):  # getrusage(2) reports at least the memory of the paren
     return 1024 * int(re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())[1])
 
 
-found = [measure_pack(trials(*case), folder, torch.device("cpu"), peak_bytes) for case in cases]
+data = DataRef(trials(*cases[0])[0].data, folder)
+found = [measure_pack(trials(*case), data, torch.device("cpu"), peak_bytes) for case in cases]
 print(json.dumps([own and asdict(own) for own in found]))
 """
 TOGETHER, ALONE = ("darts", "float32"), (("gdas", "float32"), ("darts", "bfloat16"))

@@ -18,6 +18,7 @@ from aca_ray.retraining import find_protocol
 from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, Genotype
 from aca_ray.space.topology import NUM_STAGES
 from aca_ray.storage import read_checkpoint, write_json
+from aca_ray.trials.datasets import DataRef
 from aca_ray.trials.network_files import read_network
 from aca_ray.trials.new_record import new_standalone
 from aca_ray.trials.resumable import ResumableTrial
@@ -47,7 +48,9 @@ TRIAL = StandaloneTrial(
 
 
 def start(folder: Path, genotype: Genotype = GENOTYPE, plan: ChannelPlan | None = PLAN) -> ResumableTrial:
-    return open_retraining(new_standalone(TRIAL), genotype, plan, folder, folder, torch.device("cpu"))
+    return open_retraining(
+        new_standalone(TRIAL), genotype, plan, folder, DataRef(TRIAL.data, folder), torch.device("cpu")
+    )
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from aca_ray.errors import DataError
 from aca_ray.records import TrialFolder
 from aca_ray.retraining import find_protocol
 from aca_ray.trials.allocating import allocate_milestone
+from aca_ray.trials.datasets import DataRef
 from aca_ray.trials.new_record import new_retraining
 from aca_ray.trials.resumable import ResumableTrial
 from aca_ray.trials.retraining import found_network, open_retraining
@@ -51,7 +52,7 @@ def test_search_ranking_and_allocation_never_read_it(
 ) -> None:
     trial = make_trial(data=data, epochs=1)
     folder = tmp_path / "search"
-    finish(open_search(trial, folder, tmp_path, CPU))
+    finish(open_search(trial, folder, DataRef(trial.data, tmp_path), CPU))
     summary = allocate_milestone(
         TrialFolder(folder).milestone(1),
         TrialFolder(folder).allocation(1, "taylor"),
@@ -65,5 +66,7 @@ def test_search_ranking_and_allocation_never_read_it(
     retraining = RetrainingTrial.of_search(trial, "small", 0, "taylor", "sign")
     genotype, plan = found_network(trial, folder, "taylor", "sign")
     with pytest.raises(DataError, match=r"test\.parquet: .*Parquet"):
-        open_retraining(new_retraining(retraining), genotype, plan, tmp_path / "retraining", tmp_path, CPU)
+        open_retraining(
+            new_retraining(retraining), genotype, plan, tmp_path / "retraining", DataRef(trial.data, tmp_path), CPU
+        )
     assert not (tmp_path / "retraining").exists()
