@@ -10,7 +10,6 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag, RunData
 
 from aca_ray.records import LookUpRecord, SearchRecord, SweepRecord
-from aca_ray.space.trials import RetrainingTrial
 from aca_ray.tracking import limits
 
 
@@ -21,7 +20,7 @@ def run_name(record: SweepRecord) -> str:
     if not isinstance(record, SearchRecord):
         trial = record.trial
         pair = [trial.ranking, trial.allocation, trial.control] if trial.allocation else []
-        how = ["retrain", f"r{trial.retrain_seed}"] if isinstance(trial, RetrainingTrial) else ["look-up"]
+        how = ["retrain", f"r{record.trial.retrain_seed}"] if isinstance(record, RetrainingRecord) else ["look-up"]
         words += [how[0], *(word for word in pair if word), *how[1:]]
     return limits.distinct(" ".join(words), limits.RUN_NAME)
 
@@ -48,8 +47,8 @@ def run_tags(record: SweepRecord) -> dict[str, str]:
         tags["aca.shared_with"] = record.shared_with
     if not isinstance(record, SearchRecord):
         trial = record.trial
-        if isinstance(trial, RetrainingTrial):
-            tags["aca.retrain_seed"] = str(trial.retrain_seed)
+        if isinstance(record, RetrainingRecord):
+            tags["aca.retrain_seed"] = str(record.trial.retrain_seed)
         tags |= {
             "aca.search": trial.search,
             "aca.protocol": trial.label,

@@ -268,7 +268,9 @@ def test_an_accuracy_that_was_looked_up_has_no_weights(done: Done, tmp_path: Pat
     source = done.sweep.folder.path / "retrainings" / done.retraining.fingerprint[:12]
     record = shutil.copytree(source, tmp_path / "trial") / "record.json"
     value = read_json(record)
-    value["trial"]["table"] = {"path": "table.csv", "architecture": "a", "accuracy": "b"}
+    trial = {name: entry for name, entry in value["trial"].items() if name not in ("protocol", "retrain_seed")}
+    table = {"path": "table.csv", "architecture": "a", "accuracy": "b"}
+    value |= {"kind": "look-up", "trial": {**trial, "table": table}, "shared_with": None}
     value["result"] |= {"regret": 0.1, "rank": 2, "table": {"architectures": 4, "best": 0.9, "all_skips": None}}
     write_json(record, value)
     found = read_named(str(record.parent), tmp_path).exported

@@ -136,7 +136,7 @@ def test_every_epoch_is_looked_up(skip: str, start: Start) -> None:
 
 
 def test_rounded_plans_are_looked_up_at_the_milestones(start: Start) -> None:
-    sweep = start("{table: nasbench201, controls: shuffled}", "allocated", epochs=8)
+    sweep = start("table: nasbench201\n  controls: shuffled", "allocated", epochs=8)
     searched = search_of(sweep)
     assert searched.milestones == (2, 4, 6, 8)
     (search,) = search_orders(sweep)
