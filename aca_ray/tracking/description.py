@@ -9,7 +9,7 @@ from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, RunData
 
-from aca_ray.records import LookUpRecord, SearchRecord, SweepRecord
+from aca_ray.records import LookUpRecord, RetrainingRecord, SearchRecord, SweepRecord
 from aca_ray.tracking import limits
 
 
