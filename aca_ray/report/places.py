@@ -8,23 +8,12 @@ from typing import Any
 
 from aca_ray.comparison import Comparison, Place
 from aca_ray.comparison.grouping import grouped
-from aca_ray.comparison.settings import setting_parts
+from aca_ray.comparison.settings import setting_labels
 from aca_ray.report.formats import text
 from aca_ray.report.table import Column, Table
 
 # Keeps the page readable and small; the files have all rows.
 MOST_ROWS = 200
-
-
-def setting_labels(settings: Iterable[str]) -> dict[str, str]:
-    """Return, per setting (canonical JSON), the parts that differ from the others; empty if there is only one."""
-    flat = {setting: setting_parts(setting) for setting in settings}
-    keys = sorted({key for values in flat.values() for key in values})
-    differing = [key for key in keys if len({repr(values.get(key)) for values in flat.values()}) > 1]
-    return {
-        setting: ", ".join(f"{key} {values[key]}" for key in differing if values.get(key) is not None)
-        for setting, values in flat.items()
-    }
 
 
 def place_labels(comparison: Comparison) -> dict[Place, str]:

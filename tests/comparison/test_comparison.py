@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -253,8 +254,8 @@ def test_metrics_name_place_network_and_difference(network_row: Build) -> None:
     ]
     rows += [network_row(0.8, MAIN, seed=seed, control="random") for seed in range(3)]
     metrics = comparison_metrics(compare(_rows(*rows), [MAIN]))
-    assert metrics["comparison/darts/darts/digits/e8/tiny/skip-free"] == pytest.approx(np.mean(arms[SKIP_FREE]))
-    prefix = "comparison/darts/darts/digits/e8/table nasbench201/skip-free - searched"
+    assert metrics["comparison/darts/e8/darts/digits/tiny/skip-free"] == pytest.approx(np.mean(arms[SKIP_FREE]))
+    prefix = "comparison/darts/e8/darts/digits/table nasbench201/skip-free - searched"
     gains = np.subtract(arms[SKIP_FREE], arms[None])
     half = stats.t.ppf(0.975, 2) * gains.std(ddof=1) / 3**0.5
     assert {name.rpartition("/")[2]: value for name, value in metrics.items() if name.startswith(prefix)} == {
@@ -268,3 +269,12 @@ def test_metrics_name_place_network_and_difference(network_row: Build) -> None:
     }
     advantage = metrics["pairs/darts/digits/tiny/sign of taylor_identity/advantage over random"]
     assert advantage == pytest.approx(np.mean(arms[MAIN]) - 0.8)
+
+
+def test_metrics_of_two_settings_have_two_names(network_row: Build) -> None:
+    rows = [network_row(value, setting=json.dumps({"resize": size})) for value, size in ((0.8, 8), (0.9, 16))]
+    metrics = comparison_metrics(compare(_rows(*rows), [MAIN]))
+    assert {name: value for name, value in metrics.items() if name.endswith("/searched")} == {
+        "comparison/darts/e8/darts/digits/tiny/resize 8/searched": 0.8,
+        "comparison/darts/e8/darts/digits/tiny/resize 16/searched": 0.9,
+    }

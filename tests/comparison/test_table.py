@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from aca_ray.comparison.settings import setting_labels
 from aca_ray.report import formats
 from aca_ray.report.formats import number, prose, text
-from aca_ray.report.places import setting_labels
 from aca_ray.report.table import Cell, Table, escape_latex, key_of, to_latex, to_markdown, to_text, value_of
 
 TABLE = Table(

@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from aca_ray.comparison import Comparison, LookUpRow
 from aca_ray.comparison.look_ups import LookUpArm, LookUpPlace, look_up_arms, look_up_curves, mean_curve
+from aca_ray.comparison.settings import setting_labels
 from aca_ray.report.colors import COLORS, GRAY
 from aca_ray.report.figures import MARKERS, PANELS_IN_A_ROW, Plot, panel_figure, plot_of
 from aca_ray.report.formats import number, percent, text, with_sd
 from aca_ray.report.panel import Panel
-from aca_ray.report.places import setting_labels, table_of
+from aca_ray.report.places import table_of
 from aca_ray.report.row_files import RowFile
 from aca_ray.report.table import Table
 
