@@ -28,7 +28,8 @@ def test_a_trial_whose_process_dies_too_often_fails(process: SweepProcess) -> No
     process.replace(
         ("seeds: [0]", "seeds: [0, 1]\n  skip: searched"),
         ("epochs: [2, 4]", "epochs: 4"),
-        (", controls: [uniform]}", "}\nruntime: {max_failures: 0}"),
+        ("  controls: [uniform]\n", ""),
+        ("{protocol: small}", "{protocol: small}\nruntime: {max_failures: 0}"),
     )
     running = process.start("run", "spec.yaml")
     victim = process.wait_for_epoch("search", 1)

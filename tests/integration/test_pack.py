@@ -30,7 +30,8 @@ def test_packed_searches_are_the_same_searches(process: SweepProcess, undisturbe
     process.replace(
         ("seeds: [0]", "seeds: [0, 1]\n  skip: searched"),
         ("epochs: [2, 4]", "epochs: 4"),
-        (", controls: [uniform]}", "}\nruntime: {pack: 2}"),
+        ("  controls: [uniform]\n", ""),
+        ("{protocol: small}", "{protocol: small}\nruntime: {pack: 2}"),
     )
     running = process.start("run", "spec.yaml")
     victim = process.wait_for_epoch("search", 1)
