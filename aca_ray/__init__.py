@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from aca_ray.api import check, compare, export, log_model, rank, resume, retrain, run, show, status
+    from aca_ray.api import check, compare, estimate, export, log_model, rank, resume, retrain, run, show, status
 
 __all__ = [
     "__version__",
     "check",
     "compare",
+    "estimate",
     "export",
     "log_model",
     "rank",

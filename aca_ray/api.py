@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from aca_ray.config import SweepSpec, load_spec, read_spec
+from aca_ray.config import RuntimeSpec, SweepSpec, load_spec, read_spec
 from aca_ray.errors import ConfigError, unknown_name
 from aca_ray.storage import StoragePath, storage_path
 from aca_ray.storage.checkpoint import SUFFIX
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from aca_ray.cluster.doctor import Check
     from aca_ray.comparison import Comparison
     from aca_ray.display import Progress
+    from aca_ray.driver.estimating import SweepEstimate
     from aca_ray.driver.mirror import Mirror
     from aca_ray.driver.pool import OpenPool
     from aca_ray.driver.run import SweepOutcome
@@ -44,6 +45,38 @@ def check(spec: Path | str) -> tuple[SweepSpec, SweepPlan]:
     path = Path(spec)
     loaded = load_spec(path, vocabulary(path.parent))
     return loaded, plan_sweep(loaded, path.parent)
+
+
+def estimate(
+    spec: Path | str, *, address: str | None = None, local: bool = False, stream: TextIO | None = None
+) -> SweepEstimate:
+    """Take a few steps of every kind of trial in a spec, and return the time that its sweep takes; no file is written.
+
+    Args:
+        spec: path of a YAML file.
+        address: address of a running Ray cluster; overrides runtime.address.
+        local: whether to measure in this process, for a sweep that runs in one process without Ray.
+        stream: output for progress; standard output if None.
+
+    Raises:
+        ConfigError: the spec is wrong.
+        SweepError: no cluster answers, no node can hold a trial, or trials could not be measured.
+    """
+    from aca_ray.driver.estimating import estimate_sweep
+    from aca_ray.driver.interrupt import Interrupt
+    from aca_ray.records import SweepFolder
+    from aca_ray.sweep.manifest import Sweep
+
+    loaded, _ = check(spec)
+    base = Path(spec).parent.resolve()
+    sweep = Sweep(loaded, base, SweepFolder(base / loaded.name), text="")
+
+    def say(text: str) -> None:
+        print(text, file=stream or sys.stdout, flush=True)
+
+    open_pool = _measuring_pool(loaded.runtime, address, local)
+    with Interrupt().handling_signals() as interrupt, open_pool(interrupt, say) as pool:
+        return estimate_sweep(sweep, pool, say)
 
 
 def run(
@@ -134,6 +167,16 @@ def _local_pool(sweep: Sweep) -> OpenPool:
     from aca_ray.driver.local import local_pool
 
     return lambda interrupt, say: local_pool(sweep.spec.runtime, interrupt)
+
+
+def _measuring_pool(runtime: RuntimeSpec, address: str | None, local: bool) -> OpenPool:
+    if local:
+        from aca_ray.driver.local import local_pool
+
+        return lambda interrupt, say: local_pool(runtime, interrupt)
+    from aca_ray.cluster.pool import measuring_pool
+
+    return partial(measuring_pool, runtime, address or runtime.address)
 
 
 def _ray_pool(sweep: Sweep, address: str | None) -> OpenPool:

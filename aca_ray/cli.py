@@ -19,6 +19,8 @@ from aca_ray.storage import StoragePath, storage_path
 from aca_ray.terminal import is_of_closed_output, say, show_every_character, silence_closed, told_when_slow, use_utf8
 
 if TYPE_CHECKING:
+    from aca_ray.config import RuntimeSpec
+    from aca_ray.driver.estimating import SweepEstimate
     from aca_ray.sweep.manifest import Sweep
 
 LISTED = ("methods", "spaces", "data", "rankers", "rules", "controls", "protocols", "sweeps", "trials")
@@ -95,8 +97,15 @@ def build_parser() -> argparse.ArgumentParser:
         "--local", action="store_true", help="run all trials in this process, one after the other, without Ray"
     )
 
-    check = verbs.add_parser("check", help="validate a spec and build its supernets, without Ray")
+    check = verbs.add_parser(
+        "check",
+        parents=[processes],
+        help="validate a spec and build its supernets, or estimate the time of its sweep",
+    )
     check.add_argument("spec", metavar="SPEC", help="sweep spec (YAML)")
+    check.add_argument(
+        "--estimate", action="store_true", help="take a few steps of every kind of trial, where the sweep would run"
+    )
     check.set_defaults(verb=_check)
 
     run = verbs.add_parser("run", parents=[processes], help="run everything in a sweep spec that is not done yet")
@@ -270,7 +279,28 @@ def _check(options: argparse.Namespace) -> int:
     print("\n".join(in_columns([header, *rows])))
     looked_up = f", {plan.num_look_ups} look-ups" if plan.num_look_ups else ""
     print(f"{len(rows)} searches, {plan.num_retrainings} retrainings{looked_up}; no problems found")
+    if options.estimate:
+        _print_estimate(api.estimate(options.spec, address=options.address, local=options.local), spec.runtime)
     return 0
+
+
+def _print_estimate(estimate: SweepEstimate, runtime: RuntimeSpec) -> None:
+    from aca_ray.display.progress import clock
+
+    header = ("kind of trial", "trials", "each", "all")
+    rows = [
+        (kind.label, str(kind.num_trials), clock(kind.each.mean), clock(kind.each.mean * kind.num_trials))
+        for kind in estimate.kinds
+    ]
+    print("\n".join(in_columns([header, *rows], right=(1, 2, 3))))
+    work, whole = estimate.work, estimate.whole
+    unit, share = ("GPU", runtime.gpus_per_trial) if runtime.gpus_per_trial else ("core", runtime.cpus_per_trial)
+    hours = [f"{share * seconds / 3600:.3g}" for seconds in (work.mean, work.low, work.high)]
+    print(f"work: {hours[0]} {unit}-hours ({hours[1]} to {hours[2]})")
+    print(
+        f"time: {clock(whole.mean)} ({clock(whole.low)} to {clock(whole.high)}) with {estimate.slots} trials at once; "
+        "less where searches find equal networks, which are trained once"
+    )
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -120,6 +120,27 @@ def ray_pool(sweep: Sweep, address: str | None, interrupt: Interrupt, say: Calla
 
 
 @contextmanager
+def measuring_pool(
+    runtime: RuntimeSpec, address: str | None, interrupt: Interrupt, say: Callable[[str], None]
+) -> Iterator[Pool]:
+    """Yield a pool for function calls with the resources of trials, on the Ray cluster at an address.
+
+    Args:
+        runtime: resources of a trial.
+        address: address of the cluster; None starts Ray on this machine.
+        interrupt: request to stop.
+        say: shows the user a line.
+
+    Raises:
+        SweepError: no cluster answers, or its resources can never hold a trial.
+    """
+    with ray_session(address) as resources:
+        interrupt.check()
+        check_resources(runtime, resources)
+        yield RayPool("measurements", runtime, interrupt, say, reuse_actors=True)
+
+
+@contextmanager
 def task_pool(threads: int, interrupt: Interrupt, say: Callable[[str], None]) -> Iterator[Pool]:
     """Yield a pool for function calls on a Ray started on this machine.
 

@@ -11,7 +11,6 @@ the longest searches three times as long.
 from __future__ import annotations
 
 import heapq
-import itertools
 import random
 import statistics
 from collections.abc import Callable, Iterable
@@ -23,7 +22,8 @@ from aca_ray.sweep.graph import Graph
 from aca_ray.sweep.manifest import Sweep
 from aca_ray.sweep.orders import Order, SearchOrder, search_orders
 from aca_ray.sweep.ranking_orders import RankingOrder
-from aca_ray.sweep.sweep_graph import SweepJob, relative_length, sweep_graph
+from aca_ray.sweep.simulation import simulated_end
+from aca_ray.sweep.sweep_graph import relative_length, sweep_graph
 from aca_ray.sweep.vocabulary import vocabulary
 
 SPEC = """
@@ -102,30 +102,11 @@ def last_end(slots: int, times: Iterable[float]) -> float:
 
 def as_graph(sweep: Sweep, slots: int, seconds: Callable[[Order], float]) -> float:
     """Return the time of the graph: whatever is ready, the longest chain first."""
-    graph, numbers, now = graph_of(sweep), itertools.count(), 0.0
-    ready: list[tuple[float, int, SweepJob]] = []
-    running: list[tuple[float, int, SweepJob]] = []
 
-    def release(jobs: Iterable[SweepJob]) -> None:
-        for job in jobs:
-            if isinstance(job.work, RankingOrder):
-                finish(job)
-            else:
-                heapq.heappush(ready, (-graph.path(job), next(numbers), job))
+    def time_of(work: tuple[Order, ...] | RankingOrder) -> float:
+        return 0.0 if isinstance(work, RankingOrder) else max(map(seconds, work))
 
-    def finish(job: SweepJob) -> None:
-        for product in job.makes:
-            release(graph.made(product))
-
-    release(graph.without_needs())
-    while ready or running:
-        while ready and len(running) < slots:
-            _, number, job = heapq.heappop(ready)
-            assert isinstance(job.work, tuple)
-            heapq.heappush(running, (now + max(map(seconds, job.work)), number, job))
-        now, _, job = heapq.heappop(running)
-        finish(job)
-    return now
+    return simulated_end(graph_of(sweep), slots, time_of, lambda work: not isinstance(work, RankingOrder))
 
 
 def graph_of(sweep: Sweep) -> Graph[tuple[Order, ...] | RankingOrder]:
