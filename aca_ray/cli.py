@@ -251,6 +251,8 @@ def _check(options: argparse.Namespace) -> int:
     from aca_ray import api
     from aca_ray.sweep.manifest import experiment_fingerprint
 
+    if not options.estimate and (options.address or options.local):
+        raise ConfigError("--address, --local: apply to --estimate only; add it, or leave them out")
     _use_one_thread()
     with told_when_slow(CHECKING):
         spec, plan = api.check(options.spec)

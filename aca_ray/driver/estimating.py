@@ -86,7 +86,8 @@ class _Kind:
 def estimate_sweep(sweep: Sweep, pool: Pool, say: Callable[[str], None]) -> SweepEstimate:
     """Measure one trial of every kind in a pool, as many at once as it runs, and return the estimate.
 
-    Retrainings of equal networks are trained once. Which will be equal is unknown, so that all count.
+    Retrainings of equal networks are trained once. Which will be equal is unknown, so that all count. The start of Ray
+    and of its processes, checkpoints, and the cores that driver and tracker use are left out.
 
     Args:
         sweep: the sweep, of which nothing is done.

@@ -151,6 +151,35 @@ def test_check_of_the_quickstart(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
+def test_check_estimates_the_time_of_a_sweep(run: Run, folder: Path) -> None:
+    spec = """name: timed
+experiment:
+  methods: darts
+  spaces: nasbench201
+  data: {name: digits, max_train_images: 32}
+  seeds: [0, 1]
+  epochs: 2
+  network: {channels: 4, cells: 3}
+  batch_size: 8
+  retraining: {protocol: {base: small, epochs: 1}}
+"""
+    (folder / "spec.yaml").write_text(spec)
+    code, out, errors = run("check", "spec.yaml", "--estimate", "--local")
+    assert (code, errors) == (0, [])
+    kinds = [line.split()[0] for line in out.splitlines() if re.search(r"\d:\d\d +\d:\d\d$", line)]
+    assert sorted(kinds) == ["ranking", "retraining", "retraining", "search", "search"]
+    assert [line.partition(":")[0] for line in out.splitlines()[-2:]] == ["work", "time"]
+    assert [path.name for path in folder.iterdir()] == ["spec.yaml"]
+
+
+def test_check_refuses_where_to_measure_without_an_estimate(run: Run, folder: Path) -> None:
+    (folder / "spec.yaml").write_text(SEVERAL_MISTAKES)
+    code, out, errors = run("check", "spec.yaml", "--local")
+    assert (code, out, len(errors)) == (2, "", 1)
+    assert errors[0].startswith("--address, --local: ")
+
+
 Run = Callable[..., tuple[int, str, list[str]]]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,6 +107,15 @@ def test_status_and_compare_need_no_ray(undisturbed: SweepProcess) -> None:
     assert "darts" in output
 
 
+def test_the_time_of_a_sweep_is_estimated_on_ray(undisturbed: SweepProcess) -> None:
+    code, output = undisturbed.run("check", "spec.yaml", "--estimate")
+    assert code == 0, output
+    assert f"with {os.cpu_count()} trials at once" in output
+    rows = re.findall(r"^(\w+) .* (\d+) +\d+:\d\d +\d+:\d\d$", output, re.MULTILINE)
+    # Two kinds of searches with two budgets each; retrainings of both kinds; rankings of 2 and 4 milestones.
+    assert sorted(rows) == [("ranking", "6"), ("retraining", "2"), ("retraining", "6"), *[("search", "1")] * 4]
+
+
 def test_rank_gives_the_plan_of_the_sweep(undisturbed: SweepProcess) -> None:
     record = next(r for r in undisturbed.records() if r["kind"] == "search" and r["trial"]["skip"] == "allocated")
     search = undisturbed.sweep / "searches" / record["fingerprint"][:12]
@@ -121,7 +132,7 @@ def test_rank_gives_the_plan_of_the_sweep(undisturbed: SweepProcess) -> None:
     assert set(summary["plans"]) == {"sign", "otsu"}
 
 
-def test_evaluate_repeats_a_retraining_of_the_sweep(undisturbed: SweepProcess) -> None:
+def test_retrain_repeats_a_retraining_of_the_sweep(undisturbed: SweepProcess) -> None:
     record = next(r for r in undisturbed.records() if r["kind"] == "retraining" and r["trial"]["allocation"] == "sign")
     network = undisturbed.sweep / "retrainings" / record["fingerprint"][:12] / "network.json"
     data = json.dumps(record["trial"]["data"])
