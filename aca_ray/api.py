@@ -62,19 +62,26 @@ def estimate(
         ConfigError: the spec is wrong.
         SweepError: no cluster answers, no node can hold a trial, or trials could not be measured.
     """
+    loaded, _ = check(spec)
+    return measure(loaded, Path(spec).parent, address, local=local, stream=stream)
+
+
+def measure(
+    spec: SweepSpec, base: Path, address: str | None = None, *, local: bool = False, stream: TextIO | None = None
+) -> SweepEstimate:
+    """Return the time that the sweep of a checked spec takes; see `estimate`."""
     from aca_ray.driver.estimating import estimate_sweep
     from aca_ray.driver.interrupt import Interrupt
     from aca_ray.records import SweepFolder
     from aca_ray.sweep.manifest import Sweep
 
-    loaded, _ = check(spec)
-    base = Path(spec).parent.resolve()
-    sweep = Sweep(loaded, base, SweepFolder(base / loaded.name), text="")
+    base = base.resolve()
+    sweep = Sweep(spec, base, SweepFolder(base / spec.name), text="")
 
     def say(text: str) -> None:
         print(text, file=stream or sys.stdout, flush=True)
 
-    open_pool = _measuring_pool(loaded.runtime, address, local)
+    open_pool = _local_pool(spec.runtime) if local else _measuring_pool(spec.runtime, address)
     with Interrupt().handling_signals() as interrupt, open_pool(interrupt, say) as pool:
         return estimate_sweep(sweep, pool, say)
 
@@ -159,21 +166,17 @@ def drive(
 
     settle_sweep(sweep)
     out = stream or sys.stdout
-    open_pool = _local_pool(sweep) if local else _ray_pool(sweep, address)
+    open_pool = _local_pool(sweep.spec.runtime) if local else _ray_pool(sweep, address)
     return run_sweep(sweep, open_pool, _mlflow, LiveView(out, in_place=out.isatty()))
 
 
-def _local_pool(sweep: Sweep) -> OpenPool:
+def _local_pool(runtime: RuntimeSpec) -> OpenPool:
     from aca_ray.driver.local import local_pool
 
-    return lambda interrupt, say: local_pool(sweep.spec.runtime, interrupt)
+    return lambda interrupt, say: local_pool(runtime, interrupt)
 
 
-def _measuring_pool(runtime: RuntimeSpec, address: str | None, local: bool) -> OpenPool:
-    if local:
-        from aca_ray.driver.local import local_pool
-
-        return lambda interrupt, say: local_pool(runtime, interrupt)
+def _measuring_pool(runtime: RuntimeSpec, address: str | None) -> OpenPool:
     from aca_ray.cluster.pool import measuring_pool
 
     return partial(measuring_pool, runtime, address or runtime.address)

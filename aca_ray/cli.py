@@ -282,7 +282,8 @@ def _check(options: argparse.Namespace) -> int:
     looked_up = f", {plan.num_look_ups} look-ups" if plan.num_look_ups else ""
     print(f"{len(rows)} searches, {plan.num_retrainings} retrainings{looked_up}; no problems found")
     if options.estimate:
-        _print_estimate(api.estimate(options.spec, address=options.address, local=options.local), spec.runtime)
+        base = Path(options.spec).parent
+        _print_estimate(api.measure(spec, base, options.address, local=options.local), spec.runtime)
     return 0
 
 

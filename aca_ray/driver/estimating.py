@@ -9,6 +9,7 @@ from operator import attrgetter
 
 import torch
 
+from aca_ray.comparison.grouping import grouped
 from aca_ray.config import LookUpTrial, RuntimeSpec, canonical_json
 from aca_ray.driver.pool import Pool
 from aca_ray.driver.waiting import wait_for
@@ -87,7 +88,7 @@ def estimate_sweep(sweep: Sweep, pool: Pool, say: Callable[[str], None]) -> Swee
     """Measure one trial of every kind in a pool, as many at once as it runs, and return the estimate.
 
     Retrainings of equal networks are trained once. Which will be equal is unknown, so that all count. The start of Ray
-    and of its processes, checkpoints, and the cores that driver and tracker use are left out.
+    and of its processes, checkpoints, and the cores that driver and tracker use are left out. `pack: auto` counts as 1.
 
     Args:
         sweep: the sweep, of which nothing is done.
@@ -112,10 +113,8 @@ def estimate_sweep(sweep: Sweep, pool: Pool, say: Callable[[str], None]) -> Swee
         return simulated_end(Graph(jobs), slots, lambda work: work_times[id(work)], lambda work: id(work) in work_times)
 
     whole = Seconds(*(end(attrgetter(name)) for name in ("low", "mean", "high")))
-    labels: dict[str, list[Seconds]] = {}
-    for job, kind in kinds.items():
-        labels.setdefault(f"{kind.label}", []).append(times[job])
-    rows = tuple(KindEstimate(label, len(own), own[0]) for label, own in labels.items())
+    by_kind = grouped(kinds, lambda job: (kinds[job].key, kinds[job].num_epochs))
+    rows = tuple(KindEstimate(kinds[own[0]].label, len(own), times[own[0]]) for own in by_kind.values())
     return SweepEstimate(rows, slots, whole)
 
 

@@ -144,7 +144,7 @@ class Search:
         return self.method.genotype(self.mixing(), self.space)
 
     def seek(self, epoch: int) -> None:
-        """Continue at the begin of a later 0-based epoch, as if no epoch were between; for measurements of time."""
+        """Continue at the beginning of a later 0-based epoch, as if none were between; for measurements of time."""
         self.clock, self._step = epoch, 0
 
     def begin_epoch(self, epoch: int) -> None:

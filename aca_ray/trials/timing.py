@@ -6,7 +6,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -151,7 +151,7 @@ def time_ranking(
     """Return the time to rank the channels of one milestone of a search; no file is written."""
     begin = clock()
     images = data.for_search()
-    search = build_search(trial, images, device)
+    search = build_search(replace(trial, precision="float32"), images, device)  # as rankings are computed
     start = Seconds.of([clock() - begin])
     times = []
     for _ in range(2):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -65,6 +66,15 @@ def test_rankings_and_packs(make_sweep: MakeSweep) -> None:
     estimate = estimate_sweep(sweep, TellingPool(2, {"search": 1.0, "ranking": 0.0}), lambda text: None)
     assert [(kind.label.split()[0], kind.num_trials) for kind in estimate.kinds] == [("search", 1), ("ranking", 12)]
     assert "pack of 3" in estimate.kinds[0].label
+
+
+def test_data_sets_of_one_name_are_different_kinds(make_sweep: MakeSweep) -> None:
+    plain = make_sweep()
+    (data,) = plain.spec.experiment.data
+    both = plain.spec.experiment.model_copy(update={"data": (data, {**data, "max_train_images": 32})})
+    sweep = replace(plain, spec=plain.spec.model_copy(update={"experiment": both}))
+    estimate = estimate_sweep(sweep, TellingPool(1, {"search": 1.0, "retraining": 2.0}), lambda text: None)
+    assert [kind.num_trials for kind in estimate.kinds] == [1, 1, 1, 1]
 
 
 def test_all_kinds_that_fail_are_named(make_sweep: MakeSweep) -> None:

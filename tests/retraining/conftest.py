@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -73,14 +71,3 @@ def build(make_data: Callable[[int], RetrainingData]) -> Callable[..., Retrainin
 @pytest.fixture
 def protocol() -> Protocol:
     return PROTOCOL
-
-
-@pytest.fixture
-def through_a_file(tmp_path: Path) -> Callable[[Any], Any]:
-    """Return a function that writes a state and reads it back like a checkpoint: tensors and plain values only."""
-
-    def round_trip(state: Any) -> Any:
-        torch.save(state, tmp_path / "state")
-        return torch.load(tmp_path / "state", weights_only=True)
-
-    return round_trip
