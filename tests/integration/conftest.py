@@ -27,10 +27,11 @@ SPEC = """
 name: small
 experiment:
   methods: darts
+  spaces: s3
   data: {name: digits, max_train_images: 192, max_test_images: 64}
   seeds: [0]
   epochs: [2, 4]
-  network: {channels: 4, cells: 5}
+  network: {channels: 4, cells: 3}
   batch_size: 32
   controls: [uniform]
   retraining: {protocol: small}
@@ -83,7 +84,7 @@ class SweepProcess:
         """Return the environment with the mark."""
         return {**os.environ, MARK: self.mark}
 
-    def run(self, *arguments: str, seconds: float = 240.0) -> tuple[int, str]:
+    def run(self, *arguments: str, seconds: float = 600.0) -> tuple[int, str]:
         """Run `aca-ray` to its end, at most for `seconds`; return its exit code and output."""
         process = self.start(*arguments)
         code = process.wait(timeout=seconds)
@@ -117,7 +118,7 @@ class SweepProcess:
         """Return all records of the sweep."""
         return [json.loads(path.read_text()) for path in sorted(self.sweep.glob("*/*/record.json"))]
 
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 120.0) -> None:
+    def wait_for(self, condition: Callable[[], bool], seconds: float = 300.0) -> None:
         """Wait until a condition holds; fail the test after `seconds`."""
         end = time.monotonic() + seconds
         while not condition():

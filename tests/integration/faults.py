@@ -102,7 +102,7 @@ class Scene:
         """Kill the driver."""
         for pid in self.process.processes("aca_ray.cli"):
             os.kill(pid, signal.SIGKILL)
-        self.running.wait(timeout=30)
+        self.running.wait(timeout=180)
 
     def trial_on(self, node: RayNode) -> dict[str, Any]:
         """Wait for a trial on a node that has worked for a while since its last save, and return its record."""

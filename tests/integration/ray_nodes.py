@@ -58,7 +58,7 @@ class RayNode:
     def vanish(self) -> None:
         """Kill the node with all its processes, without notice."""
         os.kill(self.starter, signal.SIGKILL)  # the first of its namespace
-        self.outer.wait(timeout=30)
+        self.outer.wait(timeout=180)
 
     def kill_raylet(self) -> None:
         """Kill the process that represents the node."""

@@ -59,7 +59,7 @@ class Service(ABC):
     END: ClassVar[signal.Signals] = signal.SIGTERM
     USER: ClassVar[str | None] = None
 
-    def start(self, seconds: float = 90.0) -> None:
+    def start(self, seconds: float = 300.0) -> None:
         """Start the server and wait until it answers; skip the test if it is not installed."""
         command = self.command()
         log = self.folder / "output.txt"
@@ -84,12 +84,12 @@ class Service(ABC):
     def stop(self) -> None:
         """Shut the server down and wait for its end."""
         self.process.send_signal(self.END)
-        self.process.wait(timeout=60)
+        self.process.wait(timeout=180)
 
     def kill(self) -> None:
         """Kill the server and its child processes."""
         os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(timeout=60)
+        self.process.wait(timeout=180)
 
     def variables(self) -> dict[str, str]:
         """Return the environment variables of the server."""

@@ -23,7 +23,7 @@ from services import free_ports
 if TYPE_CHECKING:
     from conftest import SweepProcess
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
 # In a mount namespace with a different folder at the same path, a node is equivalent to another machine.
 OWN_MOUNTS = ["unshare", "--mount"]

@@ -21,7 +21,7 @@ from aca_ray.storage.lock import exclusive
 if TYPE_CHECKING:
     from conftest import SweepProcess
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
 
 def test_a_trial_whose_process_dies_too_often_fails(process: SweepProcess) -> None:
@@ -34,7 +34,7 @@ def test_a_trial_whose_process_dies_too_often_fails(process: SweepProcess) -> No
     running = process.start("run", "spec.yaml")
     victim = process.wait_for_epoch("search", 1)
     os.kill(int(victim["process"].rpartition(":")[2]), signal.SIGKILL)
-    assert running.wait(timeout=240) == 1, process.output()
+    assert running.wait(timeout=600) == 1, process.output()
     assert "its process died" in process.output()
     assert "1 of 1 tries" in process.output()
     states = {record["fingerprint"]: record["state"] for record in process.records()}
@@ -49,7 +49,7 @@ def press_ctrl_c(process: SweepProcess) -> int:
     running = process.start("run", "spec.yaml")
     process.wait_for_epoch("search", 1)
     running.send_signal(signal.SIGINT)
-    code = running.wait(timeout=60)
+    code = running.wait(timeout=180)
     assert "aca-ray resume small" in process.output()
     return code
 
@@ -60,7 +60,7 @@ def terminate_all(process: SweepProcess) -> int:
     wait_for_work(process)
     for pid in process.processes():
         os.kill(pid, signal.SIGTERM)
-    return running.wait(timeout=60)
+    return running.wait(timeout=180)
 
 
 def close_terminal(process: SweepProcess) -> int:
@@ -86,7 +86,7 @@ def close_terminal(process: SweepProcess) -> int:
     process.wait_for(lambda: bool(shown()))
     wait_for_work(process)
     os.close(terminal)
-    return running.wait(timeout=60)
+    return running.wait(timeout=180)
 
 
 def wait_for_work(process: SweepProcess) -> None:
@@ -108,7 +108,7 @@ def test_interrupting_stops_cleanly(process: SweepProcess, undisturbed: SweepPro
         before = saved(process)
         assert stop(process) == 130, process.output()
         assert saved(process) - before, stop
-        process.wait_for(lambda: not process.processes(), seconds=5)
+        process.wait_for(lambda: not process.processes(), seconds=20)
         _, _, statuses = process.tracked()
         assert "RUNNING" not in statuses, stop
     finished = {r["fingerprint"]: r["rows"] for r in process.records() if r["state"] == "finished"}
@@ -129,7 +129,7 @@ def test_a_driver_killed_while_ray_starts_leaves_no_process(process: SweepProces
         process.wait_for(lambda num=num_processes: len(process.processes()) >= num)
         running.kill()
         running.wait()
-        process.wait_for(lambda: not process.processes(), seconds=5)
+        process.wait_for(lambda: not process.processes(), seconds=20)
 
 
 def test_two_drivers_never_share_a_sweep(process: SweepProcess, undisturbed: SweepProcess) -> None:

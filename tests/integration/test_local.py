@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import SweepProcess
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
 
 def test_a_local_sweep_resumes_on_ray_with_the_same_results(process: SweepProcess, undisturbed: SweepProcess) -> None:
@@ -19,12 +19,12 @@ def test_a_local_sweep_resumes_on_ray_with_the_same_results(process: SweepProces
     process.wait_for_epoch("search", 2)
     assert process.processes() == [running.pid]
     os.kill(running.pid, signal.SIGKILL)
-    running.wait(timeout=30)
+    running.wait(timeout=180)
 
     running = process.start("resume", "small", "--local")
     process.wait_for_epoch("retraining", 1)
     os.kill(running.pid, signal.SIGTERM)
-    assert running.wait(timeout=60) == 130, process.output()
+    assert running.wait(timeout=180) == 130, process.output()
     assert "aca-ray resume small --local" in process.output()
 
     code, output = process.run("resume", "small")
@@ -37,7 +37,7 @@ def test_results_of_short_searches_do_not_wait_for_a_long_one(process: SweepProc
     spec = process.folder / "spec.yaml"
     text = spec.read_text()
     for old, new in (
-        ("data:", "skip: searched\n  spaces: nasbench201\n  data:"),
+        ("spaces: s3", "skip: searched\n  spaces: nasbench201"),
         ("epochs: [2, 4]", "epochs: [1, 40]"),
         ("  controls: [uniform]\n", ""),
         ("retraining: {protocol: small}", "table: nasbench201"),

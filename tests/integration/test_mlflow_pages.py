@@ -93,6 +93,6 @@ def test_report_and_charts_are_a_click_away(ui: str, undisturbed: SweepProcess) 
         expect(charts.get_by_text("5 matching runs")).to_be_visible(timeout=PATIENCE_MS)
         charts.get_by_role("button", name="Group by").click()
         charts.get_by_text("aca.group").click()
-        expect(charts.get_by_text("darts/allocated/darts/digits/e4").first).to_be_visible(timeout=PATIENCE_MS)
+        expect(charts.get_by_text("darts/allocated/s3/digits/e4").first).to_be_visible(timeout=PATIENCE_MS)
         browser.close()
     assert complaints == []

@@ -23,7 +23,7 @@ from aca_ray.sweep.exporting import read_named
 if TYPE_CHECKING:
     from conftest import SweepProcess
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
 NAME = "digits"
 WITHOUT_US = "import sys\nsys.modules['aca_ray'] = None\n"  # every import of it fails

@@ -13,7 +13,7 @@ from aca_ray.storage import StoragePath, read_json, storage_path
 if TYPE_CHECKING:
     from conftest import ObjectStore, SweepProcess
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
 
 def fetch(folder: StoragePath, process: SweepProcess) -> None:
@@ -46,7 +46,7 @@ def test_a_flaky_store_and_a_killed_worker(
         return False
 
     process.wait_for(killed)
-    assert running.wait(timeout=240) == 0, process.output()
+    assert running.wait(timeout=600) == 0, process.output()
     assert "its process died" in process.output()
     assert "last checkpoint" in process.output()
     fetch(folder, process)

@@ -21,7 +21,7 @@ from aca_ray.sweep.orders import SearchOrder, packable_searches
 if TYPE_CHECKING:
     from conftest import SweepProcess
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
 SAME = {"seed": 0, "skip": "searched", "epochs": 4}  # common to a search here and one of the undisturbed sweep
 
@@ -36,7 +36,7 @@ def test_packed_searches_are_the_same_searches(process: SweepProcess, undisturbe
     running = process.start("run", "spec.yaml")
     victim = process.wait_for_epoch("search", 1)
     os.kill(int(victim["process"].rpartition(":")[2]), signal.SIGKILL)
-    assert running.wait(timeout=240) == 0, process.output()
+    assert running.wait(timeout=600) == 0, process.output()
     assert "its process died" in process.output()
     searches = [record for record in process.records() if record["kind"] == "search"]
     assert [record["state"] for record in searches] == ["finished"] * 2

@@ -14,7 +14,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import SweepProcess
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
 
 def test_everything_is_finished_and_compared(undisturbed: SweepProcess) -> None:

@@ -17,7 +17,7 @@ from services import MlflowServer, Postgres, free_ports, is_healthy
 if TYPE_CHECKING:
     from conftest import SweepProcess
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
 SPEC = """
 name: small
@@ -74,7 +74,7 @@ def survived(servers: SweepProcess, server: MlflowServer, known: dict[str, str])
         server.kill()
         servers.wait_for(lambda: "MLflow cannot be reached" in servers.output())
         server.start()
-        assert running.wait(timeout=120) == 0, servers.output()
+        assert running.wait(timeout=600) == 0, servers.output()
     return servers, seen
 
 
@@ -114,7 +114,7 @@ def test_an_unreachable_server_at_the_end(process: SweepProcess, server: MlflowS
     server.kill()
     process.wait_for(lambda: "120 s for MLflow" in process.output())
     running.send_signal(signal.SIGINT)
-    assert running.wait(timeout=30) == 0, process.output()
+    assert running.wait(timeout=180) == 0, process.output()
     assert "aca-ray resume small" in process.output()
     server.start()
     code, output = process.run("resume", "small")

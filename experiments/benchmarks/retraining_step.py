@@ -1,0 +1,159 @@
+"""What a step of a retraining costs: fast over plain networks, allocated over plain ones, single edges.
+
+A step is a forward and a backward pass, clipping and an update of the weights on random images. Whatever a row compares
+runs in turns in one process; ratios are those of the medians. The plain network calls every module as it is written.
+Needs torch and the repository, nothing else:
+
+    PYTHONPATH=<repository> python experiments/benchmarks/retraining_step.py [--device cuda] [--repeats 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import statistics
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from machine import machine
+from torch import nn
+from torch.nn import functional
+
+from aca_ray.nn.derived import DerivedNetwork, build_edge
+from aca_ray.nn.fused import fuse
+from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, Genotype
+from aca_ray.space.topology import NUM_STAGES, stage_cell_type
+
+GENOTYPE = PUBLISHED["DARTS_V2"]
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+EDGE_OPERATIONS = ("sep_conv_3x3", "dil_conv_5x5")
+
+
+class Size(NamedTuple):
+    """A derived network and its images."""
+
+    channels: int
+    num_cells: int
+    side: int
+    batch: int
+
+    def __str__(self) -> str:
+        return f"{self.num_cells} cells, {self.channels} channels, {self.side}x{self.side}, batch {self.batch}"
+
+
+CIFAR, PROXY, SMALL = Size(36, 20, 32, 8), Size(16, 8, 16, 64), Size(4, 5, 8, 64)
+
+
+def drawn_plan(genotype: Genotype, channels: int, share: float) -> ChannelPlan:
+    """Return a plan that keeps a share of the channels of every edge, drawn at random."""
+    draw = random.Random(0)
+
+    def edge() -> EdgePlan:
+        return EdgePlan(share, tuple(draw.sample(range(channels), channels)))
+
+    stages = (genotype.cell(stage_cell_type(stage)).edges for stage in range(NUM_STAGES))
+    return ChannelPlan("random", "drawn", tuple(tuple(edge() for _ in edges) for edges in stages))
+
+
+class Stepper:
+    """A retraining of nothing but steps on one fixed batch."""
+
+    def __init__(self, size: Size, device: torch.device, plan: ChannelPlan | None, *, fast: bool) -> None:
+        torch.manual_seed(0)
+        network = DerivedNetwork(
+            GENOTYPE, plan, channels=size.channels, num_cells=size.num_cells, num_classes=10, auxiliary=False
+        )
+        network.set_drop_path(0.1)
+        self.network = network.to(device)
+        if fast:
+            self.network = fuse(self.network)
+        self.optimizer = torch.optim.SGD(self.network.parameters(), 0.025, momentum=0.9, weight_decay=3e-4)
+        self.images = torch.randn(size.batch, 3, size.side, size.side, device=device)
+        self.labels = torch.randint(10, (size.batch,), device=device)
+
+    def step(self) -> None:
+        loss = functional.cross_entropy(self.network(self.images), self.labels)
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimizer.step()
+
+
+def edge_pass(operation: str, size: Size, share: float, device: torch.device) -> Callable[[], None]:
+    """Return a function that makes a forward and a backward pass of one edge at stride 1."""
+    torch.manual_seed(0)
+    channels = size.channels
+    order = tuple(random.Random(0).sample(range(channels), channels))
+    edge = fuse(build_edge(operation, channels, 1, EdgePlan(share, order)).to(device))
+    state = torch.randn(size.batch, channels, size.side, size.side, device=device)
+    if device.type == "cpu":
+        state = state.contiguous(memory_format=torch.channels_last)
+    state.requires_grad_()
+    towards = torch.randn_like(state)
+
+    def passes() -> None:
+        edge(state).backward(towards)
+
+    return passes
+
+
+def seconds(action: Callable[[], None], device: torch.device) -> float:
+    """Return how long an action and what it leaves to the device take."""
+    start = time.perf_counter()
+    action()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def measure(actions: dict[str, Callable[[], None]], repeats: int, device: torch.device) -> dict[str, list[float]]:
+    """Return the seconds of every action, each in turn, after one round that is not counted."""
+    rounds = [{name: seconds(action, device) for name, action in actions.items()} for _ in range(repeats + 1)]
+    return {name: [own[name] for own in rounds[1:]] for name in actions}
+
+
+def shown(times: list[float]) -> str:
+    return f"{statistics.median(times):.4f} ({min(times):.4f} to {max(times):.4f})"
+
+
+def row(what: str, target: str, over: list[float], under: list[float]) -> None:
+    ratio = statistics.median(over) / statistics.median(under)
+    print(f"| {what} | {shown(over)} | {shown(under)} | {ratio:.2f} | {target} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    device = torch.device(options.device)
+    torch.set_num_threads(options.threads)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False  # exact float32
+    print(f"{machine()}; device {device}, {options.threads} CPU threads, n = {options.repeats}", end=", ")
+    print(f"load {os.getloadavg()[0]:.1f}\n")
+    print("| what | seconds: median (min to max) | over seconds | ratio | target |\n|---|---|---|---|---|", flush=True)
+    for size in (CIFAR, PROXY, SMALL):
+        half = drawn_plan(GENOTYPE, 16, 0.5)
+        steppers = {
+            "plain": Stepper(size, device, None, fast=False),
+            "fast": Stepper(size, device, None, fast=True),
+            "half": Stepper(size, device, half, fast=True),
+        }
+        times = measure({name: own.step for name, own in steppers.items()}, options.repeats, device)
+        row(
+            f"plain over fast, {size}", "at least 1.5" if size == CIFAR else "at least 1", times["plain"], times["fast"]
+        )
+        row(f"half of the channels over all, {size}", "at most 0.7", times["half"], times["fast"])
+    for name in EDGE_OPERATIONS:
+        passes = {str(share): edge_pass(name, CIFAR, share, device) for share in SHARES}
+        times = measure(passes, 4 * options.repeats, device)
+        for share in SHARES[:-1]:
+            row(f"edge of {name}, share kept {share:.2f} over 1", "-", times[str(share)], times["1.0"])
+
+
+if __name__ == "__main__":
+    main()
