@@ -362,12 +362,12 @@ class Search:
         }
 
     def _load_trained_state(self, state: Mapping[str, Any]) -> None:
-        clock, built = state["clock"], (self.space, self._stages_begun)
+        clock, built = state["clock"], (self.space, self._stage)
         self.clock, self._step, self._epoch = clock["clock"], clock["step"], clock["epoch"]
         self._stages_begun, self._num_returns = clock["stages"], clock["returns"]
         normal, reduce = (tuple(map(tuple, state["candidates"].get(kind, ()))) for kind in CELL_TYPES)
         self.space = replace(self.space, normal=normal, reduce=reduce)
-        if built != (self.space, self._stages_begun):
+        if built != (self.space, self._stage):
             self.network = self._build(self.space)
         self.network.load_state_dict(state["network"])
         self._set_architecture(state["architecture"])
@@ -381,9 +381,14 @@ class Search:
         self._make_batches()
         self._make_ready()
 
+    @property
+    def _stage(self) -> int:
+        """Index of the stage that has begun last, 0 before the first."""
+        return max(0, self._stages_begun - 1)
+
     def _build(self, space: Space) -> Supernet:
         """Return a fresh supernet of the current stage."""
-        stage, info = max(0, self._stages_begun - 1), self.data.info
+        stage, info = self._stage, self.data.info
         network = Supernet(
             space,
             channels=self._channels,
