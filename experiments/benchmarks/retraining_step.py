@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import statistics
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -21,6 +19,7 @@ import torch
 from machine import machine
 from torch import nn
 from torch.nn import functional
+from turns import measure, row
 
 from aca_ray.nn.derived import DerivedNetwork, build_edge
 from aca_ray.nn.fused import fuse
@@ -98,30 +97,6 @@ def edge_pass(operation: str, size: Size, share: float, device: torch.device) ->
         edge(state).backward(towards)
 
     return passes
-
-
-def seconds(action: Callable[[], None], device: torch.device) -> float:
-    """Return how long an action and what it leaves to the device take."""
-    start = time.perf_counter()
-    action()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
-def measure(actions: dict[str, Callable[[], None]], repeats: int, device: torch.device) -> dict[str, list[float]]:
-    """Return the seconds of every action, each in turn, after one round that is not counted."""
-    rounds = [{name: seconds(action, device) for name, action in actions.items()} for _ in range(repeats + 1)]
-    return {name: [own[name] for own in rounds[1:]] for name in actions}
-
-
-def shown(times: list[float]) -> str:
-    return f"{statistics.median(times):.4f} ({min(times):.4f} to {max(times):.4f})"
-
-
-def row(what: str, target: str, over: list[float], under: list[float]) -> None:
-    ratio = statistics.median(over) / statistics.median(under)
-    print(f"| {what} | {shown(over)} | {shown(under)} | {ratio:.2f} | {target} |", flush=True)
 
 
 def main() -> None:

@@ -16,12 +16,10 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import statistics
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +27,7 @@ import torch
 from machine import machine
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from turns import measure, row, seconds
 
 from aca_ray.channels import DEFAULT_RANKING, rank_channels
 from aca_ray.data import DataInfo, ImageSet, SearchData
@@ -213,21 +212,6 @@ def whole_search(num_epochs: int, num_images: int, precision: torch.dtype, devic
     return time.perf_counter() - start
 
 
-def seconds(action: Callable[[], None], device: torch.device) -> float:
-    """Return how long an action and what it leaves to the device take."""
-    start = time.perf_counter()
-    action()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
-
-
-def measure(actions: dict[str, Callable[[], None]], repeats: int, device: torch.device) -> dict[str, list[float]]:
-    """Return the seconds of every action, each in turn, after one round that is not counted."""
-    rounds = [{name: seconds(action, device) for name, action in actions.items()} for _ in range(repeats + 1)]
-    return {name: [own[name] for own in rounds[1:]] for name in actions}
-
-
 def seconds_beside(size: Size, repeats: int) -> list[float]:
     """Return the seconds of two steps of one search while a second process does the same, one CPU thread each.
 
@@ -253,15 +237,6 @@ def _step_beside(size: Size, repeats: int, barrier: Any, times: Any) -> None:
         barrier.wait()
         found.append(sum(seconds(stepper.step, torch.device("cpu")) for _ in range(2)))
     times.put(found)
-
-
-def shown(times: list[float]) -> str:
-    return f"{statistics.median(times):.3f} ({min(times):.3f} to {max(times):.3f})"
-
-
-def row(what: str, target: str, over: list[float], under: list[float]) -> None:
-    ratio = statistics.median(over) / statistics.median(under)
-    print(f"| {what} | {shown(over)} | {shown(under)} | {ratio:.2f} | {target} |", flush=True)
 
 
 def peak_mebibytes(plain: bool, device: torch.device) -> float:

@@ -108,7 +108,7 @@ def test_interrupting_stops_cleanly(process: SweepProcess, undisturbed: SweepPro
         before = saved(process)
         assert stop(process) == 130, process.output()
         assert saved(process) - before, stop
-        process.wait_for(lambda: not process.processes(), seconds=20)
+        process.wait_for(lambda: not process.processes(), seconds=5)
         _, _, statuses = process.tracked()
         assert "RUNNING" not in statuses, stop
     finished = {r["fingerprint"]: r["rows"] for r in process.records() if r["state"] == "finished"}
@@ -129,7 +129,7 @@ def test_a_driver_killed_while_ray_starts_leaves_no_process(process: SweepProces
         process.wait_for(lambda num=num_processes: len(process.processes()) >= num)
         running.kill()
         running.wait()
-        process.wait_for(lambda: not process.processes(), seconds=20)
+        process.wait_for(lambda: not process.processes(), seconds=5)
 
 
 def test_two_drivers_never_share_a_sweep(process: SweepProcess, undisturbed: SweepProcess) -> None:
