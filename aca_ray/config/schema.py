@@ -258,7 +258,9 @@ class RetrainingSpec(_Frozen):
     protocol: Protocol | None = None
     """The retraining protocol: a name, or a mapping of a `base` and the fields that differ from it.
 
-    `null` means the default, which the sweep then keeps.
+    `null` means the default, which the sweep then keeps. `precision: tf32` (GPUs only) or `bfloat16` (autocast) makes
+    the passes faster, and `compile: true` compiles them with torch.compile; weights and optimizer stay float32. All of
+    these change results, and networks of different protocols are never pooled.
     """
     seeds: _several(Seed) = (0,)  # type: ignore[valid-type]
     """Seeds of the retraining; every network is retrained once with each of them."""
@@ -287,9 +289,9 @@ class ExperimentSpec(_Frozen):
     """Precision of the supernet's passes during the search.
 
     With `bfloat16` (autocast) weights, architecture parameters, optimizers, batch-norm statistics and losses stay
-    float32, and so do ranking, allocation and retraining. Searches of different precisions are never pooled. Methods
-    that take differences of gradients (`darts_second_order`, `r_darts_l2`, `r_darts_dp`, `darts_es`, `darts_ada`) lose
-    digits to it. `float32` is exact: TF32 is off.
+    float32, and so do ranking and allocation; retraining has the precision of its protocol. Searches of different
+    precisions are never pooled. Methods that take differences of gradients (`darts_second_order`, `r_darts_l2`,
+    `r_darts_dp`, `darts_es`, `darts_ada`) lose digits to it. `float32` is exact: TF32 is off.
     """
     data_pruning: PrunerName | None = None
     """Drop training images during the search: `bdp` (bi-level data pruning, arXiv 2312.14200, in our reading)."""

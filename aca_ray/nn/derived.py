@@ -162,7 +162,7 @@ class DerivedNetwork(nn.Module):
         nodes = {cell.node_drop for cell in self.cells if isinstance(cell, DerivedCell)}
         for module in self.modules():
             if isinstance(module, DropPath):
-                module.probability = probability if (module in nodes) == (of == "nodes") else 0.0
+                module.set(probability if (module in nodes) == (of == "nodes") else None)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, K) logits of (B, C, H, W) normalized images."""

@@ -27,10 +27,27 @@ class DropPath(nn.Module):
     identity); FairDARTS' (on the sum of a node's inputs).
     """
 
+    rate: Tensor
+
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
         self.inner = inner
         self.probability = 0.0
+        # The probability for compiled networks, which a new number would compile again.
+        self.register_buffer("rate", torch.zeros(()), persistent=False)
+        self.is_on = False
+
+    def set(self, probability: float | None) -> None:
+        """Set the probability, in [0, 1); None if it stays 0."""
+        self.is_on = probability is not None
+        self.probability = probability or 0.0
+        self.rate.fill_(self.probability)
 
     def forward(self, x: Tensor) -> Tensor:
-        return drop_path(self.inner(x), self.probability, self.training)
+        output = self.inner(x)
+        if not torch.compiler.is_compiling():
+            return drop_path(output, self.probability, self.training)
+        if not (self.training and self.is_on):
+            return output
+        drawn = torch.rand(output.shape[0], 1, 1, 1, device=output.device)
+        return output * ((drawn >= self.rate) / (1.0 - self.rate)).to(output.dtype)

@@ -6,11 +6,11 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 from aca_ray.errors import ConfigError, shortened, unknown_name
 from aca_ray.nn.image_scale import IMAGENET_SCALE
-from aca_ray.retraining.protocols import PROTOCOLS, Protocol
+from aca_ray.retraining.protocols import PROTOCOLS, Precision, Protocol
 from aca_ray.space.labels import protocol_label
 from aca_ray.training.schedule import NUM_LAST_EPOCHS, NUM_WARMUP_EPOCHS, SCHEDULES, WARMED_UP
 
@@ -107,6 +107,8 @@ FIELDS: dict[str, ProtocolField] = {
     "drop_path": _share("drop_path"),
     "dropped": _choice("dropped", "operations", "nodes"),
     "cutout": _flag("cutout"),
+    "precision": _choice("precision", *get_args(Precision)),
+    "compile": _flag("compile"),
 }
 
 

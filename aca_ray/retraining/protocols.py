@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from aca_ray.data import ImageFacts
 from aca_ray.errors import ConfigError
 from aca_ray.nn.derived import Dropped
 from aca_ray.nn.image_scale import CIFAR_SCALE, IMAGENET_SCALE, ImageScale
 from aca_ray.training.schedule import Schedule, cosine_to_zero, exponential, warmed_up_cosine, warmed_up_linear
+
+Precision = Literal["float32", "tf32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,9 @@ class Protocol:
         drop_path: drop-path probability that the linear ramp from 0 would reach after the last epoch.
         dropped: whether drop path acts on every operation except identities, or on the sum of every node's inputs.
         cutout: whether training images are augmented with cutout of half their side.
+        precision: precision of all passes; `bfloat16` under autocast. Weights, optimizer, batch-norm statistics and
+            losses are float32.
+        compile: whether torch.compile compiles the training passes.
         scale: stem and auxiliary tower.
     """
 
@@ -55,6 +60,8 @@ class Protocol:
     drop_path: float = 0.0
     dropped: Dropped = "operations"
     cutout: bool = False
+    precision: Precision = "float32"
+    compile: bool = False
     scale: ImageScale = CIFAR_SCALE
 
     @property
@@ -205,4 +212,13 @@ def check_fits(protocol: Protocol, info: ImageFacts) -> None:
         raise ConfigError(
             f"protocol {protocol.name}: the auxiliary tower needs {size}x{size} images, found "
             f"{info.height}x{info.width} ({info.name}); choose another protocol or data set, or set auxiliary_weight: 0"
+        )
+
+
+def check_device(protocol: Protocol, device_type: str) -> None:
+    """Raise ConfigError unless a device of this type, `cpu` or `cuda`, computes in the precision of a protocol."""
+    if protocol.precision == "tf32" and device_type == "cpu":
+        raise ConfigError(
+            f"protocol {protocol.name}: precision tf32 needs a GPU, found a CPU; compute on a GPU "
+            "(runtime.gpus_per_trial, or retrain --gpu), or set precision: float32"
         )

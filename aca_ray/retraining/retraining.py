@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from aca_ray.data import Batches, RetrainingData, derive_seed, evaluation_batches, standard_augmentation
 from aca_ray.nn.derived import DerivedNetwork
-from aca_ray.nn.fused import fuse
+from aca_ray.retraining.passes import Passes
 from aca_ray.retraining.protocols import Protocol, check_fits
 from aca_ray.space.channel_plan import ChannelPlan
 from aca_ray.space.genotype import Genotype
@@ -32,6 +32,9 @@ class Retraining:
         seed: seed of initial weights, data order, augmentation and drop path.
         device: device of the retraining.
 
+    Raises:
+        ConfigError: protocol and images or device do not fit together.
+
     Source: Liu et al. 2019 (DARTS), section 3.2.
     """
 
@@ -50,7 +53,8 @@ class Retraining:
         check_fits(protocol, info)
         seed_everything(derive_seed(seed, "retraining"))
         network = DerivedNetwork(genotype, plan, auxiliary=protocol.has_tower, **protocol.network_settings(info))
-        self.network = fuse(network.to(device))
+        self.network = network.to(device)
+        self.passes = Passes(self.network, protocol, device)
         self.optimizer = torch.optim.SGD(
             self.network.parameters(),
             protocol.lr,
@@ -79,12 +83,13 @@ class Retraining:
     def step(self, epoch: int, index: int) -> None:
         """Update the weights once."""
         images, labels = self.batches.batch(epoch * self.steps_per_epoch + index)
-        logits, auxiliary_logits = self.network.forward_with_auxiliary(images)
-        loss = total = self._loss(logits, labels)
-        if auxiliary_logits is not None:
-            total = loss + self.protocol.auxiliary_weight * self._loss(auxiliary_logits, labels)
-        self.optimizer.zero_grad()
-        total.backward()
+        with self.passes.tf32():
+            logits, auxiliary_logits = self.passes.train(images)
+            loss = total = self._loss(logits, labels)
+            if auxiliary_logits is not None:
+                total = loss + self.protocol.auxiliary_weight * self._loss(auxiliary_logits, labels)
+            self.optimizer.zero_grad()
+            total.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.protocol.clip_norm)
         self.optimizer.step()
         self.train_meter.add(loss, logits, labels)
@@ -97,7 +102,7 @@ class Retraining:
         train_loss, train_accuracy = self.train_meter.read()
         test_loss, test_accuracy = evaluate_network(
             self.network,
-            self.network,
+            self.passes.evaluate,
             evaluation_batches(self.data.test, self.data.info, self.protocol.batch_size, self.device),
             self.device,
         )

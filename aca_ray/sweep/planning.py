@@ -12,7 +12,7 @@ from aca_ray.errors import AcaRayError, ConfigError
 from aca_ray.methods.registry import find_method
 from aca_ray.nn import Cost, supernet_cost
 from aca_ray.records.layout import SweepFolder
-from aca_ray.retraining import check_fits, find_protocol
+from aca_ray.retraining import check_device, check_fits, find_protocol
 from aca_ray.space import find_space
 from aca_ray.sweep.manifest import Sweep
 from aca_ray.sweep.orders import network_orders, protocol_of, search_orders
@@ -64,6 +64,11 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
     problems: list[str] = []
     found: dict[int, CheckedData] = {}
     protocol = find_protocol(protocol_of(experiment))
+    if experiment.retraining is not None:
+        try:
+            check_device(protocol, "cuda" if spec.runtime.gpus_per_trial else "cpu")
+        except ConfigError as error:
+            problems.append(f"experiment.retraining: {error}")
     for index, data in enumerate(experiment.data):
         place = f"experiment.data[{index}]"
         try:

@@ -6,10 +6,13 @@ import platform
 import re
 import resource
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import torch
+from torch.backends import cuda, cudnn
 
 
 def select_device(gpus: float) -> torch.device:
@@ -24,10 +27,21 @@ def select_device(gpus: float) -> torch.device:
     """
     if not gpus:
         return torch.device("cpu")
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    cudnn.allow_tf32 = cuda.matmul.allow_tf32 = False
     if gpus < 1:
         torch.cuda.set_per_process_memory_fraction(gpus)
     return torch.device("cuda")
+
+
+@contextmanager
+def tf32_allowed(allowed: bool) -> Iterator[None]:
+    """Inside, allow TF32 on GPUs or not; see `select_device`."""
+    before = cudnn.allow_tf32, cuda.matmul.allow_tf32
+    cudnn.allow_tf32 = cuda.matmul.allow_tf32 = allowed
+    try:
+        yield
+    finally:
+        cudnn.allow_tf32, cuda.matmul.allow_tf32 = before
 
 
 @cache

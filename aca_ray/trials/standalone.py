@@ -14,7 +14,7 @@ from aca_ray.config import StandaloneTrial, fingerprint
 from aca_ray.data import absolute_locations, check_retraining_data, validate_data, without_default_switches
 from aca_ray.errors import AcaRayError, ConfigError, StorageError, unknown_name
 from aca_ray.records import StandaloneRecord
-from aca_ray.retraining import check_fits, find_protocol, read_protocol
+from aca_ray.retraining import check_device, check_fits, find_protocol, read_protocol
 from aca_ray.space import PUBLISHED, ChannelPlan, Genotype, network_json
 from aca_ray.space.labels import protocol_label
 from aca_ray.space.nasbench201 import parse_architecture_string
@@ -111,6 +111,8 @@ def retrain(
         problems.append(str(error))
     if problems or genotype is None:
         raise ConfigError(problems)
+    built = find_protocol(protocol)
+    check_device(built, "cuda" if gpu else "cpu")
     torch.set_num_threads(threads)
     data = without_default_switches(data)
     trial = StandaloneTrial(
@@ -127,7 +129,6 @@ def retrain(
         return existing
     source = DataRef(data, Path.cwd())
     checked = check_retraining_data(data, source.for_retraining())
-    built = find_protocol(protocol)
     check_fits(built, checked.info)
     failing = failing_retraining(genotype, plan, built, checked)
     if failing:

@@ -140,7 +140,7 @@ def time_retraining(
     work.begin_epoch(epoch)
     steps = _step_times(work, epoch, work.steps_per_epoch, device, clock)
     batches = evaluation_batches(images.test, images.info, protocol.batch_size, device)
-    tests = _pass_times(work.network, work.network, batches, device, clock)
+    tests = _pass_times(work.network, work.passes.evaluate, batches, device, clock)
     num_batches = math.ceil(len(images.test) / protocol.batch_size)
     return Timing(start, Seconds.of(steps, work.steps_per_epoch) + Seconds.of(tests, num_batches))
 

@@ -37,6 +37,8 @@ OTHER: dict[str, tuple[Any, Any]] = {
     "drop_path": (0.2, 0.2),
     "dropped": ("nodes", "nodes"),
     "cutout": (True, True),
+    "precision": ("bfloat16", "bfloat16"),
+    "compile": (True, True),
 }
 FIXED = {"name", "source", "scale"}
 

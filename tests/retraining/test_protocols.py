@@ -51,6 +51,8 @@ CIFAR: dict[str, Any] = {
     "drop_path": 0.2,
     "dropped": "operations",
     "cutout": True,
+    "precision": "float32",
+    "compile": False,
     "scale": CIFAR_SCALE,
 }
 IMAGENET: dict[str, Any] = {
@@ -69,6 +71,8 @@ IMAGENET: dict[str, Any] = {
     "drop_path": 0.0,
     "dropped": "operations",
     "cutout": False,
+    "precision": "float32",
+    "compile": False,
     "scale": IMAGENET_SCALE,
 }
 PUBLISHED_NUMBERS: dict[str, dict[str, Any]] = {

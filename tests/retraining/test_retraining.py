@@ -162,11 +162,15 @@ def run(loop: EpochLoop) -> list[dict[str, float]]:
     return rows
 
 
-@pytest.mark.parametrize("cutout", [False, True])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"cutout": True}, {"precision": "bfloat16"}],
+    ids=str,
+)
 def test_resuming_from_a_checkpoint_equals_an_uninterrupted_run(
-    build: Build, protocol: Protocol, through_a_file: Callable[[Any], Any], cutout: bool
+    build: Build, protocol: Protocol, through_a_file: Callable[[Any], Any], changes: dict[str, Any]
 ) -> None:
-    protocol = replace(protocol, cutout=cutout)
+    protocol = replace(protocol, **changes)
     straight = build(protocol)
     rows = run(EpochLoop(straight, 2))
     stopped = EpochLoop(build(protocol), 2)

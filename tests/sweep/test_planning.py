@@ -68,6 +68,15 @@ def test_only_searched_skips_have_one_retraining_each(tmp_path: Path) -> None:
     assert plan_sweep(spec, tmp_path).num_retrainings == 2
 
 
+def test_tf32_without_a_gpu(tmp_path: Path) -> None:
+    spec = spec_of(
+        "methods: darts, data: digits, seeds: 0, epochs: 1, network: {channels: 4, cells: 3},"
+        "retraining: {protocol: {base: small, precision: tf32}}"
+    )
+    with pytest.raises(ConfigError, match=r"^experiment\.retraining: .*tf32 needs a GPU"):
+        plan_sweep(spec, tmp_path)
+
+
 def test_all_problems_at_once(tmp_path: Path) -> None:
     spec = spec_of(
         "methods: [darts, pc_darts], data: [digits, {name: digits, max_train_images: 64}], seeds: 0, epochs: 1,"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.backends import cuda, cudnn
 
-from aca_ray.training import select_device
+from aca_ray.training import select_device, tf32_allowed
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -16,16 +17,22 @@ def test_without_a_grant_there_is_no_gpu() -> None:
 
 
 def test_nothing_computes_in_tf32_on_a_gpu() -> None:
-    backends = (torch.backends.cudnn, torch.backends.cuda.matmul)
-    before = [backend.allow_tf32 for backend in backends]
-    try:
-        for backend in backends:
-            backend.allow_tf32 = True
+    with tf32_allowed(True):
         select_device(1)
-        assert not any(backend.allow_tf32 for backend in backends)
-    finally:
-        for backend, allowed in zip(backends, before, strict=True):
-            backend.allow_tf32 = allowed
+        assert not cudnn.allow_tf32
+        assert not cuda.matmul.allow_tf32
+
+
+def test_tf32_is_as_before_afterwards() -> None:
+    def found() -> tuple[bool, bool]:
+        return cudnn.allow_tf32, cuda.matmul.allow_tf32
+
+    with tf32_allowed(False):
+        with pytest.raises(KeyError), tf32_allowed(True):
+            raise KeyError
+        assert found() == (False, False)
+        with tf32_allowed(True):
+            assert found() == (True, True)
 
 
 @needs_gpu

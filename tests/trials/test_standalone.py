@@ -117,3 +117,9 @@ def test_a_protocol_that_does_not_fit_the_images_writes_nothing(tmp_path: Path) 
     with pytest.raises(ConfigError, match=r"protocol cifar: .*32x32.*8x8"):
         run(tmp_path / "out", protocol="cifar")
     assert not (tmp_path / "out").exists()
+
+
+def test_tf32_without_a_gpu_writes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="tf32 needs a GPU"):
+        run(tmp_path / "out", protocol={"base": "small", "precision": "tf32"})
+    assert not (tmp_path / "out").exists()
