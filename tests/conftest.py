@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,13 +42,20 @@ BuildSearch = Callable[..., Search]
 CPU = torch.device("cpu")
 
 
+# The packages of the algorithms need neither, and are tested where these are missing.
+if find_spec("ray") is None or find_spec("mlflow") is None:
+    collect_ignore = ["cluster", "deploy", "driver", "integration", "tracking", "trials"]
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each worker of xdist whole files, whose fixtures are then made once.
+    """Give each worker of xdist whole files, whose fixtures are then made once; skip what needs a GPU without one.
 
     The tests of the undisturbed sweep, which takes a minute, are one group, whichever files they are in.
     """
     for item in items:
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a GPU"))
         file = item.nodeid.partition("::")[0]
         shares = "undisturbed" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("undisturbed" if shares else file))

@@ -113,7 +113,7 @@ def test_standard_augmentation_scales_with_the_height(make_info, height, padding
     assert standard_augmentation(make_info(height=height, crop=False), cutout=True) == Augmentation(0, True, length)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.gpu
 def test_draws_do_not_depend_on_the_device(make_info):
     images, info = random_images(), make_info()
     augmentation = Augmentation(padding=2, flip=True, cutout_length=4)

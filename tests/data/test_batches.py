@@ -134,7 +134,7 @@ def test_derived_seeds():
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.gpu
 def test_batches_are_the_same_on_a_gpu(make, numbered, make_info):
     info = make_info()
     on_gpu = Batches(numbered, info, 5, standard_augmentation(info, cutout=True), 1, "cuda").batch(7)

@@ -115,7 +115,7 @@ def test_searches_that_cannot_be_measured_are_not_packed(ray_that_hands_out_a_gp
     assert line.count("CUDA") + line.count("NVIDIA")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_as_many_as_fit_are_packed(ray_that_hands_out_a_gpu: None, tmp_path: Path) -> None:
     sizes, (line,) = said_of_three_seeds(tmp_path)
     assert sizes == [3]  # tiny ones

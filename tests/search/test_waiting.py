@@ -122,7 +122,7 @@ def test_draws_are_read_once_per_pass_and_cell_type(build_search: BuildSearch, n
     assert reads.found == ["tolist"] * 2 * 2
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", ["darts", "darts_second_order", "pc_darts"])
 def test_no_step_waits_for_a_gpu(build_search: BuildSearch, name: str) -> None:
     search = searching(build_search, find_method(name), SPACES["s2"], torch.device("cuda"))

@@ -8,8 +8,6 @@ from torch.backends import cuda, cudnn
 
 from aca_ray.training import select_device, tf32_allowed
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-
 
 def test_without_a_grant_there_is_no_gpu() -> None:
     assert select_device(0) == torch.device("cpu")
@@ -35,7 +33,7 @@ def test_tf32_is_as_before_afterwards() -> None:
             assert found() == (True, True)
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_a_share_of_a_gpu_is_a_share_of_its_memory() -> None:
     total = torch.cuda.get_device_properties(0).total_memory
     device = select_device(0.25)
