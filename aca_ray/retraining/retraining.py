@@ -61,6 +61,7 @@ class Retraining:
             momentum=protocol.momentum,
             nesterov=protocol.nesterov,
             weight_decay=protocol.weight_decay,
+            fused=True,
         )
         augmentation = standard_augmentation(info, cutout=protocol.cutout)
         self.batches = Batches(data.train, info, protocol.batch_size, augmentation, derive_seed(seed, "train"), device)

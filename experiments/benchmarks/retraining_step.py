@@ -94,7 +94,9 @@ class Stepper:
             protocol = Protocol("timed", "-", size.channels, size.num_cells, epochs=1, batch_size=size.batch, **changes)
             passes = Passes(network, protocol, device)
             self.forward, self.context = passes.train, passes.tf32
-        self.optimizer = torch.optim.SGD(network.parameters(), 0.025, momentum=0.9, weight_decay=3e-4)
+        self.optimizer = torch.optim.SGD(
+            network.parameters(), 0.025, momentum=0.9, weight_decay=3e-4, fused=None if plain else True
+        )
         self.images = torch.randn(size.batch, 3, size.side, size.side, device=device)
         self.labels = torch.randint(10, (size.batch,), device=device)
 
