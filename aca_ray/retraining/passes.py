@@ -11,7 +11,7 @@ from torch import Tensor
 
 from aca_ray.errors import ConfigError
 from aca_ray.nn.derived import DerivedNetwork
-from aca_ray.nn.fused import fuse
+from aca_ray.nn.fused import lay_out
 from aca_ray.retraining.protocols import Protocol, check_device
 from aca_ray.training.device import tf32_allowed
 
@@ -25,7 +25,7 @@ class Passes:
     because every other shape would be compiled again.
 
     Args:
-        network: the network, on its device; becomes fused unless it is compiled.
+        network: the network, on its device; takes its fastest layout unless it is compiled.
         protocol: the protocol.
         device: device of the network.
 
@@ -35,7 +35,7 @@ class Passes:
 
     def __init__(self, network: DerivedNetwork, protocol: Protocol, device: torch.device) -> None:
         check_device(protocol, device.type)
-        self._network = network if protocol.compile else fuse(network)
+        self._network = network if protocol.compile else lay_out(network)
         self._protocol, self._device = protocol, device
         self._compiled = None
         if protocol.compile:

@@ -3,6 +3,7 @@
 The plain modules are correct without this package; their fused subclasses compute the same except for rounding.
 """
 
+from aca_ray.nn.fused.derived import lay_out
 from aca_ray.nn.fused.fuse import fuse
 
-__all__ = ["fuse"]
+__all__ = ["fuse", "lay_out"]

@@ -29,16 +29,19 @@ def is_faster(x: Tensor) -> bool:
     return is_narrow and fits and is_channels_last(x) and not torch.is_autocast_enabled("cpu")
 
 
-def wide_norm(x: Tensor, weight: Tensor | None, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+def wide_norm(
+    x: Tensor, weight: Tensor | None, eps: float, bias: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return (B, C, H, W) maps normalized by their batch statistics, and the (C,) means and unbiased variances.
 
     Args:
         x: channels-last maps.
         weight: (C,) factors; None for 1.
         eps: term added to the variance.
+        bias: (C,) terms; None for 0.
     """
     weight = x.new_ones(x.shape[1]) if weight is None else weight
-    found: tuple[Tensor, Tensor, Tensor] = _WideNorm.apply(x, weight, eps)
+    found: tuple[Tensor, Tensor, Tensor] = _WideNorm.apply(x, weight, bias, eps)
     return found
 
 
@@ -50,13 +53,15 @@ class _WideNorm(torch.autograd.Function):
     """A batch norm over rows of several pixels, differentiable any number of times."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, eps: float) -> tuple[Tensor, Tensor, Tensor]:
         rows = _Rows(x)
         mean = rows.sum(rows.of(x)) / rows.num_pixels
         y = rows.of(x) - rows.spread(mean)
         variance = rows.sum(y.square()) / rows.num_pixels
         inverse = (variance + eps).rsqrt()
         y.mul_(rows.spread(inverse * weight))
+        if bias is not None:
+            y.add_(rows.spread(bias))
         ctx.save_for_backward(x, weight, mean, inverse)
         ctx.eps = eps
         unbiased = variance * (rows.num_pixels / (rows.num_pixels - 1))
@@ -64,7 +69,7 @@ class _WideNorm(torch.autograd.Function):
         return rows.maps(y), mean, unbiased
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
         x, weight, mean, inverse = ctx.saved_tensors
         if torch.is_grad_enabled():  # the gradients will be differentiated
             normed = functional.batch_norm(x, None, None, weight, None, training=True, eps=ctx.eps)
@@ -72,18 +77,19 @@ class _WideNorm(torch.autograd.Function):
                 torch.autograd.grad(normed, own, gradient, create_graph=True)[0] if wanted else None
                 for own, wanted in zip((x, weight), ctx.needs_input_grad[:2], strict=True)
             )
-            return of_x, of_weight, None
+            return of_x, of_weight, gradient.sum(dim=(0, 2, 3)) if ctx.needs_input_grad[2] else None, None
         rows = _Rows(x)
         of_y = rows.of(gradient.contiguous(memory_format=torch.channels_last))
         centered = rows.of(x) - rows.spread(mean)
         of_weight = rows.sum(of_y * centered) * inverse
+        of_bias = rows.sum(of_y)
         if not ctx.needs_input_grad[0]:
-            return None, of_weight, None
+            return None, of_weight, of_bias if ctx.needs_input_grad[2] else None, None
         factor = weight * inverse
-        shift = rows.sum(of_y) * factor / -rows.num_pixels
+        shift = of_bias * factor / -rows.num_pixels
         slope = of_weight * inverse * factor / -rows.num_pixels
         of_x = centered.mul_(rows.spread(slope)).add_(rows.spread(shift)).addcmul_(of_y, rows.spread(factor))
-        return rows.maps(of_x), of_weight, None
+        return rows.maps(of_x), of_weight, of_bias if ctx.needs_input_grad[2] else None, None
 
 
 class _Rows:
