@@ -20,6 +20,7 @@ from aca_ray.data.datasets import (
     load_retraining_data,
     load_search_data,
 )
+from aca_ray.data.decoders import Decoders
 from aca_ray.data.image_set import DataInfo, ImageFacts, Images, ImageSet
 from aca_ray.data.locations import absolute_locations
 from aca_ray.data.pruners import DATA_PRUNERS
@@ -39,6 +40,7 @@ __all__ = [
     "CheckedData",
     "DataInfo",
     "DataPruner",
+    "Decoders",
     "Draw",
     "ImageFacts",
     "ImageSet",

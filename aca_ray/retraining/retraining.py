@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from aca_ray.data import Batches, RetrainingData, derive_seed, evaluation_batches, standard_augmentation
+from aca_ray.data import Batches, Decoders, RetrainingData, derive_seed, evaluation_batches, standard_augmentation
 from aca_ray.nn.derived import DerivedNetwork
 from aca_ray.nn.fused import fuse
 from aca_ray.retraining.protocols import Protocol, check_fits
@@ -59,7 +59,11 @@ class Retraining:
             weight_decay=protocol.weight_decay,
         )
         augmentation = standard_augmentation(info, cutout=protocol.cutout)
-        self.batches = Batches(data.train, info, protocol.batch_size, augmentation, derive_seed(seed, "train"), device)
+        self._decoders = Decoders.beside(device)
+        order = derive_seed(seed, "train")
+        self.batches = Batches(
+            data.train, info, protocol.batch_size, augmentation, order, device, decoders=self._decoders
+        )
         self.steps_per_epoch = self.batches.batches_per_pass
         self.images_per_epoch = len(data.train)
         self.train_meter = Meter(device)
@@ -98,7 +102,7 @@ class Retraining:
         test_loss, test_accuracy = evaluate_network(
             self.network,
             self.network,
-            evaluation_batches(self.data.test, self.data.info, self.protocol.batch_size, self.device),
+            evaluation_batches(self.data.test, self.data.info, self.protocol.batch_size, self.device, self._decoders),
             self.device,
         )
         return {
