@@ -97,13 +97,14 @@ class Decoders:
             least one and at most `MAX_BATCHES_AHEAD`. 0 to decode no batch before it is requested.
 
     Attributes:
+        num_threads: largest number of threads.
         num_requests: number of batches requested so far.
         num_waits: number of those that were not decoded yet.
     """
 
     def __init__(self, num_threads: int, bytes_ahead: int = BYTES_AHEAD) -> None:
         self.num_requests = self.num_waits = 0
-        self._num_threads, self._bytes_ahead = num_threads, bytes_ahead
+        self.num_threads, self._bytes_ahead = num_threads, bytes_ahead
         self._lock = threading.Lock()
         self._waiting: deque[weakref.ref[Decoding]] = deque()
         self._num_running = 0
@@ -130,7 +131,7 @@ class Decoders:
                 self._waiting.appendleft(weakref.ref(decoding))
             else:
                 self._waiting.append(weakref.ref(decoding))
-            while self._num_running < self._num_threads:
+            while self._num_running < self.num_threads:
                 threading.Thread(target=self._work, name="image decoder").start()
                 self._num_running += 1
 
