@@ -110,9 +110,11 @@ class ImageFiles:
 
         path = self.root / self.paths[row]
         try:
-            image = open_image(path.read_bytes(), cmyk=path.name in self.cmyk).convert("RGB")
+            image = open_image(path.read_bytes(), cmyk=path.name in self.cmyk)
         except (OSError, ValueError) as error:
             raise _unreadable(path, error) from error
+        if image.mode != "RGB":
+            image = image.convert("RGB")
         view = evaluation_view(image, self.size) if draws is None else training_view(image, draws, self.crop, self.size)
         return np.asarray(view)
 
