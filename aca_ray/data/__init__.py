@@ -21,7 +21,7 @@ from aca_ray.data.datasets import (
     load_search_data,
 )
 from aca_ray.data.decoders import Decoders
-from aca_ray.data.image_set import DataInfo, ImageFacts, Images, ImageSet
+from aca_ray.data.image_set import DataInfo, EncodedImages, ImageFacts, Images, ImageSet
 from aca_ray.data.locations import absolute_locations
 from aca_ray.data.pruners import DATA_PRUNERS
 from aca_ray.data.pruning import SPLITS, DataPruner, Split
@@ -42,6 +42,7 @@ __all__ = [
     "DataPruner",
     "Decoders",
     "Draw",
+    "EncodedImages",
     "ImageFacts",
     "ImageSet",
     "Images",

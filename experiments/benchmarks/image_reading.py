@@ -63,7 +63,7 @@ def photograph(draw: np.random.Generator) -> np.ndarray:
 def write_folder(root: Path, num_images: int) -> int:
     """Write class folders of training and test images; return the mean size of a file in bytes."""
     draw, sizes = np.random.default_rng(0), []
-    for split, count in (("train", num_images), ("val", num_images // 4)):
+    for split, count in (("train", num_images), ("val", num_images // 2)):
         for index in range(count):
             path = root / split / f"class{index % NUM_CLASSES}" / f"{index}.JPEG"
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ from aca_ray.data import (
     Batches,
     Decoders,
     RetrainingData,
+    cpu_generator,
     evaluation_batches,
     load_retraining_data,
     standard_augmentation,
@@ -90,8 +91,6 @@ def test_batches_do_not_depend_on_what_is_decoded_ahead(
 
 def test_batches_are_views_of_their_rows(make_batches: MakeBatches, data: RetrainingData) -> None:
     """The batch by its definition: what `take` returns, augmented by the same generator."""
-    from aca_ray.data import cpu_generator
-
     batches = make_batches(Decoders(2))
     augmentation = standard_augmentation(data.info, cutout=True)
     for index in (0, 1, 6):
@@ -100,6 +99,19 @@ def test_batches_are_views_of_their_rows(make_batches: MakeBatches, data: Retrai
         images, found = batches.batch(index)
         assert torch.equal(images, augmentation(pixels, data.info, generator))
         assert torch.equal(found, labels)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_batches_are_those_of_the_cpu(make_batches: MakeBatches, data: RetrainingData) -> None:
+    augmentation = standard_augmentation(data.info, cutout=True)
+    ahead = Batches(data.train, data.info, BATCH, augmentation, 7, "cuda")  # decoded into page-locked memory
+    plain = make_batches(Decoders(1, 0))
+    for index in (*OUT_OF_ORDER, *range(20)):
+        images, labels = ahead.batch(index)
+        expected, expected_labels = plain.batch(index)
+        assert images.device.type == labels.device.type == "cuda"
+        assert torch.allclose(images.cpu(), expected, atol=1e-6)
+        assert torch.equal(labels.cpu(), expected_labels)
 
 
 @pytest.mark.parametrize("batch_size", [3, 7, 50])

@@ -15,14 +15,16 @@ import pytest
 import torch
 from PIL import Image
 
-from aca_ray.config import SearchTrial
+from aca_ray.config import RetrainingTrial, SearchTrial
 from aca_ray.data import Decoders, RetrainingData, load_retraining_data, load_search_data
 from aca_ray.errors import DataError
 from aca_ray.retraining import Protocol, Retraining
 from aca_ray.space import Genotype
 from aca_ray.space.published import parse_cell
 from aca_ray.training import EpochLoop, EpochWork
+from aca_ray.trials.datasets import DataRef
 from aca_ray.trials.searching import build_search
+from aca_ray.trials.timing import Seconds, time_retraining
 
 CPU = torch.device("cpu")
 GENOTYPE = Genotype(parse_cell("s3-1 sk-0 | d3-2 mp-0"), parse_cell("mp-0 s3-1 | sk-0 ap-2"))
@@ -111,16 +113,32 @@ def test_all_batches_of_a_trial_share_its_decoders_and_no_thread_outlives_it(
     loop = EpochLoop(make_work(), NUM_EPOCHS)
     run(loop)
     (decoders,) = decoded_ahead
-    work = loop.work
-    is_search = hasattr(work, "batches") and isinstance(work.batches, dict)
-    steps = NUM_EPOCHS * work.steps_per_epoch * (2 if is_search else 1)
+    num_sequences = len(loop.work.batches) if isinstance(loop.work.batches, dict) else 1
+    steps = NUM_EPOCHS * loop.work.steps_per_epoch * num_sequences
     assert decoders.num_requests > steps  # and those of the passes that measure accuracy
-    del loop, work
+    del loop
     gc.collect()
     deadline = time.monotonic() + 10
     while any(thread.name == "image decoder" for thread in threading.enumerate()):
         assert time.monotonic() < deadline
         time.sleep(0.001)
+
+
+def test_an_estimate_leaves_out_steps_whose_images_were_decoded_meanwhile(
+    mapping: dict[str, Any], decoded_ahead: list[Decoders], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    network = {"channels": 4, "cells": 3}
+    trial = SearchTrial("darts", "searched", "nasbench201", 3, NUM_EPOCHS, mapping, network, batch_size=4)
+    retraining = RetrainingTrial.of_search(trial, {"base": "small", "epochs": 2, "batch_size": 4}, 0, None, None)
+    now, count, step = [0.0], itertools.count(1), Retraining.step
+
+    def clocked(work: Retraining, epoch: int, index: int) -> None:
+        now[0] += 1.0 if next(count) <= 5 else 10.0  # one step, and four whose batches were decoded meanwhile
+        step(work, epoch, index)
+
+    monkeypatch.setattr(Retraining, "step", clocked)
+    timing = time_retraining(retraining, trial, DataRef(mapping, tmp_path), CPU, lambda: now[0])
+    assert timing.epoch == Seconds(80.0, 80.0, 80.0)  # 8 steps
 
 
 def test_a_damaged_file_ends_the_trial_at_its_step(
