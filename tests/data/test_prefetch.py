@@ -75,30 +75,25 @@ def assert_no_decoders_left() -> None:
 
 @pytest.mark.parametrize("draw", [None, any_rows])
 @pytest.mark.parametrize("num_threads", [1, 3])
-@pytest.mark.parametrize("bytes_ahead", [1, 3 * BATCH_BYTES, BYTES_AHEAD])
+@pytest.mark.parametrize("bytes_ahead", [0, 1, 3 * BATCH_BYTES, BYTES_AHEAD])
 def test_batches_do_not_depend_on_what_is_decoded_ahead(
-    make_batches: MakeBatches, num_threads: int, bytes_ahead: int, draw: Callable[..., Tensor] | None
+    data: RetrainingData,
+    make_batches: MakeBatches,
+    num_threads: int,
+    bytes_ahead: int,
+    draw: Callable[..., Tensor] | None,
 ) -> None:
-    ahead, plain = (make_batches(one, draw) for one in (Decoders(num_threads, bytes_ahead), Decoders(1, 0)))
-    for index in OUT_OF_ORDER:
-        images, labels = ahead.batch(index)
-        expected, expected_labels = plain.batch(index)
-        assert torch.equal(images, expected)
-        assert torch.equal(labels, expected_labels)
-    with pytest.raises(ConfigError):
-        ahead.batch(-1)
-
-
-def test_batches_are_views_of_their_rows(make_batches: MakeBatches, data: RetrainingData) -> None:
-    """The batch by its definition: what `take` returns, augmented by the same generator."""
-    batches = make_batches(Decoders(2))
+    batches = make_batches(Decoders(num_threads, bytes_ahead), draw)
     augmentation = standard_augmentation(data.info, cutout=True)
-    for index in (0, 1, 6):
+    for index in OUT_OF_ORDER:
+        images, labels = batches.batch(index)
+        # The batch by its definition: the views of its rows, augmented, by one generator.
         generator = cpu_generator("augmentation", 7, index)
-        pixels, labels = data.train.take(batches.rows(index), generator)
-        images, found = batches.batch(index)
+        pixels, expected = data.train.take(batches.rows(index), generator)
         assert torch.equal(images, augmentation(pixels, data.info, generator))
-        assert torch.equal(found, labels)
+        assert torch.equal(labels, expected)
+    with pytest.raises(ConfigError):
+        batches.batch(-1)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
