@@ -60,9 +60,14 @@ class Retraining:
         )
         augmentation = standard_augmentation(info, cutout=protocol.cutout)
         self._decoders = Decoders.beside(device)
-        order = derive_seed(seed, "train")
         self.batches = Batches(
-            data.train, info, protocol.batch_size, augmentation, order, device, decoders=self._decoders
+            data.train,
+            info,
+            protocol.batch_size,
+            augmentation,
+            derive_seed(seed, "train"),
+            device,
+            decoders=self._decoders,
         )
         self.steps_per_epoch = self.batches.batches_per_pass
         self.images_per_epoch = len(data.train)
