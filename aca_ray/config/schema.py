@@ -429,7 +429,10 @@ class RuntimeSpec(_Frozen):
     `MLFLOW_TRACKING_PASSWORD`, `PGPASSWORD`.
     """
     cpus_per_trial: Annotated[int, Field(ge=1, le=4096, strict=True)] = 1
-    """CPU cores and torch threads of a trial. On a CPU, another number can change the last bits of a result."""
+    """CPU cores, torch threads and image decoders of a trial.
+
+    On a CPU, another number can change the last bits of a result.
+    """
     gpus_per_trial: Annotated[float, Field(ge=0, allow_inf_nan=False), AfterValidator(_gpus)] = 0
     """GPUs of a trial: 0, 1, or a share of one. A trial can allocate no more than its share of the GPU's memory."""
     accelerator_type: Annotated[str, Field(min_length=1)] | None = None

@@ -20,7 +20,8 @@ from aca_ray.data.datasets import (
     load_retraining_data,
     load_search_data,
 )
-from aca_ray.data.image_set import DataInfo, ImageFacts, Images, ImageSet
+from aca_ray.data.decoders import Decoders
+from aca_ray.data.image_set import DataInfo, EncodedImages, ImageFacts, Images, ImageSet
 from aca_ray.data.locations import absolute_locations
 from aca_ray.data.pruners import DATA_PRUNERS
 from aca_ray.data.pruning import SPLITS, DataPruner, Split
@@ -39,7 +40,9 @@ __all__ = [
     "CheckedData",
     "DataInfo",
     "DataPruner",
+    "Decoders",
     "Draw",
+    "EncodedImages",
     "ImageFacts",
     "ImageSet",
     "Images",

@@ -6,21 +6,24 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from aca_ray.data.decoders import Decoders, Decoding
 from aca_ray.data.image_decoding import check_image, open_image
 from aca_ray.data.image_views import VIEW_SIZE, ViewDraws, draw_views, evaluation_view, training_view
 from aca_ray.errors import DataError
 from aca_ray.transfer import to_device
 
+if TYPE_CHECKING:
+    import numpy as np
+
 
 @dataclass(frozen=True)
 class ImageFiles:
     """Image files of any size with their labels, viewed as square RGB images, 224x224 by default.
-
-    Files are read by as many threads as torch may use, while a GPU still computes the previous step.
 
     Attributes:
         root: folder that the paths are relative to.
@@ -67,6 +70,8 @@ class ImageFiles:
     def take(self, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Return (B, 3, size, size) uint8 pixels and (B,) int64 labels of these rows, on the set's device.
 
+        As many threads as torch may use decode the images.
+
         Args:
             rows: (B,) int64, on the CPU.
             generator: draws a training view of every image; None for evaluation views.
@@ -74,11 +79,17 @@ class ImageFiles:
         Raises:
             DataError: a file can't be read as an image.
         """
-        draws = [None] * len(rows) if generator is None else draw_views(len(rows), generator)
-        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-            pixels = list(threads.map(self._view, rows.tolist(), draws))
-        images = to_device(torch.stack(pixels), self.device).permute(0, 3, 1, 2).contiguous()
-        return images, to_device(self.labels[rows], self.device)
+        decoding = self.decoding(rows, generator)
+        Decoders(torch.get_num_threads()).start(decoding)
+        return to_device(decoding.result(), self.device), to_device(self.labels[rows], self.device)
+
+    def decoding(self, rows: Tensor, generator: torch.Generator | None) -> Decoding:
+        """Return the decoding of the images of these rows, not started; see `take`."""
+        numbers = rows.tolist()
+        draws = [None] * len(numbers) if generator is None else draw_views(len(numbers), generator)
+        return Decoding(
+            len(numbers), self.shape, lambda position: self._view(numbers[position], draws[position]), self.device
+        )
 
     def check(self, rows: Tensor) -> None:
         """Raise DataError when one of the files of these rows is missing or refused, by its header (`check_image`)."""
@@ -93,17 +104,19 @@ class ImageFiles:
         except (OSError, ValueError) as error:
             raise _unreadable(path, error) from error
 
-    def _view(self, row: int, draws: ViewDraws | None) -> Tensor:
+    def _view(self, row: int, draws: ViewDraws | None) -> np.ndarray:
         """Return (size, size, 3) uint8."""
         import numpy as np
 
         path = self.root / self.paths[row]
         try:
-            image = open_image(path.read_bytes(), cmyk=path.name in self.cmyk).convert("RGB")
+            image = open_image(path.read_bytes(), cmyk=path.name in self.cmyk)
         except (OSError, ValueError) as error:
             raise _unreadable(path, error) from error
+        if image.mode != "RGB":
+            image = image.convert("RGB")
         view = evaluation_view(image, self.size) if draws is None else training_view(image, draws, self.crop, self.size)
-        return torch.from_numpy(np.array(view))
+        return np.asarray(view)
 
     def digest(self) -> str:
         """Return the SHA-256, hex, of paths, file sizes and labels; hashing the pixels would read every file.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from aca_ray.data.decoders import Decoding
 from aca_ray.errors import DataError
 
 PerChannel = tuple[float, ...]
@@ -74,6 +75,15 @@ class Images(Protocol):
 
     def digest(self) -> str:
         """Return a SHA-256, hex, that identifies the images in use."""
+        ...
+
+
+@runtime_checkable
+class EncodedImages(Images, Protocol):
+    """Images that are decoded when a batch needs them."""
+
+    def decoding(self, rows: Tensor, generator: torch.Generator | None) -> Decoding:
+        """Return the decoding of the images of these rows, not started; all draws are made. See `take`."""
         ...
 
 

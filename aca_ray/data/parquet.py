@@ -1,4 +1,4 @@
-"""Images and labels in Parquet files, local or in an object store.
+"""Images and labels in Parquet files, local or in an object store, decoded into memory.
 
 The image column contains the bytes of image files, or a struct with a field `bytes`. The label column contains
 integers, whose classes the schema metadata can name (see `class_names`), or a dictionary of class names, as pandas and
@@ -7,6 +7,7 @@ Arrow write categories.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 _ROWS_PER_READ = 1024
+_GIB = 2**30
+_FOLDERS = (
+    "store them in class folders (data set imagenet), which are read while training and may hold images of any size"
+)
 
 
 def _load_train(data: Mapping[str, Any], limit: int | None) -> tuple[ImageSet, tuple[str, ...]]:
@@ -65,16 +70,34 @@ def _read_images(table: LabelTable, column: str, limit: int | None) -> Tensor:
         except ValueError as error:
             raise DataError(f"{table.place(row)}: column {column}: {error}") from error
         if row == 0:
-            pixels = np.empty((total, *image.shape), dtype=np.uint8)
-        if image.shape[:2] != pixels.shape[1:3]:
+            _check_memory(table, total, image)
+            pixels = np.empty((total, image.shape[2], *image.shape[:2]), dtype=np.uint8)
+        if image.shape[:2] != pixels.shape[2:]:
             raise DataError(
-                f"{table.place(row)}: the image is {_describe(image)}, the first one is {_describe(pixels[0])}; all "
-                "images must have the same size"
+                f"{table.place(row)}: the image is {_describe(image)}, the first one is "
+                f"{describe_image(*pixels.shape[1:])}; all images must have the same size. Scale them to one size, or "
+                f"{_FOLDERS}"
             )
-        if image.shape[2] > pixels.shape[3]:
-            pixels = np.repeat(pixels, 3, axis=3)
-        pixels[row] = image
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous()
+        if image.shape[2] > pixels.shape[1]:
+            pixels = np.repeat(pixels, 3, axis=1)
+        pixels[row] = image.transpose(2, 0, 1)
+    return torch.from_numpy(pixels)
+
+
+def _check_memory(table: LabelTable, total: int, first: np.ndarray) -> None:
+    """Raise DataError if this many images of the size of the first one do not fit into the machine's memory."""
+    needed = total * first.nbytes
+    if needed > memory_bytes():
+        raise DataError(
+            f"{table.location}: {total} images of {_describe(first)} are kept in memory, which needs "
+            f"{needed / _GIB:.1f} GiB; this machine has {memory_bytes() / _GIB:.1f} GiB. Set max_train_images or "
+            f"max_test_images, or {_FOLDERS}"
+        )
+
+
+def memory_bytes() -> int:
+    """Return the size of the machine's memory."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _encoded_images(table: LabelTable, column: str, total: int) -> Iterator[bytes | None]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from aca_ray.data import Batches, RetrainingData, derive_seed, evaluation_batches, standard_augmentation
+from aca_ray.data import Batches, Decoders, RetrainingData, derive_seed, evaluation_batches, standard_augmentation
 from aca_ray.nn.derived import DerivedNetwork
 from aca_ray.retraining.passes import Passes
 from aca_ray.retraining.protocols import Protocol, check_fits
@@ -64,7 +64,16 @@ class Retraining:
             fused=True,
         )
         augmentation = standard_augmentation(info, cutout=protocol.cutout)
-        self.batches = Batches(data.train, info, protocol.batch_size, augmentation, derive_seed(seed, "train"), device)
+        self._decoders = Decoders.beside(device)
+        self.batches = Batches(
+            data.train,
+            info,
+            protocol.batch_size,
+            augmentation,
+            derive_seed(seed, "train"),
+            device,
+            decoders=self._decoders,
+        )
         self.steps_per_epoch = self.batches.batches_per_pass
         self.images_per_epoch = len(data.train)
         self.train_meter = Meter(device)
@@ -104,7 +113,7 @@ class Retraining:
         test_loss, test_accuracy = evaluate_network(
             self.network,
             self.passes.evaluate,
-            evaluation_batches(self.data.test, self.data.info, self.protocol.batch_size, self.device),
+            evaluation_batches(self.data.test, self.data.info, self.protocol.batch_size, self.device, self._decoders),
             self.device,
         )
         return {

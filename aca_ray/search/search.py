@@ -14,6 +14,7 @@ from aca_ray.data import (
     SPLITS,
     Batches,
     DataPruner,
+    Decoders,
     Draw,
     Images,
     SearchData,
@@ -110,6 +111,7 @@ class Search:
         self.num_epochs, self.batch_size = num_epochs, batch_size or method.recipe.batch_size
         self._seed, self._channels, self._num_cells, self._pruner = seed, channels, num_cells, pruner
         self._precision, self._accelerate = precision, accelerate
+        self._decoders = Decoders.beside(device)
         self._stages = method.stages(space)
         self._stages_begun = self.clock = self._step = self._epoch = self._num_returns = 0
         self._make_batches()
@@ -432,8 +434,9 @@ class Search:
         }
 
     def _augmented(self, split: Split, seed: int, draw: Draw | None) -> Batches:
-        info = self.data.info
-        return Batches(self._images(split), info, self.batch_size, standard_augmentation(info), seed, self.device, draw)
+        images, info = self._images(split), self.data.info
+        augmentation = standard_augmentation(info)
+        return Batches(images, info, self.batch_size, augmentation, seed, self.device, draw, self._decoders)
 
     def _augmented_pass(self, split: Split, *parts: int) -> Iterator[Batch]:
         """Return all images in use of a split once, augmented, in an order determined by `parts`."""
@@ -445,7 +448,7 @@ class Search:
         return images if self._pruner is None else images.select(self._pruner.kept(split))
 
     def _all_images(self, split: Split) -> Iterator[Batch]:
-        return evaluation_batches(self._images(split), self.data.info, self.batch_size, self.device)
+        return evaluation_batches(self._images(split), self.data.info, self.batch_size, self.device, self._decoders)
 
     def _batch(self, split: Split, position: int, moment: Moment) -> Batch:
         images, labels = self.batches[split].batch(position)

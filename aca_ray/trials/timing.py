@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from aca_ray.channels import rank_channels
 from aca_ray.config import RetrainingTrial, SearchTrial
-from aca_ray.data import evaluation_batches
+from aca_ray.data import Decoders, EncodedImages, Images, evaluation_batches
 from aca_ray.nn.fused import fuse
 from aca_ray.packing import Pack
 from aca_ray.retraining import Retraining, find_protocol
@@ -28,9 +28,9 @@ from aca_ray.trials.searching import build_search
 
 Clock = Callable[[], float]
 
-NUM_STEPS = 3  # timed at every sampled epoch, after one that is not: it allocates memory and chooses kernels
+NUM_STEPS = 3  # timed at every sampled epoch, after those that are not (`_num_untimed`)
 _NUM_SAMPLES = 3
-_NUM_BATCHES = 2  # of a pass without training, after one that is not timed
+_NUM_BATCHES = 2  # timed of a pass without training
 
 
 @dataclass(frozen=True)
@@ -138,10 +138,11 @@ def time_retraining(
     start = Seconds.of([clock() - begin])
     epoch = protocol.epochs // 2
     work.begin_epoch(epoch)
-    steps = _step_times(work, epoch, work.steps_per_epoch, device, clock)
+    steps = _step_times(work, epoch, work.steps_per_epoch, _num_untimed(images.train, device), device, clock)
     batches = evaluation_batches(images.test, images.info, protocol.batch_size, device)
-    tests = _pass_times(work.network, work.passes.evaluate, batches, device, clock)
     num_batches = math.ceil(len(images.test) / protocol.batch_size)
+    num_untimed = _num_untimed(images.test, device)
+    tests = _pass_times(work.network, work.passes.evaluate, batches, num_batches, num_untimed, device, clock)
     return Timing(start, Seconds.of(steps, work.steps_per_epoch) + Seconds.of(tests, num_batches))
 
 
@@ -175,16 +176,24 @@ def _time_search(
     images = data.for_search()
     search = build_search(trial, images, device, accelerate)
     start = Seconds.of([clock() - begin])
+    num_untimed = _num_untimed(images.train, device)
     samples = []
     for epoch in sampled_epochs(trial.epochs):
         search.seek(epoch)
-        samples.append(
-            Seconds.of(_step_times(search, epoch, search.steps_per_epoch, device, clock), search.steps_per_epoch)
-        )
+        times = _step_times(search, epoch, search.steps_per_epoch, num_untimed, device, clock)
+        samples.append(Seconds.of(times, search.steps_per_epoch))
     mixing = search.mixing()
     batches = evaluation_batches(images.valid, images.info, search.batch_size, device)
-    tests = _pass_times(search.network, lambda inputs: search.network(inputs, mixing), batches, device, clock)
     num_batches = math.ceil(len(images.valid) / search.batch_size)
+    tests = _pass_times(
+        search.network,
+        lambda inputs: search.network(inputs, mixing),
+        batches,
+        num_batches,
+        num_untimed,
+        device,
+        clock,
+    )
     steps = Seconds(*(statistics.fmean(getattr(one, name) for one in samples) for name in ("low", "mean", "high")))
     return Timing(start, steps + Seconds.of(tests, num_batches))
 
@@ -195,24 +204,39 @@ def sampled_epochs(num_epochs: int) -> list[int]:
     return sorted(set(middles))
 
 
-def _step_times(work: EpochWork, epoch: int, steps_per_epoch: int, device: torch.device, clock: Clock) -> list[float]:
-    """Return the times of some steps of an epoch; the first step is not among them unless it is the only one."""
-    num_steps = min(1 + NUM_STEPS, steps_per_epoch)
+def _num_untimed(images: Images, device: torch.device) -> int:
+    """Return how many steps are not timed.
+
+    The first one allocates memory and chooses kernels. While it does, images that are not in memory are decoded ahead;
+    a step takes as long as in a long run once these batches are used up.
+    """
+    return 1 + (Decoders.beside(device).batches_ahead(1) if isinstance(images, EncodedImages) else 0)
+
+
+def _step_times(
+    work: EpochWork, epoch: int, steps_per_epoch: int, num_untimed: int, device: torch.device, clock: Clock
+) -> list[float]:
+    """Return the times of some steps of an epoch; of the last one, if there are only steps that are not timed."""
+    num_steps = min(num_untimed + NUM_STEPS, steps_per_epoch)
     times = [_timed(partial(work.step, epoch, index), device, clock) for index in range(num_steps)]
-    return times[1:] or times
+    return times[num_untimed:] or times[-1:]
 
 
 def _pass_times(
     network: nn.Module,
     forward: Callable[[Tensor], Tensor],
-    batches: Iterable[tuple[Tensor, Tensor]],
+    batches: Iterator[tuple[Tensor, Tensor]],
+    num_batches: int,
+    num_untimed: int,
     device: torch.device,
     clock: Clock,
 ) -> list[float]:
-    """Return the times of some batches of a pass that measures accuracy; see `_step_times`."""
-    few = islice(batches, 1 + _NUM_BATCHES)
-    times = [_timed(partial(evaluate_network, network, forward, [batch], device), device, clock) for batch in few]
-    return times[1:] or times
+    """Return the times of some batches of a pass that measures accuracy, reading included; see `_step_times`."""
+    times = [
+        _timed(partial(evaluate_network, network, forward, islice(batches, 1), device), device, clock)
+        for _ in range(min(num_untimed + _NUM_BATCHES, num_batches))
+    ]
+    return times[num_untimed:] or times[-1:]
 
 
 def _timed(function: Callable[[], Any], device: torch.device, clock: Clock) -> float:
