@@ -48,6 +48,21 @@ class Catalog:
         """Header and rows for a terminal."""
         return [row[: self.num_brief] for row in (self.header, *self.rows)]
 
+    @property
+    def objects(self) -> list[dict[str, str | None]]:
+        """The rows as JSON objects.
+
+        Keys are `name`, `default` (for what it stands by default, or None), and the names of the other columns with
+        underscores.
+        """
+        keys = [name.split(" (")[0].replace(" ", "_").lower() for name in self.header[1:]]
+        objects: list[dict[str, str | None]] = []
+        for first, *others in self.rows:
+            name, _, mark = first.partition(" ")
+            default = mark.strip("()") or None
+            objects.append({"name": name, "default": default, **dict(zip(keys, others, strict=True))})
+        return objects
+
 
 def _methods() -> Catalog:
     rows = tuple(
