@@ -113,6 +113,8 @@ def without(fields: FieldsOf, column: str | None) -> FieldsOf:
     given: dict[str, Any] = fields._asdict()
     if column not in given:
         return fields
+    if column == "setting":
+        return fields._replace(setting="{}")
     setting = json.loads(fields.setting)
     if column == "data":  # its options
         for part in (setting, setting.get("search") or {}):

@@ -60,7 +60,8 @@ class LiveView(View):
             up = _UP.format(self._drawn) if self._drawn else ""
             self._output.write(f"{up}\r{_CLEAR_DOWN}{line}\n")
             self._drawn = 0
-            self._draw()
+            if self._lines:
+                self._draw()
         else:
             self._write(line)
 

@@ -1,10 +1,11 @@
 """The comparison as JSON for other programs: the rows of the report's files, with their names.
 
-Accuracies and shares are fractions. Names are those of `comparison.csv`, which the report's files explain.
+Accuracies and shares are fractions. Names are those of comparison.csv; `setting` is a mapping.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from itertools import chain
 from typing import Any
@@ -34,7 +35,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "findings": findings_of(comparison),
         "groups": [
             {
-                **group.group._asdict(),
+                **_with_setting(group.group._asdict()),
                 "networks": networks,
                 "ranking": value_of(group.pair, "ranking") if networks == "allocated" else None,
                 "allocation": value_of(group.pair, "allocation") if networks == "allocated" else None,
@@ -44,7 +45,7 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
             for networks, arm in group.arms.items()
         ],
         "differences": [
-            {name: value_of(one, column.of) for name, column in COMPARISON_FIELDS.items()}
+            _with_setting({name: value_of(one, column.of) for name, column in COMPARISON_FIELDS.items()})
             for one in compared
             if one.difference is not None
         ],
@@ -71,7 +72,12 @@ def by_column_json(compared: ColumnComparison) -> dict[str, Any]:
 def _context_json(context: Any) -> dict[str, Any]:
     """Return what compared networks share; null where it is the column or does not apply."""
     own = {name: value for name, value in asdict(context).items() if name != "group"}
-    return {name: value or None for name, value in {**context.group._asdict(), **own}.items()}
+    return _with_setting({name: value or None for name, value in {**context.group._asdict(), **own}.items()})
+
+
+def _with_setting(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row whose setting is a mapping instead of JSON text."""
+    return {**row, "setting": json.loads(row["setting"])}
 
 
 def arm_json(arm: Arm) -> dict[str, Any]:

@@ -36,7 +36,8 @@ def by_column_tables(compared: ColumnComparison) -> Iterator[Table]:
         where = _label(context, settings[context.group.setting])
         title = f"Test accuracy of the final epoch in percent by {column}: {where}"
         yield Table(f"by-{column}-{index}", title, "", values, rows)
-        title = "Differences in percentage points, paired by seed"
+        family = f"Holm: over all {len(compared.differences)} differences by {column}"
+        title = f"Differences in percentage points, paired by seed ({family})"
         yield Table(f"by-{column}-{index}-differences", title, "", differences, by_context[context])
 
 
