@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -56,4 +56,5 @@ def sweep_log(folder: SweepFolder) -> Iterator[None]:
         for owner, handler in added:
             owner.removeHandler(handler)
             if handler is not logging.lastResort:
-                handler.close()
+                with suppress(OSError):  # a full disk
+                    handler.close()
