@@ -14,6 +14,11 @@ ranking. Keys are stable: later versions may add some.
 | `metrics` | measurements of the last epoch by name; accuracies are fractions |
 | `seconds`, `seconds_left` | time spent in finished epochs; estimate of what is left, or null |
 | `error` | last line of the error of a failed trial, or null |
+
+The last object has `sweep`, `state` (`finished`, `failed` or `interrupted`), `folder`, `report` (path, or null before
+a network has finished), `counts` (trials by state), `findings` and `failures` (sentences), and `tracked` (whether
+MLflow is complete). `aca-ray status --json` prints one object with `sweep`, `folder`, `running`, `counts`, `report`,
+`spec_written_ms` and `trials`, which have the keys above.
 """
 
 from __future__ import annotations

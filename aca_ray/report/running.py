@@ -21,6 +21,7 @@ RELOAD_SECONDS = 10
 _BEGIN, _END = "<!--progress-->", "<!--end of progress-->"
 PLACE = Markup(f"{_BEGIN}{_END}")
 _PROGRESS = re.compile(f"{_BEGIN}.*?{_END}\n?", re.DOTALL)
+_MAIN = '<main id="main" tabindex="-1">\n'
 _MOST_SHOWN = 50  # running trials
 _MOST_BYTES = 256 * 1024**2
 
@@ -62,8 +63,10 @@ def write_progress(page: StoragePath, name: str, progress: SweepProgress) -> Non
         seconds=RELOAD_SECONDS,
     )
     text = _read(page)
-    if text is None or not _PROGRESS.search(text):
+    if text is None or (_MAIN not in text and not _PROGRESS.search(text)):
         text = _first_page(name)
+    elif not _PROGRESS.search(text):  # the report of an earlier driver
+        text = text.replace(_MAIN, f"{_MAIN}{PLACE}\n", 1)
     write_bytes(page, _PROGRESS.sub(lambda _: f"{_BEGIN}\n{section}{_END}\n", text, count=1).encode())
 
 

@@ -121,6 +121,19 @@ def test_an_interrupted_sweep_without_networks_leaves_a_page_without_progress(ma
     assert "reload" in read(sweep)
 
 
+def test_the_report_of_an_earlier_driver_stays(make_sweep: MakeSweep, leave: Leave) -> None:
+    sweep = make_sweep()
+    search, _ = all_orders(sweep)
+    leave(search).write(search.folder)
+    compare_sweeps([sweep], sweep.folder.comparison)
+    final = read(sweep)
+    opened(sweep)
+    assert rows(read(sweep), "progress")
+    assert final.split("<main")[1].split("\n", 1)[1] in read(sweep)
+    close_page(sweep.folder)
+    assert read(sweep) == final
+
+
 def test_a_page_of_another_origin_is_replaced(make_sweep: MakeSweep) -> None:
     sweep = make_sweep()
     for content in (b"\xff\xfe", b"<p>a final page</p>"):
