@@ -9,6 +9,7 @@ Source: ours; differences are paired by search seed and corrected by Holm 1979 o
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -148,8 +149,9 @@ def _context(row: NetworkRow, column: str) -> Context:
 def _value(row: NetworkRow, column: str) -> Value:
     if column == "skip":
         return kind_of(row).networks
-    if column == "control":
-        return row.control or "none"
+    if column == "data":
+        options = json.loads(row.setting).get("data") or {}
+        return f"{row.data} ({', '.join(f'{key} {value}' for key, value in options.items())})" if options else row.data
     value: Value | None = getattr(row, column)
     return "none" if value is None else value
 

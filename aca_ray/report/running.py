@@ -1,7 +1,7 @@
 """The progress of a sweep that runs, as a part of its page.
 
-The page of a running sweep has a place for it between two marks. Whoever writes the progress replaces what is there,
-so that it needs neither the comparison nor the libraries behind its plots.
+The page of a running sweep has a place for it between two marks, which at first only loads the page again. Whoever
+writes the progress replaces what is there, so that it needs neither the comparison nor the libraries behind its plots.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ from aca_ray.storage import StoragePath, read_text, write_bytes
 STATES = ("finished", "running", "waiting", "failed", "unreadable")
 RELOAD_SECONDS = 10
 _BEGIN, _END = "<!--progress-->", "<!--end of progress-->"
-PLACE = Markup(f"{_BEGIN}{_END}")
+_RELOAD = Markup(
+    "<script>\n"
+    "// Load the page again, but not where it is shown inside another one, as in MLflow.\n"
+    f"if (window === window.top) setTimeout(() => location.reload(), {1000 * RELOAD_SECONDS});\n"
+    "</script>\n"
+)
+PLACE = Markup(f"{_BEGIN}\n{_RELOAD}{_END}\n")
 _PROGRESS = re.compile(f"{_BEGIN}.*?{_END}\n?", re.DOTALL)
 _MAIN = '<main id="main" tabindex="-1">\n'
 _MOST_SHOWN = 50  # running trials
@@ -61,12 +67,13 @@ def write_progress(page: StoragePath, name: str, progress: SweepProgress) -> Non
         states=STATES,
         shown=progress.running[:_MOST_SHOWN],
         seconds=RELOAD_SECONDS,
+        reload=_RELOAD,
     )
     text = _read(page)
     if text is None or (_MAIN not in text and not _PROGRESS.search(text)):
         text = _first_page(name)
     elif not _PROGRESS.search(text):  # the report of an earlier driver
-        text = text.replace(_MAIN, f"{_MAIN}{PLACE}\n", 1)
+        text = text.replace(_MAIN, f"{_MAIN}{PLACE}", 1)
     write_bytes(page, _PROGRESS.sub(lambda _: f"{_BEGIN}\n{section}{_END}\n", text, count=1).encode())
 
 

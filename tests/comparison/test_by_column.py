@@ -120,6 +120,15 @@ def test_sweeps_may_differ_in_the_column_alone(
     assert "None" not in by_column_text(found)
 
 
+def test_options_of_the_data_are_values_of_their_own(network_row: Build) -> None:
+    rows = [network_row(0.9 - size / 100, setting=_setting(size), seed=seed) for size in (8, 16) for seed in range(2)]
+    found = compare_by(compare(_sweep(rows)), "data")
+    assert [(row.value, row.arm.num_networks) for row in found.rows] == [
+        ("digits (resize 16)", 2),
+        ("digits (resize 8)", 2),
+    ]
+
+
 def test_other_images_of_the_same_data_stay_refused(network_row: Build) -> None:
     names = list(TrialRow.__annotations__)
     trial = TrialRow(**{**dict.fromkeys(names), "data": "digits", "options": "{}", "kind": "search"})

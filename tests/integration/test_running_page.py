@@ -40,7 +40,7 @@ def counts(page: Page) -> dict[str, list[int]]:
 
 
 def test_it_shows_the_progress_until_the_sweep_ends(process: SweepProcess) -> None:
-    process.replace(("epochs: [2, 4]", "epochs: [2, 400]"))  # the last search does not end by itself
+    process.replace(("epochs: [2, 4]", "epochs: [2, 4000]"))  # longest first: it does not end by itself
     report = process.sweep / "comparison" / "report.html"
     running = process.start("run", "spec.yaml", "--local")
     process.wait_for(report.is_file)
@@ -58,7 +58,7 @@ def test_it_shows_the_progress_until_the_sweep_ends(process: SweepProcess) -> No
         first = counts(page)
         assert set(first) == {"searches", "retrainings"}
         assert sum(first["searches"]) == 4
-        assert page.get_by_role("progressbar", name="finished trials").get_attribute("max") == "16"
+        assert page.get_by_role("progressbar", name="finished trials").get_attribute("max") == "12"
         assert page.locator("table > caption").count() == page.locator("table").count()
         for width in (360, 1280):
             page.set_viewport_size({"width": width, "height": 800})
@@ -67,9 +67,17 @@ def test_it_shows_the_progress_until_the_sweep_ends(process: SweepProcess) -> No
         # The page loads itself again and shows what is new; the reader does nothing.
         page.evaluate("window.isTheFirst = true")
         wait_for(lambda: page.evaluate("window.isTheFirst === undefined"), seconds=30)
-        wait_for(lambda: counts(page)["searches"][0] > 0)  # one has finished
         row = page.locator("#table-running + div tbody tr").first
-        wait_for(lambda: "/400" in row.inner_text())
+        wait_for(lambda: "/4000" in row.inner_text())
+        before = row.inner_text()
+        wait_for(lambda: row.inner_text() != before)
+        assert counts(page)["searches"] == [0, 1, 3, 0, 0]
+
+        # The comparison of the results so far brings the curves; the progress stays.
+        plots = page.get_by_role("img", name="Plot: Skip connections")
+        wait_for(lambda: plots.count() > 0, seconds=400)
+        wait_for(lambda: page.get_by_role("heading", name="Progress").count() > 0)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
 
         running.send_signal(signal.SIGINT)
         assert running.wait(timeout=180) == 130, process.output()
