@@ -64,7 +64,7 @@ def write_progress(page: StoragePath, name: str, progress: SweepProgress) -> Non
     section = render(
         "progress.html.jinja",
         progress=progress,
-        states=STATES,
+        states=STATES if any(row[-1] for row in progress.counts) else STATES[:-1],
         shown=progress.running[:_MOST_SHOWN],
         seconds=RELOAD_SECONDS,
         reload=_RELOAD,
