@@ -36,8 +36,9 @@ def by_column_tables(compared: ColumnComparison) -> Iterator[Table]:
         where = _label(context, settings[context.group.setting])
         title = f"Test accuracy of the final epoch in percent by {column}: {where}"
         yield Table(f"by-{column}-{index}", title, "", values, rows)
-        family = f"Holm: over all {len(compared.differences)} differences by {column}"
-        title = f"Differences in percentage points, paired by seed ({family})"
+        family = f" (Holm: over all {len(compared.differences)} differences by {column})"
+        several = len(compared.differences) > 1
+        title = f"Differences in percentage points, paired by seed{family if several else ''}"
         yield Table(f"by-{column}-{index}-differences", title, "", differences, by_context[context])
 
 
@@ -47,8 +48,7 @@ def _label(context: Context, setting: str) -> str:
     control = f" with control {context.control}" if context.control else ""
     pair = " of ".join(name for name in (context.allocation, context.ranking) if name)
     parts = (
-        f"{group.method} networks" if group.method and not context.networks else "",
-        " ".join(filter(None, [group.method, context.networks])) if context.networks else "",
+        " ".join(filter(None, [group.method, context.networks, "networks"])),
         f"{pair}{control}",
         f"{group.epochs} search epochs" if group.epochs else "",
         " on ".join(filter(None, [group.space, group.data])),
