@@ -17,7 +17,7 @@ from aca_ray.storage.checkpoint import SUFFIX
 if TYPE_CHECKING:
     from aca_ray.cluster.doctor import Check
     from aca_ray.comparison import Comparison
-    from aca_ray.display import Progress
+    from aca_ray.display import Progress, View
     from aca_ray.driver.estimating import SweepEstimate
     from aca_ray.driver.mirror import Mirror
     from aca_ray.driver.pool import OpenPool
@@ -157,9 +157,17 @@ def reopen(name: str, storage: StoragePath = DEFAULT_STORAGE) -> Sweep:
 
 
 def drive(
-    sweep: Sweep, address: str | None = None, *, local: bool = False, stream: TextIO | None = None
+    sweep: Sweep,
+    address: str | None = None,
+    *,
+    local: bool = False,
+    stream: TextIO | None = None,
+    view: View | None = None,
 ) -> SweepOutcome:
-    """Run everything in a sweep that is not done yet; see `run`."""
+    """Run everything in a sweep that is not done yet; see `run`.
+
+    `view` shows the trials; None for a table on a terminal, or lines in a file or pipe, written to `stream`.
+    """
     from aca_ray.display import LiveView
     from aca_ray.driver.run import run_sweep
     from aca_ray.sweep.manifest import settle_sweep
@@ -167,7 +175,7 @@ def drive(
     settle_sweep(sweep)
     out = stream or sys.stdout
     open_pool = _local_pool(sweep.spec.runtime) if local else _ray_pool(sweep, address)
-    return run_sweep(sweep, open_pool, _mlflow, LiveView(out, in_place=out.isatty()))
+    return run_sweep(sweep, open_pool, _mlflow, view or LiveView(out, in_place=out.isatty()))
 
 
 def _local_pool(runtime: RuntimeSpec) -> OpenPool:
@@ -244,6 +252,16 @@ def status(name: str, *, storage: StoragePath = DEFAULT_STORAGE) -> tuple[Progre
 
     sweep = find(name, storage)
     return read_progress(all_orders(sweep)), is_held(sweep.folder.lock)
+
+
+def watch(name: str, view: View, *, storage: StoragePath = DEFAULT_STORAGE) -> bool:
+    """Show the trials of a sweep until no process drives it; return whether one did at first. Needs no Ray."""
+    from aca_ray.display import watch as watch_orders
+    from aca_ray.storage.lock import is_held
+    from aca_ray.sweep.orders import all_orders
+
+    sweep = find(name, storage)
+    return watch_orders(all_orders(sweep), lambda: is_held(sweep.folder.lock), view)
 
 
 def rank(
@@ -326,7 +344,11 @@ def retrain(
 
 
 def compare(
-    names: Sequence[str], *, storage: StoragePath = DEFAULT_STORAGE, out: StoragePath | None = None
+    names: Sequence[str],
+    *,
+    storage: StoragePath = DEFAULT_STORAGE,
+    out: StoragePath | None = None,
+    by: str | None = None,
 ) -> tuple[Comparison, StoragePath]:
     """Compare the finished trials of sweeps; return the comparison and the folder with its tables and plots.
 
@@ -335,9 +357,14 @@ def compare(
         storage: folder of all sweeps.
         out: output folder, needed for sweeps that are read-only; None for the folder of a single sweep, or a folder in
             `storage` for several.
+        by: column in which the sweeps may differ although networks are only compared where it is equal, such as
+            space; `aca_ray.comparison.compare_by` then compares its values.
     """
+    from aca_ray.comparison import require_column
     from aca_ray.sweep.comparing import compare_sweeps
 
+    if by is not None:
+        require_column(by)
     if not names:
         raise ConfigError("compare: needs at least one sweep")
     sweeps = [find(name, storage) for name in names]
@@ -347,7 +374,7 @@ def compare(
         folder = sweeps[0].folder.comparison
     else:
         folder = storage / "comparisons" / "-".join(sweep.spec.name for sweep in sweeps)
-    return compare_sweeps(sweeps, folder), folder
+    return compare_sweeps(sweeps, folder, by=by), folder
 
 
 def export(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from aca_ray.channels import CONTROLS, DEFAULT_ALLOCATION, DEFAULT_RANKING, DEFAULT_WHOLE_EDGES, RANKERS, RULES
 from aca_ray.data import SOURCES
@@ -47,6 +49,34 @@ class Catalog:
     def brief(self) -> list[tuple[str, ...]]:
         """Header and rows for a terminal."""
         return [row[: self.num_brief] for row in (self.header, *self.rows)]
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        """The rows as JSON objects.
+
+        Keys are `name`, `default` (`always`, `with a table only`, or None), and the names of the other columns with
+        underscores.
+        """
+        keys = [name.split(" (")[0].replace(" ", "_").lower() for name in self.header[1:]]
+        return [
+            {**_name_and_default(first), **dict(zip(keys, map(_value, rest), strict=True))}
+            for first, *rest in self.rows
+        ]
+
+
+def _name_and_default(text: str) -> dict[str, str | None]:
+    name, _, mark = text.partition(" (default")
+    return {"name": name, "default": (mark.strip(" )") or "always") if name != text else None}
+
+
+def _value(text: str) -> str | float:
+    """Return the number that a text is, or the text."""
+    try:
+        return int(text)
+    except ValueError:
+        with suppress(ValueError):
+            return float(text)
+        return text
 
 
 def _methods() -> Catalog:

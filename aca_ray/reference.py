@@ -6,7 +6,6 @@ python -m aca_ray.reference experiments/reference
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,8 @@ from pydantic import BaseModel
 
 from aca_ray.catalog import CATALOGS
 from aca_ray.cli import build_parser
+from aca_ray.cli.grammar import arguments_of, verbs_of
+from aca_ray.config.fields import fields_of, yaml_of
 from aca_ray.config.schema import ExperimentSpec, NetworkSpec, RetrainingSpec, RuntimeSpec, SweepSpec, TableSpec
 from aca_ray.retraining.protocol_values import FIELDS
 
@@ -53,45 +54,18 @@ def _spec() -> str:
 
 def _keys(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
     yield "key", "value", "default", "meaning"
-    schema = model.model_json_schema()
-    required = schema.get("required", ())
-    for key, value in schema["properties"].items():
-        description = " ".join((model.model_fields[key].description or "").split())
-        section = "$ref" in value
+    for field in fields_of(model):
+        section = field.section is not None
         yield (
-            f"`{key}`",
-            "section" if section else _values(value),
-            "required" if key in required else "" if section else _yaml(value["default"]),
-            description,
+            f"`{field.key}`",
+            "section" if section else field.values,
+            "required" if field.is_required else "" if section else _default(field.default),
+            field.meaning,
         )
 
 
-def _values(schema: Mapping[str, Any]) -> str:
-    """Return in words what a value may be."""
-    if "anyOf" in schema or "oneOf" in schema:
-        return " or ".join(dict.fromkeys(_values(option) for option in schema.get("anyOf") or schema["oneOf"]))
-    if "enum" in schema:
-        return " or ".join(f"`{value}`" for value in schema["enum"])
-    if "const" in schema:
-        return f"`{schema['const']}`"
-    kind = schema.get("type")
-    if kind == "array":
-        return f"{_values(schema['items'])}, or a list"
-    if kind in {"integer", "number"}:
-        low = schema.get("minimum")
-        high = schema["exclusiveMaximum"] - 1 if "exclusiveMaximum" in schema else schema.get("maximum")
-        return f"{kind}{'' if low is None else f' from {low:,}'}{'' if high is None else f' to {high:,}'}"
-    if kind is None:
-        return str(schema.get("description", "mapping"))
-    return {"string": "text", "boolean": "`true` or `false`", "null": "`null`"}[kind]
-
-
-def _yaml(value: Any) -> str:
-    if isinstance(value, list):
-        return f"`[{', '.join(map(str, value))}]`"
-    if isinstance(value, bool) or value is None:
-        return f"`{json.dumps(value)}`"
-    return f"`{value}`" if value != "" else "empty"
+def _default(value: Any) -> str:
+    return "empty" if value == "" else f"`{yaml_of(value)}`"
 
 
 def _names() -> str:
@@ -118,8 +92,8 @@ def _one_of(names: Mapping[str, Any]) -> str:
 
 def _commands() -> str:
     parts = []
-    for name, parser, about in _verbs(build_parser(), ""):
-        arguments = _arguments(parser)
+    for name, parser, about in verbs_of(build_parser()):
+        arguments = arguments_of(parser)
         usage = [argument.metavar or argument.dest for argument in arguments if not argument.option_strings]
         parts += [f"## aca-ray {' '.join(map(str, [name, *usage]))}", f"{about[:1].upper()}{about[1:]}."]
         rows = [(_spelled(argument), _meaning(argument)) for argument in arguments]
@@ -128,23 +102,6 @@ def _commands() -> str:
         "Exit codes: 0 done, 1 failed, 2 bad input (nothing was started), 130 interrupted, 141 the output was closed."
     )
     return _page("Commands", codes, *parts)
-
-
-def _verbs(parser: argparse.ArgumentParser, before: str) -> Iterator[tuple[str, argparse.ArgumentParser, str]]:
-    """Yield name, parser and help of every verb, those of verbs of verbs included."""
-    for action in parser._actions:  # argparse has no public way to read a parser
-        if not isinstance(action, argparse._SubParsersAction):
-            continue
-        about = {choice.dest: choice.help or "" for choice in action._choices_actions}
-        for name, verb in action.choices.items():
-            inner = list(_verbs(verb, f"{before}{name} "))
-            yield from inner or [(f"{before}{name}", verb, about[name])]
-
-
-def _arguments(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    """Return what a verb takes, arguments without a dash first."""
-    own = [action for action in parser._actions if action.dest != "help"]
-    return sorted(own, key=lambda action: bool(action.option_strings))
 
 
 def _spelled(argument: argparse.Action) -> str:

@@ -57,6 +57,13 @@ def say(line: str, *, error: bool = False) -> None:
         silence_closed()
 
 
+def link(text: str, address: str) -> str:
+    """Return a text that a terminal shows as a link (OSC 8); the plain text if standard output is no terminal."""
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\033]8;;{address}\033\\{text}\033]8;;\033\\"
+
+
 def _reader_is_gone(stream: TextIO) -> bool:
     try:
         descriptor = stream.fileno()

@@ -1,5 +1,6 @@
 """Results of sweeps: rows and statistics over seeds; needs neither torch, ray nor mlflow."""
 
+from aca_ray.comparison.by_column import ColumnComparison, compare_by, require_column
 from aca_ray.comparison.comparison import Comparison, compare
 from aca_ray.comparison.kinds import ALLOCATED, NETWORKS, SEARCHED, SKIP_FREE, Group, Kind, Pair, Place, kind_of
 from aca_ray.comparison.metrics import comparison_metrics
@@ -24,6 +25,7 @@ __all__ = [
     "SEARCHED",
     "SKIP_FREE",
     "AllocationRow",
+    "ColumnComparison",
     "Comparison",
     "CurveRow",
     "EdgeRow",
@@ -39,12 +41,14 @@ __all__ = [
     "SweepRows",
     "TrialRow",
     "compare",
+    "compare_by",
     "comparison_metrics",
     "correlate",
     "holm",
     "kind_of",
     "paired",
     "read_sweep",
+    "require_column",
     "summarize",
     "variance_components",
 ]

@@ -105,19 +105,20 @@ class Comparison:
         return costs_of(self.groups)
 
 
-def compare(rows: SweepRows | Sequence[SweepRows], pairs: Sequence[Pair] = ()) -> Comparison:
+def compare(rows: SweepRows | Sequence[SweepRows], pairs: Sequence[Pair] = (), by: str | None = None) -> Comparison:
     """Return the comparison of the networks of one or several sweeps.
 
     Args:
         rows: the rows of each sweep; a trial that two sweeps share (same fingerprint) counts once.
         pairs: requested pairs of rankers and rules, the main one first; other pairs with networks follow them.
+        by: column of a place (space, data, setting, protocol) in which the sweeps may differ, or None.
 
     Raises:
         ConfigError: sweeps have different networks for the same seeds, have nothing to compare, or used different
             images under the same data name and options.
     """
     sweeps = (rows,) if isinstance(rows, SweepRows) else tuple(rows)
-    check_comparable(sweeps)
+    check_comparable(sweeps, by)
     networks = {row.fingerprint: row for sweep in sweeps for row in sweep.networks}.values()
     _check_distinct(networks)
     found = {pair for row in networks if (pair := kind_of(row).pair) is not None}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from aca_ray.comparison.kinds import Place, group_of
+from aca_ray.comparison.kinds import Place, group_of, without
 from aca_ray.comparison.rows import SweepRows
 from aca_ray.comparison.settings import setting_parts
 from aca_ray.errors import ConfigError
@@ -13,14 +13,18 @@ from aca_ray.errors import ConfigError
 _SHORT = 12  # digits of a digest that are shown
 
 
-def check_comparable(sweeps: Sequence[SweepRows]) -> None:
+def check_comparable(sweeps: Sequence[SweepRows], by: str | None = None) -> None:
     """Check that sweeps can be compared.
+
+    Args:
+        sweeps: the rows of each sweep.
+        by: column in which they may differ, or None.
 
     Raises:
         ConfigError: a sweep with finished networks shares space, data, setting and protocol with no other sweep, or
             trials with the same data name and options used different images.
     """
-    problems = [*_different_images(sweeps), *_nothing_shared(sweeps)]
+    problems = [*_different_images(sweeps), *_nothing_shared(sweeps, by)]
     if problems:
         raise ConfigError(problems)
 
@@ -40,8 +44,8 @@ def _different_images(sweeps: Sequence[SweepRows]) -> Iterator[str]:
             )
 
 
-def _nothing_shared(sweeps: Sequence[SweepRows]) -> Iterator[str]:
-    places = [{group_of(row).place for row in sweep.networks} for sweep in sweeps if sweep.networks]
+def _nothing_shared(sweeps: Sequence[SweepRows], by: str | None) -> Iterator[str]:
+    places = [{without(group_of(row).place, by) for row in sweep.networks} for sweep in sweeps if sweep.networks]
     names = [sweep.networks[0].sweep for sweep in sweeps if sweep.networks]
     for index, own in enumerate(places):
         others = [other for other in range(len(places)) if other != index]

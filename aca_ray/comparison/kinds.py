@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from aca_ray.comparison.rows import NetworkRow
 from aca_ray.errors import ConfigError
@@ -102,6 +103,25 @@ def kind_of(row: NetworkRow) -> Kind:
             f"found {row.ranking!r} and {row.allocation!r}; run it again"
         )
     return Kind(ALLOCATED, Pair(row.ranking, row.allocation), row.control)
+
+
+FieldsOf = TypeVar("FieldsOf", Place, Group)
+
+
+def without(fields: FieldsOf, column: str | None) -> FieldsOf:
+    """Return a place or group without a column and without the parts of its setting that depend on the column."""
+    given: dict[str, Any] = fields._asdict()
+    if column not in given:
+        return fields
+    if column == "setting":
+        return fields._replace(setting="{}")
+    setting = json.loads(fields.setting)
+    if column == "data":  # its options
+        for part in (setting, setting.get("search") or {}):
+            part.pop("data", None)
+    if column == "protocol":  # the size of the retrained network
+        setting.pop("network", None)
+    return fields._replace(**{"setting": json.dumps(setting, sort_keys=True), column: type(given[column])()})
 
 
 def main_networks(rows: Iterable[NetworkRow], main_pairs: Mapping[Group, Pair | None]) -> list[NetworkRow]:

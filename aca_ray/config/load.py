@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from aca_ray.config.fields import sections_in
 from aca_ray.config.schema import PLACE, ProblemError, SweepSpec, Vocabulary
 from aca_ray.config.yaml_text import read_yaml
 from aca_ray.errors import ConfigError, unknown_name
@@ -98,16 +98,8 @@ def _place(location: tuple[int | str, ...]) -> str:
 def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
     model: type[BaseModel] = SweepSpec
     for part in location:
-        model = next(_models(model.model_fields[str(part)].annotation))
+        model = next(sections_in(model.model_fields[str(part)].annotation))
     return model
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield the models in an annotation, such as that of `Annotated[Model, ...] | None`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _models(part)
 
 
 def _lower_first(text: str) -> str:

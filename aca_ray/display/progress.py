@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from aca_ray.columns import in_columns
 from aca_ray.errors import AcaRayError
@@ -30,6 +30,9 @@ class TrialLine:
         seconds_left: estimate from the mean duration of an epoch, or None.
         cadence: cadence of its checkpoints, or None before it is measured.
         problem: problem of the record of an unreadable trial, else None.
+        metrics: measurements of the last epoch by name.
+        seconds: time spent in finished epochs, or None before the trial has started.
+        error: last line of the error of a failed trial, else None.
     """
 
     order: Order
@@ -42,6 +45,9 @@ class TrialLine:
     seconds_left: float | None = None
     cadence: Cadence | None = None
     problem: str | None = None
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    seconds: float | None = None
+    error: str | None = None
 
     def cells(self) -> tuple[str, ...]:
         """Return the texts of the columns."""
@@ -49,7 +55,7 @@ class TrialLine:
         epochs = "" if self.num_epochs is None else f"{self.epoch}/{self.num_epochs}"
         return (
             trial.short,
-            _kind(self.order),
+            kind_of(self.order),
             trial.method,
             trial.skip,
             str(trial.seed),
@@ -63,7 +69,7 @@ class TrialLine:
         )
 
 
-def _kind(order: Order) -> str:
+def kind_of(order: Order) -> str:
     """Return `search`, or action and network such as `retrain sign/random`; names of rankers would be too wide."""
     if isinstance(order, SearchOrder):
         return "search"
@@ -131,6 +137,9 @@ def read_line(order: Order) -> TrialLine:
             mean_epoch * (record.num_epochs - record.epoch) if mean_epoch and record.state == "running" else None
         ),
         cadence=None if record.checkpointing is None else Cadence.of(record.checkpointing),
+        metrics={} if last is None else last.metrics,
+        seconds=record.seconds,
+        error=" ".join((record.error or "").strip().splitlines()[-1:]) or None,
     )
 
 

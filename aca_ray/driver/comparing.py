@@ -23,7 +23,7 @@ def _compare(sweep: Sweep) -> float:
     from aca_ray.sweep.comparing import compare_sweeps
 
     start = time.perf_counter()
-    compare_sweeps([sweep], sweep.folder.comparison)
+    compare_sweeps([sweep], sweep.folder.comparison, running=True)
     return time.perf_counter() - start
 
 
@@ -40,6 +40,11 @@ class Comparisons:
         self._sweep, self._pool, self._compared = sweep, pool, compared
         self._running: Task | None = None
         self._due = time.monotonic() + _SHORTEST_SECONDS
+
+    @property
+    def running(self) -> bool:
+        """Whether a comparison is being written."""
+        return self._running is not None
 
     def poll(self) -> None:
         """Start a comparison if one is due; report a finished one."""
@@ -66,6 +71,7 @@ class Comparisons:
         seconds = 0.0
         try:
             seconds = running.result(_CANCEL_SECONDS)
+            logger.info("comparison: the results so far were compared in %.1f s", seconds)
             self._compared()
         except Exception as error:  # the final comparison reports the problem
             logger.warning("comparison: the results so far could not be compared (%s); the sweep continues", error)

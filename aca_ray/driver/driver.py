@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 from collections.abc import Iterable, Sequence
 
-from aca_ray.display import LiveView
+from aca_ray.display import View
 from aca_ray.driver.assignment import record_failure
 from aca_ray.driver.comparing import Comparisons
 from aca_ray.driver.interrupt import Interrupt
 from aca_ray.driver.packing import automatic_sizes
+from aca_ray.driver.page import RunningPage
 from aca_ray.driver.pool import Pool
 from aca_ray.driver.ranking import RankingTasks
 from aca_ray.driver.reporter import Reporter
@@ -32,6 +34,8 @@ from aca_ray.sweep.ranking_orders import RankingOrder
 from aca_ray.sweep.sharing import SharedTrainings, lost_its_source, share_result
 from aca_ray.sweep.sweep_graph import SweepJob, milestone_files, record_of, relative_length, sweep_graph
 
+logger = logging.getLogger(__name__)
+
 
 class Driver:
     """Runs the unfinished jobs of a sweep in a pool, each as soon as what it needs exists.
@@ -50,13 +54,14 @@ class Driver:
         failures: one sentence for each trial that failed or could not start, once the pool has stopped.
     """
 
-    def __init__(self, sweep: Sweep, pool: Pool, view: LiveView, reporter: Reporter, interrupt: Interrupt) -> None:
+    def __init__(self, sweep: Sweep, pool: Pool, view: View, reporter: Reporter, interrupt: Interrupt) -> None:
         self._sweep, self._pool, self._view = sweep, pool, view
         self._reporter, self._interrupt = reporter, interrupt
         self._orders: dict[StoragePath, Order] = {order.folder: order for order in all_orders(sweep)}
         runtime = sweep.spec.runtime
         self._rankings = RankingTasks(pool, runtime.cpus_per_trial, runtime.gpus_per_trial)
-        self._comparisons = Comparisons(sweep, pool, lambda: reporter.comparison(sweep.folder.comparison))
+        self._page = RunningPage(sweep, view)
+        self._comparisons = Comparisons(sweep, pool, self._compared)
         self._shared = SharedTrainings(self._train, self._share)
         self._ready: list[tuple[bool, float, int, tuple[Order, ...]]] = []  # a heap
         self._numbers = itertools.count()
@@ -71,6 +76,7 @@ class Driver:
         """
         self._view.open(list(self._orders.values()))
         self._catch_up()
+        self._page.open()
         with self._interrupt.only_noted():
             self._pool.run(self)
         if not self._interrupt.requested:
@@ -88,6 +94,7 @@ class Driver:
             return None
         *_, orders = heapq.heappop(self._ready)
         self._running.add(orders[0].folder)
+        logger.info("start: %s", ", ".join(f"{order.trial.kind} {order.trial.short}" for order in orders))
         return orders
 
     def changed(self, folder: StoragePath) -> None:
@@ -136,10 +143,17 @@ class Driver:
                 self._lost([order.folder.summary], f"ranking of search {order.search.name} failed ({reason})")
             else:
                 self._view.update(order.search)
+                self._view.ranked(order.search, outcome)
                 self._reporter.allocation(order.search, order.folder, order.epoch)
                 self._made([order.folder.summary])
         self._comparisons.poll()
+        if not self._comparisons.running:  # it writes the page
+            self._page.poll()
         self._view.refresh()
+
+    def _compared(self) -> None:
+        self._page.write()
+        self._reporter.comparison(self._sweep.folder.comparison)
 
     def _catch_up(self) -> None:
         """Log what an earlier driver left behind, and release what is ready."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gc
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aca_ray.display import LiveView
+from aca_ray.display import View
 from aca_ray.driver.driver import Driver
 from aca_ray.driver.interrupt import Interrupt
+from aca_ray.driver.log import sweep_log
 from aca_ray.driver.mirror import OpenMirror
+from aca_ray.driver.page import close_page
 from aca_ray.driver.pool import OpenPool
 from aca_ray.driver.reporter import Reporter
 from aca_ray.records import TrialRecord
@@ -21,6 +24,8 @@ from aca_ray.sweep.orders import NetworkOrder, all_orders, plans_of
 
 if TYPE_CHECKING:
     from aca_ray.comparison import Comparison
+
+logger = logging.getLogger(__name__)
 
 _TRACKING_SECONDS = 600.0  # for a slow server; the wait for an unreachable one ends earlier
 _INTERRUPTED_SECONDS = 30.0
@@ -43,7 +48,7 @@ class SweepOutcome:
     tracked: bool
 
 
-def run_sweep(sweep: Sweep, open_pool: OpenPool, open_mirror: OpenMirror, view: LiveView) -> SweepOutcome:
+def run_sweep(sweep: Sweep, open_pool: OpenPool, open_mirror: OpenMirror, view: View) -> SweepOutcome:
     """Run everything in a sweep that is not done yet.
 
     Args:
@@ -61,9 +66,19 @@ def run_sweep(sweep: Sweep, open_pool: OpenPool, open_mirror: OpenMirror, view: 
             raise driven_elsewhere(sweep.folder)
         require_newest(sweep)
         remove_leftovers(sweep.folder.path)
-        reporter = Reporter(sweep, next((plan.name for plan in plans_of(sweep)), ""), open_mirror)
-        gc.freeze()  # torch and Ray are no garbage: a collection over them takes 0.2 s; MLflow's import makes two
-        failures: list[str] = []
+        with sweep_log(sweep.folder):
+            return _drive(sweep, open_pool, open_mirror, view, interrupt)
+
+
+def _drive(
+    sweep: Sweep, open_pool: OpenPool, open_mirror: OpenMirror, view: View, interrupt: Interrupt
+) -> SweepOutcome:
+    """Run a sweep whose lock this process has."""
+    logger.info("sweep %s, experiment %s: started", sweep.spec.name, sweep.fingerprint[:12])
+    reporter = Reporter(sweep, next((plan.name for plan in plans_of(sweep)), ""), open_mirror)
+    gc.freeze()  # torch and Ray are no garbage: a collection over them takes 0.2 s; MLflow's import makes two
+    failures: list[str] = []
+    try:
         try:
             with open_pool(interrupt, view.say) as pool:
                 interrupt.check()
@@ -77,18 +92,23 @@ def run_sweep(sweep: Sweep, open_pool: OpenPool, open_mirror: OpenMirror, view: 
                 failures = driver.failures
                 if interrupt.requested:
                     reporter.interrupt()  # first: the sender of the signal may not wait for the rest
-            comparison = _compare(sweep)
-            if not interrupt.requested:
-                reporter.finish(sweep.folder.comparison, {} if comparison is None else _metrics(comparison))
-            interrupted = interrupt.requested  # a signal after this ends only the wait for the tracker
-        except BaseException:
-            reporter.interrupt()
-            raise
         finally:
-            view.close()
-            tracked = reporter.stop(_INTERRUPTED_SECONDS if interrupt.requested else _TRACKING_SECONDS)
-            gc.unfreeze()
-        return SweepOutcome(comparison, interrupted, tuple(failures), tracked)
+            close_page(sweep.folder)
+        comparison = _compare(sweep)
+        if not interrupt.requested:
+            reporter.finish(sweep.folder.comparison, {} if comparison is None else _metrics(comparison))
+        interrupted = interrupt.requested  # a signal after this ends only the wait for the tracker
+    except BaseException as error:
+        logger.info("stopped by %s: %s", type(error).__name__, error)
+        reporter.interrupt()
+        raise
+    finally:
+        view.close()
+        tracked = reporter.stop(_INTERRUPTED_SECONDS if interrupt.requested else _TRACKING_SECONDS)
+        gc.unfreeze()
+    end = "interrupted" if interrupted else f"ended with {len(failures)} failures"
+    logger.info("sweep %s: %s", sweep.spec.name, end)
+    return SweepOutcome(comparison, interrupted, tuple(failures), tracked)
 
 
 def _compare(sweep: Sweep) -> Comparison | None:

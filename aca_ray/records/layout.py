@@ -124,9 +124,19 @@ class SweepFolder:
         return self.path / "lock"
 
     @property
+    def log(self) -> StoragePath:
+        """The messages of the driver."""
+        return self.path / "driver.log"
+
+    @property
     def comparison(self) -> StoragePath:
         """The folder of the report."""
         return self.path / "comparison"
+
+    @property
+    def report(self) -> StoragePath:
+        """The page of the report."""
+        return report_page(self.comparison)
 
     def trials(self, kind: Kind) -> StoragePath:
         """Return the parent folder of all trials of a kind."""
@@ -146,6 +156,11 @@ class SweepFolder:
         for kind in kinds:
             for file in _matching(self.trials(kind), f"*/{RECORD_FILE}"):
                 yield TrialFolder(file.parent)
+
+
+def report_page(comparison: StoragePath) -> StoragePath:
+    """Return the page in the folder of a report."""
+    return comparison / "report.html"
 
 
 def sweep_folders(storage: StoragePath) -> list[SweepFolder]:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader
-from markupsafe import Markup
 
 from aca_ray.comparison import Comparison
 from aca_ray.report.drawings import NetworkOf, make_drawings
@@ -16,15 +12,23 @@ from aca_ray.report.notes import notes_of
 from aca_ray.report.panel import Panel, make_sections
 from aca_ray.report.panels import PANELS
 from aca_ray.report.row_files import write_files
+from aca_ray.report.running import PLACE
 from aca_ray.report.summary import summary
 from aca_ray.report.table import to_latex
+from aca_ray.report.template import render
 from aca_ray.storage import StoragePath, write_bytes
 
 _MOST_EMBEDDED_BYTES = 100_000
 
 
 def write_report(
-    comparison: Comparison, folder: StoragePath, title: str, network_of: NetworkOf, panels: Sequence[Panel] = PANELS
+    comparison: Comparison,
+    folder: StoragePath,
+    title: str,
+    network_of: NetworkOf,
+    panels: Sequence[Panel] = PANELS,
+    *,
+    running: bool = False,
 ) -> list[StoragePath]:
     """Write report.html and the files that belong to it, each atomically, and return the paths.
 
@@ -34,6 +38,7 @@ def write_report(
         title: title of the page.
         network_of: function that returns the genotype and plan of a network, to draw them.
         panels: what the report shows, in order.
+        running: whether the sweep runs; then the page has a place for its progress (see `running.py`).
     """
     sections = make_sections(comparison, panels)
     sentences, notes = summary(comparison), notes_of(comparison)
@@ -47,15 +52,8 @@ def write_report(
     ]
     markdown = report_markdown(title, sentences, sections, notes)
     paths.append(write_bytes(folder / "report.md", markdown.encode()))
-    beside = Path(__file__).parent
-    environment = Environment(
-        loader=FileSystemLoader(beside),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    page = environment.get_template("page.html.jinja").render(
+    page = render(
+        "page.html.jinja",
         title=title,
         summary=sentences,
         sections=sections,
@@ -65,10 +63,8 @@ def write_report(
             ("report.md", "this report as Markdown", "report.md"),
             *((file.name, file.content, _address(folder / file.name)) for file in files),
         ],
-        style=Markup((beside / "page.css").read_text(encoding="utf-8")),
-        script=Markup((beside / "page.js").read_text(encoding="utf-8")),
         data_address=_data_address,
-        Markup=Markup,
+        progress=PLACE if running else "",
     )
     return [*paths, write_bytes(folder / "report.html", page.encode())]
 

@@ -20,10 +20,19 @@ from aca_ray.sweep.orders import rankings_of, rules_of
 from aca_ray.trials.network_files import read_network
 
 
-def compare_sweeps(sweeps: Sequence[Sweep], folder: StoragePath) -> Comparison:
-    """Compare sweeps, write page, tables and plots into a folder, and return the comparison."""
+def compare_sweeps(
+    sweeps: Sequence[Sweep], folder: StoragePath, *, by: str | None = None, running: bool = False
+) -> Comparison:
+    """Compare sweeps, write page, tables and plots into a folder, and return the comparison.
+
+    Args:
+        sweeps: the sweeps.
+        folder: folder of the report.
+        by: column in which the sweeps may differ although it is part of their place; see `compare`.
+        running: whether the page is that of a sweep that runs; see `write_report`.
+    """
     rows = [read_sweep(sweep.folder, abandoned(sweep)) for sweep in sweeps]
-    comparison = compare(rows, [pair for sweep in sweeps for pair in _pairs_of(sweep)])
+    comparison = compare(rows, [pair for sweep in sweeps for pair in _pairs_of(sweep)], by)
     folders = {sweep.folder.path.name: sweep.folder for sweep in sweeps}
 
     def network_of(row: NetworkRow) -> tuple[Genotype, ChannelPlan | None]:
@@ -31,7 +40,7 @@ def compare_sweeps(sweeps: Sequence[Sweep], folder: StoragePath) -> Comparison:
         return read_network(folders[row.sweep].folder(kind, row.fingerprint[:SHORT_DIGITS]).network)
 
     remove_leftovers(folder)
-    write_report(comparison, folder, f"Comparison of {' and '.join(folders)}", network_of)
+    write_report(comparison, folder, f"Comparison of {' and '.join(folders)}", network_of, running=running)
     return comparison
 
 

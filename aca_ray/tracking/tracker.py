@@ -14,7 +14,7 @@ from urllib.parse import quote
 import requests
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE
 
 from aca_ray.errors import SweepError
 from aca_ray.records import AllocationFolder, AllocationSummary, SearchRecord, SweepRecord, TrialFolder
@@ -32,6 +32,7 @@ _ERROR = "aca.error"
 _FILES = "aca.files"
 _VERSIONS = "aca.spec_versions"
 _PAGE = 500
+_SOURCE = {MLFLOW_SOURCE_NAME: "aca-ray", MLFLOW_SOURCE_TYPE: "LOCAL"}  # the column Source of the runs
 
 
 @dataclass
@@ -190,7 +191,9 @@ class Tracker:
         tags = {_FINGERPRINT: self._fingerprint, "aca.kind": "sweep"}
         condition = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
         found = self._client.search_runs([self._experiment_id], condition, order_by=["attributes.start_time ASC"])
-        return found[0] if found else self._client.create_run(self._experiment_id, tags=tags, run_name=self._sweep)
+        if found:
+            return found[0]
+        return self._client.create_run(self._experiment_id, tags={**tags, **_SOURCE}, run_name=self._sweep)
 
     def _find_children(self, parent: Run) -> dict[str, _Child]:
         """Return the parent's child runs by fingerprint; of two runs of a trial, the shorter one is deleted.
@@ -242,7 +245,7 @@ class Tracker:
         parent = self._load()
         fingerprint = record.fingerprint
         if fingerprint not in self._children:
-            tags = {**run_tags(record), MLFLOW_PARENT_RUN_ID: parent.info.run_id}
+            tags = {**run_tags(record), **_SOURCE, MLFLOW_PARENT_RUN_ID: parent.info.run_id}
             start = record.rows[0].time_ms if record.rows else None
             run = self._client.create_run(self._experiment_id, start, tags, run_name(record))
             self._children[fingerprint] = _Child.of(run, self._store.uri)

@@ -29,6 +29,7 @@ torch.set_num_threads(1)
 
 QUICKSTART = Path(__file__).parents[2] / "experiments" / "quickstart.yaml"
 VERBS = (
+    "init",
     "check",
     "run",
     "resume",
@@ -43,6 +44,7 @@ VERBS = (
     "submit",
     "jobs",
     "ui",
+    "completion",
 )
 SEVERAL_MISTAKES = """name: several
 experiment:

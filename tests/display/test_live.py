@@ -169,11 +169,10 @@ def test_plain_lines_without_a_terminal(make_orders: MakeOrders, write_record: C
     view.close()
     lines = stream.getvalue().splitlines()
     assert len(lines) == 4
-    short = orders[0].trial.short
-    assert re.fullmatch(
-        rf"\[0:0\d\] {short}  search  darts  searched  0  4  running  1/4  2\.000  12\.5 %  3  0:30", lines[1]
-    )
-    assert re.fullmatch(rf"\[0:0\d\] {short}  search  .*  finished  4/4  0\.500  50\.0 %  3", lines[2])
+    rest = f"  trial {orders[0].trial.short}"
+    name = r"\[0:0\d\] search darts/searched seed 0"
+    assert re.fullmatch(f"{name}  epoch 1/4  loss 2\\.000  acc 12\\.5 %  skips 3  left 0:30{rest}", lines[1])
+    assert re.fullmatch(f"{name}  finished  epoch 4/4  loss 0\\.500  acc 50\\.0 %  skips 3{rest}", lines[2])
     assert lines[3] == "4 trials: 1 finished, 3 waiting"
     assert "\033" not in stream.getvalue()
 

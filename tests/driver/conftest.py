@@ -19,13 +19,15 @@ from aca_ray.driver.local import ended_task
 from aca_ray.driver.pool import Task, Work
 from aca_ray.driver.reporter import Reporter
 from aca_ray.errors import SweepError
-from aca_ray.records import TrialRecord
+from aca_ray.records import AllocationSummary, PlanSummary, Question, TrialRecord
 from aca_ray.space import PUBLISHED
+from aca_ray.space.topology import NUM_STAGES, stage_cell_type
 from aca_ray.sweep.manifest import Sweep, create_sweep
 from aca_ray.sweep.orders import Order, SearchOrder
 from aca_ray.sweep.ranking_orders import RankingOrder
 from aca_ray.sweep.vocabulary import vocabulary
 
+GENOTYPE = PUBLISHED["DARTS_V2"]
 TEXT = """name: played
 experiment:
   methods: {methods}
@@ -99,7 +101,19 @@ class PlayedPool:
         self.ranked.append((self.now, order))
         if self.unrankable(order):
             return ended_task(error=SweepError("no such channel"))
-        return ended_task({})
+        kept = tuple((1.0,) * len(GENOTYPE.cell(stage_cell_type(stage)).edges) for stage in range(NUM_STAGES))
+        names = [plan.name for plan in order.plans]
+        summary = AllocationSummary(
+            Question(order.fingerprint, order.epoch, order.ranking, names[0], {"channels": 4, "cells": 3}),
+            order.epoch,
+            order.ranking,
+            GENOTYPE,
+            {name: PlanSummary(0.25, kept, 1000, 2000) for name in names},
+            agreement=None,
+            decided_share=0.9,
+            seconds=1.0,
+        )
+        return ended_task(summary)
 
 
 @pytest.fixture

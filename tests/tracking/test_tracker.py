@@ -102,6 +102,15 @@ def test_the_sweep_is_an_experiment_with_a_parent_run(store: Store, sweep: str, 
     assert only_run(store, sweep, "sweep").data.metrics == expected
 
 
+def test_runs_name_their_source(store: Store, sweep: str, search_record: Make, tmp_path: Path) -> None:
+    tracker = opened(store, sweep)
+    tracker.sync(search_record(0), TrialFolder(tmp_path))
+    assert tracker.flush()
+    for kind in ("sweep", "search"):
+        tags = only_run(store, sweep, kind).data.tags
+        assert (tags["mlflow.source.name"], tags["mlflow.source.type"]) == ("aca-ray", "LOCAL")
+
+
 def test_one_run_per_trial_and_every_step_once(
     store: Store, sweep: str, search_record: Make, points: Points, tmp_path: Path
 ) -> None:

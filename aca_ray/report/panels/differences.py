@@ -38,8 +38,8 @@ _SIDE_BY_SIDE = (METHOD, EPOCHS, *ARMS, *(_difference_column(main, baseline) for
 _COLUMNS = (METHOD, EPOCHS, text("networks", "label"), *DIFFERENCE)
 _BRIEF_COLUMNS = (BRIEF_METHOD, EPOCHS, text("networks", "label"), *BRIEF_DIFFERENCE)
 
-# Of an arm.
-_ARM: Mapping[str, tuple[type, str]] = {
+# Of an arm: name, type and place of every value.
+ARM_FIELDS: Mapping[str, tuple[type, str]] = {
     "n": (int, "test_accuracy.n"),
     "num_networks": (int, "num_networks"),
     "mean": (float, "test_accuracy.mean"),
@@ -66,7 +66,7 @@ def _arm_fields(prefix: str) -> dict[str, FileColumn]:
         missing = 0 if name in {"n", "num_networks"} else None
         return lambda one: value_of(arm, place) if (arm := getattr(one, f"{prefix}_arm")) else missing
 
-    return {f"{prefix}_{name}": FileColumn(kind, of(name, place)) for name, (kind, place) in _ARM.items()}
+    return {f"{prefix}_{name}": FileColumn(kind, of(name, place)) for name, (kind, place) in ARM_FIELDS.items()}
 
 
 # Of a comparison: accuracies and shares as fractions. `best` is the best seed, never the result of an arm.

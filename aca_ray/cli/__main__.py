@@ -1,0 +1,7 @@
+"""`python -m aca_ray.cli`."""
+
+import sys
+
+from aca_ray.cli import main
+
+sys.exit(main())

@@ -1,0 +1,3 @@
+"""Exit codes."""
+
+BAD_INPUT, FAILED, INTERRUPTED, PIPE_CLOSED = 2, 1, 130, 141

@@ -1,0 +1,75 @@
+"""The text of a new spec: every key with its meaning and default, generated from the schema."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+
+from pydantic import BaseModel
+
+from aca_ray.config.fields import SpecField, fields_of, yaml_of
+from aca_ray.config.schema import SweepSpec
+
+_WIDTH = 120
+_NAME = "sweep"
+# Keys that are given in a new spec, by place: what is required, and what makes it a sweep of minutes without a GPU.
+_GIVEN: Mapping[str, str] = {
+    "experiment.methods": "[darts]",
+    "experiment.data": "digits",
+    "experiment.seeds": "[0, 1, 2]",
+    "experiment.epochs": "10",
+    "experiment.network.channels": "8",
+    "experiment.network.cells": "5",
+    "experiment.retraining.protocol": "small",
+}
+_HEAD = (
+    "The spec of a sweep. Keys behind a # have the value that is shown. `aca-ray check` validates this file, "
+    "`aca-ray run` runs the sweep, and `aca-ray list KIND` shows the names that it can use: methods, spaces, data, "
+    "rankers, rules, controls, protocols."
+)
+
+
+def new_spec(name: str) -> str:
+    """Return the text of a valid spec; `name` becomes the name of its sweep, without the characters it can't have."""
+    clean = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-")[:100] or _NAME
+    lines = [*_comment(_HEAD, ""), *_section(SweepSpec, "", {**_GIVEN, "name": clean}, active=True)]
+    return "\n".join(lines) + "\n"
+
+
+def _section(model: type[BaseModel], place: str, given: Mapping[str, str], active: bool) -> Iterator[str]:
+    """Yield the lines of a section; if it is not active, all of its keys are comments."""
+    depth = place.count(".") + 1 if place else 0
+    indent = "  " * depth
+    for field in fields_of(model):
+        own = f"{place}.{field.key}" if place else field.key
+        parts = [field.section] if field.section else list(field.parts)
+        is_given = active and any(key == own or key.startswith(f"{own}.") for key in given)
+        mark = "" if is_given else "# "
+        yield ""
+        yield from _comment(field.meaning, indent)
+        if not field.section:
+            yield from _comment(_rule(field), indent)
+        if not parts:
+            yield f"{indent}{mark}{field.key}: {given[own] if is_given else _shown(field)}"
+            continue
+        if not (field.section or is_given):
+            yield f"{indent}# {field.key}: {_shown(field)}"
+        yield f"{indent}{mark}{field.key}:"
+        for part in parts:
+            yield from _section(part, own, given, active=is_given)
+
+
+def _rule(field: SpecField) -> str:
+    """Return what the value may be, and what it is by default."""
+    return f"{'Required' if field.is_required else f'Default: {yaml_of(field.default)}'}. Value: {field.values}."
+
+
+def _shown(field: SpecField) -> str:
+    return "..." if field.is_required else yaml_of(field.default)
+
+
+def _comment(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ", break_on_hyphens=False
+    )
