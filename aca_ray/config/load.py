@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from aca_ray.config.schema import PLACE, ProblemError, SweepSpec, Vocabulary
+from aca_ray.config.problems import sentences
+from aca_ray.config.schema import SweepSpec, Vocabulary
 from aca_ray.config.yaml_text import read_yaml
-from aca_ray.errors import ConfigError, unknown_name
-
-_SHOWN = 200  # characters of a wrong value
+from aca_ray.errors import ConfigError
 
 
 def load_spec(path: Path, vocabulary: Vocabulary) -> SweepSpec:
@@ -50,7 +48,7 @@ def parse_spec(text: str, vocabulary: Vocabulary, origin: str = "spec") -> Sweep
     try:
         return SweepSpec.model_validate(value, context=vocabulary)
     except ValidationError as error:
-        raise ConfigError(_sentences(error)) from error
+        raise ConfigError(sentences(error, SweepSpec)) from error
 
 
 def spec_from_json(value: Any) -> SweepSpec:
@@ -62,53 +60,4 @@ def spec_from_json(value: Any) -> SweepSpec:
     try:
         return SweepSpec.model_validate(value)
     except ValidationError as error:
-        raise ConfigError(_sentences(error)) from error
-
-
-def _sentences(error: ValidationError) -> list[str]:
-    sentences: list[str] = []
-    for problem in error.errors():
-        location = tuple(part for part in problem["loc"] if not str(part).startswith(PLACE))  # without tags
-        place = _place(location)
-        cause = problem.get("ctx", {}).get("error")
-        if isinstance(cause, ProblemError):
-            sentences += [sentence.replace(PLACE, place) for sentence in cause.sentences]
-        elif problem["type"] == "extra_forbidden":
-            model = _model_at(location[:-1])
-            sentences.append(unknown_name(place, "key", location[-1], model.model_fields))
-        elif problem["type"] == "missing":
-            sentences.append(f"{place}: is required and missing")
-        else:
-            sentences.append(f"{place}: {_lower_first(problem['msg'])}, found {_shown(problem['input'])}")
-    return sentences
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text):,} characters)"
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    text = ""
-    for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
-
-
-def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
-    model: type[BaseModel] = SweepSpec
-    for part in location:
-        model = next(_models(model.model_fields[str(part)].annotation))
-    return model
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield the models in an annotation, such as that of `Annotated[Model, ...] | None`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _models(part)
-
-
-def _lower_first(text: str) -> str:
-    return text[:1].lower() + text[1:]
+        raise ConfigError(sentences(error, SweepSpec)) from error

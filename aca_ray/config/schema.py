@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,17 +20,19 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    ValidationError,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
 )
 
-from aca_ray.errors import unknown_name
+from aca_ray.config.problems import PLACE, ProblemError, sentences
+from aca_ray.config.several import MAX_ENTRIES, AnyNumber, Several, SeveralOrNone
+from aca_ray.errors import ConfigError, unknown_name
 from aca_ray.space.trials import Precision, ProtocolValue, Skip
 
 # Far above anything published, and small enough to be checked.
-MAX_ENTRIES = 10_000  # of a list
 MAX_TRIALS = 100_000  # searches and retrainings of a sweep
 MAX_NETWORK = 1_000_000  # channels * channels * cells
 
@@ -85,17 +87,6 @@ class Vocabulary:
     plain_data: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
 
 
-class ProblemError(ValueError):
-    """Sentences about a value, each with its place relative to the value."""
-
-    def __init__(self, sentences: list[str]) -> None:
-        self.sentences = sentences
-        super().__init__("; ".join(sentences))
-
-
-PLACE = "\0"  # placeholder for the place in a sentence, which the loader fills in
-
-
 def _known(kind: str) -> Callable[[str, ValidationInfo], str]:
     def check(value: str, info: ValidationInfo) -> str:
         vocabulary = info.context
@@ -106,27 +97,6 @@ def _known(kind: str) -> Callable[[str, ValidationInfo], str]:
         return value
 
     return check
-
-
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else [value]
-
-
-def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Refuse duplicate entries and lists that are too long."""
-    if len(values) > MAX_ENTRIES:
-        raise ProblemError([f"{PLACE}: has {len(values):,} entries; at most {MAX_ENTRIES:,} are allowed"])
-    seen: set[Any] = set()
-    mappings: list[Any] = []  # not hashable
-    for value in values:
-        hashable = isinstance(value, str | int)
-        if value in (seen if hashable else mappings):
-            raise ProblemError([f"{PLACE}: lists {value!r} twice; remove one"])
-        if hashable:
-            seen.add(value)
-        else:
-            mappings.append(value)
-    return values
 
 
 def _data(value: Any, info: ValidationInfo) -> Any:
@@ -203,13 +173,26 @@ Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 Epochs = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 
 
-def _several(item: Any) -> Any:
-    """Return the type of a non-empty list without duplicates; a single item may be written without the list."""
-    return Annotated[tuple[item, ...], BeforeValidator(_as_list), Field(min_length=1), AfterValidator(_distinct)]
-
-
 class _Frozen(BaseModel):
+    """A part of a spec: keyword arguments in, all problems at once; names are checked when a sweep is made of it."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    if not TYPE_CHECKING:  # type checkers derive the arguments from the fields
+
+        def __init__(self, /, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise ConfigError(sentences(error, type(self))) from None
+
+        # With this mark of its own __init__, pydantic builds parts of a spec directly, and their places stay complete.
+        __init__.__pydantic_base_init__ = True
+
+    def _settle(self, **values: Any) -> Self:
+        """Set values in a validator, before the frozen value is handed out; return it."""
+        self.__dict__.update(values)
+        return self
 
 
 class NetworkSpec(_Frozen):
@@ -260,24 +243,24 @@ class RetrainingSpec(_Frozen):
 
     `null` means the default, which the sweep then keeps.
     """
-    seeds: _several(Seed) = (0,)  # type: ignore[valid-type]
+    seeds: Several[Seed] = (0,)  # type: ignore[assignment]
     """Seeds of the retraining; every network is retrained once with each of them."""
 
 
 class ExperimentSpec(_Frozen):
     """What decides the results. Lists span the sweep: every combination is a search of its own."""
 
-    methods: _several(MethodLabel)  # type: ignore[valid-type]
+    methods: Several[MethodLabel, str | Mapping[str, Any]]
     """Search methods: names, or mappings of a name and settings for research on a method."""
-    skip: _several(Skip) = ("searched", "allocated")  # type: ignore[valid-type]
+    skip: Several[Skip] = ("searched", "allocated")  # type: ignore[assignment]
     """`searched` is the published method; `allocated` leaves skip connections out and allocates channels afterwards."""
-    spaces: _several(SpaceName) = ("darts",)  # type: ignore[valid-type]
+    spaces: Several[SpaceName] = ("darts",)  # type: ignore[assignment]
     """Search spaces."""
-    data: _several(DataMapping)  # type: ignore[valid-type]
+    data: Several[DataMapping, str | Mapping[str, Any]]
     """Data sets: names, or mappings of `name`, the data set's own keys, and the keys that all data sets take."""
-    seeds: _several(Seed)  # type: ignore[valid-type]
+    seeds: Several[Seed]
     """Seeds of the searches: initial weights, architecture, order and augmentation of the images."""
-    epochs: _several(Epochs)  # type: ignore[valid-type]
+    epochs: Several[Epochs]
     """Search budgets, in epochs; the schedules of a search span its budget."""
     network: NetworkSpec = NetworkSpec()
     """The size of the supernet."""
@@ -293,16 +276,16 @@ class ExperimentSpec(_Frozen):
     """
     data_pruning: PrunerName | None = None
     """Drop training images during the search: `bdp` (bi-level data pruning, arXiv 2312.14200, in our reading)."""
-    ranking: _several(RankerName) | None = None  # type: ignore[valid-type]
+    ranking: SeveralOrNone[RankerName] = None  # type: ignore[assignment]
     """Channel rankers; `null` means the default, which the sweep then keeps."""
-    allocation: _several(RuleName) | None = None  # type: ignore[valid-type]
+    allocation: SeveralOrNone[RuleName] = None  # type: ignore[assignment]
     """Allocation rules, each paired with every ranker; `null` means the default, which the sweep then keeps.
 
     The first pair is the main one.
     """
     skip_free: bool = True
     """Also retrain and look up the cells of allocated searches without refilling (the rule `all`)."""
-    controls: Annotated[tuple[ControlName, ...], BeforeValidator(_as_list), AfterValidator(_distinct)] = ()
+    controls: AnyNumber[ControlName] = ()  # type: ignore[assignment]
     """Controls of every pair of ranker and rule; each is retrained and looked up like the pair itself."""
     table: Table | None = None
     """The benchmark to look networks up in: `nasbench201` (CIFAR-10 test accuracy after 200 epochs), or your own file.
@@ -321,7 +304,7 @@ class ExperimentSpec(_Frozen):
     def _networks_are_measured(self) -> Self:
         """Retrain networks unless they are looked up."""
         if self.retraining is None and self.table is None:
-            return self.model_copy(update={"retraining": RetrainingSpec()})
+            return self._settle(retraining=RetrainingSpec())
         return self
 
     @model_validator(mode="after")
@@ -408,7 +391,7 @@ class ExperimentSpec(_Frozen):
         if retraining is not None:
             protocol = retraining.protocol or defaults.protocol
             named["retraining"] = retraining.model_copy(update={"protocol": protocol})
-        return self.model_copy(update=named)
+        return self._settle(**named)
 
 
 class RuntimeSpec(_Frozen):
