@@ -6,10 +6,12 @@ depends on no registry.
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -27,9 +29,13 @@ from pydantic import (
     model_validator,
 )
 
+from aca_ray.config.plain import plain
 from aca_ray.config.problems import PLACE, ProblemError, sentences
 from aca_ray.config.several import MAX_ENTRIES, AnyNumber, Several, SeveralOrNone
+from aca_ray.config.written import as_written
+from aca_ray.config.yaml_text import read_mapping, read_spec, write_yaml
 from aca_ray.errors import ConfigError, unknown_name
+from aca_ray.space.labels import method_label
 from aca_ray.space.trials import Precision, ProtocolValue, Skip
 
 # Far above anything published, and small enough to be checked.
@@ -100,7 +106,7 @@ def _known(kind: str) -> Callable[[str, ValidationInfo], str]:
 
 
 def _data(value: Any, info: ValidationInfo) -> Any:
-    value = {"name": value} if isinstance(value, str) else value
+    value = {"name": value} if isinstance(value, str) else plain(value)
     if isinstance(info.context, Vocabulary):
         try:
             problems = info.context.data_problems(value, PLACE)
@@ -115,14 +121,18 @@ def _data(value: Any, info: ValidationInfo) -> Any:
 
 
 def _method(value: Any, info: ValidationInfo) -> Any:
+    value = plain(value)
     if isinstance(info.context, Vocabulary):
         value, problems = info.context.read_method(value, PLACE)
         if problems:
             raise ProblemError(problems)
+    elif isinstance(value, dict) and isinstance(value.get("name"), str):
+        return method_label(value.pop("name"), value)
     return value
 
 
 def _protocol(value: Any, info: ValidationInfo) -> Any:
+    value = plain(value)
     if isinstance(info.context, Vocabulary):
         value, problems = info.context.read_protocol(value, PLACE)
         if problems:
@@ -188,6 +198,14 @@ class _Frozen(BaseModel):
 
         # With this mark of its own __init__, pydantic builds parts of a spec directly, and their places stay complete.
         __init__.__pydantic_base_init__ = True
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        """Complete what `help` and notebooks show: the meaning of the fields, and a signature without validators."""
+        fields = (f"    {name}: {' '.join((one.description or '').split())}" for name, one in cls.model_fields.items())
+        cls.__doc__ = "\n".join([f"{cls.__doc__}\n", "Attributes:", *fields])
+        bare = [one.replace(annotation=one.empty) for one in inspect.signature(cls).parameters.values()]
+        cls.__signature__ = inspect.Signature(bare)
 
     def _settle(self, **values: Any) -> Self:
         """Set values in a validator, before the frozen value is handed out; return it."""
@@ -469,3 +487,33 @@ class SweepSpec(_Frozen):
     """What decides the results. Its fingerprint is the sweep's identity."""
     runtime: RuntimeSpec = RuntimeSpec()
     """Where and how the sweep runs."""
+
+    def to_yaml(self) -> str:
+        """Return the spec as YAML: what differs from the defaults, which `from_yaml` reads back to an equal spec."""
+        return write_yaml(as_written(self))
+
+    def save(self, path: Path | str) -> None:
+        """Write the spec as a YAML file, which `aca-ray run` takes; relative data paths are then relative to it.
+
+        Raises:
+            ConfigError: the file can't be written.
+        """
+        try:
+            Path(path).write_text(self.to_yaml(), encoding="utf-8")
+        except OSError as error:
+            reason = error.strerror or error
+            raise ConfigError(f"{path}: cannot be written ({reason}); give the path of a file in a folder") from error
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Self:
+        """Return the spec in a YAML text; the names in it and its data are checked when a sweep is made of it.
+
+        Raises:
+            ConfigError: the text is not YAML, or a value is wrong; lists all problems.
+        """
+        return cls(**read_mapping(text, cls.model_fields))
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Return the spec in a YAML file; see `from_yaml`."""
+        return cls(**read_mapping(read_spec(Path(path)), cls.model_fields, str(path)))
