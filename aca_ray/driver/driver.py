@@ -6,7 +6,7 @@ import heapq
 import itertools
 from collections.abc import Iterable, Sequence
 
-from aca_ray.display import LiveView
+from aca_ray.display import View
 from aca_ray.driver.assignment import record_failure
 from aca_ray.driver.comparing import Comparisons
 from aca_ray.driver.interrupt import Interrupt
@@ -50,7 +50,7 @@ class Driver:
         failures: one sentence for each trial that failed or could not start, once the pool has stopped.
     """
 
-    def __init__(self, sweep: Sweep, pool: Pool, view: LiveView, reporter: Reporter, interrupt: Interrupt) -> None:
+    def __init__(self, sweep: Sweep, pool: Pool, view: View, reporter: Reporter, interrupt: Interrupt) -> None:
         self._sweep, self._pool, self._view = sweep, pool, view
         self._reporter, self._interrupt = reporter, interrupt
         self._orders: dict[StoragePath, Order] = {order.folder: order for order in all_orders(sweep)}

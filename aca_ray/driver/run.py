@@ -6,7 +6,7 @@ import gc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aca_ray.display import LiveView
+from aca_ray.display import View
 from aca_ray.driver.driver import Driver
 from aca_ray.driver.interrupt import Interrupt
 from aca_ray.driver.mirror import OpenMirror
@@ -43,7 +43,7 @@ class SweepOutcome:
     tracked: bool
 
 
-def run_sweep(sweep: Sweep, open_pool: OpenPool, open_mirror: OpenMirror, view: LiveView) -> SweepOutcome:
+def run_sweep(sweep: Sweep, open_pool: OpenPool, open_mirror: OpenMirror, view: View) -> SweepOutcome:
     """Run everything in a sweep that is not done yet.
 
     Args:

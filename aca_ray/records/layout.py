@@ -128,6 +128,11 @@ class SweepFolder:
         """The folder of the report."""
         return self.path / "comparison"
 
+    @property
+    def report(self) -> StoragePath:
+        """The page of the report."""
+        return self.comparison / "report.html"
+
     def trials(self, kind: Kind) -> StoragePath:
         """Return the parent folder of all trials of a kind."""
         return self.path / _PARENTS[kind]

@@ -20,10 +20,15 @@ from aca_ray.sweep.orders import rankings_of, rules_of
 from aca_ray.trials.network_files import read_network
 
 
+def comparison_of(sweeps: Sequence[Sweep]) -> Comparison:
+    """Return the comparison of the finished trials of sweeps; no file is written."""
+    rows = [read_sweep(sweep.folder, abandoned(sweep)) for sweep in sweeps]
+    return compare(rows, [pair for sweep in sweeps for pair in _pairs_of(sweep)])
+
+
 def compare_sweeps(sweeps: Sequence[Sweep], folder: StoragePath) -> Comparison:
     """Compare sweeps, write page, tables and plots into a folder, and return the comparison."""
-    rows = [read_sweep(sweep.folder, abandoned(sweep)) for sweep in sweeps]
-    comparison = compare(rows, [pair for sweep in sweeps for pair in _pairs_of(sweep)])
+    comparison = comparison_of(sweeps)
     folders = {sweep.folder.path.name: sweep.folder for sweep in sweeps}
 
     def network_of(row: NetworkRow) -> tuple[Genotype, ChannelPlan | None]:
