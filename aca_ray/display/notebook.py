@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Sequence
 from html import escape
@@ -10,6 +9,7 @@ from html import escape
 from aca_ray.display.progress import COLUMNS, RIGHT, Progress, TrialLine, clock, most_interesting, read_line
 from aca_ray.storage import StoragePath
 from aca_ray.sweep.orders import Order
+from aca_ray.terminal import in_notebook
 
 MOST_ROWS = 40
 _REFRESH_SECONDS = 1.0
@@ -102,16 +102,9 @@ def notebook_output() -> Callable[[str], None] | None:
 
     Returns None outside of a notebook's kernel, such as in a terminal, in a script, or in IPython's own terminal.
     """
-    if not _in_kernel():
+    if not in_notebook():
         return None
     from IPython.display import HTML, display  # no dependency: a kernel brings it along
 
     handle = display(HTML(""), display_id=True)
     return lambda text: handle.update(HTML(text))
-
-
-def _in_kernel() -> bool:
-    """Return whether this process is the kernel of a notebook; nothing is imported to find out."""
-    ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return getattr(shell, "kernel", None) is not None

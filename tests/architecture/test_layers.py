@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "transfer": set(),
     "columns": set(),
+    "terminal": set(),
     "space": {"errors"},
     "storage": {"errors"},
     "records": {"errors", "space", "storage"},
@@ -78,7 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "trials",
     },
     "tracking": {"errors", "storage", "records"},
-    "display": {"errors", "columns", "storage", "records", "config", "trials", "sweep"},
+    "display": {"errors", "columns", "terminal", "storage", "records", "config", "trials", "sweep"},
     "driver": {
         "errors",
         "storage",
@@ -91,7 +92,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "sweep",
         "display",
     },
-    "cluster": {"errors", "storage", "config", "training", "trials", "sweep", "tracking", "driver"},
+    "cluster": {"errors", "terminal", "storage", "config", "training", "trials", "sweep", "tracking", "driver"},
     "building": {"errors", "space", "nn", "retraining", "trials"},
     "frames": {"errors", "space", "storage", "records", "comparison", "report", "trials"},
     "result": {
@@ -127,7 +128,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "result",
     },
     "arguments": {"errors", "config"},
-    "terminal": set(),
     "cli": {
         "errors",
         "arguments",
