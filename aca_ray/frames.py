@@ -6,7 +6,7 @@ Accuracies and shares are fractions. A missing value is NaN, or NA in a column o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
@@ -15,19 +15,18 @@ import pyarrow.parquet as pq
 from aca_ray.comparison import NetworkRow, ScoreFile
 from aca_ray.errors import DataError
 from aca_ray.records import AllocationFolder, AllocationSummary, TrialRecord
-from aca_ray.report.row_files import columns_of
-from aca_ray.report.table import value_of
+from aca_ray.report.row_files import arrow_table, columns_of
 from aca_ray.storage.bounded import SCORES_BYTES, read_bytes
 from aca_ray.trials.network_files import read_plan
 
-_TYPES = {int: "Int64", float: "float64"}  # of columns that may have missing values; texts are left to pandas
+_INTEGER: Final = "Int64"  # may have missing values
 
 
 def network_frame(rows: Sequence[NetworkRow]) -> pd.DataFrame:
     """Return a row per retrained or looked-up network; the columns are the fields of `NetworkRow`."""
     columns = columns_of(NetworkRow)
-    values = {name: [value_of(row, column.of) for row in rows] for name, column in columns.items()}
-    return pd.DataFrame({name: pd.Series(values[name], dtype=_TYPES.get(columns[name].kind)) for name in columns})
+    integers = {name: _INTEGER for name, column in columns.items() if column.kind is int}
+    return arrow_table(rows, columns).to_pandas(integer_object_nulls=True).astype(integers)
 
 
 def epoch_frame(records: Iterable[TrialRecord]) -> pd.DataFrame:
@@ -39,7 +38,7 @@ def epoch_frame(records: Iterable[TrialRecord]) -> pd.DataFrame:
     ]
     names = dict.fromkeys([*_TRIAL, "fingerprint", "epoch", "time", *(name for row in rows for name in row)])
     frame = pd.DataFrame(rows, columns=list(names))
-    integers = frame[["epochs", "seed", "retrain_seed", "epoch"]].astype(_TYPES[int])
+    integers = frame[["epochs", "seed", "retrain_seed", "epoch"]].astype(_INTEGER)
     return frame.assign(**integers, time=pd.to_datetime(frame["time"], unit="ms", utc=True))
 
 

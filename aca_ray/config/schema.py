@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -138,6 +139,10 @@ def _protocol(value: Any, info: ValidationInfo) -> Any:
         if problems:
             raise ProblemError(problems)
     return value
+
+
+def _path_text(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _storage(value: str, info: ValidationInfo) -> str:
@@ -415,7 +420,7 @@ class ExperimentSpec(_Frozen):
 class RuntimeSpec(_Frozen):
     """Where and how the sweep runs. Nothing here changes a result, except for rounding."""
 
-    storage: Annotated[str, AfterValidator(_storage)] = "results"
+    storage: Annotated[str, BeforeValidator(_path_text), AfterValidator(_storage)] = "results"
     """Folder of all sweeps, or the URI of an object store: `s3://bucket/prefix` or `gs://bucket/prefix`.
 
     Other servers that speak S3's protocol: `s3://bucket/prefix?endpoint_override=HOST:PORT&scheme=http`. Credentials
