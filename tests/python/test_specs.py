@@ -205,3 +205,18 @@ def test_a_spec_that_cannot_be_saved(tmp_path: Path) -> None:
 def test_a_job_needs_a_file(given: SweepSpec | Mapping[str, Any]) -> None:
     with pytest.raises(aca_ray.ConfigError, match=r"SweepSpec\.save\(path\)"):
         aca_ray.submit(given, address="http://127.0.0.1:1")
+
+
+def test_a_cluster_is_not_asked_about_a_wrong_spec() -> None:
+    with pytest.raises(aca_ray.ConfigError, match="experiment: is required"):
+        aca_ray.doctor({"name": "x"}, address="127.0.0.1:1")
+
+
+@pytest.mark.slow
+def test_estimates_of_a_value_and_of_a_file(tmp_path: Path) -> None:
+    spec = small(seeds=[0, 1])
+    spec.save(tmp_path / "spec.yaml")
+    estimates = [aca_ray.estimate(given, local=True) for given in (spec, tmp_path / "spec.yaml")]
+    kinds = [[(kind.label, kind.num_trials) for kind in estimate.kinds] for estimate in estimates]
+    assert kinds[0] == kinds[1]
+    assert sum(number for _, number in kinds[0]) == 4
