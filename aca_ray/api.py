@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, overload
 
-from aca_ray.config import RuntimeSpec, SweepSpec, load_spec, read_spec
+from aca_ray.config import GivenSpec, RuntimeSpec, SpecSource, SweepSpec, given_spec, load_spec, parse_spec
 from aca_ray.errors import ConfigError, unknown_name
+from aca_ray.result import Result
 from aca_ray.storage import StoragePath, storage_path
 from aca_ray.storage.checkpoint import SUFFIX
 
@@ -23,37 +24,49 @@ if TYPE_CHECKING:
     from aca_ray.driver.pool import OpenPool
     from aca_ray.driver.run import SweepOutcome
     from aca_ray.exports import Export
+    from aca_ray.nn import DerivedNetwork
     from aca_ray.records import AllocationSummary, StandaloneRecord
+    from aca_ray.space import ChannelPlan, Genotype
     from aca_ray.sweep.manifest import Sweep
     from aca_ray.sweep.planning import SweepPlan
 
+Storage = str | StoragePath
 DEFAULT_STORAGE = Path("results")
 
 
-def check(spec: Path | str) -> tuple[SweepSpec, SweepPlan]:
+def check(spec: SpecSource) -> tuple[SweepSpec, SweepPlan]:
     """Validate a spec, build its supernets without running anything, and return it with its plan.
 
     Args:
-        spec: path of a YAML file.
+        spec: path of a YAML file, a mapping with the same keys, or a `SweepSpec`; relative data paths are relative to
+            the file, or to the working directory.
 
     Raises:
         ConfigError: the file is missing or anything in it is wrong; lists all problems.
     """
+    return _planned(given_spec(spec))
+
+
+def _planned(given: GivenSpec) -> tuple[SweepSpec, SweepPlan]:
     from aca_ray.sweep.planning import plan_sweep
+
+    spec = _parsed(given)
+    return spec, plan_sweep(spec, given.base)
+
+
+def _parsed(given: GivenSpec) -> SweepSpec:
     from aca_ray.sweep.vocabulary import vocabulary
 
-    path = Path(spec)
-    loaded = load_spec(path, vocabulary(path.parent))
-    return loaded, plan_sweep(loaded, path.parent)
+    return parse_spec(given.text, vocabulary(given.base), given.origin)
 
 
 def estimate(
-    spec: Path | str, *, address: str | None = None, local: bool = False, stream: TextIO | None = None
+    spec: SpecSource, *, address: str | None = None, local: bool = False, stream: TextIO | None = None
 ) -> SweepEstimate:
     """Take a few steps of every kind of trial in a spec, and return the time that its sweep takes; no file is written.
 
     Args:
-        spec: path of a YAML file.
+        spec: as in `check`.
         address: address of a running Ray cluster; overrides runtime.address.
         local: whether to measure in this process, for a sweep that runs in one process without Ray.
         stream: output for progress; standard output if None.
@@ -62,8 +75,9 @@ def estimate(
         ConfigError: the spec is wrong.
         SweepError: no cluster answers, no node can hold a trial, or trials could not be measured.
     """
-    loaded, _ = check(spec)
-    return measure(loaded, Path(spec).parent, address, local=local, stream=stream)
+    given = given_spec(spec)
+    loaded, _ = _planned(given)
+    return measure(loaded, given.base, address, local=local, stream=stream)
 
 
 def measure(
@@ -86,40 +100,55 @@ def measure(
         return estimate_sweep(sweep, pool, say)
 
 
-def run(
-    spec: Path | str, *, address: str | None = None, local: bool = False, stream: TextIO | None = None
-) -> SweepOutcome:
-    """Run everything in a spec that is not done yet and return how the sweep ended.
+def run(spec: SpecSource, *, address: str | None = None, local: bool = False, stream: TextIO | None = None) -> Result:
+    """Run everything in a spec that is not done yet and return the result of the sweep.
 
     An existing sweep of the same name grows: its finished trials stay, and the trials that the spec adds are run.
 
+    An interrupt (Ctrl-C, the stop button of a notebook) saves what is running and returns; `resume` continues.
+
     Args:
-        spec: path of a YAML file.
+        spec: as in `check`.
         address: address of a running Ray cluster; overrides runtime.address.
         local: whether to run all trials in this process, one after the other, without Ray.
-        stream: output for progress; standard output if None.
+        stream: output for progress; None for standard output, in a notebook a table below the cell.
 
     Raises:
         ConfigError: the spec is wrong, or no longer asks for a trial that is finished; nothing was started.
         SweepError: another process drives the sweep, no cluster answers, no node can hold a trial, or the nodes do not
             share the storage folder.
     """
-    return drive(create(spec), address, local=local, stream=stream)
+    sweep = create(spec)
+    return Result(sweep, drive(sweep, address, local=local, stream=stream))
 
 
 def resume(
     name: str,
     *,
-    storage: StoragePath = DEFAULT_STORAGE,
+    storage: Storage = DEFAULT_STORAGE,
     address: str | None = None,
     local: bool = False,
     stream: TextIO | None = None,
-) -> SweepOutcome:
-    """Check and resume an unfinished sweep by its newest spec, and return how it ended; see `run`."""
-    return drive(reopen(name, storage), address, local=local, stream=stream)
+) -> Result:
+    """Check and resume an unfinished sweep by its newest spec, and return its result; see `run`."""
+    sweep = reopen(name, storage)
+    return Result(sweep, drive(sweep, address, local=local, stream=stream))
 
 
-def create(spec: Path | str) -> Sweep:
+def load(name: str, *, storage: Storage = DEFAULT_STORAGE) -> Result:
+    """Return the result of a sweep that ran elsewhere, or still runs; needs no Ray, and writes nothing.
+
+    Args:
+        name: name of the sweep, or path or URI of its folder.
+        storage: folder or URI of all sweeps.
+
+    Raises:
+        ConfigError: there is no such sweep; lists the sweeps that exist.
+    """
+    return Result(find(name, storage))
+
+
+def create(spec: SpecSource) -> Sweep:
     """Check a spec and return its sweep, created, or grown if it exists; nothing is run.
 
     Raises:
@@ -128,19 +157,19 @@ def create(spec: Path | str) -> Sweep:
     """
     from aca_ray.sweep.growing import start_sweep
 
-    loaded, _ = check(spec)
-    path = Path(spec)
-    return start_sweep(loaded, path.parent, read_spec(path), path.name)
+    given = given_spec(spec)
+    loaded, _ = _planned(given)
+    return start_sweep(loaded, given.base, given.text, given.file_name)
 
 
-def find(name: str, storage: StoragePath = DEFAULT_STORAGE) -> Sweep:
+def find(name: str, storage: Storage = DEFAULT_STORAGE) -> Sweep:
     """Return a sweep by name, or by the path or URI of its folder."""
     from aca_ray.sweep.manifest import find_sweep
 
-    return find_sweep(name, storage)
+    return find_sweep(name, storage_path(storage))
 
 
-def reopen(name: str, storage: StoragePath = DEFAULT_STORAGE) -> Sweep:
+def reopen(name: str, storage: Storage = DEFAULT_STORAGE) -> Sweep:
     """Return a sweep by name; if it is unfinished, its data and networks are checked as in `create`.
 
     Raises:
@@ -164,18 +193,27 @@ def drive(
     stream: TextIO | None = None,
     view: View | None = None,
 ) -> SweepOutcome:
-    """Run everything in a sweep that is not done yet; see `run`.
+    """Run everything in a sweep that is not done yet, and return how that ended; see `run`.
 
-    `view` shows the trials; None for a table on a terminal, or lines in a file or pipe, written to `stream`.
+    `view` shows the trials; None for a table on a terminal or in a notebook, or lines in a file or pipe, written to
+    `stream`.
     """
-    from aca_ray.display import LiveView
     from aca_ray.driver.run import run_sweep
     from aca_ray.sweep.manifest import settle_sweep
 
     settle_sweep(sweep)
-    out = stream or sys.stdout
     open_pool = _local_pool(sweep.spec.runtime) if local else _ray_pool(sweep, address)
-    return run_sweep(sweep, open_pool, _mlflow, view or LiveView(out, in_place=out.isatty()))
+    return run_sweep(sweep, open_pool, _mlflow, view or _view(stream))
+
+
+def _view(stream: TextIO | None) -> View:
+    from aca_ray.display import LiveView, NotebookView, notebook_output
+
+    show = notebook_output() if stream is None else None
+    if show is not None:
+        return NotebookView(show)
+    out = stream or sys.stdout
+    return LiveView(out, in_place=out.isatty())
 
 
 def _local_pool(runtime: RuntimeSpec) -> OpenPool:
@@ -203,24 +241,23 @@ def _mlflow(sweep: Sweep) -> Mirror:
     return Tracker(store, sweep.spec.name, sweep.identity)
 
 
-def doctor(spec: Path | str | None = None, *, address: str | None = None) -> Iterator[Check]:
+def doctor(spec: SpecSource | None = None, *, address: str | None = None) -> Iterator[Check]:
     """Yield the checks of a Ray cluster and, with a spec, of whether its sweep can run there; no trial is run.
 
     Args:
-        spec: path of a YAML file.
+        spec: as in `check`, or None.
         address: address of a running Ray cluster; overrides runtime.address.
 
     Raises:
         ConfigError: the spec is wrong.
     """
     from aca_ray.cluster.doctor import examine
-    from aca_ray.sweep.vocabulary import vocabulary
 
     if spec is None:
         return examine(address, None, Path.cwd())
-    base = Path(spec).resolve().parent
-    loaded = load_spec(Path(spec), vocabulary(base))
-    return examine(address or loaded.runtime.address, loaded, base)
+    given = given_spec(spec)
+    loaded = _parsed(given)
+    return examine(address or loaded.runtime.address, loaded, given.base.resolve())
 
 
 def submit(spec: Path | str, *, address: str) -> str:
@@ -229,22 +266,27 @@ def submit(spec: Path | str, *, address: str) -> str:
     Code and spec are uploaded with the job; the data is looked up where the job runs.
 
     Args:
-        spec: path of a YAML file.
+        spec: path of a YAML file, whose folder is uploaded; a `SweepSpec` writes one with `save`.
         address: URL of the job server, such as http://HEAD:8265.
 
     Raises:
-        ConfigError: the spec is wrong; nothing was sent.
+        ConfigError: the spec is wrong, or is not a path; nothing was sent.
         SweepError: the job server does not answer, or refuses.
     """
     from aca_ray.cluster.jobs import submit as submit_job
     from aca_ray.sweep.vocabulary import vocabulary
 
+    if not isinstance(spec, str | Path):
+        raise ConfigError(
+            f"spec: must be the path of a file, whose folder is uploaded with the job; found {type(spec).__name__}. "
+            "Save it first: SweepSpec.save(path)"
+        )
     path = Path(spec)
     names = replace(vocabulary(path.parent), data_problems=lambda data, place: [])
     return submit_job(path, load_spec(path, names), address)
 
 
-def status(name: str, *, storage: StoragePath = DEFAULT_STORAGE) -> tuple[Progress, bool]:
+def status(name: str, *, storage: Storage = DEFAULT_STORAGE) -> tuple[Progress, bool]:
     """Return the progress of a sweep, and whether a process drives it now; needs no Ray."""
     from aca_ray.display import read_progress
     from aca_ray.storage.lock import is_held
@@ -272,7 +314,7 @@ def rank(
     protocol: str | Mapping[str, Any] | None = None,
     base: Path | None = None,
     out: StoragePath | None = None,
-    storage: StoragePath = DEFAULT_STORAGE,
+    storage: Storage = DEFAULT_STORAGE,
     threads: int = 1,
 ) -> dict[StoragePath, AllocationSummary]:
     """Rank and allocate the channels of saved supernets, as Ray tasks; return the summaries by output folder.
@@ -317,10 +359,10 @@ def rank(
 def retrain(
     network: str,
     *,
-    data: dict[str, Any],
+    data: str | Mapping[str, Any],
     protocol: str | Mapping[str, Any] = "cifar",
     seed: int = 0,
-    out: Path,
+    out: Path | str,
     threads: int = 1,
     gpu: bool = False,
     stream: TextIO | None = None,
@@ -330,7 +372,7 @@ def retrain(
     Args:
         network: name of a published genotype; a genotype as printed by other codes; an architecture string; or the
             path of a file with one of these, a network.json or a genotype.json.
-        data: data mapping, such as {"name": "digits"}; relative paths are relative to the working directory.
+        data: data set: a name, or a mapping with its keys; relative paths are relative to the working directory.
         protocol: retraining protocol: a name, or a mapping such as {"base": "cifar", "epochs": 100}.
         seed: seed of the retraining.
         out: folder of checkpoints and record.
@@ -340,14 +382,22 @@ def retrain(
     """
     from aca_ray.trials.standalone import retrain
 
-    return retrain(network, data, protocol, seed, out, threads, gpu, stream or sys.stdout)
+    return retrain(network, _mapping(data), protocol, seed, Path(out), threads, gpu, stream or sys.stdout)
+
+
+@overload
+def _mapping(data: str | Mapping[str, Any]) -> Mapping[str, Any]: ...
+@overload
+def _mapping(data: str | Mapping[str, Any] | None) -> Mapping[str, Any] | None: ...
+def _mapping(data: str | Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    return {"name": data} if isinstance(data, str) else data
 
 
 def compare(
     names: Sequence[str],
     *,
-    storage: StoragePath = DEFAULT_STORAGE,
-    out: StoragePath | None = None,
+    storage: Storage = DEFAULT_STORAGE,
+    out: Storage | None = None,
     by: str | None = None,
 ) -> tuple[Comparison, StoragePath]:
     """Compare the finished trials of sweeps; return the comparison and the folder with its tables and plots.
@@ -369,11 +419,11 @@ def compare(
         raise ConfigError("compare: needs at least one sweep")
     sweeps = [find(name, storage) for name in names]
     if out is not None:
-        folder = out
+        folder = storage_path(out)
     elif len(sweeps) == 1:
         folder = sweeps[0].folder.comparison
     else:
-        folder = storage / "comparisons" / "-".join(sweep.spec.name for sweep in sweeps)
+        folder = storage_path(storage) / "comparisons" / "-".join(sweep.spec.name for sweep in sweeps)
     return compare_sweeps(sweeps, folder, by=by), folder
 
 
@@ -381,10 +431,10 @@ def export(
     network: str,
     *,
     format: str = "python",
-    out: StoragePath | None = None,
-    storage: StoragePath = DEFAULT_STORAGE,
+    out: Storage | None = None,
+    storage: Storage = DEFAULT_STORAGE,
     protocol: str | Mapping[str, Any] | None = None,
-    data: Mapping[str, Any] | None = None,
+    data: str | Mapping[str, Any] | None = None,
 ) -> Export:
     """Export a network to files that run without this package, checked to give the same logits.
 
@@ -400,7 +450,7 @@ def export(
         storage: folder of all sweeps.
         protocol: retraining protocol, by name or value, that sets the size of an untrained network; None for that of
             its sweep, or cifar.
-        data: data mapping of an untrained network; None for that of its search, or CIFAR-10.
+        data: data set of an untrained network, by name or mapping; None for that of its search, or CIFAR-10.
 
     Raises:
         ConfigError: a name is unknown or ambiguous, or a trial has not finished.
@@ -414,11 +464,11 @@ def export(
 
     if format not in FORMATS:
         raise ConfigError(unknown_name("format", "format", format, FORMATS))
-    named = read_named(network, storage, protocol, data)
-    return write_export(named.exported, format, out or Path(f"{named.file_name}{FORMATS[format].suffix}"))
+    named = read_named(network, storage_path(storage), protocol, _mapping(data))
+    return write_export(named.exported, format, storage_path(out or f"{named.file_name}{FORMATS[format].suffix}"))
 
 
-def log_model(network: str, *, storage: StoragePath = DEFAULT_STORAGE, register: str | None = None) -> str:
+def log_model(network: str, *, storage: Storage = DEFAULT_STORAGE, register: str | None = None) -> str:
     """Log the trained network of a retraining as an MLflow model of its run; return the model's URI.
 
     The model takes (N, C, H, W) normalized float32 images and returns (N, K) logits. It loads and is served without
@@ -439,7 +489,7 @@ def log_model(network: str, *, storage: StoragePath = DEFAULT_STORAGE, register:
     from aca_ray.tracking import open_store
     from aca_ray.tracking.model import log_model as log_to_store
 
-    named = read_named(network, storage)
+    named = read_named(network, storage_path(storage))
     sweep, trial = named.sweep, named.exported.trial
     if sweep is None or trial is None or named.exported.weights is None:
         raise ConfigError(f"{network}: is untrained or not of a sweep; to log a model, name a retraining of a sweep")
@@ -459,10 +509,10 @@ def log_model(network: str, *, storage: StoragePath = DEFAULT_STORAGE, register:
 def show(
     network: str,
     *,
-    out: StoragePath | None = None,
-    storage: StoragePath = DEFAULT_STORAGE,
+    out: Storage | None = None,
+    storage: Storage = DEFAULT_STORAGE,
     protocol: str | Mapping[str, Any] | None = None,
-    data: Mapping[str, Any] | None = None,
+    data: str | Mapping[str, Any] | None = None,
 ) -> str:
     """Return a network's cells, channel plan and cost as text.
 
@@ -471,7 +521,7 @@ def show(
         out: .svg file that the cells are drawn to; None for no drawing.
         storage: folder of all sweeps.
         protocol: retraining protocol, by name or value, that sets the size of the network.
-        data: data mapping of the network.
+        data: data set of the network, by name or mapping.
 
     Raises:
         AcaRayError: see `export`.
@@ -479,11 +529,46 @@ def show(
     from aca_ray.report.cell_text import cell_text
     from aca_ray.sweep.exporting import read_named
 
-    exported = read_named(network, storage, protocol, data).exported
+    exported = read_named(network, storage_path(storage), protocol, _mapping(data)).exported
     if out is not None:
         from aca_ray.report.cells import draw_genotype
 
-        if out.suffix != ".svg":
+        drawing = storage_path(out)
+        if drawing.suffix != ".svg":
             raise ConfigError(f"out: must end in .svg, found {out}")
-        draw_genotype(exported.genotype, out, exported.plan)
+        draw_genotype(exported.genotype, drawing, exported.plan)
     return f"{exported.summary()}\n\n{cell_text(exported.genotype, exported.plan, exported.widths())}"
+
+
+def build(
+    genotype: Genotype | Path | str,
+    num_classes: int = 10,
+    *,
+    protocol: str | Mapping[str, Any] = "cifar",
+    plan: ChannelPlan | None = None,
+    in_channels: int = 3,
+    auxiliary: bool = False,
+) -> DerivedNetwork:
+    """Return the network of a genotype as a torch module, untrained and in training mode.
+
+    Called with (N, C, H, W) images, it returns (N, num_classes) logits. The weights are drawn from torch's global
+    generator. With `set_drop_path`, operations are dropped at random during training.
+
+    Args:
+        genotype: name of a published genotype, such as "DARTS_V2"; a genotype as printed by other codes; an
+            architecture string; path of a file with one of these, or of a network.json with its channel plan; or a
+            `Genotype`.
+        num_classes: number of logits.
+        protocol: retraining protocol, which sets channels, cells and stem: a name, or a mapping such as
+            {"base": "cifar", "channels": 16, "cells": 8}.
+        plan: channels that skip connections refill; None for none, or for the plan of the file.
+        in_channels: channels of the images.
+        auxiliary: whether to build the auxiliary tower, whose logits `forward_with_auxiliary` returns during training;
+            images must then be 32x32, or 224x224 for protocols of ImageNet.
+
+    Raises:
+        ConfigError: a name, a file or a number is wrong, or the plan does not fit the genotype; lists all problems.
+    """
+    from aca_ray.building import build_network
+
+    return build_network(genotype, num_classes, protocol, plan, in_channels, auxiliary)

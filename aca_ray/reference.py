@@ -48,8 +48,13 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 def _spec() -> str:
     parts = []
     for place, model in SECTIONS.items():
-        parts += [f"## `{place}`" if place else "", " ".join((model.__doc__ or "").split()), _table([*_keys(model)])]
+        parts += [f"## `{place}`" if place else "", _summary(model), _table([*_keys(model)])]
     return _page("The spec of a sweep", *parts)
+
+
+def _summary(model: type[BaseModel]) -> str:
+    """Return the first paragraph of a model's docstring; the rest are its fields."""
+    return " ".join((model.__doc__ or "").partition("\n\n")[0].split())
 
 
 def _keys(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:

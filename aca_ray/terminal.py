@@ -1,4 +1,4 @@
-"""Standard output and standard error: any locale, and readers that close early."""
+"""Standard output and standard error: any locale, readers that close early, and notebooks instead of terminals."""
 
 from __future__ import annotations
 
@@ -30,6 +30,13 @@ def show_every_character() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
+
+
+def in_notebook() -> bool:
+    """Return whether this process is the kernel of a notebook; nothing is imported to find out."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return getattr(shell, "kernel", None) is not None  # IPython in a terminal has a shell without a kernel
 
 
 def is_of_closed_output(error: OSError) -> bool:

@@ -23,6 +23,7 @@ from aca_ray.driver.pool import Pool, Task, Work
 from aca_ray.storage import storage_path
 from aca_ray.sweep.manifest import Sweep
 from aca_ray.sweep.orders import Order, order_from_json
+from aca_ray.terminal import in_notebook
 
 _LOOK_SECONDS = 5.0  # how often the size of the cluster is read
 
@@ -77,6 +78,8 @@ class RayPool:
             raise_on_failed_trial=False,
             callbacks=[_Watch(work)],
             verbose=0,
+            # In a notebook, Tune's default reporter clears the output, the table of the sweep included.
+            progress_reporter=_NoReports() if in_notebook() else None,
         )
 
     def start(
@@ -172,6 +175,16 @@ class _RayTask:
 
     def cancel(self) -> None:
         ray.cancel(self._ref, force=True)
+
+
+class _NoReports(tune.ProgressReporter):
+    """Reports nothing: the sweep has a display of its own."""
+
+    def should_report(self, trials: Any, done: bool = False) -> bool:
+        return False
+
+    def report(self, trials: Any, done: bool, *sys_info: Any) -> None:
+        pass
 
 
 class _Watch(tune.Callback):

@@ -1,6 +1,6 @@
 """The sweep spec, its trials, and their fingerprints: text in, frozen values out."""
 
-from aca_ray.config.load import load_spec, parse_spec, read_spec
+from aca_ray.config.load import load_spec, parse_spec
 from aca_ray.config.schema import (
     Defaults,
     ExperimentSpec,
@@ -11,6 +11,7 @@ from aca_ray.config.schema import (
     TableSpec,
     Vocabulary,
 )
+from aca_ray.config.sources import GivenSpec, SpecSource, given_spec
 from aca_ray.config.trials import search_trials
 from aca_ray.space.fingerprint import canonical_json, fingerprint
 from aca_ray.space.trials import (
@@ -25,6 +26,7 @@ from aca_ray.space.trials import (
 __all__ = [
     "Defaults",
     "ExperimentSpec",
+    "GivenSpec",
     "LookUpTrial",
     "NetworkSpec",
     "NetworkTrial",
@@ -33,14 +35,15 @@ __all__ = [
     "RetrainingTrial",
     "RuntimeSpec",
     "SearchTrial",
+    "SpecSource",
     "StandaloneTrial",
     "SweepSpec",
     "TableSpec",
     "Vocabulary",
     "canonical_json",
     "fingerprint",
+    "given_spec",
     "load_spec",
     "parse_spec",
-    "read_spec",
     "search_trials",
 ]

@@ -6,11 +6,14 @@ depends on no registry.
 
 from __future__ import annotations
 
+import inspect
 import math
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,17 +23,23 @@ from pydantic import (
     Discriminator,
     Field,
     Tag,
+    ValidationError,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
 )
 
-from aca_ray.errors import unknown_name
+from aca_ray.config.plain import plain
+from aca_ray.config.problems import PLACE, ProblemError, sentences
+from aca_ray.config.several import MAX_ENTRIES, AnyNumber, Several, SeveralOrNone
+from aca_ray.config.written import as_written
+from aca_ray.config.yaml_text import read_mapping, read_spec, write_yaml
+from aca_ray.errors import ConfigError, unknown_name
+from aca_ray.space.labels import method_label
 from aca_ray.space.trials import Precision, ProtocolValue, Skip
 
 # Far above anything published, and small enough to be checked.
-MAX_ENTRIES = 10_000  # of a list
 MAX_TRIALS = 100_000  # searches and retrainings of a sweep
 MAX_NETWORK = 1_000_000  # channels * channels * cells
 
@@ -85,17 +94,6 @@ class Vocabulary:
     plain_data: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
 
 
-class ProblemError(ValueError):
-    """Sentences about a value, each with its place relative to the value."""
-
-    def __init__(self, sentences: list[str]) -> None:
-        self.sentences = sentences
-        super().__init__("; ".join(sentences))
-
-
-PLACE = "\0"  # placeholder for the place in a sentence, which the loader fills in
-
-
 def _known(kind: str) -> Callable[[str, ValidationInfo], str]:
     def check(value: str, info: ValidationInfo) -> str:
         vocabulary = info.context
@@ -108,29 +106,8 @@ def _known(kind: str) -> Callable[[str, ValidationInfo], str]:
     return check
 
 
-def _as_list(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else [value]
-
-
-def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Refuse duplicate entries and lists that are too long."""
-    if len(values) > MAX_ENTRIES:
-        raise ProblemError([f"{PLACE}: has {len(values):,} entries; at most {MAX_ENTRIES:,} are allowed"])
-    seen: set[Any] = set()
-    mappings: list[Any] = []  # not hashable
-    for value in values:
-        hashable = isinstance(value, str | int)
-        if value in (seen if hashable else mappings):
-            raise ProblemError([f"{PLACE}: lists {value!r} twice; remove one"])
-        if hashable:
-            seen.add(value)
-        else:
-            mappings.append(value)
-    return values
-
-
 def _data(value: Any, info: ValidationInfo) -> Any:
-    value = {"name": value} if isinstance(value, str) else value
+    value = {"name": value} if isinstance(value, str) else plain(value)
     if isinstance(info.context, Vocabulary):
         try:
             problems = info.context.data_problems(value, PLACE)
@@ -145,19 +122,27 @@ def _data(value: Any, info: ValidationInfo) -> Any:
 
 
 def _method(value: Any, info: ValidationInfo) -> Any:
+    value = plain(value)
     if isinstance(info.context, Vocabulary):
         value, problems = info.context.read_method(value, PLACE)
         if problems:
             raise ProblemError(problems)
+    elif isinstance(value, dict) and isinstance(value.get("name"), str):
+        return method_label(value.pop("name"), value)
     return value
 
 
 def _protocol(value: Any, info: ValidationInfo) -> Any:
+    value = plain(value)
     if isinstance(info.context, Vocabulary):
         value, problems = info.context.read_protocol(value, PLACE)
         if problems:
             raise ProblemError(problems)
     return value
+
+
+def _path_text(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _storage(value: str, info: ValidationInfo) -> str:
@@ -203,13 +188,34 @@ Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 Epochs = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 
 
-def _several(item: Any) -> Any:
-    """Return the type of a non-empty list without duplicates; a single item may be written without the list."""
-    return Annotated[tuple[item, ...], BeforeValidator(_as_list), Field(min_length=1), AfterValidator(_distinct)]
-
-
 class _Frozen(BaseModel):
+    """A part of a spec: keyword arguments in, all problems at once; names are checked when a sweep is made of it."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    if not TYPE_CHECKING:  # type checkers derive the arguments from the fields
+
+        def __init__(self, /, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise ConfigError(sentences(error, type(self))) from None
+
+        # With this mark of its own __init__, pydantic builds parts of a spec directly, and their places stay complete.
+        __init__.__pydantic_base_init__ = True
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        """Complete what `help` and notebooks show: the meaning of the fields, and a signature without validators."""
+        fields = (f"    {name}: {' '.join((one.description or '').split())}" for name, one in cls.model_fields.items())
+        cls.__doc__ = "\n".join([f"{cls.__doc__}\n", "Attributes:", *fields])
+        bare = [one.replace(annotation=one.empty) for one in inspect.signature(cls).parameters.values()]
+        cls.__signature__ = inspect.Signature(bare)
+
+    def _settle(self, **values: Any) -> Self:
+        """Set values in a validator, before the frozen value is handed out; return it."""
+        self.__dict__.update(values)
+        return self
 
 
 class NetworkSpec(_Frozen):
@@ -262,24 +268,24 @@ class RetrainingSpec(_Frozen):
     the passes faster, and `compile: true` compiles them with torch.compile; weights and optimizer stay float32. All of
     these change results, and networks of different protocols are never pooled.
     """
-    seeds: _several(Seed) = (0,)  # type: ignore[valid-type]
+    seeds: Several[Seed] = (0,)  # type: ignore[assignment]
     """Seeds of the retraining; every network is retrained once with each of them."""
 
 
 class ExperimentSpec(_Frozen):
     """What decides the results. Lists span the sweep: every combination is a search of its own."""
 
-    methods: _several(MethodLabel)  # type: ignore[valid-type]
+    methods: Several[MethodLabel, str | Mapping[str, Any]]
     """Search methods: names, or mappings of a name and settings for research on a method."""
-    skip: _several(Skip) = ("searched", "allocated")  # type: ignore[valid-type]
+    skip: Several[Skip] = ("searched", "allocated")  # type: ignore[assignment]
     """`searched` is the published method; `allocated` leaves skip connections out and allocates channels afterwards."""
-    spaces: _several(SpaceName) = ("darts",)  # type: ignore[valid-type]
+    spaces: Several[SpaceName] = ("darts",)  # type: ignore[assignment]
     """Search spaces."""
-    data: _several(DataMapping)  # type: ignore[valid-type]
+    data: Several[DataMapping, str | Mapping[str, Any]]
     """Data sets: names, or mappings of `name`, the data set's own keys, and the keys that all data sets take."""
-    seeds: _several(Seed)  # type: ignore[valid-type]
+    seeds: Several[Seed]
     """Seeds of the searches: initial weights, architecture, order and augmentation of the images."""
-    epochs: _several(Epochs)  # type: ignore[valid-type]
+    epochs: Several[Epochs]
     """Search budgets, in epochs; the schedules of a search span its budget."""
     network: NetworkSpec = NetworkSpec()
     """The size of the supernet."""
@@ -295,16 +301,16 @@ class ExperimentSpec(_Frozen):
     """
     data_pruning: PrunerName | None = None
     """Drop training images during the search: `bdp` (bi-level data pruning, arXiv 2312.14200, in our reading)."""
-    ranking: _several(RankerName) | None = None  # type: ignore[valid-type]
+    ranking: SeveralOrNone[RankerName] = None  # type: ignore[assignment]
     """Channel rankers; `null` means the default, which the sweep then keeps."""
-    allocation: _several(RuleName) | None = None  # type: ignore[valid-type]
+    allocation: SeveralOrNone[RuleName] = None  # type: ignore[assignment]
     """Allocation rules, each paired with every ranker; `null` means the default, which the sweep then keeps.
 
     The first pair is the main one.
     """
     skip_free: bool = True
     """Also retrain and look up the cells of allocated searches without refilling (the rule `all`)."""
-    controls: Annotated[tuple[ControlName, ...], BeforeValidator(_as_list), AfterValidator(_distinct)] = ()
+    controls: AnyNumber[ControlName] = ()  # type: ignore[assignment]
     """Controls of every pair of ranker and rule; each is retrained and looked up like the pair itself."""
     table: Table | None = None
     """The benchmark to look networks up in: `nasbench201` (CIFAR-10 test accuracy after 200 epochs), or your own file.
@@ -323,7 +329,7 @@ class ExperimentSpec(_Frozen):
     def _networks_are_measured(self) -> Self:
         """Retrain networks unless they are looked up."""
         if self.retraining is None and self.table is None:
-            return self.model_copy(update={"retraining": RetrainingSpec()})
+            return self._settle(retraining=RetrainingSpec())
         return self
 
     @model_validator(mode="after")
@@ -410,13 +416,13 @@ class ExperimentSpec(_Frozen):
         if retraining is not None:
             protocol = retraining.protocol or defaults.protocol
             named["retraining"] = retraining.model_copy(update={"protocol": protocol})
-        return self.model_copy(update=named)
+        return self._settle(**named)
 
 
 class RuntimeSpec(_Frozen):
     """Where and how the sweep runs. Nothing here changes a result, except for rounding."""
 
-    storage: Annotated[str, AfterValidator(_storage)] = "results"
+    storage: Annotated[str, BeforeValidator(_path_text), AfterValidator(_storage)] = "results"
     """Folder of all sweeps, or the URI of an object store: `s3://bucket/prefix` or `gs://bucket/prefix`.
 
     Other servers that speak S3's protocol: `s3://bucket/prefix?endpoint_override=HOST:PORT&scheme=http`. Credentials
@@ -491,3 +497,33 @@ class SweepSpec(_Frozen):
     """What decides the results. Its fingerprint is the sweep's identity."""
     runtime: RuntimeSpec = RuntimeSpec()
     """Where and how the sweep runs."""
+
+    def to_yaml(self) -> str:
+        """Return the spec as YAML: what differs from the defaults, which `from_yaml` reads back to an equal spec."""
+        return write_yaml(as_written(self))
+
+    def save(self, path: Path | str) -> None:
+        """Write the spec as a YAML file, which `aca-ray run` takes; relative data paths are then relative to it.
+
+        Raises:
+            ConfigError: the file can't be written.
+        """
+        try:
+            Path(path).write_text(self.to_yaml(), encoding="utf-8")
+        except OSError as error:
+            reason = error.strerror or error
+            raise ConfigError(f"{path}: cannot be written ({reason}); give the path of a file in a folder") from error
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Self:
+        """Return the spec in a YAML text; the names in it and its data are checked when a sweep is made of it.
+
+        Raises:
+            ConfigError: the text is not YAML, or a value is wrong; lists all problems.
+        """
+        return cls(**read_mapping(text, cls.model_fields))
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Return the spec in a YAML file; see `from_yaml`."""
+        return cls(**read_mapping(read_spec(Path(path)), cls.model_fields, str(path)))

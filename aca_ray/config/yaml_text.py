@@ -1,18 +1,20 @@
-"""Parsing of YAML to plain values; scalars that YAML 1.1 silently reads as something else are refused."""
+"""YAML texts of plain values; scalars that YAML 1.1 silently reads as something else are refused."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from aca_ray.errors import ConfigError
+from aca_ray.errors import ConfigError, shortened
 
 MAX_BYTES = 262_144
 MAX_VALUES = 50_000
 MAX_DEPTH = 50
+_WIDTH = 120  # characters of a written line
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = f"{_TAG}merge"
@@ -31,9 +33,57 @@ class _Loader(yaml.SafeLoader):
     """A safe loader for which 1e-3 is a number, as in YAML 1.2."""
 
 
-_Loader.add_implicit_resolver(
-    f"{_TAG}float", re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+"), list("-+.0123456789")
+class _Dumper(yaml.SafeDumper):
+    """A safe dumper that puts the string 1e-3 in quotes, and writes a text of several lines as such."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+for _side in (_Loader, _Dumper):
+    _side.add_implicit_resolver(
+        f"{_TAG}float", re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+"), list("-+.0123456789")
+    )
+_Dumper.add_representer(
+    str, lambda dumper, text: dumper.represent_scalar(f"{_TAG}str", text, style="|" if "\n" in text else None)
 )
+
+
+def read_spec(path: Path) -> str:
+    """Return the text of a spec, which is UTF-8 in every locale.
+
+    Raises:
+        ConfigError: the file can't be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{path}: cannot be read ({reason}); give the path of a sweep spec (YAML)") from error
+
+
+def read_mapping(text: str, keys: Iterable[str], origin: str = "spec") -> dict[str, Any]:
+    """Return the mapping in a YAML text; see `read_yaml`.
+
+    Args:
+        text: the text.
+        keys: keys that the mapping may have, for messages; they are not checked.
+        origin: place of the text, for messages.
+    """
+    try:
+        value = read_yaml(text)
+    except ConfigError as error:
+        raise ConfigError(f"{origin}: {problem}" for problem in error.problems) from error
+    if not isinstance(value, dict):
+        raise ConfigError(f"{origin}: must be a mapping with the keys {', '.join(keys)}; found {shortened(value)}")
+    return value
+
+
+def write_yaml(value: Any) -> str:
+    """Return the YAML text of a plain value, which `read_yaml` reads back to an equal one; keys keep their order."""
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH, default_flow_style=None)
 
 
 def read_yaml(text: str) -> Any:

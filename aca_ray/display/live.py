@@ -8,7 +8,7 @@ from typing import TextIO
 
 from aca_ray.display.lines import ranking_line
 from aca_ray.display.output import Output
-from aca_ray.display.progress import TrialLine, clock, progress_lines
+from aca_ray.display.progress import TrialLine, clock, most_interesting, progress_lines
 from aca_ray.display.view import View
 from aca_ray.records import AllocationSummary
 
@@ -69,7 +69,7 @@ class LiveView(View):
         self._last = time.monotonic()
         columns, height = shutil.get_terminal_size()
         room = max(height - 4, 1)
-        shown = self._most_interesting(room)
+        shown = most_interesting(list(self._lines.values()), room)
         hidden = len(self._lines) - len(shown)
         table = progress_lines(shown)
         more = [f"... and {hidden} more"] if hidden else []
@@ -78,15 +78,6 @@ class LiveView(View):
         up = _UP.format(self._drawn) if self._drawn else ""
         self._output.write(f"{up}\r{_CLEAR_DOWN}" + "\n".join(text) + "\n")
         self._drawn = len(text)
-
-    def _most_interesting(self, room: int) -> list[TrialLine]:
-        """Return the lines that fit, in their order; running trials take precedence, then failed, waiting, finished."""
-        lines = list(self._lines.values())
-        if len(lines) <= room:
-            return lines
-        rank = {"running": 0, "failed": 1, "unreadable": 1, "waiting": 2, "finished": 3}
-        chosen = sorted(range(len(lines)), key=lambda index: (rank[lines[index].state], index))[:room]
-        return [lines[index] for index in sorted(chosen)]
 
     def _write(self, line: str) -> None:
         self._output.write(line + "\n")

@@ -11,8 +11,8 @@ from aca_ray.records import SearchRow, TrialRecord
 from aca_ray.sweep.orders import Order, SearchOrder
 from aca_ray.trials.cadence import Cadence
 
-_COLUMNS = ("trial", "kind", "method", "skip", "seed", "budget", "state", "epoch", "loss", "accuracy", "skips", "left")
-_RIGHT = {"seed", "budget", "epoch", "loss", "accuracy", "skips", "left"}
+COLUMNS = ("trial", "kind", "method", "skip", "seed", "budget", "state", "epoch", "loss", "accuracy", "skips", "left")
+RIGHT = {"seed", "budget", "epoch", "loss", "accuracy", "skips", "left"}
 
 
 @dataclass(frozen=True)
@@ -150,8 +150,17 @@ def read_progress(orders: Sequence[Order]) -> Progress:
 
 def progress_lines(lines: Sequence[TrialLine]) -> list[str]:
     """Return the lines of a table, header first."""
-    rows = [_COLUMNS, *(line.cells() for line in lines)]
-    return in_columns(rows, right=[index for index, name in enumerate(_COLUMNS) if name in _RIGHT])
+    rows = [COLUMNS, *(line.cells() for line in lines)]
+    return in_columns(rows, right=[index for index, name in enumerate(COLUMNS) if name in RIGHT])
+
+
+def most_interesting(lines: Sequence[TrialLine], room: int) -> list[TrialLine]:
+    """Return the lines that fit, in their order; running trials take precedence, then failed, waiting, finished."""
+    if len(lines) <= room:
+        return list(lines)
+    rank = {"running": 0, "failed": 1, "unreadable": 1, "waiting": 2, "finished": 3}
+    chosen = sorted(range(len(lines)), key=lambda index: (rank[lines[index].state], index))[:room]
+    return [lines[index] for index in sorted(chosen)]
 
 
 def clock(seconds: float) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 import aca_ray.methods as package
 from aca_ray.errors import ConfigError, unknown_name
 from aca_ray.methods.core import SearchMethod
-from aca_ray.methods.settings import Setting, parse_label, setting_problems, settings_of
+from aca_ray.methods.settings import Setting, setting_problems, settings_of
+from aca_ray.space.labels import parse_method_label
 
 
 @cache
@@ -48,7 +49,7 @@ def find_method(text: str, place: str = "method") -> SearchMethod:
     Raises:
         ConfigError: the name is unknown or a setting is wrong; contains all problems.
     """
-    name, chosen = parse_label(text) or (text, {})
+    name, chosen = parse_method_label(text) or (text, {})
     problems = method_problems(name, chosen, place)
     if problems:
         raise ConfigError(problems)

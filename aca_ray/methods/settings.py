@@ -8,15 +8,11 @@ settings, their defaults the paper's values, and their annotations carry the bou
 from __future__ import annotations
 
 import inspect
-import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 from aca_ray.errors import unknown_name
-
-_LABEL = re.compile(r"(?P<name>\w+)(?:\((?P<settings>.*)\))?")
 
 
 @dataclass(frozen=True)
@@ -65,25 +61,3 @@ def setting_problems(known: Mapping[str, Setting], chosen: Mapping[str, Any], pl
         elif (problem := known[name].problem(value)) is not None:
             problems.append(f"{place}.{name}: {problem}")
     return problems
-
-
-def label(name: str, chosen: Mapping[str, float]) -> str:
-    """Return the canonical name of a method with chosen settings; the bare name without any."""
-    if not chosen:
-        return name
-    return f"{name}({','.join(f'{key}={json.dumps(value)}' for key, value in sorted(chosen.items()))})"
-
-
-def parse_label(text: str) -> tuple[str, dict[str, Any]] | None:
-    """Return the name and the settings of a label, or None if the text is not a label."""
-    match = _LABEL.fullmatch(text)
-    if match is None:
-        return None
-    settings: dict[str, Any] = {}
-    for item in (match["settings"] or "").split(",") if match["settings"] else []:
-        key, _, value = item.partition("=")
-        try:
-            settings[key.strip()] = json.loads(value)
-        except json.JSONDecodeError:
-            return None
-    return match["name"], settings

@@ -68,16 +68,22 @@ def _write(file: RowFile, path: StoragePath) -> StoragePath:
             writer.writerows([value_of(row, column.of) for column in columns.values()] for row in file.rows)
 
     def write_parquet(target: Path) -> None:
-        arrays = {
-            name: pa.array([value_of(row, column.of) for row in file.rows], type=_ARROW_TYPES[column.kind])
-            for name, column in columns.items()
-        }
-        pq.write_table(pa.table(arrays), target)
+        pq.write_table(arrow_table(file.rows, columns), target)
 
     writers = {".csv": write_csv, ".parquet": write_parquet}
     if path.suffix not in writers:
         raise ConfigError(f"{path}: must end in .csv or .parquet, found {path.suffix!r}; rename it")
     return write_whole(path, writers[path.suffix])
+
+
+def arrow_table(rows: Sequence[Any], columns: Mapping[str, FileColumn]) -> pa.Table:
+    """Return rows as an Arrow table, the content of a Parquet file."""
+    return pa.table(
+        {
+            name: pa.array([value_of(row, column.of) for row in rows], type=_ARROW_TYPES[column.kind])
+            for name, column in columns.items()
+        }
+    )
 
 
 def columns_of(row_type: type[Any]) -> dict[str, FileColumn]:

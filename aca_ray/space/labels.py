@@ -1,10 +1,13 @@
-"""Labels of retraining protocols, for tables and tags."""
+"""Labels of search methods and retraining protocols, for tables and tags."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
+
+_METHOD_LABEL = re.compile(r"(?P<name>\w+)(?:\((?P<settings>.*)\))?")
 
 
 def protocol_label(protocol: Any) -> str:
@@ -20,3 +23,25 @@ def protocol_label(protocol: Any) -> str:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def method_label(name: str, chosen: Mapping[str, float]) -> str:
+    """Return the canonical name of a method with chosen settings; the bare name without any."""
+    if not chosen:
+        return name
+    return f"{name}({','.join(f'{key}={json.dumps(value)}' for key, value in sorted(chosen.items()))})"
+
+
+def parse_method_label(text: str) -> tuple[str, dict[str, Any]] | None:
+    """Return the name and the settings of a label, or None if the text is not a label."""
+    match = _METHOD_LABEL.fullmatch(text)
+    if match is None:
+        return None
+    settings: dict[str, Any] = {}
+    for item in (match["settings"] or "").split(",") if match["settings"] else []:
+        key, _, value = item.partition("=")
+        try:
+            settings[key.strip()] = json.loads(value)
+        except json.JSONDecodeError:
+            return None
+    return match["name"], settings

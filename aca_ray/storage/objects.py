@@ -212,12 +212,14 @@ class ObjectPath:
 StoragePath = Path | ObjectPath
 
 
-def storage_path(text: str) -> StoragePath:
-    """Return the local path or object path that a text names.
+def storage_path(text: str | StoragePath) -> StoragePath:
+    """Return the local path or object path that a text names; a path is returned as it is.
 
     Raises:
         ConfigError: it is a URI of an unknown scheme, or contains something that is not allowed.
     """
+    if not isinstance(text, str):
+        return text
     if problems := storage_problems(text, "storage"):
         raise ConfigError(problems)
     if "://" not in text:

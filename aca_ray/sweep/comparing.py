@@ -20,6 +20,12 @@ from aca_ray.sweep.orders import rankings_of, rules_of
 from aca_ray.trials.network_files import read_network
 
 
+def comparison_of(sweeps: Sequence[Sweep], by: str | None = None) -> Comparison:
+    """Return the comparison of the finished trials of sweeps; no file is written. See `compare_sweeps`."""
+    rows = [read_sweep(sweep.folder, abandoned(sweep)) for sweep in sweeps]
+    return compare(rows, [pair for sweep in sweeps for pair in _pairs_of(sweep)], by)
+
+
 def compare_sweeps(
     sweeps: Sequence[Sweep], folder: StoragePath, *, by: str | None = None, running: bool = False
 ) -> Comparison:
@@ -31,8 +37,7 @@ def compare_sweeps(
         by: column in which the sweeps may differ although it is part of their place; see `compare`.
         running: whether the page is that of a sweep that runs; see `write_report`.
     """
-    rows = [read_sweep(sweep.folder, abandoned(sweep)) for sweep in sweeps]
-    comparison = compare(rows, [pair for sweep in sweeps for pair in _pairs_of(sweep)], by)
+    comparison = comparison_of(sweeps, by)
     folders = {sweep.folder.path.name: sweep.folder for sweep in sweeps}
 
     def network_of(row: NetworkRow) -> tuple[Genotype, ChannelPlan | None]:

@@ -169,7 +169,13 @@ def _weights(folder: StoragePath, record: TrialRecord) -> dict[str, Tensor]:
 
     The weights of a shared retraining are in the folder of the trial that was trained.
     """
-    path = TrialFolder(source_folder(folder, record)).milestone(record.num_epochs)
+    source = source_folder(folder, record)
+    path = TrialFolder(source).milestone(record.num_epochs)
+    if not path.is_file():
+        raise CheckpointError(
+            f"{path}: the weights of the {trial_title(record)} are gone; put the file back, or delete the folder "
+            f"{source} and resume the sweep, which trains it again"
+        )
     header, state = read_checkpoint(path)
     trained = record.shared_with or record.fingerprint
     if header.get("fingerprint") != trained:

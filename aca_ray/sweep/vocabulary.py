@@ -11,9 +11,9 @@ from aca_ray.channels import CONTROLS, DEFAULT_ALLOCATION, DEFAULT_RANKING, DEFA
 from aca_ray.config import Defaults, Vocabulary
 from aca_ray.data import DATA_PRUNERS, absolute_locations, validate_data, without_default_switches
 from aca_ray.methods.registry import method_problems
-from aca_ray.methods.settings import label, parse_label
 from aca_ray.retraining import DEFAULT_PROTOCOL, read_protocol
 from aca_ray.space import SPACES
+from aca_ray.space.labels import method_label, parse_method_label
 from aca_ray.storage import storage_problems
 
 
@@ -44,11 +44,11 @@ def _read_method(value: Any, place: str) -> tuple[str, list[str]]:
     if isinstance(value, Mapping) and isinstance(value.get("name"), str):
         name, chosen = value["name"], {key: item for key, item in value.items() if key != "name"}
     elif isinstance(value, str):
-        name, chosen = parse_label(value) or (value, {})
+        name, chosen = parse_method_label(value) or (value, {})
     else:
         return "", [f"{place}: must be a method's name or a mapping such as {{name: darts}}, found {value!r}"]
     problems = method_problems(name, chosen, place)
-    return ("" if problems else label(name, chosen)), problems
+    return ("" if problems else method_label(name, chosen)), problems
 
 
 def _whole_edge_names() -> frozenset[str]:

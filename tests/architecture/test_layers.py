@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "transfer": set(),
     "columns": set(),
+    "terminal": set(),
     "space": {"errors"},
     "storage": {"errors"},
     "records": {"errors", "space", "storage"},
@@ -78,7 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "trials",
     },
     "tracking": {"errors", "storage", "records"},
-    "display": {"errors", "columns", "storage", "records", "config", "trials", "sweep"},
+    "display": {"errors", "columns", "terminal", "storage", "records", "config", "trials", "sweep"},
     "driver": {
         "errors",
         "storage",
@@ -92,9 +93,25 @@ MAY_IMPORT: dict[str, set[str]] = {
         "sweep",
         "display",
     },
-    "cluster": {"errors", "storage", "config", "training", "trials", "sweep", "tracking", "driver"},
+    "cluster": {"errors", "terminal", "storage", "config", "training", "trials", "sweep", "tracking", "driver"},
+    "building": {"errors", "space", "nn", "retraining", "trials"},
+    "frames": {"errors", "space", "storage", "records", "comparison", "report", "trials"},
+    "result": {
+        "errors",
+        "space",
+        "storage",
+        "records",
+        "config",
+        "comparison",
+        "report",
+        "sweep",
+        "display",
+        "driver",
+        "frames",
+    },
     "api": {
         "errors",
+        "space",
         "storage",
         "records",
         "config",
@@ -107,9 +124,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         "display",
         "driver",
         "cluster",
+        "nn",
+        "building",
+        "result",
     },
     "arguments": {"errors", "config"},
-    "terminal": set(),
     "cli": {
         "errors",
         "arguments",
@@ -130,10 +149,21 @@ MAY_IMPORT: dict[str, set[str]] = {
         "api",
     },
     "reference": {"config", "retraining", "catalog", "cli"},
-    "__init__": {"api"},
+    "__init__": {"errors", "space", "config", "nn", "result", "api"},
 }
 ONLY_IN = {"ray": {"cluster"}, "mlflow": {"tracking"}}
-WITHOUT_TORCH = {"errors", "space", "config", "comparison", "report", "tracking", "display", "api", "__init__"}
+WITHOUT_TORCH = {
+    "errors",
+    "space",
+    "config",
+    "comparison",
+    "report",
+    "tracking",
+    "display",
+    "frames",
+    "api",
+    "__init__",
+}
 
 
 def files() -> list[Path]:
@@ -180,10 +210,12 @@ def test_the_table_is_ordered_by_layer() -> None:
         "display",
         "driver",
         "cluster",
+        "result",
         "api",
         "arguments",
         "cli",
         "reference",
+        "__init__",
     }
 
 
@@ -228,7 +260,7 @@ def loaded_by(*modules: str) -> set[str]:
 def test_light_imports_load_nothing_heavy() -> None:
     loaded = loaded_by("aca_ray", "aca_ray.space", "aca_ray.config", "aca_ray.cli")
     assert "aca_ray" in loaded
-    assert not loaded & {"torch", "ray", "mlflow"}
+    assert not loaded & {"torch", "ray", "mlflow", "pandas"}
 
 
 def test_the_algorithms_need_only_torch_and_numpy() -> None:

@@ -11,7 +11,8 @@ import pytest
 from pydantic import BaseModel
 
 from aca_ray.config import SweepSpec, Vocabulary, load_spec
-from aca_ray.config.schema import MAX_ENTRIES, MAX_TRIALS
+from aca_ray.config.schema import MAX_TRIALS
+from aca_ray.config.several import MAX_ENTRIES
 from aca_ray.errors import ConfigError
 from aca_ray.retraining import PROTOCOLS
 

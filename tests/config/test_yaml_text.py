@@ -1,4 +1,4 @@
-"""Reading of YAML: merge keys work, and scalars that YAML 1.1 silently reads as something else are refused."""
+"""YAML texts: merge keys work, and scalars that YAML 1.1 silently reads as something else are refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aca_ray.config.yaml_text import MAX_BYTES, read_yaml
+from aca_ray.config.yaml_text import MAX_BYTES, read_yaml, write_yaml
 from aca_ray.errors import ConfigError
 
 TEN_TIMES = "{0}: &{0} [*{1}, *{1}, *{1}, *{1}, *{1}, *{1}, *{1}, *{1}, *{1}, *{1}]\n"
@@ -105,3 +105,25 @@ def test_keys_are_strings(key: str) -> None:
 def test_texts_without_a_value(text: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=f"^{problem}"):
         read_yaml(text)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": [1, 2], "b": {"c": None, "d": True}, "e": [{"f": 1e-7}, {"f": 1.0}]},
+        {"text": ["1e-3", "1.5", "12:30", "0b1", "010", "yes", "null", "2020-01-01", "~", "=", "<<", "", " a", "a: b"]},
+        {"lines": "first: #\n\n  second \n", "more": "a\nb", "spaces": " \n \n", "tab": "a\tb", "accent": "é"},
+        {"b": 1, "a": 2},
+        {"floats": [1e300, -1e-300, 0.1, 1e22]},
+        {"long": "word " * 100, "list": list(range(200))},
+    ],
+)
+def test_written_values_are_read_back(value: Any) -> None:
+    text = write_yaml(value)
+    assert read_yaml(text) == value
+    assert list(read_yaml(text)) == list(value)
+
+
+def test_repeated_values_are_written_without_aliases() -> None:
+    shared = {"a": 1}
+    assert "&" not in write_yaml({"x": shared, "y": shared})

@@ -202,7 +202,7 @@ def test_searches_that_find_one_cell_are_retrained_once(tmp_path: Path) -> None:
     lost = next(folder for folder, record in found.values() if record.shared_with is None)
     shutil.rmtree(lost)
     again = api.resume("shared", storage=tmp_path / "results", stream=io.StringIO())
-    assert again.failures == ()
+    assert again.outcome.failures == ()
     results = {arm: record.result for arm, (_, record) in by_arm().items()}
     assert results == {arm: record.result for arm, (_, record) in found.items()}
     assert sum(record.shared_with is not None for _, record in by_arm().values()) == 2
@@ -229,5 +229,5 @@ def test_a_failing_ranker_fails_only_its_own_retrainings(tmp_path: Path) -> None
     assert states["l1"] is None
     assert [record and record.state for name, record in states.items() if name != "l1"] == ["finished"] * 2
     in_the_way.unlink()
-    assert api.resume("partly", storage=tmp_path / "results", stream=io.StringIO()).failures == ()
+    assert api.resume("partly", storage=tmp_path / "results", stream=io.StringIO()).outcome.failures == ()
     assert record_in(orders["l1"].folder).state == "finished"

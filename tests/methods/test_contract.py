@@ -14,11 +14,11 @@ from torch import Tensor
 
 from aca_ray.methods.core import SearchMethod
 from aca_ray.methods.registry import find_method, method_settings, methods
-from aca_ray.methods.settings import label
 from aca_ray.nn import CellMixing, DerivedNetwork, Mixing, candidate_mask
 from aca_ray.nn.edges import SampledEdge
 from aca_ray.search.search import Search
 from aca_ray.space import SPACES, Genotype, Space, without_skip
+from aca_ray.space.labels import method_label
 from aca_ray.training import EpochLoop
 
 BuildSearch = Callable[..., Search]
@@ -254,7 +254,7 @@ def test_every_setting_changes_something(
         return run(loop), final_state(loop), [method.genotype(mixing, space) for mixing in decided_mixings(space)]
 
     paper = outcome(methods()[name])
-    others = (label(name, {setting: known.type(value)}) for value in (known.bounds.low, known.bounds.high))
+    others = (method_label(name, {setting: known.type(value)}) for value in (known.bounds.low, known.bounds.high))
     assert any(differences(paper, outcome(find_method(other))) for other in others)
 
 

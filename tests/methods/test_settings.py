@@ -9,7 +9,8 @@ import pytest
 
 from aca_ray.errors import ConfigError
 from aca_ray.methods.registry import find_method, method_settings, methods
-from aca_ray.methods.settings import Bounds, label, parse_label, setting_problems, settings_of
+from aca_ray.methods.settings import Bounds, setting_problems, settings_of
+from aca_ray.space.labels import method_label, parse_method_label
 
 
 def build(*, warmth: Annotated[float, Bounds(0.5, 2.0)] = 1.0, layers: Annotated[int, Bounds(1, 9)] = 3) -> None:
@@ -48,23 +49,23 @@ def test_bad_settings(chosen: dict[str, Any], problem: str) -> None:
 
 
 def test_labels_are_canonical() -> None:
-    assert label("darts", {}) == "darts"
+    assert method_label("darts", {}) == "darts"
     assert (
-        label("toy", {"warmth": 0.5, "layers": 2})
+        method_label("toy", {"warmth": 0.5, "layers": 2})
         == "toy(layers=2,warmth=0.5)"
-        == label("toy", {"layers": 2, "warmth": 0.5})
+        == method_label("toy", {"layers": 2, "warmth": 0.5})
     )
-    assert parse_label("toy(layers=2,warmth=0.5)") == ("toy", {"layers": 2, "warmth": 0.5})
+    assert parse_method_label("toy(layers=2,warmth=0.5)") == ("toy", {"layers": 2, "warmth": 0.5})
     for text in ("toy(layers)", "toy(layers=two)", "toy(layers=2", "two words"):
-        assert parse_label(text) is None
+        assert parse_method_label(text) is None
 
 
 @pytest.mark.parametrize("name", [name for name in methods() if method_settings(name)])
 def test_the_defaults_are_what_is_registered(name: str) -> None:
     defaults = {key: setting.type(setting.default) for key, setting in method_settings(name).items()}
-    built = find_method(label(name, defaults))
+    built = find_method(method_label(name, defaults))
     assert (built.name, built.recipe, built.initial_std) == (name, methods()[name].recipe, methods()[name].initial_std)
     for key, setting in method_settings(name).items():
         assert setting.bounds.low <= setting.default <= setting.bounds.high
         with pytest.raises(ConfigError, match=rf"^there\.{key}: must be"):
-            find_method(label(name, {key: setting.bounds.high + 1}), "there")
+            find_method(method_label(name, {key: setting.bounds.high + 1}), "there")
