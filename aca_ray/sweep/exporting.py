@@ -170,6 +170,11 @@ def _weights(folder: StoragePath, record: TrialRecord) -> dict[str, Tensor]:
     The weights of a shared retraining are in the folder of the trial that was trained.
     """
     path = TrialFolder(source_folder(folder, record)).milestone(record.num_epochs)
+    if not path.is_file():
+        raise CheckpointError(
+            f"{path}: is missing, so the network has no weights; `aca-ray gc --weights` deletes it, and archives lack "
+            "it without --with-checkpoints. Put it back, or export the search for the untrained network"
+        )
     header, state = read_checkpoint(path)
     trained = record.shared_with or record.fingerprint
     if header.get("fingerprint") != trained:
