@@ -59,7 +59,8 @@ def _extract(options: argparse.Namespace) -> int:
     if missing := missing_data(sweep):
         print(f"its data are not on this machine: {', '.join(missing)}")
         print(
-            f"to continue it, put the data there; or, if its spec has relative paths, copy {relative(sweep.folder.spec)} "
-            f"to where they fit, set runtime.storage to {sweep.storage.resolve()}, and `aca-ray run` the copy"
+            "to continue it, put the data there; or, if its spec has relative paths, copy "
+            f"{relative(sweep.folder.spec)} to where they fit, set runtime.storage to {sweep.storage.resolve()}, and "
+            "`aca-ray run` the copy"
         )
     return 0

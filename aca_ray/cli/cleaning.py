@@ -66,7 +66,9 @@ def _is_confirmed(options: argparse.Namespace, files: int, freed: int) -> bool:
     if options.yes:
         return True
     if not sys.stdin.isatty():
-        raise ConfigError(f"gc: would delete {_count(files)}, and can't ask without a terminal; give --yes or --dry-run")
+        raise ConfigError(
+            f"gc: can't ask without a terminal whether to delete {_count(files)}; give --yes or --dry-run"
+        )
     say(f"delete {_count(files)} and free {_size(freed)}? [y/N] ", error=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

@@ -85,18 +85,21 @@ def extract_archive(path: StoragePath, storage: StoragePath) -> Sweep:
         storage: folder of all sweeps.
 
     Raises:
-        ConfigError: the storage has a sweep of this name already.
+        ConfigError: there is no such file, or the storage has a sweep of this name already.
         MalformedFileError: the file is no archive of a sweep, is damaged, or contains links or paths that leave the
             folder of the sweep.
         StorageError: a file can't be written.
     """
+    if not path.is_file():
+        raise ConfigError(f"{path}: must be an archive of a sweep, found no file; check the path")
     with local_copy(path) as local:
         with _reading(local, path) as archive:
             entries = [(entry.name, _checked_name(entry, path)) for entry in archive if not entry.isdir()]
         names = {place.parts[0] for _, place in entries}
         if len(names) != 1:
             raise MalformedFileError(
-                f"{path}: must contain one folder, that of a sweep, found {len(names)}; give a file of `aca-ray archive`"
+                f"{path}: must contain one folder, that of a sweep, found {len(names)}; give a file that "
+                "`aca-ray archive` wrote"
             )
         folder = SweepFolder(storage / names.pop())
         places = {_below(storage, place) for _, place in entries}
@@ -118,7 +121,8 @@ def extract_archive(path: StoragePath, storage: StoragePath) -> Sweep:
 def missing_data(sweep: Sweep) -> list[str]:
     """Return the files and folders of a sweep's data that this machine lacks."""
     located = [DataRef(data, sweep.base).located for data in sweep.spec.experiment.data]
-    texts = {value for data in located for value in data.values() if isinstance(value, str)}
+    values = (value for data in located for value in data.values())
+    texts = {text for value in values for text in (value if isinstance(value, list) else [value]) if type(text) is str}
     return sorted(text for text in texts if text.startswith("/") and not Path(text).exists())
 
 
@@ -144,8 +148,6 @@ def _reading(local: Path, path: StoragePath) -> Iterator[tarfile.TarFile]:
     """Yield an archive; errors of its content name the file."""
     try:
         archive = tarfile.open(local, "r:*")  # noqa: SIM115 - closed below
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: must be an archive of a sweep, found no file; check the path") from error
     except _DAMAGES as error:
         raise _damaged(path, error) from error
     with archive:
