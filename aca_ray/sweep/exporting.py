@@ -39,11 +39,13 @@ class NamedNetwork:
         exported: the network.
         file_name: name of its files, without a suffix.
         sweep: sweep of its trial, or None.
+        record: record of its trial, or None.
     """
 
     exported: ExportedNetwork
     file_name: str
     sweep: Sweep | None = None
+    record: TrialRecord | None = None
 
 
 def read_named(
@@ -86,7 +88,10 @@ def read_named(
     else:
         raise ConfigError(f"{name}: is a retraining, whose weights fix protocol and data; remove --protocol and --data")
     return NamedNetwork(
-        exported, f"{'search' if record.kind == 'search' else 'network'}_{record.fingerprint[:SHORT_DIGITS]}", sweep
+        exported,
+        f"{'search' if record.kind == 'search' else 'network'}_{record.fingerprint[:SHORT_DIGITS]}",
+        sweep,
+        record,
     )
 
 
