@@ -94,15 +94,16 @@ def extract_archive(path: StoragePath, storage: StoragePath) -> Sweep:
         raise ConfigError(f"{path}: must be an archive of a sweep, found no file; check the path")
     with local_copy(path) as local:
         with _reading(local, path) as archive:
-            entries = [(entry.name, _checked_name(entry, path)) for entry in archive if not entry.isdir()]
-        names = {place.parts[0] for _, place in entries}
+            checked = [_checked_name(entry, path) for entry in archive if not entry.isdir()]
+            _read_to_end(archive)
+        names = {place.parts[0] for place in checked}
         if len(names) != 1:
             raise MalformedFileError(
                 f"{path}: must contain one folder, that of a sweep, found {len(names)}; give a file that "
                 "`aca-ray archive` wrote"
             )
         folder = SweepFolder(storage / names.pop())
-        places = {_below(storage, place) for _, place in entries}
+        places = {_below(storage, place) for place in checked}
         if folder.manifest not in places:
             raise MalformedFileError(
                 f"{path}: must contain the manifest {folder.manifest.name} of its sweep, found none; give a file of "
@@ -157,6 +158,12 @@ def _reading(local: Path, path: StoragePath) -> Iterator[tarfile.TarFile]:
             raise
         except _DAMAGES as error:
             raise _damaged(path, error) from error
+
+
+def _read_to_end(archive: tarfile.TarFile) -> None:
+    """Read what follows the last entry, so that the checksum at the end of the compressed file is verified."""
+    while archive.fileobj is not None and archive.fileobj.read(1 << 20):
+        pass
 
 
 def _damaged(path: StoragePath, error: Exception) -> MalformedFileError:
