@@ -511,7 +511,7 @@ def show(
     from aca_ray.report.cell_text import cell_text
     from aca_ray.sweep.exporting import read_named
 
-    exported = read_named(network, storage, protocol, data).exported
+    exported = read_named(network, storage, protocol, data, with_weights=False).exported
     if out is not None:
         from aca_ray.report.cells import draw_genotype
 

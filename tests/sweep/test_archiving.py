@@ -25,29 +25,6 @@ if TYPE_CHECKING:
     from conftest import ObjectStore
 
 CPU = torch.device("cpu")
-SPEC = """name: begun
-experiment:
-  methods: darts
-  skip: searched
-  seeds: [0]
-  epochs: 2
-  data: {name: digits, max_train_images: 64}
-  network: {channels: 4, cells: 3}
-  retraining: {protocol: small}
-"""
-
-
-@pytest.fixture
-def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sweep:
-    """Return a sweep whose search has a rolling checkpoint after its first epoch."""
-    monkeypatch.chdir(tmp_path)
-    Path("spec.yaml").write_text(SPEC)
-    sweep = api.create("spec.yaml")
-    (search,) = search_orders(sweep)
-    trial = search.open(CPU)
-    assert trial.advance() is not None
-    trial.save()
-    return sweep
 
 
 def names_in(path: Path) -> list[str]:
