@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from aca_ray.api import check, compare, estimate, export, log_model, rank, resume, retrain, run, show, status
+    from aca_ray.api import (
+        check,
+        compare,
+        estimate,
+        export,
+        export_all,
+        log_model,
+        rank,
+        resume,
+        retrain,
+        run,
+        show,
+        status,
+    )
 
 __all__ = [
     "__version__",
@@ -18,6 +31,7 @@ __all__ = [
     "compare",
     "estimate",
     "export",
+    "export_all",
     "log_model",
     "rank",
     "resume",

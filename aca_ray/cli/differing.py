@@ -67,7 +67,7 @@ def _lines(found: Differences) -> Iterator[str]:
         yield f"equal: {', '.join(found.equal)}"
     if found.one_sided:
         yield f"not compared, since only one side has them: {', '.join(found.one_sided)}"
-    if "accuracy" in found.sections:
+    if any(None not in pair for name, pair in found.sections.get("accuracy", {}).items() if name.startswith("test")):
         yield "one network on each side: whether methods differ is a question to `aca-ray compare`, over seeds"
 
 

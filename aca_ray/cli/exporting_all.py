@@ -15,6 +15,7 @@ from aca_ray.terminal import say
 def export_all(options: argparse.Namespace) -> int:
     """Carry out `export --all` and return the exit code, that of a failure if any network failed."""
     from aca_ray import api
+    from aca_ray.sweep.exporting_all import INDEX
 
     given = [f"--{name}" for name in ("mlflow", "register", "protocol", "data") if getattr(options, name)]
     if options.network is not None:
@@ -33,7 +34,7 @@ def export_all(options: argparse.Namespace) -> int:
         say(f"{unfinished} trials of the sweep are not finished; their networks are not exported")
     counts = Counter(network.outcome for network in done)
     words = ", ".join(f"{counts[name]} {name}" for name in ("written", "unchanged", "failed") if counts[name])
-    where = f"; index: {relative(out / 'index.csv')}" if counts["written"] or counts["unchanged"] else ""
+    where = f"; index: {relative(out / INDEX)}" if counts["written"] or counts["unchanged"] else ""
     say(f"{len(done)} networks{': ' if words else ''}{words}{where}")
     for network in done:
         if network.error is not None:

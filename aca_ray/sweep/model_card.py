@@ -150,7 +150,6 @@ def _accuracy(named: NamedNetwork, group: GroupAccuracy | None, *, are_known: bo
         yield f"This is one network, n = 1: {why}, so nothing is known about other seeds."
         return
     looked_up = record is not None and record.kind == "look-up"
-    measured = "from the table of a benchmark" if looked_up else "after the final epoch"
     summary, row, arm = group.arm.test_accuracy, group.own, group.arm
     retrained = "" if looked_up else f", retraining seed {row.retrain_seed}"
     rows = [
@@ -166,7 +165,11 @@ def _accuracy(named: NamedNetwork, group: GroupAccuracy | None, *, are_known: bo
             f"95 % interval of the mean ({summary.interval})",
             f"{_percent(summary.low)} to {_percent(summary.high)}",
         )
-    yield f"Test accuracy {measured}."
+    yield (
+        "Test accuracy from the table of a benchmark, for other weights: this network is untrained."
+        if looked_up
+        else "Test accuracy after the final epoch."
+    )
     yield _table(rows)
     pair = "" if group.kind.pair is None else f", {group.kind.pair.label}"
     control = "" if group.kind.control is None else f", control {group.kind.control}"
