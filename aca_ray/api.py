@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aca_ray.nn import DerivedNetwork
     from aca_ray.records import AllocationSummary, StandaloneRecord
     from aca_ray.space import ChannelPlan, Genotype
+    from aca_ray.sweep.exporting_all import NetworkExport
     from aca_ray.sweep.manifest import Sweep
     from aca_ray.sweep.planning import SweepPlan
 
@@ -436,7 +437,9 @@ def export(
     protocol: str | Mapping[str, Any] | None = None,
     data: str | Mapping[str, Any] | None = None,
 ) -> Export:
-    """Export a network to files that run without this package, checked to give the same logits.
+    """Export a network to files that run without this package, checked to give the same logits; see `export_all`.
+
+    A model card (Markdown) and a picture of the cells are written beside them.
 
     The network of a retraining has its trained weights. Untrained are the result of a search (with the plan of the main
     allocation rule where skips are allocated), a genotype, and an architecture that was looked up in a table.
@@ -461,11 +464,40 @@ def export(
     """
     from aca_ray.exports import FORMATS, write_export
     from aca_ray.sweep.exporting import read_named
+    from aca_ray.sweep.model_card import check_card_file, write_card
 
     if format not in FORMATS:
         raise ConfigError(unknown_name("format", "format", format, FORMATS))
     named = read_named(network, storage_path(storage), protocol, _mapping(data))
-    return write_export(named.exported, format, storage_path(out or f"{named.file_name}{FORMATS[format].suffix}"))
+    path = storage_path(out or f"{named.file_name}{FORMATS[format].suffix}")
+    check_card_file(path)
+    return write_card(named, write_export(named.exported, format, path), [format])
+
+
+def export_all(
+    name: str, *, format: str = "python", out: Storage | None = None, storage: Storage = DEFAULT_STORAGE
+) -> Iterator[NetworkExport]:
+    """Export every finished network of a sweep into a folder with an index, and yield what became of each.
+
+    Exports that are there already and equal stay as they are; a network that fails does not stop the others.
+
+    Args:
+        name: name of a sweep, or path or URI of its folder.
+        format: as in `export`.
+        out: the folder; None for exports/<sweep> in the working directory.
+        storage: folder of all sweeps.
+
+    Raises:
+        ConfigError: a name is unknown.
+        StorageError: the index in the folder can't be read or written.
+    """
+    from aca_ray.exports import FORMATS
+    from aca_ray.sweep.exporting_all import export_sweep
+
+    if format not in FORMATS:
+        raise ConfigError(unknown_name("format", "format", format, FORMATS))
+    sweep = find(name, storage)
+    return export_sweep(sweep, format, storage_path(out or Path("exports", sweep.spec.name)))
 
 
 def log_model(network: str, *, storage: Storage = DEFAULT_STORAGE, register: str | None = None) -> str:
@@ -529,7 +561,7 @@ def show(
     from aca_ray.report.cell_text import cell_text
     from aca_ray.sweep.exporting import read_named
 
-    exported = read_named(network, storage_path(storage), protocol, _mapping(data)).exported
+    exported = read_named(network, storage_path(storage), protocol, _mapping(data), with_weights=False).exported
     if out is not None:
         from aca_ray.report.cells import draw_genotype
 

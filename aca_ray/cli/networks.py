@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from aca_ray.arguments import data_mapping, not_negative, positive, protocol_value
+from aca_ray.cli.exporting_all import export_all
 from aca_ray.cli.options import Verbs, storage_options
 from aca_ray.cli.places import relative
 from aca_ray.errors import ConfigError
@@ -69,7 +70,14 @@ def add_retrain(verbs: Verbs) -> None:
 def add_export(verbs: Verbs) -> None:
     """Add the verb."""
     export = verbs.add_parser(
-        "export", parents=[_network_options()], help="export a network to a file that runs without this package"
+        "export",
+        parents=[_network_options("?")],
+        help="export a network, or all of a sweep, to files that run without this package, each with a model card",
+    )
+    export.add_argument(
+        "--all",
+        metavar="SWEEP",
+        help="export every finished network of a sweep into a folder (--out; default: exports/SWEEP) with index.csv",
     )
     export.add_argument(
         "--format", choices=("onnx", "torch-export", "python", "json"), help="file format (default: python)"
@@ -89,12 +97,13 @@ def add_show(verbs: Verbs) -> None:
     show.set_defaults(verb=_show)
 
 
-def _network_options() -> argparse.ArgumentParser:
-    """Return the parent with what names a network."""
+def _network_options(number: str | None = None) -> argparse.ArgumentParser:
+    """Return the parent with what names a network; `number` is argparse's number of names."""
     named = argparse.ArgumentParser(add_help=False, parents=[storage_options()])
     named.add_argument(
         "network",
         metavar="TRIAL|GENOTYPE",
+        nargs=number,
         help="trial: first digits of its fingerprint, alone or as SWEEP/DIGITS, or its folder; genotype: a name "
         '(DARTS_V2, ...), text as printed by other codes ("Genotype(normal=[..."), an architecture string, or a file '
         "with one of these, or network.json",
@@ -160,6 +169,10 @@ def _retrain(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     from aca_ray import api
 
+    if options.all is not None:
+        return export_all(options)
+    if options.network is None:
+        raise ConfigError("export: needs the name of a trial or genotype, or --all SWEEP; give one of them")
     settings = {"out": options.out, "protocol": options.protocol, "data": options.data}
     if options.mlflow or options.register:
         given = [f"--{name}" for name, value in {"format": options.format, **settings}.items() if value is not None]
@@ -171,6 +184,7 @@ def _export(options: argparse.Namespace) -> int:
         return 0
     done = api.export(options.network, format=options.format or "python", storage=options.storage, **settings)
     print(f"{done.network.summary()}\nlargest difference of logits: {done.difference:.2g}")
+    print(f"model card: {', '.join(str(relative(path)) for path in done.card)}")
     print(f"files: {', '.join(str(relative(path)) for path in done.files)}")
     return 0
 

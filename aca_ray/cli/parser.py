@@ -5,7 +5,21 @@ from __future__ import annotations
 import argparse
 
 from aca_ray import __version__
-from aca_ray.cli import checking, cluster, comparing, completing, listing, networks, running, serving, status, writing
+from aca_ray.cli import (
+    archiving,
+    checking,
+    cleaning,
+    cluster,
+    comparing,
+    completing,
+    differing,
+    listing,
+    networks,
+    running,
+    serving,
+    status,
+    writing,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -26,6 +40,9 @@ def build_parser() -> argparse.ArgumentParser:
         networks.add_export,
         networks.add_show,
         comparing.add_compare,
+        differing.add_diff,
+        archiving.add_archive,
+        cleaning.add_gc,
         cluster.add_doctor,
         listing.add_list,
         cluster.add_submit,

@@ -39,11 +39,13 @@ class Export:
         network: the exported network.
         files: its files, the requested one first.
         difference: largest difference of logits from the network in memory, on the images of the check.
+        card: model card and picture of the cells beside them; () before they are written.
     """
 
     network: ExportedNetwork
     files: tuple[StoragePath, ...]
     difference: float
+    card: tuple[StoragePath, ...] = ()
 
 
 def write_export(exported: ExportedNetwork, form: str, path: StoragePath) -> Export:

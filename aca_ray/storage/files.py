@@ -98,9 +98,38 @@ def _whole(found: re.Match[str]) -> str:
 def remove_leftovers(folder: StoragePath) -> None:
     """Delete the temporary files that killed writers left in a folder; files being written stay."""
     for path in folder.glob(f"*{TEMPORARY_MARK}*"):
-        if _TEMPORARY_NAME.search(path.name) and not (isinstance(path, Path) and _is_being_written(path)):
+        if is_leftover(path):
             with contextlib.suppress(IsADirectoryError):
                 path.unlink(missing_ok=True)
+
+
+def is_leftover(path: StoragePath) -> bool:
+    """Return whether a file is a temporary one that a killed writer left behind."""
+    return _TEMPORARY_NAME.search(path.name) is not None and not (isinstance(path, Path) and _is_being_written(path))
+
+
+def files_below(folder: StoragePath) -> Iterator[StoragePath]:
+    """Yield the regular files or objects in a folder and its subfolders, sorted by name; links are not followed."""
+    paths: list[StoragePath] = sorted(folder.iterdir())
+    for path in paths:
+        if isinstance(path, Path) and path.is_symlink():
+            continue
+        if path.is_dir():
+            yield from files_below(path)
+        elif path.is_file():
+            yield path
+
+
+def name_below(path: StoragePath, folder: StoragePath) -> str:
+    """Return the path relative to a folder that contains it, with slashes."""
+    if isinstance(path, ObjectPath) and isinstance(folder, ObjectPath):
+        return str(path.key.relative_to(folder.key))
+    return Path(str(path)).relative_to(str(folder)).as_posix()
+
+
+def num_bytes(path: StoragePath) -> int:
+    """Return the size of a file or an object."""
+    return path.size() if isinstance(path, ObjectPath) else path.stat().st_size
 
 
 def _is_being_written(path: Path) -> bool:

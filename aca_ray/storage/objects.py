@@ -173,6 +173,10 @@ class ObjectPath:
 
         self._persistently("written", attempt)
 
+    def size(self) -> int:
+        """Return the number of bytes of the object."""
+        return int(self._persistently("accessed", lambda store: store.get_file_info(self._location).size) or 0)
+
     def unlink(self, missing_ok: bool = False) -> None:
         try:
             self._persistently("deleted", lambda store: store.delete_file(self._location))

@@ -39,11 +39,13 @@ class NamedNetwork:
         exported: the network.
         file_name: name of its files, without a suffix.
         sweep: sweep of its trial, or None.
+        record: record of its trial, or None.
     """
 
     exported: ExportedNetwork
     file_name: str
     sweep: Sweep | None = None
+    record: TrialRecord | None = None
 
 
 def read_named(
@@ -51,6 +53,8 @@ def read_named(
     storage: StoragePath,
     protocol: str | Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
+    *,
+    with_weights: bool = True,
 ) -> NamedNetwork:
     """Return the network of a trial, with its weights if it is a retraining, or of a genotype.
 
@@ -60,6 +64,7 @@ def read_named(
         protocol: retraining protocol, by name or value, that sets the network's size. None for the protocol of the
             trial's sweep, or the default without a sweep. Must be None for a retraining, whose weights fix it.
         data: mapping of the data that the network is for; None and retrainings as for `protocol`.
+        with_weights: whether the weights of a retraining are read; if not, their file need not exist.
 
     Raises:
         ConfigError: a name is unknown or ambiguous, a trial is not finished, or protocol or data are given for a
@@ -82,11 +87,14 @@ def read_named(
     if isinstance(record, SearchRecord):
         exported = _of_search(folder, record, sweep, protocol, data)
     elif protocol is None and data is None:
-        exported = _of_retraining(folder, record, sweep)
+        exported = _of_retraining(folder, record, sweep, with_weights=with_weights)
     else:
         raise ConfigError(f"{name}: is a retraining, whose weights fix protocol and data; remove --protocol and --data")
     return NamedNetwork(
-        exported, f"{'search' if record.kind == 'search' else 'network'}_{record.fingerprint[:SHORT_DIGITS]}", sweep
+        exported,
+        f"{'search' if record.kind == 'search' else 'network'}_{record.fingerprint[:SHORT_DIGITS]}",
+        sweep,
+        record,
     )
 
 
@@ -141,7 +149,9 @@ def _of_search(
     )
 
 
-def _of_retraining(folder: StoragePath, record: TrialRecord, sweep: Sweep | None) -> ExportedNetwork:
+def _of_retraining(
+    folder: StoragePath, record: TrialRecord, sweep: Sweep | None, *, with_weights: bool
+) -> ExportedNetwork:
     genotype, plan = read_network(TrialFolder(folder).network)
     assert isinstance(record, NetworkRecord | StandaloneRecord)
     assert record.result is not None  # it has finished
@@ -158,7 +168,7 @@ def _of_retraining(folder: StoragePath, record: TrialRecord, sweep: Sweep | None
         plan=plan,
         protocol=find_protocol(TABLE_PROTOCOL if isinstance(trial, LookUpTrial) else trial.protocol),
         images=_images(record),
-        weights=None if looked_up else _weights(folder, record),
+        weights=_weights(folder, record) if with_weights and not looked_up else None,
         trial=_trial(record),
         test_accuracy=None if looked_up else record.result.test_accuracy,
     )
@@ -173,8 +183,9 @@ def _weights(folder: StoragePath, record: TrialRecord) -> dict[str, Tensor]:
     path = TrialFolder(source).milestone(record.num_epochs)
     if not path.is_file():
         raise CheckpointError(
-            f"{path}: the weights of the {trial_title(record)} are gone; put the file back, or delete the folder "
-            f"{source} and resume the sweep, which trains it again"
+            f"{path}: the weights of the {trial_title(record)} are gone (`aca-ray gc --weights` deletes them, and "
+            "archives lack them without --with-checkpoints); put the file back, delete the folder "
+            f"{source} and resume the sweep, which trains it again, or export the search for the untrained network"
         )
     header, state = read_checkpoint(path)
     trained = record.shared_with or record.fingerprint

@@ -18,7 +18,7 @@ from aca_ray.storage import StoragePath
 from aca_ray.sweep.manifest import Sweep, sweep_of
 from aca_ray.sweep.orders import SearchOrder, plan_kinds, plans_of, protocol_of, rankings_of, search_orders
 from aca_ray.training import select_device
-from aca_ray.trials.allocating import allocate_milestone, search_header
+from aca_ray.trials.allocating import allocate_milestone, complete_allocation, search_header
 from aca_ray.trials.drawing import draw_allocation
 
 
@@ -49,6 +49,20 @@ class RankingOrder:
     previous: AllocationFolder | None
     search: StoragePath | None
     fingerprint: str
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is missing that `carry_out` would compute; the checkpoint is then not needed."""
+        return (
+            complete_allocation(
+                self.folder,
+                ranking=self.ranking,
+                plans=self.plans,
+                protocol=find_protocol(self.protocol),
+                identity=(self.fingerprint, self.epoch),
+            )
+            is not None
+        )
 
     def carry_out(self, *, threads: int, gpus: float) -> AllocationSummary:
         """Rank, allocate and draw; return the summary (see `allocate_milestone`)."""
@@ -105,7 +119,8 @@ def sweep_orders(sweep: Sweep, rankings: Sequence[str], rules: Sequence[str]) ->
         rules: names of allocation rules in addition to those of the sweep, each with the sweep's controls.
 
     Raises:
-        ConfigError: names are unknown, or the sweep has no milestones to rank; lists all problems.
+        ConfigError: names are unknown, or the sweep has no milestones to rank, or their checkpoints were deleted; lists
+            all problems.
     """
     problems = _unknown(rankings, rules)
     plans = dict.fromkeys([*plans_of(sweep), *plan_kinds(rules, sweep.spec.experiment.controls)])
@@ -116,6 +131,14 @@ def sweep_orders(sweep: Sweep, rankings: Sequence[str], rules: Sequence[str]) ->
             orders += milestone_orders(sweep, search, record.milestones, rankings or rankings_of(sweep), tuple(plans))
     if not orders:
         problems.append(f"{sweep.folder.path}: no search with allocated skips has reached a milestone; run it first")
+    if not problems:
+        gone = [order for order in orders if not order.checkpoint.is_file() and not order.is_done]
+        problems += [
+            f"{order.checkpoint}: is missing, and ranking by {order.ranking} with these rules needs it; "
+            "`aca-ray gc --milestones` deletes milestones. Put it back from an archive or a backup, or repeat the "
+            "search in a sweep of another name"
+            for order in gone
+        ]
     if problems:
         raise ConfigError(problems)
     return orders

@@ -103,6 +103,18 @@ def allocate_milestone(
     return summary
 
 
+def complete_allocation(
+    folder: AllocationFolder, *, ranking: str, plans: Sequence[PlanKind], protocol: Protocol, identity: tuple[str, int]
+) -> AllocationSummary | None:
+    """Return the summary that `allocate_milestone` would return as it is, or None if it would need the checkpoint."""
+    fingerprint, epoch = identity
+    question = Question(fingerprint, epoch, ranking, plans[0].name, _counted_network(protocol))
+    known = _known_summary(folder, question)
+    if known is None or known.question != question or any(kind.name not in known.plans for kind in plans):
+        return None
+    return known
+
+
 def search_header(checkpoint: StoragePath) -> dict[str, Any]:
     """Return the header of a search's checkpoint; raise CheckpointError for any other file."""
     header = read_header(checkpoint)

@@ -329,7 +329,8 @@ def test_files_in_an_object_store(done: Done, object_store: ObjectStore) -> None
             (place / str(path.relative_to(done.storage))).write(path.read_bytes())
     written = api.export(done.retraining.fingerprint, out=place / "exported" / "network.py", storage=place)
     assert [str(path.name) for path in written.files] == ["network.py", "network.pt"]
-    for path in written.files:
+    assert [str(path.name) for path in written.card] == ["network.md", "network_cells.svg"]
+    for path in (*written.files, *written.card):
         assert path.is_file()
 
 
@@ -356,13 +357,16 @@ def test_export_prints_what_it_wrote(done: Done, run: Callable[..., Any], tmp_pa
     assert lines[0] == f"small/{short} (small, 10 classes of 1x8x8)"
     assert lines[1].startswith("Trained for 4 epochs ")
     assert lines[-1] == f"files: network_{short}.py, network_{short}.pt"
-    assert sorted(path.name for path in tmp_path.iterdir()) == [f"network_{short}.pt", f"network_{short}.py"]
+    names = [f"network_{short}{end}" for end in (".md", ".pt", ".py", "_cells.svg")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert lines[-2] == f"model card: {names[0]}, {names[3]}"
 
 
 def test_architecture_string(run: Callable[..., Any], tmp_path: Path) -> None:
     text = "|nor_conv_3x3~0|+|none~0|none~1|+|avg_pool_3x3~0|nor_conv_1x1~1|skip_connect~2|"
     code, out, _ = run("export", text, "--protocol", "nasbench201", "--format", "json")
-    (path,) = tmp_path.iterdir()
+    (path,) = tmp_path.glob("*.json")
+    assert {found.name for found in tmp_path.iterdir()} == {path.name, f"{path.stem}.md", f"{path.stem}_cells.svg"}
     assert (code, out.splitlines()[-1]) == (0, f"files: {path.name}")
     assert path.name.startswith("nor_conv_3x3_0_none_0_none_1")
     code, out, _ = run("show", text, "--protocol", "nasbench201")
