@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from aca_ray.errors import unknown_name
+from aca_ray.space.plugged import PluginFacts, used_plugins
 from aca_ray.space.trials import Precision, ProtocolValue, Skip
 
 # Far above anything published, and small enough to be checked.
@@ -54,12 +55,14 @@ class Defaults:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The names that a spec may use.
+    """The names that a spec may use. Sets of names grow when plug-ins are loaded.
 
     Attributes:
         space, ranker, allocation_rule, control, data_pruner: known names by kind.
         table: names of benchmark tables that ship with the program.
-        whole_edge_rules: allocation rules and controls whose networks are in a benchmark's table.
+        whole_edge_rules: returns the allocation rules and controls whose networks are in a benchmark's table.
+        load_plugins: maps (plug-ins as written, place) to these and the installed ones, and to all problems.
+        missing: returns why a name is unknown although an installed plug-in has it; empty if none has.
         read_protocol: maps (a protocol as written: its name, or a mapping of a base and fields; place) to its
             canonical form and all its problems.
         read_method: maps (a method as written: its name, its label, or a mapping of name and settings; place) to its
@@ -70,18 +73,20 @@ class Vocabulary:
         defaults: names that stand for missing ones.
     """
 
-    space: frozenset[str]
-    ranker: frozenset[str]
-    allocation_rule: frozenset[str]
-    control: frozenset[str]
+    space: Set[str]
+    ranker: Set[str]
+    allocation_rule: Set[str]
+    control: Set[str]
     table: frozenset[str]
-    whole_edge_rules: frozenset[str]
+    whole_edge_rules: Callable[[], frozenset[str]]
     data_pruner: frozenset[str]
     read_protocol: Callable[[Any, str], tuple[ProtocolValue, list[str]]]
     read_method: Callable[[Any, str], tuple[str, list[str]]]
     data_problems: Callable[[Mapping[str, Any], str], list[str]]
     storage_problems: Callable[[str, str], list[str]]
     defaults: Defaults
+    load_plugins: Callable[[Any, str], tuple[list[PluginFacts], list[str]]]
+    missing: Callable[[str], str]
     plain_data: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
 
 
@@ -100,9 +105,10 @@ def _known(kind: str) -> Callable[[str, ValidationInfo], str]:
     def check(value: str, info: ValidationInfo) -> str:
         vocabulary = info.context
         if isinstance(vocabulary, Vocabulary):
-            known: frozenset[str] = getattr(vocabulary, kind)
+            known: Set[str] = getattr(vocabulary, kind)
             if value not in known:
-                raise ProblemError([unknown_name(PLACE, kind.replace("_", " "), value, known)])
+                problem = unknown_name(PLACE, kind.replace("_", " "), value, known)
+                raise ProblemError([problem + vocabulary.missing(value)])
         return value
 
     return check
@@ -147,6 +153,14 @@ def _data(value: Any, info: ValidationInfo) -> Any:
 def _method(value: Any, info: ValidationInfo) -> Any:
     if isinstance(info.context, Vocabulary):
         value, problems = info.context.read_method(value, PLACE)
+        if problems:
+            raise ProblemError(problems)
+    return value
+
+
+def _plugins(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(info.context, Vocabulary):
+        value, problems = info.context.load_plugins(value, PLACE)
         if problems:
             raise ProblemError(problems)
     return value
@@ -199,6 +213,12 @@ Protocol = Annotated[ProtocolValue, BeforeValidator(_protocol), _takes("protocol
 TableName = Annotated[str, AfterValidator(_known("table")), _takes("table")]
 PrunerName = Annotated[str, AfterValidator(_known("data_pruner")), _takes("`bdp`")]
 DataMapping = Annotated[Mapping[str, Any], BeforeValidator(_data), _takes("data set, or mapping")]
+Plugins = Annotated[
+    tuple[PluginFacts, ...],
+    BeforeValidator(_plugins),
+    Field(validate_default=True),
+    WithJsonSchema({"type": "array", "items": {"description": "file or module"}}),
+]
 Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 Epochs = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 
@@ -269,6 +289,16 @@ class RetrainingSpec(_Frozen):
 class ExperimentSpec(_Frozen):
     """What decides the results. Lists span the sweep: every combination is a search of its own."""
 
+    plugins: Plugins = ()  # first: the other fields may use the names that plug-ins add
+    """Code of your own or of other authors that adds names: paths of Python files relative to the spec, or modules.
+
+    A plug-in defines `METHOD`, or rankers, rules, controls, spaces, protocols or data sets at the top level of its
+    module. Loading it runs its code. A file must need nothing but installed packages: the sweep keeps a copy in its
+    folder, and `run`, `resume`, `rank` and `export` run that copy on every machine; so use these on folders that you
+    trust. A module must be installed on every machine. The SHA-256 of its source (of a module: of all Python files of
+    its package) is part of the identity of the trials that use it. Plug-ins that installed packages announce as entry
+    points need no entry here.
+    """
     methods: _several(MethodLabel)  # type: ignore[valid-type]
     """Search methods: names, or mappings of a name and settings for research on a method."""
     skip: _several(Skip) = ("searched", "allocated")  # type: ignore[valid-type]
@@ -382,7 +412,7 @@ class ExperimentSpec(_Frozen):
                 if space != "nasbench201" and "nasbench201" in self.spaces
             ]
             if isinstance(info.context, Vocabulary):
-                whole = info.context.whole_edge_rules
+                whole = info.context.whole_edge_rules()
                 problems += [
                     f"{PLACE}.{key}[{index}]: {name} refills single channels, so it {fix}. "
                     f"In tables: {', '.join(sorted(whole))}"
@@ -411,6 +441,28 @@ class ExperimentSpec(_Frozen):
             protocol = retraining.protocol or defaults.protocol
             named["retraining"] = retraining.model_copy(update={"protocol": protocol})
         return self.model_copy(update=named)
+
+    @model_validator(mode="after")
+    def _plugins_are_used(self) -> Self:
+        """Leave out installed plug-ins that the spec neither lists nor uses."""
+        used = self.used_plugins()
+        return self.model_copy(
+            update={"plugins": tuple(plugin for plugin in self.plugins if plugin.listed or plugin.name in used)}
+        )
+
+    def used_plugins(self) -> dict[str, str]:
+        """Return {name: SHA-256 of the source} of the plug-ins that the experiment uses."""
+        protocol = None if self.retraining is None else self.retraining.protocol
+        return used_plugins(
+            self.plugins,
+            method=self.methods,
+            space=self.spaces,
+            data=self.data,
+            ranker=self.ranking,
+            rule=self.allocation,
+            control=self.controls,
+            protocol=protocol,
+        )
 
 
 class RuntimeSpec(_Frozen):

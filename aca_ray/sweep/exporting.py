@@ -79,6 +79,8 @@ def read_named(
             f"({record.state}); resume the sweep first"
         )
     sweep = sweep_of(folder)
+    if sweep is not None:
+        sweep.plugins.load()
     if isinstance(record, SearchRecord):
         exported = _of_search(folder, record, sweep, protocol, data)
     elif protocol is None and data is None:

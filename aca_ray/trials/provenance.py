@@ -13,10 +13,13 @@ from typing import TypeVar
 import torch
 
 import aca_ray
+from aca_ray.plugins import active
 from aca_ray.records import TrialRecord
+from aca_ray.space.fingerprint import SHORT_DIGITS
 from aca_ray.training import device_name
 
 _Record = TypeVar("_Record", bound=TrialRecord)
+PLUGIN = "plug-in "  # begins the names of plug-ins in an environment
 _PACKAGES = ("torch", "torchvision", "ray", "mlflow", "numpy", "pyarrow")
 
 
@@ -39,5 +42,14 @@ def stamp(record: _Record, device: torch.device) -> _Record:
         device=str(device),
         threads=torch.get_num_threads(),
         process=f"{socket.gethostname()}:{os.getpid()}",
-        environment={**environment(), "device": device_name(device)},
+        environment={**environment(), **_plugins(record), "device": device_name(device)},
     )
+
+
+def _plugins(record: TrialRecord) -> dict[str, str]:
+    """Return origin and first digits of the SHA-256 of the plug-ins that a trial uses."""
+    loaded = active()
+    return {
+        f"{PLUGIN}{name}": f"{loaded[name].origin if name in loaded else name}, sha256 {sha256[:SHORT_DIGITS]}"
+        for name, sha256 in record.trial.plugins.items()
+    }
