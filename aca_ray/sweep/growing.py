@@ -133,9 +133,8 @@ def _missing_in(sweep: Sweep, record: TrialRecord) -> list[str]:
 def _plugins(sweep: Sweep, trial: SearchTrial | NetworkTrial) -> dict[str, tuple[Any, Sequence[Any]]]:
     """Return the plug-ins of a trial against those of the spec, as name and first digits of the source's SHA-256."""
     known = [_version(plugin.name, plugin.sha256) for plugin in sweep.spec.experiment.plugins]
-    missing = (
-        [text for text in map(_version, *zip(*trial.plugins.items())) if text not in known] if trial.plugins else []
-    )
+    used = [_version(name, sha256) for name, sha256 in trial.plugins.items()]
+    missing = [version for version in used if version not in known]
     return {"plugins": (", ".join(missing), [""])}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import socket
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from importlib import metadata
@@ -19,7 +20,7 @@ from aca_ray.space.fingerprint import SHORT_DIGITS
 from aca_ray.training import device_name
 
 _Record = TypeVar("_Record", bound=TrialRecord)
-PLUGIN = "plug-in "  # begins the names of plug-ins in an environment
+_PLUGIN = "plug-in "  # begins the names of plug-ins in an environment
 _PACKAGES = ("torch", "torchvision", "ray", "mlflow", "numpy", "pyarrow")
 
 
@@ -42,14 +43,15 @@ def stamp(record: _Record, device: torch.device) -> _Record:
         device=str(device),
         threads=torch.get_num_threads(),
         process=f"{socket.gethostname()}:{os.getpid()}",
-        environment={**environment(), **_plugins(record), "device": device_name(device)},
+        environment=with_plugins({**environment(), "device": device_name(device)}, record.trial.plugins),
     )
 
 
-def _plugins(record: TrialRecord) -> dict[str, str]:
-    """Return origin and first digits of the SHA-256 of the plug-ins that a trial uses."""
+def with_plugins(environment: Mapping[str, str], plugins: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment with the origins of a trial's plug-ins, {name: sha256}, and of no others."""
     loaded = active()
-    return {
-        f"{PLUGIN}{name}": f"{loaded[name].origin if name in loaded else name}, sha256 {sha256[:SHORT_DIGITS]}"
-        for name, sha256 in record.trial.plugins.items()
+    others = {name: text for name, text in environment.items() if not name.startswith(_PLUGIN)}
+    return others | {
+        f"{_PLUGIN}{name}": f"{loaded[name].origin if name in loaded else name}, sha256 {sha256[:SHORT_DIGITS]}"
+        for name, sha256 in plugins.items()
     }
