@@ -5,7 +5,19 @@ from __future__ import annotations
 import argparse
 
 from aca_ray import __version__
-from aca_ray.cli import checking, cluster, comparing, completing, listing, networks, running, serving, status, writing
+from aca_ray.cli import (
+    checking,
+    cluster,
+    comparing,
+    completing,
+    listing,
+    networks,
+    plugins,
+    running,
+    serving,
+    status,
+    writing,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -18,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     for add in (
         writing.add_init,
         checking.add_check,
+        plugins.add_check_plugin,
         running.add_run,
         running.add_resume,
         status.add_status,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -110,6 +110,12 @@ def deactivate(names: Iterable[str]) -> None:
         for kind, name in _ADDED.pop(plugin):
             REGISTRIES[kind].remove(name)
         del _ACTIVE[plugin]
+
+
+def added_by(plugin: str) -> Iterator[tuple[str, Any]]:
+    """Yield (kind, object) of what an active plug-in has added."""
+    for kind, name in _ADDED[plugin]:
+        yield kind, REGISTRIES[kind].known()[name]
 
 
 def _owner(kind: str, name: str, plugin: Plugin) -> str:

@@ -63,7 +63,7 @@ def test_a_sweep_with_plugins(finished: Sweep, start: Start, tmp_path: Path) -> 
     progress, _ = api.status(str(folder))
     assert {line.state for line in progress.lines} == {"finished"}
     api.compare([str(folder)], out=tmp_path / "out")
-    rows = {row.topic: row.value for row in provenance_rows([read_sweep(find_sweep(str(folder), tmp_path))])}
+    rows = {row.topic: row.value for row in provenance_rows([read_sweep(finished.folder)])}
     assert rows["plug-in tempered_darts.py"].startswith("tempered_darts.py, sha256 ")
     assert not active()
 
