@@ -25,9 +25,9 @@ def method_checks(method: SearchMethod) -> Iterator[Check]:
     names = [name for name in SPACES if method.only_spaces is None or name in method.only_spaces]
     for name in names:
         yield Check(f"builds a supernet on {name}", partial(_builds, method, SPACES[name]))
-    name = next((name for name in (*_SMALLEST, *names) if name in names), None)
-    if name is None:
+    if not names:
         return
+    name = next(name for name in (*_SMALLEST, *names) if name in names)
     for space in dict.fromkeys((SPACES[name], without_skip(SPACES[name]))):
         yield Check(f"an epoch on {space.name} is finite and gives a valid genotype", partial(_epoch, method, space))
     yield Check(f"resumes on {name} bit for bit", partial(_resumes, method, SPACES[name]))
