@@ -7,7 +7,7 @@ that a spec lists and those that installed packages announce as entry points are
 from aca_ray.plugins.installed import installed_plugins, missing_reason
 from aca_ray.plugins.loaded import active, added_by, used_now
 from aca_ray.plugins.spec import load_listed
-from aca_ray.plugins.travel import KeptPlugins, keep_sources
+from aca_ray.plugins.travel import KeptPlugins, keep_sources, not_in_folder
 
 __all__ = [
     "KeptPlugins",
@@ -17,5 +17,6 @@ __all__ = [
     "keep_sources",
     "load_listed",
     "missing_reason",
+    "not_in_folder",
     "used_now",
 ]

@@ -101,8 +101,13 @@ def module_sha256(name: str) -> str:
 
 def origin_of(module: str) -> str:
     """Return the distribution of a module with its version; without one, the module."""
+    return distribution_of(module) or f"module {module}"
+
+
+def distribution_of(module: str) -> str | None:
+    """Return the installed distribution of a module, with its version, or None."""
     names = metadata.packages_distributions().get(module.partition(".")[0], ())
-    return f"{names[0]} {metadata.version(names[0])}" if names else f"module {module}"
+    return f"{names[0]} {metadata.version(names[0])}" if names else None
 
 
 def _reason(error: Exception) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from aca_ray.errors import ConfigError
 from aca_ray.plugins.loaded import Plugin, activate, active, loaded_name
 from aca_ray.plugins.source import (
     check_source,
+    distribution_of,
     execute,
     import_module,
     is_file_name,
@@ -88,3 +91,27 @@ def keep_sources(plugins: Iterable[PluginFacts], copy_of: CopyOf) -> None:
         path = copy_of(plugin.name, plugin.sha256)
         if loaded is not None and loaded.source is not None and not path.is_file():
             write_bytes(path, loaded.source)
+
+
+def not_in_folder(plugins: Iterable[PluginFacts], folder: Path) -> tuple[list[Path], list[str]]:
+    """Return what a job needs besides its uploaded folder: packages to upload, and problems of what can't be.
+
+    Modules of installed distributions have to be installed where the job runs.
+
+    Args:
+        plugins: active plug-ins.
+        folder: the folder of the spec.
+    """
+    packages, problems = [], []
+    for plugin in map(active().__getitem__, (plugin.name for plugin in plugins)):
+        is_file = is_file_name(plugin.name)
+        if not is_file and distribution_of(plugin.name) is not None:
+            continue
+        path = Path(str((plugin.module if is_file else sys.modules[plugin.name.partition(".")[0]]).__file__)).resolve()
+        if path.is_relative_to(folder):
+            continue
+        if path.name == "__init__.py":
+            packages.append(path.parent)
+        else:
+            problems.append(f"{plugin.name}: must be in the folder of the spec, which is uploaded; move {path} there")
+    return packages, problems

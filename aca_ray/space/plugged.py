@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+PLUGIN = "plug-in "  # begins the names of plug-ins in the environment of a record
 KINDS = ("method", "space", "data", "ranker", "rule", "control", "protocol")
 
 

@@ -17,10 +17,10 @@ import aca_ray
 from aca_ray.plugins import active
 from aca_ray.records import TrialRecord
 from aca_ray.space.fingerprint import SHORT_DIGITS
+from aca_ray.space.plugged import PLUGIN
 from aca_ray.training import device_name
 
 _Record = TypeVar("_Record", bound=TrialRecord)
-_PLUGIN = "plug-in "  # begins the names of plug-ins in an environment
 _PACKAGES = ("torch", "torchvision", "ray", "mlflow", "numpy", "pyarrow")
 
 
@@ -50,8 +50,8 @@ def stamp(record: _Record, device: torch.device) -> _Record:
 def with_plugins(environment: Mapping[str, str], plugins: Mapping[str, str]) -> dict[str, str]:
     """Return an environment with the origins of a trial's plug-ins, {name: sha256}, and of no others."""
     loaded = active()
-    others = {name: text for name, text in environment.items() if not name.startswith(_PLUGIN)}
+    others = {name: text for name, text in environment.items() if not name.startswith(PLUGIN)}
     return others | {
-        f"{_PLUGIN}{name}": f"{loaded[name].origin if name in loaded else name}, sha256 {sha256[:SHORT_DIGITS]}"
+        f"{PLUGIN}{name}": f"{loaded[name].origin if name in loaded else name}, sha256 {sha256[:SHORT_DIGITS]}"
         for name, sha256 in plugins.items()
     }

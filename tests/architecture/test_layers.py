@@ -108,7 +108,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "display",
         "plugins",
     },
-    "cluster": {"errors", "storage", "config", "training", "trials", "sweep", "tracking", "driver"},
+    "cluster": {"errors", "storage", "config", "training", "plugins", "trials", "sweep", "tracking", "driver"},
     "api": {
         "errors",
         "storage",

@@ -8,7 +8,9 @@ from aca_ray.contract import checks_of, outcome_of
 from aca_ray.plugins.registries import REGISTRIES
 
 CASES = [
-    pytest.param(kind, name, id=f"{kind} {name}", marks=[pytest.mark.slow] if kind in ("method", "space") else [])
+    pytest.param(
+        kind, name, id=f"{kind} {name}", marks=[pytest.mark.slow] if kind in ("method", "space", "protocol") else []
+    )
     for kind, registry in REGISTRIES.items()
     if kind != "data"
     for name in registry.known()

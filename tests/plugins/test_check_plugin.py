@@ -40,7 +40,7 @@ def test_good_ones_pass(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> N
         (RANKER.format(start="FixedScores(torch.full((edge.channels,), torch.inf, dtype=torch.float64))"), 2, "finite"),
         (RANKER.format(start="FixedScores(torch.zeros(1, dtype=torch.float64))"), 2, "one score per channel"),
         (RANKER.format(start="edge.operation.weights"), 2, "AttributeError"),
-        (PROTOCOL.format(change="num_cells=2"), 2, "num_cells"),
+        (PROTOCOL.format(change="num_cells=2"), 1, "num_cells"),
         (PROTOCOL.format(change="schedule=lambda lr, epoch, epochs: -lr"), 1, "schedule"),
         (
             HEAD + "from aca_ray.channels import RULES\n"

@@ -16,6 +16,7 @@ from aca_ray.plugins.loaded import active, deactivate
 from aca_ray.plugins.source import module_sha256
 
 Parse = Callable[..., SweepSpec]
+CHANGED = "from dataclasses import replace\nfrom aca_ray.methods.darts import METHOD as D\nMETHOD = replace(D, {}='x')"
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_an_installed_method_is_used_without_being_listed(
         ("raise RuntimeError('out of order')", "[aca_ray.methods]\nabsent = broken_{}\n"),
         ("METHOD = 5", "[aca_ray.methods]\nabsent = broken_{}:METHOD\n"),
         (
-            "from dataclasses import replace\nfrom aca_ray.methods import darts\nMETHOD = replace(darts.METHOD, name='x')",
+            CHANGED.format("name"),
             "[aca_ray.methods]\nabsent = broken_{}\n",
         ),
     ],
@@ -82,12 +83,7 @@ def test_a_broken_one_is_told_only_if_it_is_used(
     assert f"{module} 1.5" in capsys.readouterr().err
 
 
-def test_an_installed_one_replaces_nothing_of_ours(
-    install: Callable[[str, str, str], None], parse: Parse, tmp_path: Path
-) -> None:
-    source = (
-        "from dataclasses import replace\nfrom aca_ray.methods import darts\nMETHOD = replace(darts.METHOD, title='x')"
-    )
-    install("greedy_one", source, "[aca_ray.methods]\ndarts = greedy_one\n")
+def test_an_installed_one_replaces_nothing_of_ours(install: Callable[[str, str, str], None], parse: Parse) -> None:
+    install("greedy_one", CHANGED.format("title"), "[aca_ray.methods]\ndarts = greedy_one\n")
     assert parse(methods="darts").experiment.plugins == ()
     assert not active()

@@ -126,7 +126,7 @@ def test_names_that_exist_are_refused_and_nothing_is_replaced(parse: Parse, tmp_
         ("x = 1\nraise ValueError('too bad')", "line 2"),
         ("from aca_ray.retraining.protocols import CIFAR", "defines nothing"),
         (
-            "from dataclasses import replace\nfrom aca_ray.channels import RULES\nup = replace(RULES['all'], name='../up')",
+            "import dataclasses as d\nfrom aca_ray.channels import RULES\nup = d.replace(RULES['all'], name='../up')",
             "'../up'",
         ),
     ],

@@ -13,9 +13,10 @@ import pytest
 
 from aca_ray import api
 from aca_ray.comparison import read_sweep
+from aca_ray.config import SweepSpec
 from aca_ray.driver.run import SweepOutcome
 from aca_ray.errors import ConfigError
-from aca_ray.plugins import KeptPlugins
+from aca_ray.plugins import KeptPlugins, not_in_folder
 from aca_ray.plugins.loaded import active, deactivate
 from aca_ray.records import SweepFolder, TrialRecord
 from aca_ray.report.panels.provenance import provenance_rows
@@ -141,3 +142,18 @@ def test_an_estimate_carries_sources_that_are_in_no_folder(start: Start, tempere
 
 def test_names_of_copies_are_of_the_layout() -> None:
     assert SweepFolder(Path("s")).plugin("a.py", "0123456789abcdef" * 4) == Path("s/plugins/a-0123456789ab.py")
+
+
+def test_a_submitted_job_needs_what_is_not_in_the_folder_of_its_spec(
+    parse: Callable[..., SweepSpec], tempered: Path, ranker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "path" / "unpacked_package_of_a_test"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "rank.py").write_bytes(ranker.read_bytes())
+    monkeypatch.syspath_prepend(package.parent)
+    plugins = parse(plugins=f"[{tempered.name}, {package.name}.rank]").experiment.plugins
+    assert not_in_folder(plugins, tmp_path) == ([], [])
+    packages, (problem,) = not_in_folder(plugins, tmp_path / "specs")
+    assert packages == [package]
+    assert problem.startswith("tempered_darts.py: ")

@@ -12,9 +12,9 @@ from aca_ray.report.formats import prose, text
 from aca_ray.report.panel import Panel
 from aca_ray.report.row_files import RowFile
 from aca_ray.report.table import Table
+from aca_ray.space.plugged import PLUGIN
 
 _CODE = ("aca_ray", "python", "machine")
-_PLUGIN = "plug-in "  # begins their names among the versions
 _SHORT = 12  # digits of a fingerprint or digest that are shown
 _MOST_NAMED = 5
 
@@ -69,7 +69,7 @@ def _facts(trials: Sequence[TrialRow]) -> Iterable[tuple[str, str]]:
     yield "code version", _shared(found.get("aca_ray") for found in versions)
     yield "python", _shared(found.get("python") for found in versions)
     for name in packages:
-        if name.startswith(_PLUGIN):  # trials that do not use it have no version of it
+        if name.startswith(PLUGIN):  # trials that do not use it have no version of it
             yield name, _shared(found[name] for found in versions if name in found)
         else:
             yield f"package {name}", _shared(found.get(name) for found in versions)
