@@ -7,10 +7,9 @@ import pytest
 from aca_ray.contract import checks_of, outcome_of
 from aca_ray.plugins.registries import REGISTRIES
 
+SLOW = ("method", "space", "protocol")
 CASES = [
-    pytest.param(
-        kind, name, id=f"{kind} {name}", marks=[pytest.mark.slow] if kind in ("method", "space", "protocol") else []
-    )
+    pytest.param(kind, name, id=f"{kind} {name}", marks=[pytest.mark.slow] if kind in SLOW else [])
     for kind, registry in REGISTRIES.items()
     if kind != "data"
     for name in registry.known()
