@@ -12,7 +12,7 @@ from aca_ray.cli.options import Verbs
 def add_check_plugin(verbs: Verbs) -> None:
     """Add the verb."""
     check = verbs.add_parser(
-        "check-plugin", help="check what a plug-in adds (methods, rankers, spaces, ...) on tiny images; runs its code"
+        "check-plugin", help="test what a plug-in adds (methods, rankers, ...) on tiny images; runs its code"
     )
     check.add_argument("plugin", metavar="FILE|MODULE", help="Python file (NAME.py), or dotted name of a module")
     check.set_defaults(verb=_check_plugin)
