@@ -65,6 +65,8 @@ class KeptPlugins:
         for name, sha256 in self.sha256.items():
             if loaded_name(name, sha256) is not None:
                 continue
+            if is_file_name(name) and name not in self.copies and name not in self.sources:
+                raise ConfigError(f"plug-in {name}: its file is in no sweep's folder; name the trial in its sweep")
             if is_file_name(name):
                 path = self.copies.get(name, name)
                 source = self.sources[name] if isinstance(path, str) else read_source(path)
