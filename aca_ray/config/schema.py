@@ -294,10 +294,10 @@ class ExperimentSpec(_Frozen):
 
     A plug-in defines `METHOD`, or rankers, rules, controls, spaces, protocols or data sets at the top level of its
     module. Loading it runs its code. A file must need nothing but installed packages: the sweep keeps a copy in its
-    folder, and `run`, `resume`, `rank`, `show` and `export` run that copy on every machine; so use these on folders that you
-    trust. A module must be installed on every machine. The SHA-256 of its source (of a module: of all Python files of
-    its package) is part of the identity of the trials that use it. Plug-ins that installed packages announce as entry
-    points need no entry here.
+    folder, and `run`, `resume`, `rank`, `show` and `export` run that copy on every machine, so use them on folders that
+    you trust. A module must be installed on every machine. The SHA-256 of its source (of a module: of all Python files
+    of its package) is part of the identity of the trials that use it. Plug-ins that installed packages announce as
+    entry points need no entry here.
     """
     methods: _several(MethodLabel)  # type: ignore[valid-type]
     """Search methods: names, or mappings of a name and settings for research on a method."""
