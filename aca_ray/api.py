@@ -181,6 +181,7 @@ def reopen(name: str, storage: Storage = DEFAULT_STORAGE) -> Sweep:
     from aca_ray.sweep.planning import plan_sweep
 
     sweep = find(name, storage)
+    sweep.plugins.load()
     if any(line.state != "finished" for line in read_progress(all_orders(sweep)).lines):
         plan_sweep(sweep.spec, sweep.base)
     return sweep
@@ -347,6 +348,8 @@ def rank(
     paths = [storage_path(name) if isinstance(name, str) else name for name in names]
     checkpoints = [path for path in paths if path.suffix == SUFFIX or path.is_file()]
     sweeps = [find(str(name), storage) for name, path in zip(names, paths, strict=True) if path not in checkpoints]
+    for sweep in sweeps:
+        sweep.plugins.load()
     given = {"protocol": protocol, "base": base, "out": out}
     if sweeps and any(value is not None for value in given.values()):
         keys = [key for key, value in given.items() if value is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 
 from aca_ray.cli.options import Verbs, json_options, storage_options
 from aca_ray.cli.status import show_sweeps, tell, trials_json
@@ -33,12 +34,16 @@ def _list(options: argparse.Namespace) -> int:
     if options.kind == "sweeps":
         return show_sweeps(options.storage, as_json=options.json)
     from aca_ray.catalog import CATALOGS
+    from aca_ray.plugins import installed_plugins
 
+    _, problems = installed_plugins()
     catalog = CATALOGS[options.kind]()
     if options.json:
         print(json.dumps({options.kind: catalog.objects, "note": catalog.note}, indent=1))
     else:
         print("\n".join(in_columns(catalog.brief)))
+    for problem in problems.values():
+        print(problem, file=sys.stderr)
     return 0
 
 

@@ -15,6 +15,7 @@ from aca_ray.cli import (
     differing,
     listing,
     networks,
+    plugins,
     running,
     serving,
     status,
@@ -32,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     for add in (
         writing.add_init,
         checking.add_check,
+        plugins.add_check_plugin,
         running.add_run,
         running.add_resume,
         status.add_status,

@@ -16,6 +16,7 @@ from ray.job_submission import JobSubmissionClient
 import aca_ray
 from aca_ray.config import SweepSpec
 from aca_ray.errors import ConfigError, SweepError
+from aca_ray.plugins import not_in_folder
 
 ANSWER_SECONDS = 60.0  # to wait for an answer of the job server
 STOP_SECONDS = 120  # Ray's own 3 seconds are too few for trials to save
@@ -32,7 +33,8 @@ def submit(path: Path, spec: SweepSpec, address: str) -> str:
         address: URL of the job server, such as http://HEAD:8265.
 
     Raises:
-        ConfigError: the sweep would write its results into the job's working directory, which Ray deletes.
+        ConfigError: the sweep would write its results into the job's working directory, which Ray deletes; or plug-ins
+            are files outside of the spec's folder, which is what is uploaded.
         SweepError: the job server does not answer, or refuses.
     """
     storage = spec.runtime.storage
@@ -41,6 +43,9 @@ def submit(path: Path, spec: SweepSpec, address: str) -> str:
             f"runtime.storage: must be absolute in a job, whose working directory is a copy that Ray deletes; found "
             f"{storage!r}. Give the path of a folder that all nodes mount, or the URI of an object store"
         )
+    packages, problems = not_in_folder(spec.experiment.plugins, path.resolve().parent)
+    if problems:
+        raise ConfigError(f"experiment.plugins: {problem}" for problem in problems)
     with _job_server(address) as client:
         taken = {job.submission_id for job in client.list_jobs()}
         attempt = next(n for n in range(1, len(taken) + 2) if f"{spec.name}-{n}" not in taken)
@@ -51,7 +56,7 @@ def submit(path: Path, spec: SweepSpec, address: str) -> str:
             runtime_env={
                 "working_dir": str(path.resolve().parent),
                 "excludes": ["/results/"],  # default folder of the sweeps that ran on this machine
-                "py_modules": [str(Path(aca_ray.__file__).parent)],
+                "py_modules": [str(Path(aca_ray.__file__).parent), *map(str, packages)],
                 "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)},
             },
         )

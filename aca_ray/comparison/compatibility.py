@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -9,6 +10,7 @@ from aca_ray.comparison.kinds import Place, group_of, without
 from aca_ray.comparison.rows import SweepRows
 from aca_ray.comparison.settings import setting_parts
 from aca_ray.errors import ConfigError
+from aca_ray.space.plugged import PLUGIN
 
 _SHORT = 12  # digits of a digest that are shown
 
@@ -22,9 +24,9 @@ def check_comparable(sweeps: Sequence[SweepRows], by: str | None = None) -> None
 
     Raises:
         ConfigError: a sweep with finished networks shares space, data, setting and protocol with no other sweep, or
-            trials with the same data name and options used different images.
+            trials with the same data name and options used different images, or plug-ins of one name differ.
     """
-    problems = [*_different_images(sweeps), *_nothing_shared(sweeps, by)]
+    problems = [*_different_images(sweeps), *_different_plugins(sweeps), *_nothing_shared(sweeps, by)]
     if problems:
         raise ConfigError(problems)
 
@@ -41,6 +43,23 @@ def _different_images(sweeps: Sequence[SweepRows]) -> Iterator[str]:
             yield (
                 f"data {data}: must be the same images in all trials, found digests {places}; compare sweeps with the "
                 "same data, or restore the data and run the other trials again"
+            )
+
+
+def _different_plugins(sweeps: Sequence[SweepRows]) -> Iterator[str]:
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for sweep in sweeps:
+        for trial in sweep.trials:
+            for name, version in json.loads(trial.versions).items():
+                if name.startswith(PLUGIN):
+                    digest = version.rpartition(" ")[2]
+                    found[name].setdefault(digest, f"{trial.kind} in sweep {trial.sweep}")
+    for name, digests in sorted(found.items()):
+        if len(digests) > 1:
+            places = " and ".join(f"{digest} ({place})" for digest, place in digests.items())
+            yield (
+                f"{name}: must have the same source in all trials, found SHA-256 {places}; compare the sweeps one by "
+                "one, or give the names of one of them a version"
             )
 
 

@@ -10,7 +10,7 @@ import inspect
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -37,6 +37,7 @@ from aca_ray.config.written import as_written
 from aca_ray.config.yaml_text import read_mapping, read_spec, write_yaml
 from aca_ray.errors import ConfigError, unknown_name
 from aca_ray.space.labels import method_label
+from aca_ray.space.plugged import PluginFacts, used_plugins
 from aca_ray.space.trials import Precision, ProtocolValue, Skip
 
 # Far above anything published, and small enough to be checked.
@@ -63,12 +64,14 @@ class Defaults:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The names that a spec may use.
+    """The names that a spec may use. Sets of names grow when plug-ins are loaded.
 
     Attributes:
         space, ranker, allocation_rule, control, data_pruner: known names by kind.
         table: names of benchmark tables that ship with the program.
-        whole_edge_rules: allocation rules and controls whose networks are in a benchmark's table.
+        whole_edge_rules: returns the allocation rules and controls whose networks are in a benchmark's table.
+        load_plugins: maps (plug-ins as written, place) to these and the installed ones, and to all problems.
+        missing: returns why a name is unknown although an installed plug-in has it; empty if none has.
         read_protocol: maps (a protocol as written: its name, or a mapping of a base and fields; place) to its
             canonical form and all its problems.
         read_method: maps (a method as written: its name, its label, or a mapping of name and settings; place) to its
@@ -79,18 +82,20 @@ class Vocabulary:
         defaults: names that stand for missing ones.
     """
 
-    space: frozenset[str]
-    ranker: frozenset[str]
-    allocation_rule: frozenset[str]
-    control: frozenset[str]
+    space: Set[str]
+    ranker: Set[str]
+    allocation_rule: Set[str]
+    control: Set[str]
     table: frozenset[str]
-    whole_edge_rules: frozenset[str]
+    whole_edge_rules: Callable[[], frozenset[str]]
     data_pruner: frozenset[str]
     read_protocol: Callable[[Any, str], tuple[ProtocolValue, list[str]]]
     read_method: Callable[[Any, str], tuple[str, list[str]]]
     data_problems: Callable[[Mapping[str, Any], str], list[str]]
     storage_problems: Callable[[str, str], list[str]]
     defaults: Defaults
+    load_plugins: Callable[[Any, str], tuple[list[PluginFacts], list[str]]]
+    missing: Callable[[str], str]
     plain_data: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
 
 
@@ -98,9 +103,10 @@ def _known(kind: str) -> Callable[[str, ValidationInfo], str]:
     def check(value: str, info: ValidationInfo) -> str:
         vocabulary = info.context
         if isinstance(vocabulary, Vocabulary):
-            known: frozenset[str] = getattr(vocabulary, kind)
+            known: Set[str] = getattr(vocabulary, kind)
             if value not in known:
-                raise ProblemError([unknown_name(PLACE, kind.replace("_", " "), value, known)])
+                problem = unknown_name(PLACE, kind.replace("_", " "), value, known)
+                raise ProblemError([problem + vocabulary.missing(value)])
         return value
 
     return check
@@ -130,6 +136,22 @@ def _method(value: Any, info: ValidationInfo) -> Any:
     elif isinstance(value, dict) and isinstance(value.get("name"), str):
         return method_label(value.pop("name"), value)
     return value
+
+
+def _plugins(value: Any, info: ValidationInfo) -> Any:
+    if isinstance(info.context, Vocabulary):
+        value, problems = info.context.load_plugins(value, PLACE)
+        if problems:
+            raise ProblemError(problems)
+        return value
+    entries = [value] if isinstance(value, str | os.PathLike) else value
+    if not isinstance(entries, list | tuple):
+        return value
+    # Loaded when a sweep is made of the spec.
+    return [
+        PluginFacts(os.fspath(entry), origin="", sha256="") if isinstance(entry, str | os.PathLike) else entry
+        for entry in entries
+    ]
 
 
 def _protocol(value: Any, info: ValidationInfo) -> Any:
@@ -184,6 +206,12 @@ Protocol = Annotated[ProtocolValue, BeforeValidator(_protocol), _takes("protocol
 TableName = Annotated[str, AfterValidator(_known("table")), _takes("table")]
 PrunerName = Annotated[str, AfterValidator(_known("data_pruner")), _takes("`bdp`")]
 DataMapping = Annotated[Mapping[str, Any], BeforeValidator(_data), _takes("data set, or mapping")]
+Plugins = Annotated[
+    tuple[PluginFacts, ...],
+    BeforeValidator(_plugins),
+    Field(validate_default=True),
+    WithJsonSchema({"type": "array", "items": {"description": "file or module"}}),
+]
 Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 Epochs = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 
@@ -275,6 +303,16 @@ class RetrainingSpec(_Frozen):
 class ExperimentSpec(_Frozen):
     """What decides the results. Lists span the sweep: every combination is a search of its own."""
 
+    plugins: Plugins = ()  # first: the other fields may use the names that plug-ins add
+    """Code of your own or of other authors that adds names: paths of Python files relative to the spec, or modules.
+
+    A plug-in defines `METHOD`, or rankers, rules, controls, spaces, protocols or data sets at the top level of its
+    module. Loading it runs its code. A file must need nothing but installed packages: the sweep keeps a copy in its
+    folder, and `run`, `resume`, `rank`, `show` and `export` run that copy on every machine, so use them on folders that
+    you trust. A module must be installed on every machine. The SHA-256 of its source (of a module: of all Python files
+    of its package) is part of the identity of the trials that use it. Plug-ins that installed packages announce as
+    entry points need no entry here.
+    """
     methods: Several[MethodLabel, str | Mapping[str, Any]]
     """Search methods: names, or mappings of a name and settings for research on a method."""
     skip: Several[Skip] = ("searched", "allocated")  # type: ignore[assignment]
@@ -388,7 +426,7 @@ class ExperimentSpec(_Frozen):
                 if space != "nasbench201" and "nasbench201" in self.spaces
             ]
             if isinstance(info.context, Vocabulary):
-                whole = info.context.whole_edge_rules
+                whole = info.context.whole_edge_rules()
                 problems += [
                     f"{PLACE}.{key}[{index}]: {name} refills single channels, so it {fix}. "
                     f"In tables: {', '.join(sorted(whole))}"
@@ -417,6 +455,27 @@ class ExperimentSpec(_Frozen):
             protocol = retraining.protocol or defaults.protocol
             named["retraining"] = retraining.model_copy(update={"protocol": protocol})
         return self._settle(**named)
+
+    @model_validator(mode="after")
+    def _plugins_are_used(self) -> Self:
+        """Leave out installed plug-ins that the spec neither lists nor uses."""
+        used = self.used_plugins()
+        kept = tuple(plugin for plugin in self.plugins if plugin.listed or plugin.name in used)
+        return self if kept == self.plugins else self._settle(plugins=kept)
+
+    def used_plugins(self) -> dict[str, str]:
+        """Return {name: SHA-256 of the source} of the plug-ins that the experiment uses."""
+        protocol = None if self.retraining is None else self.retraining.protocol
+        return used_plugins(
+            self.plugins,
+            method=self.methods,
+            space=self.spaces,
+            data=self.data,
+            ranker=self.ranking,
+            rule=self.allocation,
+            control=self.controls,
+            protocol=protocol,
+        )
 
 
 class RuntimeSpec(_Frozen):

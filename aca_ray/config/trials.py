@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 from aca_ray.config.schema import ExperimentSpec
+from aca_ray.space.plugged import used_plugins
 from aca_ray.space.trials import SearchTrial
 
 
@@ -22,6 +23,7 @@ def search_trials(experiment: ExperimentSpec) -> tuple[SearchTrial, ...]:
             batch_size=experiment.batch_size,
             data_pruning=experiment.data_pruning,
             precision=experiment.precision,
+            plugins=used_plugins(experiment.plugins, method=method, space=space, data=data),
         )
         for epochs, method, space, data, seed, skip in itertools.product(
             sorted(experiment.epochs, reverse=True),

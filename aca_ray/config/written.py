@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from aca_ray.space.plugged import PluginFacts
+
 
 def as_written(model: BaseModel) -> dict[str, Any]:
     """Return the fields of a spec, or of a part of one, that differ from their defaults; reading them gives it back."""
@@ -17,6 +19,8 @@ def as_written(model: BaseModel) -> dict[str, Any]:
 def _written(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return as_written(value)
+    if isinstance(value, PluginFacts):
+        return value.name
     if isinstance(value, tuple):
         items = [_written(item) for item in value]
         return items[0] if len(items) == 1 else items

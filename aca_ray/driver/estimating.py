@@ -14,6 +14,7 @@ from aca_ray.config import LookUpTrial, RuntimeSpec, canonical_json
 from aca_ray.driver.pool import Pool
 from aca_ray.driver.waiting import wait_for
 from aca_ray.errors import SweepError
+from aca_ray.plugins import KeptPlugins
 from aca_ray.storage import StoragePath
 from aca_ray.sweep.graph import Graph
 from aca_ray.sweep.manifest import Sweep
@@ -105,7 +106,8 @@ def estimate_sweep(sweep: Sweep, pool: Pool, say: Callable[[str], None]) -> Swee
     by_folder = {order.folder: order for order in searches}
     kinds = {job: kind for job in jobs if (kind := _kind_of(job.work, by_folder)) is not None}
     slots = min(pool.slots, runtime.max_concurrent or pool.slots)
-    timings = _measured({kind.key: kind for kind in kinds.values()}, slots, pool, runtime, say)
+    plugins = KeptPlugins.carried(sweep.spec.experiment.plugins)
+    timings = _measured({kind.key: kind for kind in kinds.values()}, plugins, slots, pool, runtime, say)
     times = {job: timings[kind.key].of_epochs(kind.num_epochs) for job, kind in kinds.items()}
 
     def end(bound: Callable[[Seconds], float]) -> float:
@@ -148,13 +150,18 @@ def _search_kind(search: SearchOrder) -> tuple[str, str]:
 
 
 def _measured(
-    kinds: Mapping[str, _Kind], slots: int, pool: Pool, runtime: RuntimeSpec, say: Callable[[str], None]
+    kinds: Mapping[str, _Kind],
+    plugins: KeptPlugins,
+    slots: int,
+    pool: Pool,
+    runtime: RuntimeSpec,
+    say: Callable[[str], None],
 ) -> dict[str, Timing]:
     """Return the times of all kinds, measured while as many trials run at once as in the sweep."""
     say(f"measuring {len(kinds)} kinds of trials, {slots} at once")
     cpus, gpus = runtime.cpus_per_trial, runtime.gpus_per_trial
     wanted = list(islice(cycle(kinds.values()), max(len(kinds), slots))) if kinds else []
-    tasks = [(kind, pool.start(_measure, kind, cpus, gpus, cpus=cpus, gpus=gpus)) for kind in wanted]
+    tasks = [(kind, pool.start(_measure, kind, plugins, cpus, gpus, cpus=cpus, gpus=gpus)) for kind in wanted]
     found: dict[str, list[Timing]] = {}
     problems: list[str] = []
     for kind, task in tasks:
@@ -170,7 +177,8 @@ def _measured(
     return {key: Timing.pooled(own) for key, own in found.items()}
 
 
-def _measure(kind: _Kind, threads: int, gpus: float) -> Timing:
+def _measure(kind: _Kind, plugins: KeptPlugins, threads: int, gpus: float) -> Timing:
+    plugins.load()
     torch.set_num_threads(threads)
     device, work = select_device(gpus), kind.work
     if isinstance(work, RankingOrder):

@@ -10,7 +10,7 @@ from aca_ray.config import RuntimeSpec
 from aca_ray.driver.fitting import searches_that_fit
 from aca_ray.driver.pool import Pool, Task
 from aca_ray.driver.waiting import wait_for
-from aca_ray.sweep.orders import SearchOrder
+from aca_ray.sweep.orders import SearchOrder, plugins_of
 from aca_ray.training import free_gpu_bytes, select_device
 from aca_ray.trials.pack_memory import PackMemory, measure_pack
 
@@ -51,6 +51,7 @@ def automatic_sizes(
 def _measure(orders: Sequence[SearchOrder], threads: int, gpus: float) -> tuple[int, PackMemory | None]:
     """Return the free GPU memory for a trial of this process, in bytes, and the measured memory."""
     torch.set_num_threads(threads)
+    plugins_of(orders[0]).load()
     device = select_device(gpus)
     return free_gpu_bytes(), measure_pack([order.trial for order in orders], orders[0].data, device)
 

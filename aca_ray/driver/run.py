@@ -65,6 +65,7 @@ def run_sweep(sweep: Sweep, open_pool: OpenPool, open_mirror: OpenMirror, view: 
         if not free:
             raise driven_elsewhere(sweep.folder)
         require_newest(sweep)
+        sweep.plugins.load()
         remove_leftovers(sweep.folder.path)
         with sweep_log(sweep.folder):
             return _drive(sweep, open_pool, open_mirror, view, interrupt)

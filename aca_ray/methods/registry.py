@@ -1,4 +1,4 @@
-"""All search methods by name: every module of this package that defines METHOD."""
+"""All search methods by name: every module of this package that defines METHOD, and those of plug-ins."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from functools import cache
+from types import ModuleType
 from typing import Any
 
 import aca_ray.methods as package
@@ -13,6 +14,8 @@ from aca_ray.errors import ConfigError, unknown_name
 from aca_ray.methods.core import SearchMethod
 from aca_ray.methods.settings import Setting, setting_problems, settings_of
 from aca_ray.space.labels import parse_method_label
+
+_PLUGGED: dict[str, ModuleType] = {}  # modules of plug-ins, by name of the method
 
 
 @cache
@@ -28,6 +31,17 @@ def methods() -> dict[str, SearchMethod]:
                 )
             found[method.name] = method
     return found
+
+
+def add_method(module: ModuleType) -> None:
+    """Add the METHOD of a plug-in's module, whose name is free."""
+    methods()[module.METHOD.name] = module.METHOD
+    _PLUGGED[module.METHOD.name] = module
+
+
+def remove_method(name: str) -> None:
+    """Remove the method of a plug-in."""
+    del methods()[name], _PLUGGED[name]
 
 
 def method_settings(name: str) -> dict[str, Setting]:
@@ -62,4 +76,4 @@ def _module(name: str) -> Any:
 
 
 def _builder(name: str) -> Callable[..., SearchMethod] | None:
-    return getattr(_module(name), "build", None)
+    return getattr(_PLUGGED.get(name) or _module(name), "build", None)

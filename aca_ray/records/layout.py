@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from aca_ray.space.fingerprint import SHORT_DIGITS
 from aca_ray.space.trials import Kind, NetworkTrial, SearchTrial
 from aca_ray.storage import StoragePath
 
@@ -127,6 +128,10 @@ class SweepFolder:
     def log(self) -> StoragePath:
         """The messages of the driver."""
         return self.path / "driver.log"
+
+    def plugin(self, name: str, sha256: str) -> StoragePath:
+        """Return the copy of a plug-in's file, `NAME.py`, whose source has this SHA-256."""
+        return self.path / "plugins" / f"{name.removesuffix('.py')}-{sha256[:SHORT_DIGITS]}.py"
 
     @property
     def comparison(self) -> StoragePath:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -26,6 +26,7 @@ ProtocolValue = str | Mapping[str, Any]
 _MOST = 2**53  # the largest integer that every JSON reader represents exactly
 _Count = Annotated[int, Ge(0), Le(_MOST)]
 _Positive = Annotated[int, Ge(1), Le(_MOST)]
+Plugins = Mapping[str, str]
 
 
 class _Identified:
@@ -71,6 +72,7 @@ class SearchTrial(_Identified):
         batch_size: images per step, or None for the method's own.
         data_pruning: name of the data pruner, or None to use all images.
         precision: precision of the supernet's passes.
+        plugins: {name: SHA-256 of the source} of the plug-ins that the search uses.
     """
 
     kind: ClassVar[Kind] = "search"
@@ -85,6 +87,7 @@ class SearchTrial(_Identified):
     batch_size: _Positive | None
     data_pruning: str | None = None
     precision: Precision = "float32"
+    plugins: Plugins = field(default_factory=dict)
 
     @property
     def milestones(self) -> tuple[int, ...]:
@@ -101,7 +104,7 @@ class SearchTrial(_Identified):
             del value["data_pruning"]
         if self.precision == "float32":
             del value["precision"]
-        return value
+        return _without_no_plugins(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +117,7 @@ class _OfSearch(_Identified):
         ranking: name of the channel ranker, None where skips were searched or nothing is refilled (`all`).
         allocation: name of the allocation rule, None where skips were searched.
         control: name of the control that changed the rule's plan, or None.
+        plugins: {name: SHA-256 of the source} of the plug-ins that the search or the trial uses.
     """
 
     search: str
@@ -127,12 +131,13 @@ class _OfSearch(_Identified):
     ranking: str | None
     allocation: str | None
     control: str | None = None
+    plugins: Plugins = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         value = asdict(self)
         if self.control is None:
             del value["control"]
-        return value
+        return _without_no_plugins(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +163,7 @@ class RetrainingTrial(_OfSearch):
         ranking: str | None,
         allocation: str | None,
         control: str | None = None,
+        plugins: Plugins | None = None,
     ) -> Self:
         """Return the retraining of a network that a search found."""
         return cls(
@@ -167,6 +173,7 @@ class RetrainingTrial(_OfSearch):
             control=control,
             protocol=protocol,
             retrain_seed=retrain_seed,
+            plugins={**search.plugins, **(plugins or {})},
         )
 
     @property
@@ -195,9 +202,17 @@ class LookUpTrial(_OfSearch):
         ranking: str | None,
         allocation: str | None,
         control: str | None = None,
+        plugins: Plugins | None = None,
     ) -> Self:
         """Return the look-up of the cells that a search found."""
-        return cls(**_found_by(search), ranking=ranking, allocation=allocation, control=control, table=table)
+        return cls(
+            **_found_by(search),
+            ranking=ranking,
+            allocation=allocation,
+            control=control,
+            table=table,
+            plugins={**search.plugins, **(plugins or {})},
+        )
 
     @property
     def label(self) -> str:
@@ -206,6 +221,13 @@ class LookUpTrial(_OfSearch):
 
 
 NetworkTrial = RetrainingTrial | LookUpTrial
+
+
+def _without_no_plugins(value: dict[str, Any]) -> dict[str, Any]:
+    """Leave out plug-ins where there are none: fingerprints are older than plug-ins."""
+    if not value["plugins"]:
+        del value["plugins"]
+    return value
 
 
 def _found_by(search: SearchTrial) -> dict[str, Any]:
@@ -224,6 +246,7 @@ class StandaloneTrial(_Identified):
         data: the data mapping.
         protocol: name of the retraining protocol, or a mapping of its base and fields.
         retrain_seed: seed of the retraining.
+        plugins: {name: SHA-256 of the source} of the installed plug-ins that it uses.
     """
 
     kind: ClassVar[Kind] = "retraining"
@@ -233,3 +256,7 @@ class StandaloneTrial(_Identified):
     data: Mapping[str, Any]
     protocol: ProtocolValue
     retrain_seed: _Count
+    plugins: Plugins = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return _without_no_plugins(asdict(self))

@@ -15,6 +15,7 @@ from aca_ray.config import LookUpTrial
 from aca_ray.data import ImageFacts
 from aca_ray.errors import CheckpointError, ConfigError
 from aca_ray.exports import ExportedNetwork
+from aca_ray.plugins import KeptPlugins
 from aca_ray.records import NetworkRecord, SearchRecord, StandaloneRecord, TrialFolder, TrialRecord
 from aca_ray.retraining import DEFAULT_PROTOCOL, check_fits, find_protocol
 from aca_ray.space.fingerprint import SHORT_DIGITS
@@ -84,6 +85,8 @@ def read_named(
             f"({record.state}); resume the sweep first"
         )
     sweep = sweep_of(folder)
+    plugins = KeptPlugins(record.trial.plugins) if sweep is None else sweep.plugins
+    plugins.load()
     if isinstance(record, SearchRecord):
         exported = _of_search(folder, record, sweep, protocol, data)
     elif protocol is None and data is None:

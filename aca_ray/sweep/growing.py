@@ -119,6 +119,7 @@ def _missing_in(sweep: Sweep, record: TrialRecord) -> list[str]:
         "epochs": (trial.epochs, experiment.epochs),
         "network": (trial.network, [experiment.network.model_dump()]),
     }
+    listed |= _plugins(sweep, trial)
     if isinstance(trial, SearchTrial):
         listed |= {
             name: (getattr(trial, name), [getattr(experiment, name)])
@@ -127,6 +128,18 @@ def _missing_in(sweep: Sweep, record: TrialRecord) -> list[str]:
     else:
         listed |= _network_settings(sweep, trial)
     return [f"experiment.{place}: {value}" for place, (value, known) in listed.items() if value not in known]
+
+
+def _plugins(sweep: Sweep, trial: SearchTrial | NetworkTrial) -> dict[str, tuple[Any, Sequence[Any]]]:
+    """Return the plug-ins of a trial against those of the spec, as name and first digits of the source's SHA-256."""
+    known = [_version(plugin.name, plugin.sha256) for plugin in sweep.spec.experiment.plugins]
+    used = [_version(name, sha256) for name, sha256 in trial.plugins.items()]
+    missing = [version for version in used if version not in known]
+    return {"plugins": (", ".join(missing), [""])}
+
+
+def _version(name: str, sha256: str) -> str:
+    return f"{name} with SHA-256 {sha256[:12]}"
 
 
 def _network_settings(sweep: Sweep, trial: NetworkTrial) -> dict[str, tuple[Any, Sequence[Any]]]:

@@ -15,6 +15,7 @@ from typing_extensions import TypedDict  # pydantic refuses that of typing befor
 from aca_ray.config import SweepSpec, fingerprint
 from aca_ray.config.load import spec_from_json
 from aca_ray.errors import ConfigError, MalformedFileError
+from aca_ray.plugins import KeptPlugins, keep_sources
 from aca_ray.records.checking import OPEN, Count, check
 from aca_ray.records.layout import SweepFolder, sweep_folders
 from aca_ray.storage import StoragePath, read_json_object, read_text, storage_path, write_bytes, write_json
@@ -105,6 +106,11 @@ class Sweep:
         return experiment_fingerprint(self.spec)
 
     @property
+    def plugins(self) -> KeptPlugins:
+        """The plug-ins of the spec, from the copies in the folder."""
+        return KeptPlugins.of(self.spec.experiment.plugins, self.folder.plugin)
+
+    @property
     def identity(self) -> str:
         """Identity of the sweep, which growing does not change: the fingerprint of its first experiment."""
         return self.versions[0].fingerprint if self.versions else self.fingerprint
@@ -115,6 +121,9 @@ def experiment_fingerprint(spec: SweepSpec) -> str:
     experiment = spec.experiment.model_dump(mode="json")
     if experiment["precision"] == "float32":  # the default is left out: fingerprints are older than this setting
         del experiment["precision"]
+    del experiment["plugins"]
+    if used := spec.experiment.used_plugins():
+        experiment["plugins"] = used
     return fingerprint({"kind": "sweep", "experiment": experiment})
 
 
@@ -141,6 +150,7 @@ def create_sweep(spec: SweepSpec, base: Path, text: str, spec_file: str = "spec.
     folder = SweepFolder(storage_folder(spec) / spec.name)
     versions = _versions(_read_manifest(folder)) if folder.manifest.exists() else ()
     sweep = Sweep(spec, base.resolve(), folder, text, spec_file, _extended(versions, spec, text))
+    keep_sources(spec.experiment.plugins, folder.plugin)
     write_bytes(folder.spec, text.encode())
     _write_manifest(sweep)
     return sweep

@@ -10,11 +10,14 @@ from typing import Any
 import torch
 
 from aca_ray.benchmark import COVERED_SPACE
-from aca_ray.channels import SKIP_FREE, PlanKind
+from aca_ray.channels import CONTROLS, RULES, SKIP_FREE, PlanKind
 from aca_ray.config import ExperimentSpec, LookUpTrial, NetworkTrial, RetrainingTrial, SearchTrial, search_trials
 from aca_ray.packing import Member
+from aca_ray.plugins import KeptPlugins
 from aca_ray.records import RetrainingRecord, SearchRecord
+from aca_ray.records.layout import sweep_folder_of
 from aca_ray.space import ChannelPlan, Genotype
+from aca_ray.space.plugged import PluginFacts, used_plugins
 from aca_ray.storage import StoragePath, storage_path
 from aca_ray.sweep.manifest import Sweep
 from aca_ray.trials.datasets import DataRef
@@ -40,6 +43,7 @@ class SearchOrder:
 
     def open(self, device: torch.device, member: Member | None = None) -> ResumableTrial[SearchRecord]:
         """Return the trial, resumed from the newest checkpoint in its folder, if any; `member` is that of its pack."""
+        plugins_of(self).load()
         return open_search(self.trial, self.folder, self.data, device, member)
 
     def to_json(self) -> dict[str, Any]:
@@ -69,6 +73,7 @@ class NetworkOrder:
 
     def open(self, device: torch.device, member: Member | None = None) -> ResumableTrial[RetrainingRecord] | LookUp:
         """Return the trial, resumed from the newest checkpoint in its folder, if any; it is never packed."""
+        plugins_of(self).load()
         if isinstance(self.trial, LookUpTrial):
             return LookUp(self.trial, self.folder, self.base, self.search, self.search_folder)
         genotype, plan = self.network()
@@ -107,6 +112,11 @@ def order_from_json(value: Mapping[str, Any]) -> Order:
         SearchTrial.from_json(value["search"]),
         storage_path(value["search_folder"]),
     )
+
+
+def plugins_of(order: Order) -> KeptPlugins:
+    """Return the plug-ins that a trial uses, from the copies in the folder of its sweep."""
+    return KeptPlugins.of(order.trial.plugins, sweep_folder_of(order.folder).plugin)
 
 
 def rankings_of(sweep: Sweep) -> tuple[str, ...]:
@@ -181,12 +191,16 @@ def network_orders(sweep: Sweep, search: SearchOrder) -> tuple[NetworkOrder, ...
     protocol = protocol_of(experiment)
     trials: dict[str, NetworkTrial] = {}  # by fingerprint: a listed rule may be an arm already
     for ranking, plan in _networks(sweep, search.trial):
+        rule, control = names = _names(plan)
+        used = used_plugins(experiment.plugins, ranker=ranking, rule=rule, control=control)
+        retrained = used | used_plugins(experiment.plugins, protocol=protocol)
         found: list[NetworkTrial] = [
-            RetrainingTrial.of_search(search.trial, protocol, retrain_seed, ranking, *_names(plan))
+            RetrainingTrial.of_search(search.trial, protocol, retrain_seed, ranking, *names, retrained)
             for retrain_seed in experiment.retrain_seeds
         ]
-        if experiment.table is not None and search.trial.space == COVERED_SPACE and (plan is None or plan.whole_edges):
-            found.append(LookUpTrial.of_search(search.trial, table_json(experiment.table), ranking, *_names(plan)))
+        covered = search.trial.space == COVERED_SPACE and (plan is None or _has_whole_edges(plan, experiment))
+        if experiment.table is not None and covered:
+            found.append(LookUpTrial.of_search(search.trial, table_json(experiment.table), ranking, *names, used))
         trials |= {trial.fingerprint: trial for trial in found}
     return tuple(
         NetworkOrder(trial, sweep.folder.trial(trial).path, sweep.base, search.trial, search.folder)
@@ -196,6 +210,20 @@ def network_orders(sweep: Sweep, search: SearchOrder) -> tuple[NetworkOrder, ...
 
 def _names(plan: PlanKind | None) -> tuple[str | None, str | None]:
     return (None, None) if plan is None else (plan.rule, plan.control)
+
+
+def _has_whole_edges(plan: PlanKind, experiment: ExperimentSpec) -> bool:
+    """Return whether a table has the networks of a plan; the code of plug-ins need not be loaded."""
+    plugged = {name: name in plugin.whole_edges for plugin in experiment.plugins for name in _plans_by(plugin)}
+    rule = plugged[plan.rule] if plan.rule in plugged else RULES[plan.rule].whole_edges
+    if plan.control is None:
+        return rule
+    return rule and (plugged[plan.control] if plan.control in plugged else CONTROLS[plan.control].whole_edges)
+
+
+def _plans_by(plugin: PluginFacts) -> tuple[str, ...]:
+    """Return the rules and controls that a plug-in adds."""
+    return (*plugin.names.get("rule", ()), *plugin.names.get("control", ()))
 
 
 def _networks(sweep: Sweep, search: SearchTrial) -> Iterator[tuple[str | None, PlanKind | None]]:

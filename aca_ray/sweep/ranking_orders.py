@@ -11,6 +11,7 @@ import torch
 
 from aca_ray.channels import DEFAULT_ALLOCATION, DEFAULT_RANKING, RANKERS, RULES, PlanKind
 from aca_ray.errors import CheckpointError, ConfigError, unknown_name
+from aca_ray.plugins import KeptPlugins
 from aca_ray.records import AllocationFolder, AllocationSummary, TrialFolder, TrialRecord
 from aca_ray.retraining import DEFAULT_PROTOCOL, find_protocol, read_protocol
 from aca_ray.space.fingerprint import SHORT_DIGITS
@@ -37,6 +38,7 @@ class RankingOrder:
         previous: allocation folder of the previous milestone, or None.
         search: folder of the search, or None for a checkpoint given by path.
         fingerprint: fingerprint of the search.
+        plugins: plug-ins of the sweep.
     """
 
     checkpoint: StoragePath
@@ -49,6 +51,7 @@ class RankingOrder:
     previous: AllocationFolder | None
     search: StoragePath | None
     fingerprint: str
+    plugins: KeptPlugins = KeptPlugins()  # noqa: RUF009 - frozen
 
     @property
     def is_done(self) -> bool:
@@ -67,6 +70,7 @@ class RankingOrder:
     def carry_out(self, *, threads: int, gpus: float) -> AllocationSummary:
         """Rank, allocate and draw; return the summary (see `allocate_milestone`)."""
         torch.set_num_threads(threads)
+        self.plugins.load()
         summary = allocate_milestone(
             self.checkpoint,
             self.folder,
@@ -103,6 +107,7 @@ def milestone_orders(
                 previous,
                 search.folder,
                 search.trial.fingerprint,
+                sweep.plugins,
             )
             previous = folder
 
@@ -189,6 +194,7 @@ def ranking_orders(
                     None,
                     None,
                     header["fingerprint"],
+                    KeptPlugins() if sweep is None else sweep.plugins,
                 )
             )
     if problems:

@@ -14,6 +14,7 @@ from aca_ray.space import ChannelPlan, network_json
 from aca_ray.space.fingerprint import SHORT_DIGITS
 from aca_ray.storage import StoragePath, write_json
 from aca_ray.sweep.orders import NetworkOrder
+from aca_ray.trials.provenance import with_plugins
 
 
 class SharedTrainings:
@@ -114,6 +115,7 @@ def share_result(order: NetworkOrder, source: StoragePath) -> None:
         trial=order.trial,
         milestones=(),
         resumes=0,
+        environment=with_plugins(trained.environment or {}, order.trial.plugins),
         shared_with=trained.fingerprint,
     )
     copy.write(order.folder)

@@ -11,6 +11,7 @@ from aca_ray.channels import CONTROLS, DEFAULT_ALLOCATION, DEFAULT_RANKING, DEFA
 from aca_ray.config import Defaults, Vocabulary
 from aca_ray.data import DATA_PRUNERS, absolute_locations, validate_data, without_default_switches
 from aca_ray.methods.registry import method_problems
+from aca_ray.plugins import load_listed, missing_reason
 from aca_ray.retraining import DEFAULT_PROTOCOL, read_protocol
 from aca_ray.space import SPACES
 from aca_ray.space.labels import method_label, parse_method_label
@@ -21,17 +22,21 @@ def vocabulary(base: Path) -> Vocabulary:
     """Return all known names; relative paths in a data mapping are relative to `base`."""
 
     def data_problems(data: Mapping[str, Any], place: str) -> list[str]:
-        return validate_data(absolute_locations(data, base) if isinstance(data, Mapping) else data, place)
+        named = isinstance(data, Mapping)
+        problems = validate_data(absolute_locations(data, base) if named else data, place)
+        return _explained(problems, data.get("name") if named else None)
 
     return Vocabulary(
-        space=frozenset(SPACES),
-        ranker=frozenset(RANKERS),
-        allocation_rule=frozenset(RULES),
-        control=frozenset(CONTROLS),
+        space=SPACES.keys(),
+        ranker=RANKERS.keys(),
+        allocation_rule=RULES.keys(),
+        control=CONTROLS.keys(),
         table=frozenset(TABLES),
-        whole_edge_rules=_whole_edge_names(),
+        whole_edge_rules=_whole_edge_names,
         data_pruner=frozenset(DATA_PRUNERS),
-        read_protocol=read_protocol,
+        load_plugins=lambda value, place: load_listed(value, place, base),
+        missing=missing_reason,
+        read_protocol=_read_protocol,
         read_method=_read_method,
         data_problems=data_problems,
         storage_problems=storage_problems,
@@ -48,7 +53,19 @@ def _read_method(value: Any, place: str) -> tuple[str, list[str]]:
     else:
         return "", [f"{place}: must be a method's name or a mapping such as {{name: darts}}, found {value!r}"]
     problems = method_problems(name, chosen, place)
-    return ("" if problems else method_label(name, chosen)), problems
+    return ("" if problems else method_label(name, chosen)), _explained(problems, name)
+
+
+def _read_protocol(value: Any, place: str) -> tuple[Any, list[str]]:
+    protocol, problems = read_protocol(value, place)
+    return protocol, _explained(problems, value.get("base") if isinstance(value, Mapping) else value)
+
+
+def _explained(problems: list[str], name: Any) -> list[str]:
+    """Return problems of a name, the first with the reason if an installed package announces the name."""
+    if not problems or not isinstance(name, str):
+        return problems
+    return [problems[0] + missing_reason(name), *problems[1:]]
 
 
 def _whole_edge_names() -> frozenset[str]:

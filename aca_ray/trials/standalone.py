@@ -13,6 +13,7 @@ import torch
 from aca_ray.config import StandaloneTrial, fingerprint
 from aca_ray.data import absolute_locations, check_retraining_data, validate_data, without_default_switches
 from aca_ray.errors import AcaRayError, ConfigError, StorageError, unknown_name
+from aca_ray.plugins import installed_plugins, used_now
 from aca_ray.records import StandaloneRecord
 from aca_ray.retraining import check_device, check_fits, find_protocol, read_protocol
 from aca_ray.space import PUBLISHED, ChannelPlan, Genotype, network_json
@@ -100,6 +101,7 @@ def retrain(
         ConfigError: a name or file is unknown, the data mapping is wrong, or protocol and data do not fit together.
         DataError: the data can't be read, or the images are (nearly) constant or all equal.
     """
+    installed_plugins()
     data = absolute_locations(data, Path.cwd())
     problems = validate_data(data, "data")
     protocol, wrong = read_protocol(protocol, "protocol")
@@ -121,6 +123,7 @@ def retrain(
         data=data,
         protocol=protocol,
         retrain_seed=seed,
+        plugins=used_now(data=data, protocol=protocol),
     )
     existing = StandaloneRecord.read(out)
     if existing is not None and existing.fingerprint != trial.fingerprint:

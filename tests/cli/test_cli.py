@@ -31,6 +31,7 @@ QUICKSTART = Path(__file__).parents[2] / "experiments" / "quickstart.yaml"
 VERBS = (
     "init",
     "check",
+    "check-plugin",
     "run",
     "resume",
     "status",

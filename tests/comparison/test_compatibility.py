@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -72,6 +73,24 @@ def test_empty_and_unfinished_sweeps_are_no_error(network_row: Build, sweep_fold
     notes = notes_of(compare([_sweep(network_row(0.8)), half, SweepRows(sweep="empty")]))
     for parts in (("Sweep toy", "no finished network"), ("Sweep empty", "no trial"), ("2 trials", "unfinished")):
         assert any(all(part in note for part in parts) for note in notes), parts
+
+
+def test_plugins_of_one_name_must_have_the_same_source(sweep_folder: SweepWriter) -> None:
+    sweep_folder.network(sweep_folder.search(), 0.9)
+    rows = read_sweep(sweep_folder.folder)
+
+    def with_plugin(sweep: str, origin: str, digest: str) -> SweepRows:
+        versions = json.dumps({"plug-in own.py": f"{origin}, sha256 {digest}"})
+        trials = tuple(replace(trial, sweep=sweep, versions=versions) for trial in rows.trials)
+        return replace(rows, sweep=sweep, trials=trials)
+
+    one = with_plugin("toy", "own.py", "d" * 12)
+    compare([one, with_plugin("other", "own 1.0", "d" * 12), rows])
+    with pytest.raises(ConfigError) as caught:
+        compare([one, with_plugin("other", "own.py", "e" * 12)])
+    (problem,) = caught.value.problems
+    assert problem.startswith("plug-in own.py: ")
+    assert "dddddddddddd (search in sweep toy) and eeeeeeeeeeee (search in sweep other)" in problem
 
 
 def test_data_of_one_name_must_be_the_same_images(sweep_folder: SweepWriter) -> None:

@@ -51,6 +51,10 @@ AT_LEAST = "input should be greater than or equal to"
         ),
         ("experiment__methods", ["darts", "pc-dart"], "experiment.methods[1]: unknown method 'pc-dart'. Did you mean"),
         ("experiment__methods", ["darts", "darts"], "experiment.methods: lists 'darts' twice"),
+        ("experiment__plugins", 5, "experiment.plugins: must be a list of files (NAME.py) and modules, found 5"),
+        ("experiment__plugins", [1], "experiment.plugins[0]: must be the path"),
+        ("experiment__plugins", "absent.py", "experiment.plugins[0]: "),
+        ("experiment__plugins", ["no_such_module"], "experiment.plugins[0]: no_such_module: cannot be imported"),
         ("experiment__skip", "search", "experiment.skip[0]: input should be 'searched' or 'allocated', found 'search'"),
         ("experiment__skip", [], "experiment.skip: "),
         (

@@ -138,7 +138,7 @@ def test_mistakes_are_reported_with_their_places_at_once(build: Any, places: lis
 def test_what_notebooks_show_of_a_spec() -> None:
     signature = inspect.signature(ExperimentSpec)
     assert list(signature.parameters) == list(ExperimentSpec.model_fields)
-    assert str(signature).startswith("(*, methods, skip=('searched', 'allocated'), ")
+    assert str(signature).startswith("(*, plugins=(), methods, skip=('searched', 'allocated'), ")
     for name, field in ExperimentSpec.model_fields.items():
         assert f"    {name}: {' '.join(field.description.split())}\n" in f"{ExperimentSpec.__doc__}\n"
 

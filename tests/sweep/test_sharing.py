@@ -200,7 +200,7 @@ def test_the_weights_of_a_copy_are_exported(
     assert copy.trial is not None
     assert copy.trial["fingerprint"] == orders["all"].trial.fingerprint
     shutil.rmtree(trained.folder)
-    with pytest.raises(CheckpointError, match="are gone .*put the file back, delete the folder"):
+    with pytest.raises(CheckpointError, match=r"are gone .*put the file back, delete the folder"):
         read_named(str(orders["all"].folder), orders["all"].folder.parent)
 
 

@@ -12,6 +12,7 @@ from aca_ray.report.formats import prose, text
 from aca_ray.report.panel import Panel
 from aca_ray.report.row_files import RowFile
 from aca_ray.report.table import Table
+from aca_ray.space.plugged import PLUGIN
 
 _CODE = ("aca_ray", "python", "machine")
 _SHORT = 12  # digits of a fingerprint or digest that are shown
@@ -67,7 +68,11 @@ def _facts(trials: Sequence[TrialRow]) -> Iterable[tuple[str, str]]:
     yield "trials", f"{len(searches)} searches, {len(retrainings)} retrainings, {num_look_ups} look-ups"
     yield "code version", _shared(found.get("aca_ray") for found in versions)
     yield "python", _shared(found.get("python") for found in versions)
-    yield from ((f"package {name}", _shared(found.get(name) for found in versions)) for name in packages)
+    for name in packages:
+        if name.startswith(PLUGIN):  # trials that do not use it have no version of it
+            yield name, _shared(found[name] for found in versions if name in found)
+        else:
+            yield f"package {name}", _shared(found.get(name) for found in versions)
     for data, options in sorted({(trial.data, trial.options) for trial in trials}):
         own = [trial for trial in trials if (trial.data, trial.options) == (data, options)]
         yield f"data {data}", _data(own, options)
