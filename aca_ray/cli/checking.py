@@ -37,6 +37,7 @@ def add_check(verbs: Verbs) -> None:
 
 def _check(options: argparse.Namespace) -> int:
     from aca_ray import api
+    from aca_ray.space.labels import space_label
     from aca_ray.sweep.manifest import experiment_fingerprint
 
     if not options.estimate and (options.address or options.local):
@@ -52,13 +53,16 @@ def _check(options: argparse.Namespace) -> int:
             f"{data.num_train} training and {data.num_test} test images, augmentation {info.augmentation}, "
             f"{info.source}, sha256 {info.digest[:12]}"
         )
+    for space in spec.experiment.spaces:
+        if space_label(space) != space:
+            print(f"space {space_label(space)}: {space}")
     header = ("search", "method", "skip", "space", "seed", "epochs", "supernet parameters", "supernet MACs")
     rows = [
         (
             planned.trial.short,
             planned.trial.method,
             planned.trial.skip,
-            planned.trial.space,
+            space_label(planned.trial.space),
             str(planned.trial.seed),
             str(planned.trial.epochs),
             f"{planned.supernet.parameters:,}",

@@ -1,10 +1,15 @@
-"""Labels of retraining protocols, for tables and tags."""
+"""Labels of retraining protocols and search spaces, for tables and tags."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from typing import Any
+
+from aca_ray.space.fingerprint import fingerprint
+
+_MOST_CHARACTERS = 60  # of the label of a space; tables have a column of them
+_DIGITS = 8
 
 
 def protocol_label(protocol: Any) -> str:
@@ -20,3 +25,13 @@ def protocol_label(protocol: Any) -> str:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def space_label(space: str) -> str:
+    """Return the label of a space: its name or canonical text if that is short, else `darts(` and a digest `)`.
+
+    Equal labels mean equal spaces, up to a collision of digests.
+    """
+    if len(space) <= _MOST_CHARACTERS:
+        return space
+    return f"{space.partition('(')[0]}({fingerprint(space)[:_DIGITS]})"

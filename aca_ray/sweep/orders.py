@@ -9,12 +9,11 @@ from typing import Any
 
 import torch
 
-from aca_ray.benchmark import COVERED_SPACE
 from aca_ray.channels import SKIP_FREE, PlanKind
 from aca_ray.config import ExperimentSpec, LookUpTrial, NetworkTrial, RetrainingTrial, SearchTrial, search_trials
 from aca_ray.packing import Member
 from aca_ray.records import RetrainingRecord, SearchRecord
-from aca_ray.space import ChannelPlan, Genotype
+from aca_ray.space import ChannelPlan, Genotype, in_nasbench201
 from aca_ray.storage import StoragePath, storage_path
 from aca_ray.sweep.manifest import Sweep
 from aca_ray.trials.datasets import DataRef
@@ -185,7 +184,7 @@ def network_orders(sweep: Sweep, search: SearchOrder) -> tuple[NetworkOrder, ...
             RetrainingTrial.of_search(search.trial, protocol, retrain_seed, ranking, *_names(plan))
             for retrain_seed in experiment.retrain_seeds
         ]
-        if experiment.table is not None and search.trial.space == COVERED_SPACE and (plan is None or plan.whole_edges):
+        if experiment.table is not None and in_nasbench201(search.trial.space) and (plan is None or plan.whole_edges):
             found.append(LookUpTrial.of_search(search.trial, table_json(experiment.table), ranking, *_names(plan)))
         trials |= {trial.fingerprint: trial for trial in found}
     return tuple(

@@ -13,7 +13,7 @@ from aca_ray.data import DATA_PRUNERS, absolute_locations, validate_data, withou
 from aca_ray.methods.registry import method_problems
 from aca_ray.methods.settings import label, parse_label
 from aca_ray.retraining import DEFAULT_PROTOCOL, read_protocol
-from aca_ray.space import SPACES
+from aca_ray.space import read_space
 from aca_ray.storage import storage_problems
 
 
@@ -24,7 +24,6 @@ def vocabulary(base: Path) -> Vocabulary:
         return validate_data(absolute_locations(data, base) if isinstance(data, Mapping) else data, place)
 
     return Vocabulary(
-        space=frozenset(SPACES),
         ranker=frozenset(RANKERS),
         allocation_rule=frozenset(RULES),
         control=frozenset(CONTROLS),
@@ -33,6 +32,7 @@ def vocabulary(base: Path) -> Vocabulary:
         data_pruner=frozenset(DATA_PRUNERS),
         read_protocol=read_protocol,
         read_method=_read_method,
+        read_space=read_space,
         data_problems=data_problems,
         storage_problems=storage_problems,
         plain_data=without_default_switches,
