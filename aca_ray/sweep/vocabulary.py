@@ -9,7 +9,7 @@ from typing import Any
 from aca_ray.benchmark import TABLES
 from aca_ray.channels import CONTROLS, DEFAULT_ALLOCATION, DEFAULT_RANKING, DEFAULT_WHOLE_EDGES, RANKERS, RULES
 from aca_ray.config import Defaults, Vocabulary
-from aca_ray.data import DATA_PRUNERS, absolute_locations, validate_data, without_default_switches
+from aca_ray.data import DATA_PRUNERS, absolute_locations, canonical_data, validate_data
 from aca_ray.methods.registry import method_problems
 from aca_ray.methods.settings import label, parse_label
 from aca_ray.retraining import DEFAULT_PROTOCOL, read_protocol
@@ -35,7 +35,7 @@ def vocabulary(base: Path) -> Vocabulary:
         read_space=read_space,
         data_problems=data_problems,
         storage_problems=storage_problems,
-        plain_data=without_default_switches,
+        plain_data=canonical_data,
         defaults=Defaults(DEFAULT_RANKING, DEFAULT_ALLOCATION, DEFAULT_WHOLE_EDGES, DEFAULT_PROTOCOL),
     )
 

@@ -16,14 +16,14 @@ from aca_ray.data import (
     load_search_data,
     standard_augmentation,
     validate_data,
-    without_default_switches,
+    canonical_data,
 )
 from aca_ray.data.image_set import STD_FLOOR, ImageSet, channel_statistics
 from aca_ray.errors import ConfigError
 
 DIGITS = {"name": "digits"}
-NAMES = "cifar10, cifar100, digits, fashion_mnist, imagenet, parquet, svhn"
-KEYS = "crop, flip, max_test_images, max_train_images, name, resize"
+NAMES = "cifar10, cifar100, digits, fashion_mnist, folders, imagenet, parquet, svhn"
+KEYS = "augmentation, crop, flip, max_test_images, max_train_images, name, normalization, resize"
 
 
 def rows_of(images):
@@ -151,6 +151,7 @@ def test_images_are_mirrored_by_default_only_where_labels_stay_valid():
         "cifar100": True,
         "digits": False,
         "fashion_mnist": True,
+        "folders": False,
         "imagenet": True,
         "parquet": False,
         "svhn": False,
@@ -175,13 +176,13 @@ def test_the_data_mapping_switches_flip_and_crop(switches, augmentation):
 
 
 def test_a_switch_of_the_default_value_is_left_out():
-    assert without_default_switches({"name": "digits", "flip": False, "crop": True}) == {"name": "digits"}
-    assert without_default_switches({"name": "digits", "flip": True}) == {"name": "digits", "flip": True}
-    assert without_default_switches({"name": "cifar10", "flip": True, "root": "data"}) == {
+    assert canonical_data({"name": "digits", "flip": False, "crop": True}) == {"name": "digits"}
+    assert canonical_data({"name": "digits", "flip": True}) == {"name": "digits", "flip": True}
+    assert canonical_data({"name": "cifar10", "flip": True, "root": "data"}) == {
         "name": "cifar10",
         "root": "data",
     }
-    assert without_default_switches({"name": "unknown", "flip": True}) == {"name": "unknown", "flip": True}
+    assert canonical_data({"name": "unknown", "flip": True}) == {"name": "unknown", "flip": True}
 
 
 def test_switches_are_true_or_false():
