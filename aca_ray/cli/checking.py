@@ -46,12 +46,13 @@ def _check(options: argparse.Namespace) -> int:
     with told_when_slow(CHECKING):
         spec, plan = api.check(options.spec)
     print(f"{spec.name}: experiment {experiment_fingerprint(spec)[:12]}")
-    for data in plan.data:
+    for data, mapping in zip(plan.data, spec.experiment.data, strict=True):
         info = data.info
+        own = f", normalization mean {list(info.mean)} std {list(info.std)}" if "normalization" in mapping else ""
         print(
             f"data {info.name}: {info.num_classes} classes of {info.channels}x{info.height}x{info.width}, "
-            f"{data.num_train} training and {data.num_test} test images, augmentation {info.augmentation}, "
-            f"{info.source}, sha256 {info.digest[:12]}"
+            f"{data.num_train} training and {data.num_test} test images, augmentation {info.augmentation}"
+            f"{own}, {info.source}, sha256 {info.digest[:12]}"
         )
     for space in spec.experiment.spaces:
         if space_label(space) != space:

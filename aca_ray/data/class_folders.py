@@ -9,10 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from aca_ray.data.seeds import fixed_order
 from aca_ray.errors import DataError
-
-# Shuffles rows: folders are sorted by class, but splits and limits take rows in order. A change changes the data set.
-ORDER_SEED = 20120901
 
 # Those of torchvision's ImageFolder, and GIF.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif")
@@ -60,7 +58,7 @@ def list_shuffled(root: Path, limit: int | None) -> tuple[tuple[str, ...], Tenso
         DataError: see `list_classes`.
     """
     samples, classes = list_classes(root)
-    order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(ORDER_SEED))[:limit].tolist()
+    order = fixed_order(len(samples))[:limit].tolist()
     labels = torch.tensor([samples[row][1] for row in order], dtype=torch.int64)
     return tuple(samples[row][0] for row in order), labels, classes
 

@@ -83,7 +83,7 @@ def load_search_data(data: Mapping[str, Any]) -> SearchData:
     info, images = _load_train(source, full)
     half = len(images) // 2
     train, valid = images.rows(0, half), images.rows(half, len(images))
-    _check_halves(source.origin(full, "train"), info, train, valid)
+    _check_halves(source, source.origin(full, "train"), info, train, valid)
     return SearchData(info, train, valid)
 
 
@@ -161,7 +161,7 @@ def _load_train(source: Source, data: Mapping[str, Any]) -> tuple[DataInfo, Imag
     if bool((images.labels == first).all()):
         raise DataError(
             f"{place}: all {len(images)} training images in use, from row 0, are of class {class_names[first]!r}; at "
-            "least two classes are needed. If the rows are sorted by class, shuffle them"
+            f"least two classes are needed. If the rows are sorted by class, {_shuffling(source)}"
         )
     mean, std = _normalization(source, data, images, place)
     info = DataInfo(
@@ -220,7 +220,11 @@ def _load_test(source: Source, data: Mapping[str, Any], info: DataInfo) -> Image
     return test
 
 
-def _check_halves(place: str, info: DataInfo, train: Images, valid: Images) -> None:
+def _shuffling(source: Source) -> str:
+    return "set shuffle: true" if "shuffle" in source.keys else "shuffle the rows"
+
+
+def _check_halves(source: Source, place: str, info: DataInfo, train: Images, valid: Images) -> None:
     """Raise DataError when a class of many images is in one half only, as in a file sorted by class."""
     in_train = train.labels.bincount(minlength=info.num_classes).tolist()
     in_valid = valid.labels.bincount(minlength=info.num_classes).tolist()
@@ -229,5 +233,5 @@ def _check_halves(place: str, info: DataInfo, train: Images, valid: Images) -> N
             row = 0 if first else len(train)
             raise DataError(
                 f"{place}: all {first + second} training images of class {name!r} are in the half of the rows that "
-                f"begins at row {row}. The halves become search_train and search_valid; shuffle the rows"
+                f"begins at row {row}. The halves become search_train and search_valid; {_shuffling(source)}"
             )

@@ -214,7 +214,8 @@ class DataInfo(ImageFacts):
     @property
     def augmentation(self) -> str:
         """The augmentation, such as `crop and flip`, `crop` or `none`, and the size if the images are resized."""
-        switched_on = " and ".join(name for name in ("crop", "flip", "color") if getattr(self, name)) or "none"
+        names = [name for name in ("crop", "flip", "color") if getattr(self, name)] or ["none"]
+        switched_on = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
         return f"{switched_on}, resized to {self.width}x{self.height} ({RESIZING})" if self.resized else switched_on
 
 

@@ -13,16 +13,17 @@ Split = Literal["train", "test"]
 
 @dataclass(frozen=True)
 class Key:
-    """A key of a data mapping that only some sources take; its value is a non-empty string, or a list of them.
+    """A key of a data mapping that only some sources take; its value is a non-empty string, a list of them, or a flag.
 
     Attributes:
         kind: `files` are local paths or object-store URIs of a file, a folder or a glob, one or a list of them;
             `folder` is a local directory that need not exist yet; `images` is one that must exist; `text` is anything.
+            The value of a `flag` is true or false.
         default: the value when the key is absent; None makes the key required.
     """
 
-    kind: Literal["files", "folder", "images", "text"]
-    default: str | None = None
+    kind: Literal["files", "folder", "images", "text", "flag"]
+    default: str | bool | None = None
 
 
 @dataclass(frozen=True)

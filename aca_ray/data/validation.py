@@ -56,13 +56,14 @@ def resolve_data(data: Mapping[str, Any]) -> tuple[Source, dict[str, Any]]:
 def canonical_data(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the canonical form of a valid mapping, so that all spellings are one data set.
 
-    Switches and a normalization of the default value are left out, `augmentation: none` becomes the switches that it
+    Switches, flags and a normalization of the default value are left out, `augmentation: none` becomes the switches that it
     stands for, and the numbers of a normalization become floats.
     """
     source = SOURCES.get(str(data.get("name")))
     if source is None:
         return dict(data)
-    plain, defaults = _without_shorthand(source, data), _switches(source)
+    flags = {name: key.default for name, key in source.keys.items() if key.kind == "flag"}
+    plain, defaults = _without_shorthand(source, data), {**_switches(source), **flags}
     if "normalization" in plain:
         given = plain["normalization"]
         plain["normalization"] = {name: [float(value) for value in given[name]] for name in _MOMENTS}
@@ -182,6 +183,8 @@ def _resize_problems(data: Mapping[str, Any], place: str) -> list[str]:
 
 def _value_problems(value: Any, key: Key, place: str) -> list[str]:
     """Return the problems of a value's type."""
+    if key.kind == "flag":
+        return [] if isinstance(value, bool) else [f"{place}: must be true or false, found {shortened(value)}"]
     if key.kind == "files" and isinstance(value, list) and value:
         return [
             f"{place}[{index}]: must be a non-empty string, found {one!r}"
@@ -199,7 +202,7 @@ def _location_problems(value: str | list[str], key: Key, place: str) -> list[str
         return [
             problem for index, one in enumerate(value) for problem in _location_problems(one, key, f"{place}[{index}]")
         ]
-    if key.kind == "text":
+    if key.kind in ("text", "flag"):
         return []
     if key.kind == "files":
         if is_uri(value) or local_files(value):
