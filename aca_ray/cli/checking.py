@@ -37,7 +37,6 @@ def add_check(verbs: Verbs) -> None:
 
 def _check(options: argparse.Namespace) -> int:
     from aca_ray import api
-    from aca_ray.space.labels import space_label
     from aca_ray.sweep.manifest import experiment_fingerprint
 
     if not options.estimate and (options.address or options.local):
@@ -54,16 +53,16 @@ def _check(options: argparse.Namespace) -> int:
             f"{data.num_train} training and {data.num_test} test images, augmentation {info.augmentation}"
             f"{own}, {info.source}, sha256 {info.digest[:12]}"
         )
-    for space in spec.experiment.spaces:
-        if space_label(space) != space:
-            print(f"space {space_label(space)}: {space}")
+    for label, space in {planned.trial.space_label: planned.trial.space for planned in plan.searches}.items():
+        if label != space:
+            print(f"space {label}: {space}")
     header = ("search", "method", "skip", "space", "seed", "epochs", "supernet parameters", "supernet MACs")
     rows = [
         (
             planned.trial.short,
             planned.trial.method,
             planned.trial.skip,
-            space_label(planned.trial.space),
+            planned.trial.space_label,
             str(planned.trial.seed),
             str(planned.trial.epochs),
             f"{planned.supernet.parameters:,}",

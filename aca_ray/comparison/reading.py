@@ -35,7 +35,6 @@ from aca_ray.records import (
     TrialFolder,
 )
 from aca_ray.space import Genotype
-from aca_ray.space.labels import space_label
 from aca_ray.space.trials import LookUpTrial, NetworkTrial, RetrainingTrial, SearchTrial
 from aca_ray.storage import StoragePath
 from aca_ray.storage.bounded import naming
@@ -134,7 +133,7 @@ class _Reading:
         common: dict[str, Any] = {
             "sweep": self.sweep,
             "method": trial.method,
-            "space": space_label(trial.space),
+            "space": trial.space_label,
             "data": trial.data["name"],
             "setting": _canonical(setting),
             "epochs": trial.epochs,
@@ -191,7 +190,7 @@ class _Reading:
             sweep=self.sweep,
             method=trial.method,
             skip=trial.skip,
-            space=space_label(trial.space),
+            space=trial.space_label,
             data=trial.data["name"],
             setting=_canonical(_network_setting(trial, search)),
             epochs=trial.epochs,
@@ -296,7 +295,7 @@ def _trial_row(sweep: str, record: SearchRecord | NetworkRecord) -> TrialRow:
         state=record.state,
         method=trial.method,
         skip=trial.skip,
-        space=space_label(trial.space),
+        space=trial.space_label,
         data=trial.data["name"],
         protocol=network.label if network else None,
         epochs=trial.epochs,

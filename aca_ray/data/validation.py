@@ -56,8 +56,8 @@ def resolve_data(data: Mapping[str, Any]) -> tuple[Source, dict[str, Any]]:
 def canonical_data(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the canonical form of a valid mapping, so that all spellings are one data set.
 
-    Switches, flags and a normalization of the default value are left out, `augmentation: none` becomes the switches that it
-    stands for, and the numbers of a normalization become floats.
+    Switches, flags and a normalization of the default value are left out, `augmentation: none` becomes the switches
+    that it stands for, and the numbers of a normalization become floats.
     """
     source = SOURCES.get(str(data.get("name")))
     if source is None:

@@ -10,7 +10,6 @@ from aca_ray.config import RuntimeSpec
 from aca_ray.driver.fitting import searches_that_fit
 from aca_ray.driver.pool import Pool, Task
 from aca_ray.driver.waiting import wait_for
-from aca_ray.space.labels import space_label
 from aca_ray.sweep.orders import SearchOrder
 from aca_ray.training import free_gpu_bytes, select_device
 from aca_ray.trials.pack_memory import PackMemory, measure_pack
@@ -77,6 +76,6 @@ def _size(group: Sequence[SearchOrder], task: Task, say: Callable[[str], None]) 
 
 def _said(size: int, group: Sequence[SearchOrder], reason: str, say: Callable[[str], None]) -> int:
     trial = group[0].trial
-    kind = f"{trial.method} {trial.skip} {space_label(trial.space)} {trial.data['name']} e{trial.epochs}"
+    kind = f"{trial.method} {trial.skip} {trial.space_label} {trial.data['name']} e{trial.epochs}"
     say(f"runtime.pack: auto is {size} for {kind}: {reason}")
     return size
