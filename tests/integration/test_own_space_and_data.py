@@ -57,6 +57,8 @@ def test_from_the_spec_to_an_exported_network(process: SweepProcess) -> None:
 
     code, output = process.run("run", "spec.yaml", "--local")
     assert code == 0, output
+    assert "could not be logged" not in output
+    assert len(list(process.sweep.glob("searches/*/mixing*.svg"))) == 4
     records = process.records()
     assert {record["state"] for record in records} == {"finished"}
     assert {record["trial"]["space"] for record in records} == {"darts(skip_connect,nor_conv_3x3)", RAGGED}
