@@ -15,15 +15,26 @@ from aca_ray.methods.settings import Setting
 from aca_ray.retraining import DEFAULT_PROTOCOL, PROTOCOLS
 from aca_ray.retraining.protocol_values import FIELDS
 from aca_ray.space import SPACES, Space
-from aca_ray.space.candidates import published_name
+from aca_ray.space.candidates import ALL_CANDIDATES, published_name
 
 _ALL_DATA = """\
 All data sets take `max_train_images` and `max_test_images` (the first so many), `resize: N` (antialiased bilinear, to
-N x N pixels, a multiple of 4), and `flip` and `crop`, which switch the augmentation of training images. The first
-half of the training images is `search_train`, the second `search_valid`. Searches never read test images. Images are
-read as a viewer shows them; transparency, more than 8 bits, animations and CMYK are refused. Color profiles are
-ignored. The classes of both splits must agree. RobustDARTS, SmoothDARTS and DARTS- mirror SVHN: `flip: true` does the
-same."""
+N x N pixels, a multiple of 4), `flip` and `crop`, which switch the augmentation of training images (`imagenet` has
+`color` as well), `augmentation: none`, which switches all of it off (cutout belongs to the protocol), and
+`normalization: {mean: [...], std: [...]}` (fractions of the full range, one value per channel) instead of the published
+values, or of those computed from the training images. The first half of the training images is `search_train`, the
+second `search_valid`. Searches never read test images. Images are read as a viewer shows them; transparency, more than
+8 bits, animations and CMYK are refused. Color profiles are ignored. The classes of both splits must agree, and test
+images must not be training images. `parquet` takes files as Hugging Face's `datasets` writes them, class names
+included: `train: data/train-*.parquet`, with `image_column` and `label_column`; `shuffle: true` is for files that are
+sorted by class. RobustDARTS, SmoothDARTS and DARTS- mirror SVHN: `flip: true` does the same."""
+_OWN_SPACES = f"""\
+A space by value has candidates of your own in the cells of a `base`: `{{base: darts, operations: [skip_connect,
+sep_conv_3x3]}}` for every edge, `normal: [...]` or `reduce: [...]` for the edges of one cell, `normal: {{0->2: [...],
+operations: [...]}}` for single edges and the rest of a cell. Other edges keep the base's candidates. Operations:
+{", ".join(ALL_CANDIDATES)}. In cells of `nasbench201`, `avg_pool_3x3` is the benchmark's, without a batch norm
+(`plain_avg_pool_3x3` elsewhere), and cells of the benchmark's five operations are looked up in its table. `none` alone
+on an edge is refused; a method that is limited to some spaces takes no space by value."""
 SHOWN_FIELDS = ("cells", "channels", "epochs", "batch_size", "lr", "weight_decay", "drop_path", "auxiliary_weight")
 
 
@@ -101,7 +112,7 @@ def _setting(name: str, setting: Setting) -> str:
 
 def _spaces() -> Catalog:
     rows = tuple((name, _cells(space), _candidates(space), space.source) for name, space in SPACES.items())
-    return Catalog("Search spaces", ("space", "cells", "candidates", "source"), rows, num_brief=4)
+    return Catalog("Search spaces", ("space", "cells", "candidates", "source"), rows, num_brief=4, note=_OWN_SPACES)
 
 
 def _cells(space: Space) -> str:
@@ -158,7 +169,10 @@ def _data() -> Catalog:
 
 
 def _keys(source: Source) -> str:
-    shown = (name if key.default is None else f"{name} ({key.default})" for name, key in source.keys.items())
+    shown = (
+        name if key.default is None else f"{name} ({str(key.default).lower() if key.kind == 'flag' else key.default})"
+        for name, key in source.keys.items()
+    )
     return ", ".join(shown) or "none"
 
 

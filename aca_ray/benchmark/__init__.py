@@ -1,5 +1,5 @@
 """Benchmarks: accuracies of trained networks from a table, instead of training."""
 
-from aca_ray.benchmark.table import COVERED_SPACE, TABLES, Benchmark, Standing, load_table, read_table
+from aca_ray.benchmark.table import TABLES, Benchmark, Standing, load_table, read_table
 
-__all__ = ["COVERED_SPACE", "TABLES", "Benchmark", "Standing", "load_table", "read_table"]
+__all__ = ["TABLES", "Benchmark", "Standing", "load_table", "read_table"]

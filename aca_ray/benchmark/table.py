@@ -23,7 +23,6 @@ from aca_ray.space.nasbench201 import (
 
 PERCENT = 100.0
 
-COVERED_SPACE = "nasbench201"
 # Tables shipped with the package: integers in units of 1/60,000, in the order of the space's architecture strings.
 TABLES = {"nasbench201": "nasbench201_cifar10.npy"}
 _FOLDER = Path(__file__).parent / "tables"

@@ -45,20 +45,24 @@ def _check(options: argparse.Namespace) -> int:
     with told_when_slow(CHECKING):
         spec, plan = api.check(options.spec)
     print(f"{spec.name}: experiment {experiment_fingerprint(spec)[:12]}")
-    for data in plan.data:
+    for data, mapping in zip(plan.data, spec.experiment.data, strict=True):
         info = data.info
+        own = f", normalization mean {list(info.mean)} std {list(info.std)}" if "normalization" in mapping else ""
         print(
             f"data {info.name}: {info.num_classes} classes of {info.channels}x{info.height}x{info.width}, "
-            f"{data.num_train} training and {data.num_test} test images, augmentation {info.augmentation}, "
-            f"{info.source}, sha256 {info.digest[:12]}"
+            f"{data.num_train} training and {data.num_test} test images, augmentation {info.augmentation}"
+            f"{own}, {info.source}, sha256 {info.digest[:12]}"
         )
+    for label, space in {planned.trial.space_label: planned.trial.space for planned in plan.searches}.items():
+        if label != space:
+            print(f"space {label}: {space}")
     header = ("search", "method", "skip", "space", "seed", "epochs", "supernet parameters", "supernet MACs")
     rows = [
         (
             planned.trial.short,
             planned.trial.method,
             planned.trial.skip,
-            planned.trial.space,
+            planned.trial.space_label,
             str(planned.trial.seed),
             str(planned.trial.epochs),
             f"{planned.supernet.parameters:,}",

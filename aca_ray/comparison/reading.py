@@ -133,7 +133,7 @@ class _Reading:
         common: dict[str, Any] = {
             "sweep": self.sweep,
             "method": trial.method,
-            "space": trial.space,
+            "space": trial.space_label,
             "data": trial.data["name"],
             "setting": _canonical(setting),
             "epochs": trial.epochs,
@@ -190,7 +190,7 @@ class _Reading:
             sweep=self.sweep,
             method=trial.method,
             skip=trial.skip,
-            space=trial.space,
+            space=trial.space_label,
             data=trial.data["name"],
             setting=_canonical(_network_setting(trial, search)),
             epochs=trial.epochs,
@@ -295,7 +295,7 @@ def _trial_row(sweep: str, record: SearchRecord | NetworkRecord) -> TrialRow:
         state=record.state,
         method=trial.method,
         skip=trial.skip,
-        space=trial.space,
+        space=trial.space_label,
         data=trial.data["name"],
         protocol=network.label if network else None,
         epochs=trial.epochs,
@@ -315,6 +315,7 @@ def _trial_row(sweep: str, record: SearchRecord | NetworkRecord) -> TrialRow:
         num_images=data.num_images if data else None,
         versions=_canonical(record.versions),
         fingerprint=record.fingerprint,
+        candidates=trial.space,
     )
 
 

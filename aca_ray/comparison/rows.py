@@ -253,6 +253,7 @@ class TrialRow:
         num_images: training images in use; for a search, those of search_train and search_valid.
         versions: versions of the code, packages and Python, as canonical JSON.
         fingerprint: fingerprint of the trial.
+        candidates: name of the space, or its canonical text, of which `space` may be a shortened label.
     """
 
     sweep: str
@@ -280,6 +281,7 @@ class TrialRow:
     num_images: int | None
     versions: str
     fingerprint: str
+    candidates: str = ""
 
 
 @dataclass(frozen=True, eq=False)

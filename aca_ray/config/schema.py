@@ -36,6 +36,7 @@ from aca_ray.config.several import MAX_ENTRIES, AnyNumber, Several, SeveralOrNon
 from aca_ray.config.written import as_written
 from aca_ray.config.yaml_text import read_mapping, read_spec, write_yaml
 from aca_ray.errors import ConfigError, unknown_name
+from aca_ray.space import in_nasbench201
 from aca_ray.space.labels import method_label
 from aca_ray.space.plugged import PluginFacts, used_plugins
 from aca_ray.space.trials import Precision, ProtocolValue, Skip
@@ -67,13 +68,15 @@ class Vocabulary:
     """The names that a spec may use. Sets of names grow when plug-ins are loaded.
 
     Attributes:
-        space, ranker, allocation_rule, control, data_pruner: known names by kind.
+        ranker, allocation_rule, control, data_pruner: known names by kind.
         table: names of benchmark tables that ship with the program.
         whole_edge_rules: returns the allocation rules and controls whose networks are in a benchmark's table.
         load_plugins: maps (plug-ins as written, place) to these and the installed ones, and to all problems.
         missing: returns why a name is unknown although an installed plug-in has it; empty if none has.
         read_protocol: maps (a protocol as written: its name, or a mapping of a base and fields; place) to its
             canonical form and all its problems.
+        read_space: maps (a space as written: its name, its text, or a mapping of a base and candidates; place) to its
+            canonical text and all its problems.
         read_method: maps (a method as written: its name, its label, or a mapping of name and settings; place) to its
             label and all its problems.
         data_problems: maps (data mapping, place) to all problems of the mapping.
@@ -82,7 +85,6 @@ class Vocabulary:
         defaults: names that stand for missing ones.
     """
 
-    space: Set[str]
     ranker: Set[str]
     allocation_rule: Set[str]
     control: Set[str]
@@ -91,6 +93,7 @@ class Vocabulary:
     data_pruner: frozenset[str]
     read_protocol: Callable[[Any, str], tuple[ProtocolValue, list[str]]]
     read_method: Callable[[Any, str], tuple[str, list[str]]]
+    read_space: Callable[[Any, str], tuple[str, list[str]]]
     data_problems: Callable[[Mapping[str, Any], str], list[str]]
     storage_problems: Callable[[str, str], list[str]]
     defaults: Defaults
@@ -154,6 +157,15 @@ def _plugins(value: Any, info: ValidationInfo) -> Any:
     ]
 
 
+def _space(value: Any, info: ValidationInfo) -> Any:
+    value = plain(value)
+    if isinstance(info.context, Vocabulary):
+        value, problems = info.context.read_space(value, PLACE)
+        if problems:
+            raise ProblemError(problems)
+    return value
+
+
 def _protocol(value: Any, info: ValidationInfo) -> Any:
     value = plain(value)
     if isinstance(info.context, Vocabulary):
@@ -198,7 +210,7 @@ def _takes(what: str) -> WithJsonSchema:
 
 
 MethodLabel = Annotated[str, BeforeValidator(_method), _takes("method")]
-SpaceName = Annotated[str, AfterValidator(_known("space")), _takes("space")]
+SpaceText = Annotated[str, BeforeValidator(_space), _takes("space, or mapping")]
 RankerName = Annotated[str, AfterValidator(_known("ranker")), _takes("ranker")]
 RuleName = Annotated[str, AfterValidator(_known("allocation_rule")), _takes("rule")]
 ControlName = Annotated[str, AfterValidator(_known("control")), _takes("control")]
@@ -317,8 +329,14 @@ class ExperimentSpec(_Frozen):
     """Search methods: names, or mappings of a name and settings for research on a method."""
     skip: Several[Skip] = ("searched", "allocated")  # type: ignore[assignment]
     """`searched` is the published method; `allocated` leaves skip connections out and allocates channels afterwards."""
-    spaces: Several[SpaceName] = ("darts",)  # type: ignore[assignment]
-    """Search spaces."""
+    spaces: Several[SpaceText, str | Mapping[str, Any]] = ("darts",)  # type: ignore[assignment]
+    """Search spaces: names, or mappings of a `base` and candidates of your own.
+
+    `{base: darts, operations: [skip_connect, sep_conv_3x3]}` offers these on every edge of both cells. `normal` and
+    `reduce` set one cell: a list for all its edges, or a mapping of edges, as in `{0->2: [skip_connect, noise]}`, and
+    `operations` for the cell's other edges. Edges that are not mentioned keep the base's candidates. The base is any
+    space; operations are those of all spaces, in any order. A mapping that equals a space is that space.
+    """
     data: Several[DataMapping, str | Mapping[str, Any]]
     """Data sets: names, or mappings of `name`, the data set's own keys, and the keys that all data sets take."""
     seeds: Several[Seed]
@@ -413,17 +431,18 @@ class ExperimentSpec(_Frozen):
         if self.table is None:
             return self
         problems = []
-        if "nasbench201" not in self.spaces:
+        covered = [in_nasbench201(space) for space in self.spaces]
+        if not any(covered):
             problems.append(
-                f"{PLACE}.spaces: must include nasbench201, which experiment.table covers; add it, or "
-                "leave the table out"
+                f"{PLACE}.spaces: must include nasbench201, or a part of it, which experiment.table covers; add it, "
+                "or leave the table out"
             )
         if self.retraining is None:
             fix = "is in no table; set experiment.retraining to retrain it, or leave it out"
             problems += [
                 f"{PLACE}.spaces[{index}]: {space} {fix}"
                 for index, space in enumerate(self.spaces)
-                if space != "nasbench201" and "nasbench201" in self.spaces
+                if any(covered) and not covered[index]
             ]
             if isinstance(info.context, Vocabulary):
                 whole = info.context.whole_edge_rules()

@@ -27,7 +27,7 @@ from aca_ray.data.pruners import DATA_PRUNERS
 from aca_ray.data.pruning import SPLITS, DataPruner, Split
 from aca_ray.data.seeds import cpu_generator, derive_seed
 from aca_ray.data.sources import SOURCES
-from aca_ray.data.validation import SWITCHES, resize_problems, validate_data, without_default_switches
+from aca_ray.data.validation import SWITCHES, canonical_data, validate_data, view_problems
 
 __all__ = [
     "DATA_PRUNERS",
@@ -50,6 +50,7 @@ __all__ = [
     "SearchData",
     "Split",
     "absolute_locations",
+    "canonical_data",
     "check_data",
     "check_retraining_data",
     "cpu_generator",
@@ -62,8 +63,7 @@ __all__ = [
     "normalize",
     "random_crop",
     "random_flip",
-    "resize_problems",
     "standard_augmentation",
     "validate_data",
-    "without_default_switches",
+    "view_problems",
 ]

@@ -6,6 +6,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
+from aca_ray.data.seeds import fixed_order
 from aca_ray.errors import DataError
 
 # Those of torchvision's ImageFolder, and GIF.
@@ -38,6 +42,35 @@ def list_classes(root: Path) -> tuple[list[tuple[str, int]], tuple[str, ...]]:
     if not classes:
         raise _unusable(root, "it has no folders")
     return images, tuple(classes)
+
+
+def list_shuffled(root: Path, limit: int | None) -> tuple[tuple[str, ...], Tensor, tuple[str, ...]]:
+    """Return the image files of all classes in a fixed random order, and the class names.
+
+    Args:
+        root: folder with one folder per class.
+        limit: number of files wanted, or None for all.
+
+    Returns:
+        Paths relative to `root`; their labels, (N,) int64; and the names by label.
+
+    Raises:
+        DataError: see `list_classes`.
+    """
+    samples, classes = list_classes(root)
+    order = fixed_order(len(samples))[:limit].tolist()
+    labels = torch.tensor([samples[row][1] for row in order], dtype=torch.int64)
+    return tuple(samples[row][0] for row in order), labels, classes
+
+
+def require_same_classes(root: Path, found: tuple[str, ...], train_root: Path, class_names: tuple[str, ...]) -> None:
+    """Raise DataError unless the folder of the test images has the classes of the folder of the training images."""
+    if found != class_names:
+        differing = sorted(set(found) ^ set(class_names))
+        raise DataError(
+            f"{root}: must contain the same {len(class_names)} classes as {train_root}; only one of them has "
+            f"{', '.join(differing[:5])}{', ...' if len(differing) > 5 else ''}"
+        )
 
 
 def _images_of_class(root: Path, name: str) -> list[str]:
@@ -75,6 +108,6 @@ def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 def _unusable(root: Path, reason: str) -> DataError:
     return DataError(
-        f"{root}: holds no images in class folders ({reason}). Correct the root, or put the images there as "
-        "train/CLASS/*.JPEG and val/CLASS/*.JPEG"
+        f"{root}: holds no images in class folders ({reason}). Correct the path, or put the images there with a folder "
+        "per class"
     )

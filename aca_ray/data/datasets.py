@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aca_ray.data.image_set import DataInfo, Images, ImageSet, channel_statistics, describe_image
+from aca_ray.data.image_set import DataInfo, Images, ImageSet, PerChannel, channel_statistics, describe_image
+from aca_ray.data.overlap import check_overlap
 from aca_ray.data.source import Source
 from aca_ray.data.validation import LIMITS, SIZE_MULTIPLE, resolve_data
 from aca_ray.data.variation import NUM_HEADERS, NUM_READ, check_variation, spread
@@ -82,7 +83,7 @@ def load_search_data(data: Mapping[str, Any]) -> SearchData:
     info, images = _load_train(source, full)
     half = len(images) // 2
     train, valid = images.rows(0, half), images.rows(half, len(images))
-    _check_halves(source.origin(full, "train"), info, train, valid)
+    _check_halves(source, source.origin(full, "train"), info, train, valid)
     return SearchData(info, train, valid)
 
 
@@ -121,6 +122,7 @@ def check_data(data: Mapping[str, Any], search: SearchData) -> CheckedData:
         half.check(spread(len(half), NUM_HEADERS))
     check_variation(source.origin(full, "train"), halves)
     test = _load_test(source, full, search.info)
+    check_overlap(source.origin(full, "test"), halves, test)
     return _checked(search.info, len(search.train) + len(search.valid), test)
 
 
@@ -129,6 +131,7 @@ def check_retraining_data(data: Mapping[str, Any], retraining: RetrainingData) -
     source, full = resolve_data(data)
     retraining.train.check(spread(len(retraining.train), NUM_HEADERS))
     check_variation(source.origin(full, "train"), [retraining.train])
+    check_overlap(source.origin(full, "test"), [retraining.train], retraining.test)
     return _checked(retraining.info, len(retraining.train), retraining.test)
 
 
@@ -158,9 +161,9 @@ def _load_train(source: Source, data: Mapping[str, Any]) -> tuple[DataInfo, Imag
     if bool((images.labels == first).all()):
         raise DataError(
             f"{place}: all {len(images)} training images in use, from row 0, are of class {class_names[first]!r}; at "
-            "least two classes are needed. If the rows are sorted by class, shuffle them"
+            f"least two classes are needed. If the rows are sorted by class, {_shuffling(source)}"
         )
-    mean, std = source.normalization or channel_statistics(images)
+    mean, std = _normalization(source, data, images, place)
     info = DataInfo(
         name=source.name,
         num_classes=len(class_names),
@@ -176,8 +179,24 @@ def _load_train(source: Source, data: Mapping[str, Any]) -> tuple[DataInfo, Imag
         padding_share=source.padding_share,
         crop=data["crop"],
         resized="resize" in data,
+        color=data.get("color", False),
     )
     return info, images
+
+
+def _normalization(
+    source: Source, data: Mapping[str, Any], images: Images, place: str
+) -> tuple[PerChannel, PerChannel]:
+    """Return mean and deviation per channel: those of the data mapping, the published ones, or the computed ones."""
+    if "normalization" not in data:
+        return source.normalization or channel_statistics(images)
+    mean, std = (tuple(map(float, data["normalization"][name])) for name in ("mean", "std"))
+    if len(mean) != images.shape[0]:
+        raise DataError(
+            f"{place}: the images are {describe_image(*images.shape)}, so normalization needs {images.shape[0]} values "
+            f"of mean and std, one per channel; found {len(mean)}"
+        )
+    return mean, std
 
 
 def _resized(images: Images, data: Mapping[str, Any]) -> Images:
@@ -201,7 +220,11 @@ def _load_test(source: Source, data: Mapping[str, Any], info: DataInfo) -> Image
     return test
 
 
-def _check_halves(place: str, info: DataInfo, train: Images, valid: Images) -> None:
+def _shuffling(source: Source) -> str:
+    return "set shuffle: true" if "shuffle" in source.keys else "shuffle the rows"
+
+
+def _check_halves(source: Source, place: str, info: DataInfo, train: Images, valid: Images) -> None:
     """Raise DataError when a class of many images is in one half only, as in a file sorted by class."""
     in_train = train.labels.bincount(minlength=info.num_classes).tolist()
     in_valid = valid.labels.bincount(minlength=info.num_classes).tolist()
@@ -210,5 +233,5 @@ def _check_halves(place: str, info: DataInfo, train: Images, valid: Images) -> N
             row = 0 if first else len(train)
             raise DataError(
                 f"{place}: all {first + second} training images of class {name!r} are in the half of the rows that "
-                f"begins at row {row}. The halves become search_train and search_valid; shuffle the rows"
+                f"begins at row {row}. The halves become search_train and search_valid; {_shuffling(source)}"
             )

@@ -31,6 +31,7 @@ class ImageFiles:
         labels: (N,) int64, on the CPU.
         device: device of the pixels and labels that `take` returns.
         crop: whether a training view is a random part of the image.
+        color: whether the colors of a training view are changed at random.
         cmyk: names of files that are converted from CMYK; other CMYK files are refused.
         size: height and width of every view, in pixels.
     """
@@ -42,6 +43,7 @@ class ImageFiles:
     crop: bool = True
     cmyk: frozenset[str] = frozenset()
     size: int = VIEW_SIZE
+    color: bool = True
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -115,8 +117,9 @@ class ImageFiles:
             raise _unreadable(path, error) from error
         if image.mode != "RGB":
             image = image.convert("RGB")
-        view = evaluation_view(image, self.size) if draws is None else training_view(image, draws, self.crop, self.size)
-        return np.asarray(view)
+        if draws is None:
+            return np.asarray(evaluation_view(image, self.size))
+        return np.asarray(training_view(image, draws, self.crop, self.size, self.color))
 
     def digest(self) -> str:
         """Return the SHA-256, hex, of paths, file sizes and labels; hashing the pixels would read every file.

@@ -138,12 +138,8 @@ class ImageSet:
         """
         if self.shape[1:] == (size, size):
             return self
-
-        def scaled(part: Tensor) -> Tensor:
-            pixels = functional.interpolate(part.to(torch.float32), (size, size), mode="bilinear", antialias=True)
-            return pixels.round().clamp(0, 255).to(torch.uint8)
-
-        return ImageSet(torch.cat([scaled(part) for part in self.images.split(_IMAGES_PER_CHUNK)]), self.labels)
+        parts = self.images.split(_IMAGES_PER_CHUNK)
+        return ImageSet(torch.cat([scaled(part, size) for part in parts]), self.labels)
 
     def take(self, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Return (B, C, H, W) uint8 pixels and (B,) int64 labels of these rows; the generator is ignored."""
@@ -158,6 +154,14 @@ class ImageSet:
         hasher.update(self.images.contiguous().numpy().data)
         hasher.update(self.labels.contiguous().numpy().data)
         return hasher.hexdigest()
+
+
+def scaled(images: Tensor, size: int) -> Tensor:
+    """Return (N, C, H, W) uint8 images scaled to size x size pixels by antialiased bilinear interpolation."""
+    if images.shape[2:] == (size, size):
+        return images
+    pixels = functional.interpolate(images.to(torch.float32), (size, size), mode="bilinear", antialias=True)
+    return pixels.round().clamp(0, 255).to(torch.uint8)
 
 
 @dataclass(frozen=True)
@@ -195,6 +199,7 @@ class DataInfo(ImageFacts):
         source: where the training images come from, for example a file path.
         padding_share: padding of the random crop, as a share of the height; 0 if images are cropped as they are read.
         crop: whether training images are cropped at random.
+        color: whether the colors of training images are changed at random.
         resized: whether the data mapping sets the size.
     """
 
@@ -204,11 +209,13 @@ class DataInfo(ImageFacts):
     padding_share: float = PADDING_SHARE
     crop: bool = True
     resized: bool = False
+    color: bool = False
 
     @property
     def augmentation(self) -> str:
-        """The augmentation: `crop and flip`, `crop`, `flip` or `none`, and the size if the images are resized."""
-        switched_on = " and ".join(name for name in ("crop", "flip") if getattr(self, name)) or "none"
+        """The augmentation, such as `crop and flip`, `crop` or `none`, and the size if the images are resized."""
+        names = [name for name in ("crop", "flip", "color") if getattr(self, name)] or ["none"]
+        switched_on = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
         return f"{switched_on}, resized to {self.width}x{self.height} ({RESIZING})" if self.resized else switched_on
 
 

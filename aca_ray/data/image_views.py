@@ -78,7 +78,9 @@ def crop_box(height: int, width: int, attempts: Sequence[Sequence[float]]) -> Bo
     return Box((height - box_height) // 2, (width - box_width) // 2, box_height, box_width)
 
 
-def training_view(image: Image, draws: ViewDraws, crop: bool = True, size: int = VIEW_SIZE) -> Image:
+def training_view(
+    image: Image, draws: ViewDraws, crop: bool = True, size: int = VIEW_SIZE, color: bool = True
+) -> Image:
     """Return a view of size x size pixels in randomly changed colors, not mirrored yet.
 
     Args:
@@ -86,6 +88,7 @@ def training_view(image: Image, draws: ViewDraws, crop: bool = True, size: int =
         draws: draws of crop and colors.
         crop: whether to crop at random; if not, the view is the center, as in evaluation.
         size: height and width in pixels.
+        color: whether to change the colors.
     """
     from torchvision.transforms import functional
 
@@ -94,6 +97,8 @@ def training_view(image: Image, draws: ViewDraws, crop: bool = True, size: int =
         image = functional.resized_crop(image, *box, [size, size])
     else:
         image = evaluation_view(image, size)
+    if not color:
+        return image
     *factors, hue = (
         strength * (2 * draw - 1) for strength, draw in zip((*COLOR_STRENGTHS, HUE_STRENGTH), draws.colors, strict=True)
     )

@@ -9,29 +9,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from aca_ray.data.class_folders import list_classes
+from aca_ray.data.class_folders import list_shuffled, require_same_classes
 from aca_ray.data.image_files import ImageFiles
 from aca_ray.data.image_set import ImageFacts
 from aca_ray.data.image_views import VIEW_SIZE
 from aca_ray.data.imagenet_cmyk import CMYK_FILES
 from aca_ray.data.source import Key, Source, Split
-from aca_ray.errors import DataError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-# Shuffles rows: folders are sorted by class, but splits and limits take rows in order. A change changes the data set.
-ORDER_SEED = 20120901
 _FOLDERS: dict[Split, str] = {"train": "train", "test": "val"}
 
 
 def _load(data: Mapping[str, Any], split: Split, limit: int | None) -> tuple[ImageFiles, tuple[str, ...]]:
     root = _folder(data, split)
-    samples, classes = list_classes(root)
-    order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(ORDER_SEED))[:limit].tolist()
-    paths = tuple(samples[row][0] for row in order)
-    labels = torch.tensor([samples[row][1] for row in order], dtype=torch.int64)
-    return ImageFiles(root, paths, labels, crop=data["crop"], cmyk=CMYK_FILES), classes
+    paths, labels, classes = list_shuffled(root, limit)
+    return ImageFiles(root, paths, labels, crop=data["crop"], color=data["color"], cmyk=CMYK_FILES), classes
 
 
 def _load_train(data: Mapping[str, Any], limit: int | None) -> tuple[ImageFiles, tuple[str, ...]]:
@@ -40,12 +32,7 @@ def _load_train(data: Mapping[str, Any], limit: int | None) -> tuple[ImageFiles,
 
 def _load_test(data: Mapping[str, Any], limit: int | None, class_names: tuple[str, ...]) -> ImageFiles:
     images, found = _load(data, "test", limit)
-    if found != class_names:
-        differing = sorted(set(found) ^ set(class_names))
-        raise DataError(
-            f"{images.root}: must contain the same {len(class_names)} classes as {_folder(data, 'train')}; only one of "
-            f"them has {', '.join(differing[:5])}{', ...' if len(differing) > 5 else ''}"
-        )
+    require_same_classes(images.root, found, _folder(data, "train"), class_names)
     return images
 
 
@@ -63,5 +50,6 @@ IMAGENET = Source(
     load_test=_load_test,
     origin=lambda data, split: str(_folder(data, split)),
     padding_share=0.0,
+    color=True,
     facts=ImageFacts("imagenet", 1000, (), 3, VIEW_SIZE, VIEW_SIZE, MEAN, STD),
 )

@@ -18,7 +18,7 @@ def absolute_locations(data: Mapping[str, Any], base: Path) -> dict[str, Any]:
     source = SOURCES.get(str(data.get("name")))
     resolved = dict(data)
     for name, key in source.keys.items() if source else ():
-        if key.kind != "text":
+        if key.kind not in ("text", "flag"):
             value = data.get(name, key.default)
             if isinstance(value, list):
                 resolved[name] = [_absolute(one, base) for one in value]

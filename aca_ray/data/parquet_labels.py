@@ -104,7 +104,8 @@ def _numbered(chunk: Any, numbers: dict[str, int], place: str) -> Tensor:
     """Return the labels of a part of a column, (N,) int64; new names are added to `numbers`."""
     import pyarrow as pa
 
-    if pa.types.is_dictionary(chunk.type) and _holds_names(chunk.type):
+    if _holds_names(chunk.type):
+        chunk = chunk if pa.types.is_dictionary(chunk.type) else chunk.dictionary_encode()
         # Every part has its own dictionary.
         names = chunk.dictionary.to_pylist()
         if None in names:
@@ -153,8 +154,8 @@ def check_columns(place: str, schema: Any, image_column: str, label_column: str)
     label_type = schema.field(label_column).type
     if not _holds_names(label_type) and not _holds_integers(label_type):
         raise DataError(
-            f"{place}: column {label_column} must contain integers 0..K-1, or a dictionary of class names (categories "
-            f"in pandas), found {label_type}"
+            f"{place}: column {label_column} must contain integers 0..K-1, or class names (strings or categories), "
+            f"found {label_type}"
         )
 
 
@@ -165,12 +166,11 @@ def _holds_integers(label_type: Any) -> bool:
 
 
 def _holds_names(label_type: Any) -> bool:
-    """Return whether a column is a dictionary of strings."""
+    """Return whether a column contains strings, or a dictionary of them."""
     import pyarrow as pa
 
-    return pa.types.is_dictionary(label_type) and (
-        pa.types.is_string(label_type.value_type) or pa.types.is_large_string(label_type.value_type)
-    )
+    value_type = label_type.value_type if pa.types.is_dictionary(label_type) else label_type
+    return pa.types.is_string(value_type) or pa.types.is_large_string(value_type)
 
 
 def check_range(table: LabelTable, num_classes: int, classes_from: str) -> None:

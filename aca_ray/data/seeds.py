@@ -6,6 +6,9 @@ import hashlib
 import json
 
 import torch
+from torch import Tensor
+
+_ORDER_SEED = 20120901  # a change changes the data sets
 
 
 def derive_seed(*parts: str | int) -> int:
@@ -23,3 +26,8 @@ def derive_seed(*parts: str | int) -> int:
 def cpu_generator(*parts: str | int) -> torch.Generator:
     """Return a CPU generator seeded with `derive_seed(*parts)`, so that draws never depend on the device."""
     return torch.Generator(device="cpu").manual_seed(derive_seed(*parts))
+
+
+def fixed_order(num_rows: int) -> Tensor:
+    """Return the order, (N,) int64, that shuffles the rows of a data set sorted by class; the same in every sweep."""
+    return torch.randperm(num_rows, generator=torch.Generator().manual_seed(_ORDER_SEED))

@@ -13,16 +13,17 @@ Split = Literal["train", "test"]
 
 @dataclass(frozen=True)
 class Key:
-    """A key of a data mapping that only some sources take; its value is a non-empty string, or a list of them.
+    """A key of a data mapping that only some sources take; its value is a non-empty string, a list of them, or a flag.
 
     Attributes:
         kind: `files` are local paths or object-store URIs of a file, a folder or a glob, one or a list of them;
-            `folder` is a local directory that need not exist yet; `text` is anything.
+            `folder` is a local directory that need not exist yet; `images` is one that must exist; `text` is anything.
+            The value of a `flag` is true or false.
         default: the value when the key is absent; None makes the key required.
     """
 
-    kind: Literal["files", "folder", "text"]
-    default: str | None = None
+    kind: Literal["files", "folder", "images", "text", "flag"]
+    default: str | bool | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Source:
         load_test: returns the test images, given the class names of the training images.
         origin: names the place of a split, for messages and records.
         padding_share: padding of the random crop, as a share of the height; 0 if images are cropped as they are read.
+        color: whether the colors of training images are changed at random by default.
         facts: facts about the images that are known without opening a file, or None.
     """
 
@@ -55,6 +57,7 @@ class Source:
     load_test: Callable[[Mapping[str, Any], int | None, tuple[str, ...]], Images]
     origin: Callable[[Mapping[str, Any], Split], str]
     padding_share: float = PADDING_SHARE
+    color: bool = False
     facts: ImageFacts | None = None
 
 

@@ -14,7 +14,7 @@ from aca_ray.sweep.orders import Order, SearchOrder
 
 # What is named only in sweeps whose trials differ in it: the label, and the value of a trial.
 _WHERE_IT_DIFFERS: dict[str, Callable[[Any], object]] = {
-    "space": lambda trial: trial.space,
+    "space": lambda trial: trial.space_label,
     "data": lambda trial: trial.data["name"],
     "budget": lambda trial: trial.epochs,
     "ranking": lambda trial: getattr(trial, "ranking", None),

@@ -138,14 +138,14 @@ def _kind_of(work: Work, searches: Mapping[StoragePath, SearchOrder]) -> _Kind |
     trial = first.trial
     num_epochs = new_retraining(trial).num_epochs
     key = canonical_json([trial.space, trial.skip, trial.data, trial.protocol])
-    label = f"retraining {trial.label}, {trial.space} {trial.data['name']} {trial.skip}, {num_epochs} epochs"
+    label = f"retraining {trial.label}, {trial.space_label} {trial.data['name']} {trial.skip}, {num_epochs} epochs"
     return _Kind(f"retraining {key}", label, num_epochs, work)
 
 
 def _search_kind(search: SearchOrder) -> tuple[str, str]:
     """Return identity and label of searches that differ only in seed and epochs."""
     trial = search.trial
-    label = f"{trial.method} {trial.skip} {trial.space} {trial.data['name']}"
+    label = f"{trial.method} {trial.skip} {trial.space_label} {trial.data['name']}"
     return replace(trial, seed=0, epochs=1).fingerprint, label
 
 

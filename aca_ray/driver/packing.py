@@ -77,6 +77,6 @@ def _size(group: Sequence[SearchOrder], task: Task, say: Callable[[str], None]) 
 
 def _said(size: int, group: Sequence[SearchOrder], reason: str, say: Callable[[str], None]) -> int:
     trial = group[0].trial
-    kind = f"{trial.method} {trial.skip} {trial.space} {trial.data['name']} e{trial.epochs}"
+    kind = f"{trial.method} {trial.skip} {trial.space_label} {trial.data['name']} e{trial.epochs}"
     say(f"runtime.pack: auto is {size} for {kind}: {reason}")
     return size

@@ -25,7 +25,9 @@ NASBENCH201_CANDIDATES: tuple[str, ...] = (NONE, SKIP, "nor_conv_1x1", "nor_conv
 PARAMETRIC: frozenset[str] = frozenset(
     {"sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5", "nor_conv_1x1", "nor_conv_3x3"}
 )
-CANDIDATES: frozenset[str] = frozenset({*DARTS_CANDIDATES, *NASBENCH201_CANDIDATES, "noise"})
+# All operations, in an order that agrees with the column order of every registered space.
+ALL_CANDIDATES: tuple[str, ...] = tuple(dict.fromkeys(("noise", *DARTS_CANDIDATES, *NASBENCH201_CANDIDATES)))
+CANDIDATES: frozenset[str] = frozenset(ALL_CANDIDATES)
 
 
 def published_name(operation: str) -> str:

@@ -1,4 +1,4 @@
-"""Labels of search methods and retraining protocols, for tables and tags."""
+"""Labels of search methods, search spaces and retraining protocols, for tables and tags."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from aca_ray.space.fingerprint import fingerprint
+
 _METHOD_LABEL = re.compile(r"(?P<name>\w+)(?:\((?P<settings>.*)\))?")
+_MOST_CHARACTERS = 60  # of the label of a space; tables have a column of them
+_DIGITS = 8
 
 
 def protocol_label(protocol: Any) -> str:
@@ -45,3 +49,13 @@ def parse_method_label(text: str) -> tuple[str, dict[str, Any]] | None:
         except json.JSONDecodeError:
             return None
     return match["name"], settings
+
+
+def space_label(space: str) -> str:
+    """Return the label of a space: its name or canonical text if that is short, else `darts(` and a digest `)`.
+
+    Equal labels mean equal spaces, up to a collision of digests.
+    """
+    if len(space) <= _MOST_CHARACTERS:
+        return space
+    return f"{space.partition('(')[0]}({fingerprint(space)[:_DIGITS]})"

@@ -20,7 +20,7 @@ class Space:
     """The candidate operations of every edge.
 
     Attributes:
-        name: the registry name.
+        name: the registry name, or the canonical text of a space by value.
         topology: nodes and edges of a cell.
         normal: one tuple of operation names per edge of the normal cell, in column order.
         reduce: the same for the reduction cell; empty where cells have one input, since a fixed residual block then
@@ -140,10 +140,3 @@ SPACES: dict[str, Space] = {
         ),
     )
 }
-
-
-def find_space(name: str, place: str = "space") -> Space:
-    """Return a registered space, or raise ConfigError with the nearest known name."""
-    if name not in SPACES:
-        raise ConfigError(unknown_name(place, "space", name, SPACES))
-    return SPACES[name]

@@ -12,7 +12,7 @@ from annotated_types import Ge, Le
 
 from aca_ray.errors import ConfigError
 from aca_ray.space.fingerprint import SHORT_DIGITS, fingerprint
-from aca_ray.space.labels import protocol_label
+from aca_ray.space.labels import protocol_label, space_label
 
 FINGERPRINT_VERSION = 3  # raised whenever the same trial would give another result
 
@@ -57,14 +57,25 @@ class _Identified:
             raise ConfigError(f"trial: needs the keys of a {cls.kind} ({error})") from error
 
 
+class _InSpace(_Identified):
+    """Adds the label of the space, for tables and tags; see `aca_ray.space.labels`."""
+
+    space: str
+
+    @property
+    def space_label(self) -> str:
+        """The name of the space, or its canonical text, shortened if it is long."""
+        return space_label(self.space)
+
+
 @dataclass(frozen=True)
-class SearchTrial(_Identified):
+class SearchTrial(_InSpace):
     """One search.
 
     Attributes:
         method: name or label of the search method.
         skip: whether skip connections are searched, or allocated after the search.
-        space: name of the space.
+        space: name of the space, or canonical text of one by value.
         seed: seed of the search.
         epochs: length of the search.
         data: the data mapping, as written in the spec.
@@ -108,7 +119,7 @@ class SearchTrial(_Identified):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _OfSearch(_Identified):
+class _OfSearch(_InSpace):
     """What the trials of the networks that a search found have in common.
 
     Attributes:

@@ -9,14 +9,13 @@ from typing import Any
 
 import torch
 
-from aca_ray.benchmark import COVERED_SPACE
 from aca_ray.channels import CONTROLS, RULES, SKIP_FREE, PlanKind
 from aca_ray.config import ExperimentSpec, LookUpTrial, NetworkTrial, RetrainingTrial, SearchTrial, search_trials
 from aca_ray.packing import Member
 from aca_ray.plugins import KeptPlugins
 from aca_ray.records import RetrainingRecord, SearchRecord
 from aca_ray.records.layout import sweep_folder_of
-from aca_ray.space import ChannelPlan, Genotype
+from aca_ray.space import ChannelPlan, Genotype, in_nasbench201
 from aca_ray.space.plugged import PluginFacts, used_plugins
 from aca_ray.storage import StoragePath, storage_path
 from aca_ray.sweep.manifest import Sweep
@@ -198,7 +197,7 @@ def network_orders(sweep: Sweep, search: SearchOrder) -> tuple[NetworkOrder, ...
             RetrainingTrial.of_search(search.trial, protocol, retrain_seed, ranking, *names, retrained)
             for retrain_seed in experiment.retrain_seeds
         ]
-        covered = search.trial.space == COVERED_SPACE and (plan is None or _has_whole_edges(plan, experiment))
+        covered = in_nasbench201(search.trial.space) and (plan is None or _has_whole_edges(plan, experiment))
         if experiment.table is not None and covered:
             found.append(LookUpTrial.of_search(search.trial, table_json(experiment.table), ranking, *names, used))
         trials |= {trial.fingerprint: trial for trial in found}

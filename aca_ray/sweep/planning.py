@@ -14,6 +14,7 @@ from aca_ray.nn import Cost, supernet_cost
 from aca_ray.records.layout import SweepFolder
 from aca_ray.retraining import check_device, check_fits, find_protocol
 from aca_ray.space import find_space
+from aca_ray.space.candidates import NONE, SKIP
 from aca_ray.sweep.manifest import Sweep
 from aca_ray.sweep.orders import network_orders, protocol_of, search_orders
 from aca_ray.trials.batch_of_one import (
@@ -79,6 +80,7 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
             problems.append(f"{place}: {error}")
     for index, name in enumerate(experiment.methods):
         problems += _method_problems(name, f"experiment.methods[{index}]", experiment)
+    problems += _space_problems(experiment)
     if experiment.table is not None:
         try:
             read_benchmark(table_json(experiment.table), base)
@@ -120,6 +122,22 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
     sweep = Sweep(spec, base, SweepFolder(base), text="")
     kinds = [order.trial.kind for search in search_orders(sweep) for order in network_orders(sweep, search)]
     return SweepPlan(tuple(searches), kinds.count("retraining"), kinds.count("look-up"), tuple(found.values()))
+
+
+def _space_problems(experiment: ExperimentSpec) -> list[str]:
+    """Return the problems of spaces in which every operation is a skip connection, so that nothing can be refilled."""
+    if "allocated" not in experiment.skip:
+        return []
+    problems = []
+    for index, text in enumerate(experiment.spaces):
+        space = find_space(text)
+        names = {name for kind in space.cell_types for edge in space.candidates(kind) for name in edge}
+        if names <= {NONE, SKIP}:
+            problems.append(
+                f"experiment.spaces[{index}]: must offer an operation besides none and {SKIP}, because experiment.skip "
+                f"has allocated; found {text}. Add one, or set skip: searched"
+            )
+    return problems
 
 
 def _method_problems(name: str, place: str, experiment: ExperimentSpec) -> list[str]:

@@ -9,11 +9,11 @@ from typing import Any
 from aca_ray.benchmark import TABLES
 from aca_ray.channels import CONTROLS, DEFAULT_ALLOCATION, DEFAULT_RANKING, DEFAULT_WHOLE_EDGES, RANKERS, RULES
 from aca_ray.config import Defaults, Vocabulary
-from aca_ray.data import DATA_PRUNERS, absolute_locations, validate_data, without_default_switches
+from aca_ray.data import DATA_PRUNERS, absolute_locations, canonical_data, validate_data
 from aca_ray.methods.registry import method_problems
 from aca_ray.plugins import load_listed, missing_reason
 from aca_ray.retraining import DEFAULT_PROTOCOL, read_protocol
-from aca_ray.space import SPACES
+from aca_ray.space import read_space
 from aca_ray.space.labels import method_label, parse_method_label
 from aca_ray.storage import storage_problems
 
@@ -27,7 +27,6 @@ def vocabulary(base: Path) -> Vocabulary:
         return _explained(problems, data.get("name") if named else None)
 
     return Vocabulary(
-        space=SPACES.keys(),
         ranker=RANKERS.keys(),
         allocation_rule=RULES.keys(),
         control=CONTROLS.keys(),
@@ -38,9 +37,10 @@ def vocabulary(base: Path) -> Vocabulary:
         missing=missing_reason,
         read_protocol=_read_protocol,
         read_method=_read_method,
+        read_space=_read_space,
         data_problems=data_problems,
         storage_problems=storage_problems,
-        plain_data=without_default_switches,
+        plain_data=canonical_data,
         defaults=Defaults(DEFAULT_RANKING, DEFAULT_ALLOCATION, DEFAULT_WHOLE_EDGES, DEFAULT_PROTOCOL),
     )
 
@@ -59,6 +59,11 @@ def _read_method(value: Any, place: str) -> tuple[str, list[str]]:
 def _read_protocol(value: Any, place: str) -> tuple[Any, list[str]]:
     protocol, problems = read_protocol(value, place)
     return protocol, _explained(problems, value.get("base") if isinstance(value, Mapping) else value)
+
+
+def _read_space(value: Any, place: str) -> tuple[str, list[str]]:
+    space, problems = read_space(value, place)
+    return space, _explained(problems, value.get("base") if isinstance(value, Mapping) else value)
 
 
 def _explained(problems: list[str], name: Any) -> list[str]:

@@ -37,12 +37,12 @@ def run_tags(record: SweepRecord) -> dict[str, str]:
         "aca.fingerprint": record.fingerprint,
         "aca.method": trial.method,
         "aca.skip": trial.skip,
-        "aca.space": trial.space,
+        "aca.space": trial.space_label,
         "aca.data": data,
         "aca.seed": str(trial.seed),
         "aca.epochs": str(trial.epochs),
     }
-    group = [trial.method, trial.skip, trial.space, data, f"e{trial.epochs}"]
+    group = [trial.method, trial.skip, trial.space_label, data, f"e{trial.epochs}"]
     if record.shared_with is not None:
         tags["aca.shared_with"] = record.shared_with
     if not isinstance(record, SearchRecord):

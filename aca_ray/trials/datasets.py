@@ -22,10 +22,13 @@ from aca_ray.data import (
     check_data,
     load_retraining_data,
     load_search_data,
-    resize_problems,
+    view_problems,
 )
 from aca_ray.errors import ConfigError
 from aca_ray.records import DataFacts
+
+# Keys of a data mapping that leave the images and their classes as they are.
+_VIEW_KEYS = frozenset({"resize", "normalization", "augmentation", *SWITCHES})
 
 
 @dataclass(frozen=True)
@@ -72,12 +75,26 @@ class DataRef:
         """
         data = self.mapping
         source = SOURCES.get(str(data.get("name")))
-        if source is not None and source.facts is not None and set(data) <= {"name", "resize", *SWITCHES}:
-            if problems := resize_problems(data, "data"):
+        if source is not None and source.facts is not None and set(data) <= {"name", *_VIEW_KEYS}:
+            if problems := view_problems(data, "data"):
                 raise ConfigError(problems)
-            size = {side: data["resize"] for side in ("height", "width") if "resize" in data}
-            return replace(source.facts, **size)
+            return _viewed(source.facts, data)
         return self.for_retraining().info
+
+
+def _viewed(facts: ImageFacts, data: Mapping[str, Any]) -> ImageFacts:
+    """Return facts about images in the size and with the normalization that a data mapping sets."""
+    if "resize" in data:
+        facts = replace(facts, height=data["resize"], width=data["resize"])
+    if "normalization" not in data:
+        return facts
+    mean, std = (tuple(map(float, data["normalization"][name])) for name in ("mean", "std"))
+    if len(mean) != facts.channels:
+        raise ConfigError(
+            f"data.normalization: {facts.name} has {facts.channels} channels, so mean and std need as many values; "
+            f"found {len(mean)}"
+        )
+    return replace(facts, mean=mean, std=std)
 
 
 @lru_cache(maxsize=2)

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 import torch
 
 from aca_ray.config import StandaloneTrial, fingerprint
-from aca_ray.data import absolute_locations, check_retraining_data, validate_data, without_default_switches
+from aca_ray.data import absolute_locations, canonical_data, check_retraining_data, validate_data
 from aca_ray.errors import AcaRayError, ConfigError, StorageError, unknown_name
 from aca_ray.plugins import installed_plugins, used_now
 from aca_ray.records import StandaloneRecord
@@ -116,7 +116,7 @@ def retrain(
     built = find_protocol(protocol)
     check_device(built, "cuda" if gpu else "cpu")
     torch.set_num_threads(threads)
-    data = without_default_switches(data)
+    data = canonical_data(data)
     trial = StandaloneTrial(
         network=fingerprint(network_json(genotype, plan)),
         name=network_title(network),

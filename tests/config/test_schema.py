@@ -112,6 +112,43 @@ def test_tables_and_protocols_round_trip_json(
     assert SweepSpec.model_validate(json.loads(text)) == spec
 
 
+OWN = {"base": "darts", "operations": ["sep_conv_5x5", "skip_connect"], "reduce": {"0->2": ["noise"]}}
+
+
+def test_spaces_by_value_become_their_text(parse_changed: Callable[..., SweepSpec]) -> None:
+    s2 = {"base": "darts", "operations": ["sep_conv_3x3", "skip_connect"]}
+    spec = parse_changed(experiment__spaces=[s2, OWN])
+    text = "darts(skip_connect,sep_conv_5x5;reduce 0->2=noise)"
+    assert spec.experiment.spaces == ("s2", text)
+    assert parse_changed(experiment__spaces=["s2", text]) == spec
+    assert SweepSpec.model_validate(json.loads(json.dumps(spec.model_dump(mode="json")))) == spec
+    assert parse_changed(experiment__spaces=OWN).experiment.spaces == (text,)
+
+
+def test_all_problems_of_spaces_by_value(problems: Callable[..., list[str]]) -> None:
+    wrong = {"base": "darts", "operations": ["skip"], "normal": {"2->0": ["noise"], "0->2": []}}
+    assert places_of(problems(experiment__spaces=["darts", wrong, {"operations": ["noise"]}, 5])) == [
+        "experiment.spaces[1].operations[0]",
+        "experiment.spaces[1].normal.2->0",
+        "experiment.spaces[1].normal.0->2",
+        "experiment.spaces[2].base",
+        "experiment.spaces[3]",
+    ]
+    (problem,) = problems(experiment__spaces=["s2", {"base": "s1", "operations": ["skip_connect", "sep_conv_3x3"]}])
+    assert problem.startswith("experiment.spaces: ")  # twice
+
+
+def test_parts_of_nasbench201_are_looked_up(
+    parse_changed: Callable[..., SweepSpec], problems: Callable[..., list[str]]
+) -> None:
+    part = {"base": "nasbench201", "operations": ["skip_connect", "nor_conv_3x3"]}
+    assert parse_changed(experiment__spaces=part, experiment__table="nasbench201").experiment.table == "nasbench201"
+    more = {"base": "nasbench201", "operations": ["skip_connect", "sep_conv_3x3"]}
+    found = problems(experiment__spaces=[part, more, "darts"], experiment__table="nasbench201")
+    assert places_of(found) == ["experiment.spaces[1]", "experiment.spaces[2]"]
+    assert places_of(problems(experiment__spaces=more, experiment__table="nasbench201")) == ["experiment.spaces"]
+
+
 def places_of(problems: list[str]) -> list[str]:
     return [problem.partition(":")[0] for problem in problems]
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
-from aca_ray.data import check_data, load_retraining_data, load_search_data
+from aca_ray.data import NO_AUGMENTATION, check_data, load_retraining_data, load_search_data, standard_augmentation
 from aca_ray.data.class_folders import list_classes
 from aca_ray.data.image_files import ImageFiles
 from aca_ray.data.imagenet_cmyk import CMYK_FILES
@@ -143,5 +144,16 @@ def test_crop_and_flip_are_keys_of_the_data(root: Path) -> None:
         loaded = load_retraining_data({**data, "crop": crop, "flip": False})
         assert isinstance(loaded.train, ImageFiles)
         assert loaded.train.crop == crop
-        assert loaded.info.augmentation == ("crop" if crop else "none")
-    assert load_retraining_data(data).info.augmentation == "crop and flip"
+        assert loaded.info.augmentation == ("crop and color" if crop else "color")
+    assert load_retraining_data(data).info.augmentation == "crop, flip and color"
+
+
+def test_without_augmentation_training_views_are_evaluation_views(root: Path) -> None:
+    data = {"name": "imagenet", "root": str(root)}
+    loaded = load_retraining_data({**data, "augmentation": "none"})
+    rows, generator = torch.arange(len(loaded.train)), torch.Generator().manual_seed(0)
+    seen, plain = loaded.train.take(rows, generator)[0], loaded.train.take(rows, None)[0]
+    assert torch.equal(seen, plain)
+    colored = load_retraining_data({**data, "crop": False, "flip": False}).train.take(rows, generator)[0]
+    assert not torch.equal(colored, plain)
+    assert (loaded.info.augmentation, standard_augmentation(loaded.info)) == ("none", NO_AUGMENTATION)

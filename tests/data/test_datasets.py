@@ -10,20 +10,22 @@ from sklearn.datasets import load_digits
 from aca_ray.data import (
     SOURCES,
     Augmentation,
+    canonical_data,
     check_data,
     check_retraining_data,
     load_retraining_data,
     load_search_data,
+    normalize,
     standard_augmentation,
     validate_data,
-    without_default_switches,
 )
 from aca_ray.data.image_set import STD_FLOOR, ImageSet, channel_statistics
+from aca_ray.data.validation import resolve_data
 from aca_ray.errors import ConfigError
 
 DIGITS = {"name": "digits"}
-NAMES = "cifar10, cifar100, digits, fashion_mnist, imagenet, parquet, svhn"
-KEYS = "crop, flip, max_test_images, max_train_images, name, resize"
+NAMES = "cifar10, cifar100, digits, fashion_mnist, folders, imagenet, parquet, svhn"
+KEYS = "augmentation, crop, flip, max_test_images, max_train_images, name, normalization, resize"
 
 
 def rows_of(images):
@@ -151,6 +153,7 @@ def test_images_are_mirrored_by_default_only_where_labels_stay_valid():
         "cifar100": True,
         "digits": False,
         "fashion_mnist": True,
+        "folders": False,
         "imagenet": True,
         "parquet": False,
         "svhn": False,
@@ -175,13 +178,69 @@ def test_the_data_mapping_switches_flip_and_crop(switches, augmentation):
 
 
 def test_a_switch_of_the_default_value_is_left_out():
-    assert without_default_switches({"name": "digits", "flip": False, "crop": True}) == {"name": "digits"}
-    assert without_default_switches({"name": "digits", "flip": True}) == {"name": "digits", "flip": True}
-    assert without_default_switches({"name": "cifar10", "flip": True, "root": "data"}) == {
+    assert canonical_data({"name": "digits", "flip": False, "crop": True}) == {"name": "digits"}
+    assert canonical_data({"name": "digits", "flip": True}) == {"name": "digits", "flip": True}
+    assert canonical_data({"name": "cifar10", "flip": True, "root": "data"}) == {
         "name": "cifar10",
         "root": "data",
     }
-    assert without_default_switches({"name": "unknown", "flip": True}) == {"name": "unknown", "flip": True}
+    assert canonical_data({"name": "unknown", "flip": True}) == {"name": "unknown", "flip": True}
+
+
+def test_spellings_of_one_data_set():
+    assert canonical_data({"name": "digits", "augmentation": "none"}) == {"name": "digits", "crop": False}
+    assert canonical_data({"name": "cifar10", "augmentation": "none", "flip": False}) == {
+        "name": "cifar10",
+        "flip": False,
+        "crop": False,
+    }
+    switches = {"flip": False, "crop": False, "color": False}
+    assert canonical_data({"name": "imagenet", "augmentation": "none"}) == {"name": "imagenet", **switches}
+    own = {"name": "digits", "normalization": {"std": [1], "mean": (0,)}}
+    assert canonical_data(own)["normalization"] == {"mean": [0.0], "std": [1.0]}
+    mean, std = SOURCES["cifar10"].normalization
+    published = {"name": "cifar10", "normalization": {"mean": list(mean), "std": list(std)}}
+    assert canonical_data(published) == {"name": "cifar10"}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_source_can_do_without_augmentation(name):
+    keys = {key: "." for key, own in SOURCES[name].keys.items() if own.default is None}
+    data = {"name": name, **keys, "augmentation": "none"}
+    assert [one for one in validate_data(data, "d") if "augmentation" in one] == []
+    _, full = resolve_data(data)
+    assert {full[switch] for switch in ("flip", "crop", "color") if switch in full} == {False}
+    (problem,) = (one for one in validate_data({**data, "flip": True}, "d") if one.startswith("d.flip"))
+    assert "augmentation" in problem
+
+
+def test_own_normalization():
+    own = {"mean": [0.25], "std": [0.5]}
+    plain, loaded = load_search_data(DIGITS), load_search_data({**DIGITS, "normalization": own})
+    assert (loaded.info.mean, loaded.info.std) == ((0.25,), (0.5,))
+    assert (plain.info.mean, plain.info.digest) != (loaded.info.mean, "")
+    assert plain.info.digest == loaded.info.digest
+    pixels = loaded.train.images[:2]
+    torch.testing.assert_close(normalize(pixels, loaded.info), (pixels / 255 - 0.25) / 0.5)
+
+
+def test_all_problems_of_a_normalization_at_once():
+    def places(value, **others):
+        problems = validate_data({"name": "digits", "normalization": value, **others}, "d")
+        return [problem.partition(": ")[0].removeprefix("d.") for problem in problems]
+
+    assert places({"mean": [0.5], "std": [0.2]}) == places({"mean": [0, 1, 1], "std": [1, 1, 0.001]}) == []
+    assert places([0.5]) == places(None) == places("cifar10") == ["normalization"]
+    assert places({}) == ["normalization.mean", "normalization.std"]
+    wrong = {"mean": [125.3, "a", float("nan")], "std": [0, True, -1], "var": [1]}
+    assert places(wrong, augmentation="some") == [
+        "augmentation",
+        "normalization.var",
+        *(f"normalization.mean[{index}]" for index in range(3)),
+        *(f"normalization.std[{index}]" for index in range(3)),
+    ]
+    assert places({"mean": 0.5, "std": [1, 1]}) == ["normalization.mean", "normalization.std"]
+    assert places({"mean": [0.5], "std": [1, 1, 1]}) == ["normalization"]
 
 
 def test_switches_are_true_or_false():

@@ -126,7 +126,7 @@ def test_views_have_the_size_of_the_mapping(mapping: dict[str, str]) -> None:
     info = data.info
     assert (info.channels, info.height, info.width, info.resized) == (3, 32, 32, True)
     assert (info.mean, info.std, info.class_names) == (plain.info.mean, plain.info.std, plain.info.class_names)
-    assert info.augmentation == "crop and flip, resized to 32x32 (antialiased bilinear)"
+    assert info.augmentation == "crop, flip and color, resized to 32x32 (antialiased bilinear)"
     rows = torch.tensor([3, 0, 7])
     seen, _ = data.train.take(rows, torch.Generator().manual_seed(4))
     tested, _ = data.test.take(torch.tensor([0]), None)

@@ -158,9 +158,16 @@ def test_integers_beyond_int64_are_refused(write: WriteTable) -> None:
     assert load_retraining_data(mapping(path, path)).test.labels.tolist() == NUMBERS
 
 
-def test_strings_are_refused_with_the_fix(write: WriteTable) -> None:
-    path = write("train.parquet", ["cat", "dog"] * 4)
-    fails(mapping(path, path), f"{path}: column label ", "integers", "dictionary", "found string")
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_strings_are_class_names(write: WriteTable, kind: pa.DataType) -> None:
+    train = write("train.parquet", pa.array(["dog", "cat", "cat", "emu"] * 2, type=kind))
+    test = write("test.parquet", pa.array(["emu", "dog"], type=kind))
+    data = load_retraining_data(mapping(train, test))
+    assert data.info.class_names == ("dog", "cat", "emu")
+    assert (data.train.labels.tolist(), data.test.labels.tolist()) == ([0, 1, 1, 2] * 2, [2, 0])
+    unknown = write("unknown.parquet", ["cat", "fox"])
+    fails(mapping(train, unknown), f"{unknown}, row 1: class 'fox'", train)
+    fails(mapping(write("null.parquet", ["cat", None] * 4), test), "row 1: column label is null")
 
 
 def test_a_column_that_occurs_twice(tmp_path: Path, write: WriteTable) -> None:

@@ -105,3 +105,36 @@ def test_unreadable_data(tmp_path: Path) -> None:
     spec = parse_spec(text, vocabulary(tmp_path))
     with pytest.raises(ConfigError, match=r"experiment\.data\[0\]: .*train\.parquet: .*Parquet"):
         plan_sweep(spec, tmp_path)
+
+
+OWN = "{base: darts, operations: [sep_conv_3x3, nor_conv_3x3], normal: {0->2: [skip_connect, noise]}}"
+
+
+def test_spaces_by_value_are_built(tmp_path: Path) -> None:
+    spec = spec_of(
+        f"methods: darts, spaces: [s2, {OWN}], data: digits, seeds: 0, epochs: 1, network: {{channels: 4, cells: 3}},"
+        "retraining: {protocol: small}"
+    )
+    plan = plan_sweep(spec, tmp_path)
+    assert len(plan.searches) == 4
+    for planned in plan.searches:
+        expected = sum(parameter.numel() for parameter in supernet_of(planned.trial).parameters())
+        assert planned.supernet.parameters == expected
+    searched = search_space(plan.searches[2].trial), search_space(plan.searches[3].trial)
+    assert [space.normal[0] for space in searched] == [("noise", "skip_connect"), ("noise",)]
+    assert {space.normal[1] for space in searched} == {("sep_conv_3x3", "nor_conv_3x3")}
+
+
+def test_problems_of_spaces_by_value(tmp_path: Path) -> None:
+    nothing = "{base: darts, operations: [none, skip_connect]}"
+    text = f"methods: [darts, opp_darts], spaces: [{OWN}, {nothing}], data: digits, seeds: 0, epochs: 1,"
+    text += "retraining: {protocol: small}"
+    with pytest.raises(ConfigError) as caught:
+        plan_sweep(spec_of(text), tmp_path)
+    assert [problem.partition(": ")[0] for problem in caught.value.problems] == [
+        "experiment.spaces[0]",  # not a space of opp_darts
+        "experiment.spaces[1]",
+        "experiment.spaces[1]",  # nothing to refill
+    ]
+    spec = spec_of(text.replace("[darts, opp_darts]", "darts") + ", skip: searched, network: {channels: 4, cells: 3}")
+    assert len(plan_sweep(spec, tmp_path).searches) == 2

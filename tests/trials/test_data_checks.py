@@ -26,7 +26,7 @@ def write(tmp_path: Path) -> WriteSplit:
 
     def write_split(name: str, labels: Any, size: int = 8, pixels: np.ndarray | None = None) -> None:
         if pixels is None:
-            pixels = np.random.default_rng(0).integers(0, 256, (len(labels), size, size), dtype=np.uint8)
+            pixels = np.random.default_rng(len(labels)).integers(0, 256, (len(labels), size, size), dtype=np.uint8)
         encoded = []
         for image in pixels:
             buffer = io.BytesIO()
@@ -100,6 +100,33 @@ def test_a_constant_training_split(spec: Callable[..., Path], write: WriteSplit)
     found = problem(spec())
     assert "train.parquet: " in found
     assert "constant" in found
+
+
+@pytest.mark.parametrize("changes", [{"test": "train.parquet"}, {"train": "*.parquet"}, {"test": ["t*.parquet"]}])
+def test_test_images_that_are_training_images(spec: Callable[..., Path], changes: dict[str, Any]) -> None:
+    assert "test images that were compared are training images" in problem(spec(**changes))
+
+
+def test_some_images_in_both_splits(spec: Callable[..., Path], write: WriteSplit) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 8, 8), dtype=np.uint8)
+    write("train.parquet", np.arange(60) % 3, pixels=np.concatenate([pixels[:6]] * 10))
+    write("test.parquet", np.arange(12) % 3, pixels=pixels)
+    api.check(spec())
+    write("test.parquet", np.arange(11) % 3, pixels=pixels[:11])
+    assert "6 of 11" in problem(spec())
+
+
+def test_own_normalization_is_part_of_the_identity(spec: Callable[..., Path]) -> None:
+    def trial(**changes: Any) -> tuple[str, Any, Any]:
+        _, plan = api.check(spec(**changes))
+        return plan.searches[0].trial.fingerprint, plan.data[0].info.mean, plan.data[0].info.std
+
+    own = trial(normalization={"mean": [0], "std": [1]})
+    assert own == trial(normalization={"std": [1.0], "mean": [0.0]})
+    assert own[1:] == ((0.0,), (1.0,))
+    assert len({own[0], trial()[0], trial(normalization={"mean": [0], "std": [0.5]})[0]}) == 3
+    rgb = {"mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]}
+    assert "8x8 gray" in problem(spec(normalization=rgb))
 
 
 def test_no_val_folder(spec: Callable[..., Path], tmp_path: Path) -> None:

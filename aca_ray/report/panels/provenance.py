@@ -77,6 +77,9 @@ def _facts(trials: Sequence[TrialRow]) -> Iterable[tuple[str, str]]:
         own = [trial for trial in trials if (trial.data, trial.options) == (data, options)]
         yield f"data {data}", _data(own, options)
         yield f"splits of {data}", _splits(own)
+    for space, candidates in sorted({(trial.space, trial.candidates) for trial in trials}):
+        if candidates not in ("", space):
+            yield f"space {space}", candidates
     yield "search seeds", _numbers(trial.seed for trial in searches)
     yield "retraining seeds", _numbers(trial.retrain_seed for trial in retrainings)
     if searches:
