@@ -36,7 +36,7 @@ from aca_ray.config.several import MAX_ENTRIES, AnyNumber, Several, SeveralOrNon
 from aca_ray.config.written import as_written
 from aca_ray.config.yaml_text import read_mapping, read_spec, write_yaml
 from aca_ray.errors import ConfigError, unknown_name
-from aca_ray.space import in_nasbench201
+from aca_ray.space import in_nasbench201, read_space
 from aca_ray.space.labels import method_label
 from aca_ray.space.plugged import PluginFacts, used_plugins
 from aca_ray.space.trials import Precision, ProtocolValue, Skip
@@ -161,8 +161,12 @@ def _space(value: Any, info: ValidationInfo) -> Any:
     value = plain(value)
     if isinstance(info.context, Vocabulary):
         value, problems = info.context.read_space(value, PLACE)
-        if problems:
-            raise ProblemError(problems)
+    elif isinstance(value, Mapping):
+        value, problems = read_space(value, PLACE)
+    else:
+        return value
+    if problems:
+        raise ProblemError(problems)
     return value
 
 

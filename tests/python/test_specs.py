@@ -220,3 +220,21 @@ def test_estimates_of_a_value_and_of_a_file(tmp_path: Path) -> None:
     kinds = [[(kind.label, kind.num_trials) for kind in estimate.kinds] for estimate in estimates]
     assert kinds[0] == kinds[1]
     assert sum(number for _, number in kinds[0]) == 4
+
+
+def test_a_space_by_value_and_a_plug_in_survive_yaml(tmp_path: Path) -> None:
+    spec = SweepSpec(
+        name="own",
+        experiment=ExperimentSpec(
+            plugins="mine.py",
+            methods="mine",
+            spaces={"base": "darts", "operations": ["skip_connect", "sep_conv_5x5"]},
+            data="digits",
+            seeds=0,
+            epochs=1,
+        ),
+    )
+    assert "plugins: mine.py" in spec.to_yaml()
+    again = SweepSpec.from_yaml(spec.to_yaml())
+    assert again == spec
+    assert again.experiment.spaces == ("darts(skip_connect,sep_conv_5x5)",)
