@@ -131,7 +131,7 @@ def test_options_of_the_data_are_values_of_their_own(network_row: Build) -> None
 
 def test_other_images_of_the_same_data_stay_refused(network_row: Build) -> None:
     names = list(TrialRow.__annotations__)
-    trial = TrialRow(**{**dict.fromkeys(names), "data": "digits", "options": "{}", "kind": "search"})
+    trial = TrialRow(**{**dict.fromkeys(names), "data": "digits", "options": "{}", "kind": "search", "versions": "{}"})
     sweeps = [
         replace(_sweep([network_row(0.9, **place)], name), trials=(replace(trial, data_digest=name, sweep=name),))
         for name, place in (("a", {}), ("b", {"space": "s3"}))

@@ -294,6 +294,7 @@ def test_on_a_cpu_nothing_is_decoded_ahead_and_by_as_many_threads_as_torch_has()
 
 
 SLOW = """
+import signal
 import time
 import numpy as np
 from aca_ray.data.decoders import Decoders, Decoding
@@ -308,6 +309,7 @@ decoders = Decoders(2)
 decoders.start(first)
 decoders.start(second)
 decoders.result(first)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
 print("ready", flush=True)
 {end}
 """
@@ -320,9 +322,12 @@ def test_a_process_that_ends_or_is_interrupted_does_not_wait_for_what_is_ahead(e
     with subprocess.Popen([sys.executable, "-c", SLOW.format(end=end)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        if code:
-            process.send_signal(signal.SIGINT)
-        assert process.wait(30) == code
+        try:
+            if code:
+                process.send_signal(signal.SIGINT)
+            assert process.wait(30) == code
+        finally:
+            process.kill()
 
 
 def test_nothing_of_a_sequence_is_kept_by_a_cycle(make_batches: MakeBatches) -> None:

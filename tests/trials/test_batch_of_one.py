@@ -29,15 +29,17 @@ SMALL: dict[str, Any] = {"channels": 4, "num_cells": 5, "num_classes": 2, "in_ch
 
 
 def write_images(folder: Path, count: int, size: int) -> dict[str, str]:
-    """Write a Parquet file of random color images of two classes and return its data mapping."""
-    encoded = []
-    for pixels in np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8):
-        buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, format="PNG")
-        encoded.append(buffer.getvalue())
-    path = folder / f"{count}x{size}.parquet"
-    pq.write_table(pa.table({"image": encoded, "label": np.arange(count) % 2}), path)
-    return {"name": "parquet", "train": str(path), "test": str(path)}
+    """Write two Parquet files of random color images of two classes and return their data mapping."""
+    generator = np.random.default_rng(0)
+    paths = {split: str(folder / f"{split}-{count}x{size}.parquet") for split in ("train", "test")}
+    for path in paths.values():
+        encoded = []
+        for pixels in generator.integers(0, 256, (count, size, size, 3), dtype=np.uint8):
+            buffer = io.BytesIO()
+            Image.fromarray(pixels).save(buffer, format="PNG")
+            encoded.append(buffer.getvalue())
+        pq.write_table(pa.table({"image": encoded, "label": np.arange(count) % 2}), path)
+    return {"name": "parquet", **paths}
 
 
 def check(folder: Path, data: dict[str, Any], protocol: str = "small", **experiment: Any) -> None:
