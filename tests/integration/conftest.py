@@ -22,6 +22,9 @@ import pytest
 
 MARK = "ACA_RAY_TEST_SESSION"
 
+# A shell starts background jobs with SIGINT ignored, and their processes inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # Searches take longer than the slices between which an interrupt or a drained node can stop them.
 SPEC = """
 name: small
