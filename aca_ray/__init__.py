@@ -41,25 +41,8 @@ if TYPE_CHECKING:
     from aca_ray.result import Result, Trial
     from aca_ray.space import ChannelPlan, Genotype
 
+# Of the public names that are not in aca_ray.api.
 _MODULES = {
-    "aca_ray.api": (
-        "build",
-        "check",
-        "compare",
-        "doctor",
-        "estimate",
-        "export",
-        "export_all",
-        "load",
-        "log_model",
-        "rank",
-        "resume",
-        "retrain",
-        "run",
-        "show",
-        "status",
-        "submit",
-    ),
     "aca_ray.config": ("ExperimentSpec", "NetworkSpec", "RetrainingSpec", "RuntimeSpec", "SweepSpec", "TableSpec"),
     "aca_ray.errors": ("AcaRayError", "ConfigError"),
     "aca_ray.nn": ("DerivedNetwork",),
@@ -104,9 +87,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Load a public name on first use, which keeps the import light."""
-    if name not in _MODULE_OF:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(_MODULE_OF[name]), name)
+    value = globals()[name] = getattr(import_module(_MODULE_OF.get(name, "aca_ray.api")), name)
     return value
 
 

@@ -20,7 +20,7 @@ from aca_ray.methods.core import SearchMethod
 from aca_ray.methods.moment import Moment
 from aca_ray.methods.registry import methods
 from aca_ray.nn import DerivedNetwork, Supernet
-from aca_ray.nn.fused import fuse
+from aca_ray.nn.fused import fuse, lay_out
 from aca_ray.space import PUBLISHED, SPACES, ChannelPlan, EdgePlan
 from aca_ray.space.topology import NUM_STAGES, stage_cell_type
 
@@ -88,7 +88,7 @@ def test_derived_networks(allocated: bool, fake: FakeTensorMode) -> None:
     plan = ChannelPlan("drawn", "drawn", tuple(tuple(edge() for _ in edges) for edges in stages)) if allocated else None
     network = DerivedNetwork(genotype, plan, channels=8, num_cells=3, num_classes=10, auxiliary=True)
     network.set_drop_path(0.2)
-    network = fuse(on_gpu(network))
+    network = lay_out(on_gpu(network))
     for logits in network.forward_with_auxiliary(torch.empty(4, 3, 32, 32, device=GPU)):
         assert logits is not None
         assert logits.device.type == GPU.type

@@ -19,7 +19,7 @@ from torch.nn import functional
 from torch.nn.grad import conv2d_weight
 
 from aca_ray.nn.blocks import DepthwiseConv2d
-from aca_ray.nn.fused.maps import channels_last, is_channels_last
+from aca_ray.nn.fused.maps import channels_last, every_second_pixel, is_channels_last
 
 
 class FusedDepthwiseConv2d(DepthwiseConv2d):
@@ -45,9 +45,7 @@ def depthwise_convolution(x: Tensor, weight: Tensor, stride: int, dilation: int)
     if not is_channels_last(x) or torch.is_autocast_enabled("cpu") or stride > dilation or not is_divisible:
         return _convolve(x, weight, stride, dilation)
     if stride == 2:
-        # Slice in memory order, since the gradient of a slice is laid out in the order of the axes.
-        x = x.permute(0, 2, 3, 1)[:, ::2, ::2].permute(0, 3, 1, 2)
-        return _Depthwise.apply(channels_last(x), weight, 1)
+        return _Depthwise.apply(every_second_pixel(x, 0), weight, 1)
     return _Depthwise.apply(x, weight, dilation)
 
 

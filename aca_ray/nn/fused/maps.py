@@ -94,6 +94,12 @@ def part(state: Tensor, *, channels: slice = _ALL, positions: slice = _ALL) -> T
     return state[:, channels, positions, positions]
 
 
+def every_second_pixel(x: Tensor, first: int) -> Tensor:
+    """Return every second row and column, from index `first`, of channels-last (B, C, H, W), channels-last."""
+    # Slice in memory order, since the gradient of a slice is laid out in the order of the axes.
+    return channels_last(x.permute(0, 2, 3, 1)[:, first::2, first::2].permute(0, 3, 1, 2))
+
+
 def with_dense_gradient(state: Tensor) -> Tensor:
     """Return (B, C, H, W) unchanged; a gradient that is a slice of a larger one is copied.
 
