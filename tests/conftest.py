@@ -17,7 +17,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from aca_ray.data import DataInfo, ImageSet, SearchData
+from aca_ray.contract import small
+from aca_ray.data import SearchData
 from aca_ray.methods.core import SearchMethod
 from aca_ray.nn.fused import fuse
 from aca_ray.records import (
@@ -59,16 +60,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         file = item.nodeid.partition("::")[0]
         shares = "undisturbed" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("undisturbed" if shares else file))
-
-
-def striped_images(num_images: int, seed: int) -> ImageSet:
-    """Images of 8x8 pixels, noisy, one of three thirds of each brighter: the label says which."""
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.randint(3, (num_images,), generator=generator)
-    images = torch.randint(0, 100, (num_images, 3, 8, 8), generator=generator, dtype=torch.uint8)
-    for image, label in zip(images, labels.tolist(), strict=True):
-        image[:, 3 * label : 3 * label + 3] += 120
-    return ImageSet(images, labels)
 
 
 @pytest.fixture(scope="session")
@@ -128,20 +119,8 @@ def repeatable() -> None:
 
 @pytest.fixture(scope="session")
 def search_data() -> SearchData:
-    info = DataInfo(
-        name="stripes",
-        num_classes=3,
-        class_names=("top", "middle", "bottom"),
-        channels=3,
-        height=8,
-        width=8,
-        mean=(0.35,) * 3,
-        std=(0.25,) * 3,
-        flip=True,
-        digest="0" * 64,
-        source="made",
-    )
-    return SearchData(info, striped_images(16, seed=1), striped_images(16, seed=2))
+    """Images of 8x8 pixels in three classes, 16 in either split."""
+    return small.data()
 
 
 @pytest.fixture

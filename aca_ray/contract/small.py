@@ -23,7 +23,7 @@ _CPU = torch.device("cpu")
 def images(num_images: int, seed: int) -> ImageSet:
     """Return (N, 3, 8, 8) noisy images, one of three thirds of each brighter: the label says which."""
     generator = torch.Generator().manual_seed(seed)
-    labels = torch.arange(num_images) % NUM_CLASSES
+    labels = torch.randint(NUM_CLASSES, (num_images,), generator=generator)
     pixels = torch.randint(0, 100, (num_images, 3, 8, 8), generator=generator, dtype=torch.uint8)
     for image, label in zip(pixels, labels.tolist(), strict=True):
         image[:, 3 * label : 3 * label + 3] += 120
