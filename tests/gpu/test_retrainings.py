@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import pytest
 import torch
+from drawn_plans import drawn_plan
 
 from aca_ray.data import DataInfo, ImageSet, RetrainingData
 from aca_ray.retraining import Protocol, Retraining
-from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan
-from aca_ray.space.topology import NUM_STAGES, stage_cell_type
+from aca_ray.space import PUBLISHED, ChannelPlan
 from aca_ray.training import EpochLoop, select_device
 
 pytestmark = pytest.mark.gpu
@@ -19,16 +18,6 @@ pytestmark = pytest.mark.gpu
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 GENOTYPE = PUBLISHED["DARTS_V2"]
 PROTOCOL: dict[str, Any] = {"channels": 8, "num_cells": 3, "epochs": 2, "batch_size": 16, "drop_path": 0.2}
-
-
-def half_plan() -> ChannelPlan:
-    draw = random.Random(0)
-
-    def edge() -> EdgePlan:
-        return EdgePlan(0.5, tuple(draw.sample(range(8), 8)))
-
-    stages = (GENOTYPE.cell(stage_cell_type(stage)).edges for stage in range(NUM_STAGES))
-    return ChannelPlan("drawn", "drawn", tuple(tuple(edge() for _ in edges) for edges in stages))
 
 
 def data() -> RetrainingData:
@@ -65,7 +54,7 @@ def weights(work: Retraining) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("allocated", [False, True])
 def test_a_step_is_that_of_a_cpu(allocated: bool) -> None:
-    plan = half_plan() if allocated else None
+    plan = drawn_plan(GENOTYPE, 0.5) if allocated else None
     select_device(1)  # exact float32
     found = []
     for device in (CPU, GPU):

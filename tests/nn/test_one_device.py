@@ -6,13 +6,13 @@ passes need one.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 from compact_spaces import compact
+from drawn_plans import drawn_plan
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
@@ -21,8 +21,7 @@ from aca_ray.methods.moment import Moment
 from aca_ray.methods.registry import methods
 from aca_ray.nn import DerivedNetwork, Supernet
 from aca_ray.nn.fused import fuse, lay_out
-from aca_ray.space import PUBLISHED, SPACES, ChannelPlan, EdgePlan
-from aca_ray.space.topology import NUM_STAGES, stage_cell_type
+from aca_ray.space import PUBLISHED, SPACES
 
 GPU = torch.device("cuda")
 READING = {"gdas", "pr_darts", "drnas"}  # the host reads which candidates are drawn, and fake tensors have no values
@@ -79,13 +78,8 @@ def test_supernets(method: SearchMethod, fake: FakeTensorMode) -> None:
 
 @pytest.mark.parametrize("allocated", [False, True])
 def test_derived_networks(allocated: bool, fake: FakeTensorMode) -> None:
-    genotype, draw = PUBLISHED["DARTS_V2"], random.Random(0)
-
-    def edge() -> EdgePlan:
-        return EdgePlan(0.5, tuple(draw.sample(range(4), 4)))
-
-    stages = (genotype.cell(stage_cell_type(stage)).edges for stage in range(NUM_STAGES))
-    plan = ChannelPlan("drawn", "drawn", tuple(tuple(edge() for _ in edges) for edges in stages)) if allocated else None
+    genotype = PUBLISHED["DARTS_V2"]
+    plan = drawn_plan(genotype, 0.5, channels=4) if allocated else None
     network = DerivedNetwork(genotype, plan, channels=8, num_cells=3, num_classes=10, auxiliary=True)
     network.set_drop_path(0.2)
     network = lay_out(on_gpu(network))

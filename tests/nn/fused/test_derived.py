@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import random
 from collections.abc import Iterator
 
 import pytest
 import torch
+from drawn_plans import drawn_plan
 from torch import Tensor, nn
 
 from aca_ray.nn.blocks import SeparableConv
@@ -15,9 +15,8 @@ from aca_ray.nn.derived import DerivedCell, DerivedNetwork
 from aca_ray.nn.fused import lay_out
 from aca_ray.nn.fused.derived import SlicedReduce
 from aca_ray.nn.fused.maps import is_channels_last
-from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, Genotype
+from aca_ray.space import PUBLISHED
 from aca_ray.space.nasbench201 import parse_architecture_string
-from aca_ray.space.topology import NUM_STAGES, stage_cell_type
 
 NASBENCH201 = parse_architecture_string(
     "|nor_conv_3x3~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|none~2|"
@@ -31,16 +30,6 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     torch.set_num_threads(request.param)
     yield request.param
     torch.set_num_threads(before)
-
-
-def drawn_plan(genotype: Genotype, share: float) -> ChannelPlan:
-    draw = random.Random(0)
-
-    def edge() -> EdgePlan:
-        return EdgePlan(share, tuple(draw.sample(range(8), 8)))
-
-    stages = (genotype.cell(stage_cell_type(stage)).edges for stage in range(NUM_STAGES))
-    return ChannelPlan("drawn", "drawn", tuple(tuple(edge() for _ in edges) for edges in stages))
 
 
 def results(network: DerivedNetwork, images: Tensor) -> list[Tensor]:
