@@ -46,14 +46,18 @@ def tf32_allowed(allowed: bool) -> Iterator[None]:
 
 @cache
 def device_name(device: torch.device) -> str:
-    """Return the name of a GPU or of this machine's processor."""
+    """Return the name of a GPU, or of this machine's processor and the instruction set that torch uses on it.
+
+    Other instructions round otherwise, and clouds give processors of several generations the same name.
+    """
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     try:
         found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:
         found = None
-    return found[1] if found else platform.processor() or platform.machine()
+    name = found[1] if found else platform.processor() or platform.machine()
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def free_gpu_bytes() -> int:
