@@ -13,7 +13,7 @@ from aca_ray.space.channel_plan import ChannelPlan, EdgePlan
 from aca_ray.space.genotype import Genotype
 from aca_ray.space.topology import NUM_STAGES, stage_cell_type
 
-# Provisional, until recorded experiments show the best rule.
+# No pair of ranker and rule is better than drawn channels by what was measured (experiments/RESULTS.md, pairs).
 DEFAULT_ALLOCATION = "sign"
 DEFAULT_WHOLE_EDGES = "rounded"  # if a benchmark's table alone measures networks
 

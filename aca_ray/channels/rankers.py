@@ -19,7 +19,7 @@ from aca_ray.channels.counts import participation
 from aca_ray.nn.operations import last_full_convolution
 from aca_ray.nn.trace_ratio import ClassStatistics, trace_ratio_scores
 
-# Provisional, until recorded experiments show the best ranking.
+# No pair of ranker and rule is better than drawn channels by what was measured (experiments/RESULTS.md, pairs).
 DEFAULT_RANKING = "taylor_identity"
 
 
