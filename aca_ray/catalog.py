@@ -95,7 +95,7 @@ def _methods() -> Catalog:
         (
             name,
             method.changes,
-            ", ".join(sorted(method.only_spaces)) if method.only_spaces else "all",
+            "all" if len(method.spaces) == len(SPACES) else ", ".join(sorted(method.spaces)),
             method.source,
             method.differs or "nothing",
             "; ".join(_setting(key, setting) for key, setting in method_settings(name).items()) or "none",

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from aca_ray.methods.moment import Moment, moment_at
-from aca_ray.methods.opp_darts import STAGE_EPOCHS, extended_mixing, hardest, uniform
+from aca_ray.methods.opp_darts import extended_mixing, hardest, stage_epochs, uniform
 from aca_ray.methods.registry import find_method
 from aca_ray.methods.views import Batch, StageView
 from aca_ray.nn import CellMixing, Mixing
@@ -22,6 +22,7 @@ from aca_ray.space import SPACES, Space, Topology, without_skip
 
 BuildSearch = Callable[..., Search]
 OPP_DARTS = find_method("opp_darts")
+STAGE_EPOCHS = stage_epochs(8)
 CONVOLUTIONS = ("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
 
 

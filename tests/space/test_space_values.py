@@ -10,7 +10,7 @@ from aca_ray.errors import ConfigError
 from aca_ray.space import CELL_TYPES, SPACES, find_space, in_nasbench201, read_space
 from aca_ray.space.candidates import ALL_CANDIDATES
 from aca_ray.space.labels import space_label
-from aca_ray.space.space_values import edge_names
+from aca_ray.space.topology import edge_names
 from aca_ray.space.trials import SearchTrial
 
 DARTS = {"base": "darts"}
