@@ -36,7 +36,9 @@ operations: [...]}}` for single edges and the rest of a cell. Other edges keep t
 (`plain_avg_pool_3x3` elsewhere), and cells of the benchmark's five operations are looked up in its table.
 
 An empty list deletes an edge: `{{base: darts, normal: {{0->3: []}}}}`. At least two edges into every node must be left;
-in cells of `nasbench201`, which keep every edge, each must be on a path from input to output."""
+in cells of `nasbench201`, which keep every edge, each must be on a path from input to output.
+
+Methods search every space by value that they are defined on; `aca-ray check` says why a method is not."""
 SHOWN_FIELDS = ("cells", "channels", "epochs", "batch_size", "lr", "weight_decay", "drop_path", "auxiliary_weight")
 
 
