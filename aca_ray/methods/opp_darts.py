@@ -138,8 +138,8 @@ METHOD = replace(
     source="Zhu et al. 2023, arXiv 2302.05632, and its official code",
     differs=(
         "compares candidates with the whole network in training mode (the official code leaves the old cells in "
-        "evaluation mode); the learning rate restarts even if no candidate is left to join; with more than 8 candidates, "
-        "growth takes longer and the last stage is shorter"
+        "evaluation mode); the learning rate restarts even if no candidate is left to join; with more than 8 "
+        "candidates, growth takes longer and the last stage is shorter"
     ),
     changes="candidates join one by one, each time the one with the largest training loss",
     learning_rate=restarted_cosine,
