@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from aca_ray.space.spaces import DELETED, EdgeCandidates
 from aca_ray.space.topology import KEPT_PER_NODE, Edge, Topology, edge_names
@@ -37,8 +37,8 @@ def _of_two_inputs(topology: Topology, left: Sequence[Edge], place: str) -> Iter
 
 def _of_one_input(topology: Topology, left: Sequence[Edge], place: str) -> Iterator[str]:
     (output,) = topology.output_nodes
-    fed = _closure({0}, left, lambda edge: (edge.source, edge.target))
-    read = _closure({output}, reversed(left), lambda edge: (edge.target, edge.source))
+    fed = _reached(0, left)
+    read = _reached(output, ((edge.target, edge.source) for edge in reversed(left)))
     if output not in fed:
         yield (
             f"{place}: must leave a path from node 0 to node {output}, found none in "
@@ -47,12 +47,10 @@ def _of_one_input(topology: Topology, left: Sequence[Edge], place: str) -> Itera
         return
     for name, edge in _named(topology, left):
         if edge.source not in fed or edge.target not in read:
-            reason = (
-                f"nothing enters node {edge.source}" if edge.source not in fed else f"nothing reads node {edge.target}"
-            )
+            here, there = (0, edge.source) if edge.source not in fed else (edge.target, output)
             yield (
-                f"{place}.{name}: must be on a path from node 0 to node {output}, found that {reason}. Delete this "
-                f"edge too ({name}: [])"
+                f"{place}.{name}: must be on a path from node 0 to node {output}, found none from node {here} to node "
+                f"{there}. Delete this edge too ({name}: [])"
             )
 
 
@@ -61,13 +59,10 @@ def _named(topology: Topology, edges: Sequence[Edge]) -> list[tuple[str, Edge]]:
     return [(name, edge) for name, edge in zip(edge_names(topology), topology.edges, strict=True) if edge in edges]
 
 
-def _closure(
-    nodes: set[int], edges: Iterator[Edge] | Sequence[Edge], ends: Callable[[Edge], tuple[int, int]]
-) -> set[int]:
-    """Return the nodes that are reached from some nodes, along edges in the order of a walk."""
-    reached = set(nodes)
-    for edge in edges:
-        here, there = ends(edge)
+def _reached(start: int, steps: Iterable[tuple[int, int]]) -> set[int]:
+    """Return the nodes that are reached from one node by steps; those into a node precede those out of it."""
+    reached = {start}
+    for here, there in steps:
         if here in reached:
             reached.add(there)
     return reached

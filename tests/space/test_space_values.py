@@ -198,9 +198,10 @@ def test_all_problems_of_deleted_edges_at_once() -> None:
 @pytest.mark.parametrize(
     ("deleted", "problems"),
     [
-        (["0->1"], {"p.normal.1->2": "nothing enters node 1", "p.normal.1->3": "nothing enters node 1"}),
-        (["1->2", "1->3"], {"p.normal.0->1": "nothing reads node 1"}),
-        (["0->1", "0->2"], {f"p.normal.{edge}": "nothing enters" for edge in ("1->2", "1->3", "2->3")}),
+        (["0->1"], {f"p.normal.{edge}": "from node 0 to node 1. " for edge in ("1->2", "1->3")}),
+        (["1->2", "1->3"], {"p.normal.0->1": "from node 1 to node 3. "}),
+        (["0->1", "0->2"], {f"p.normal.{edge}": "from node 0 to node" for edge in ("1->2", "1->3", "2->3")}),
+        (["1->3", "2->3"], {f"p.normal.{edge}": "to node 3. " for edge in ("0->1", "0->2", "1->2")}),
         (["0->3", "1->3", "2->3"], {"p.normal": "node 3"}),
         (["0->1", "0->2", "0->3"], {"p.normal": "node 3"}),
     ],
