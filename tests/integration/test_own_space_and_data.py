@@ -89,10 +89,11 @@ def test_from_the_spec_to_an_exported_network(process: SweepProcess) -> None:
     assert "augmentation none" in facts["data folders"]
     assert '"normalization":{"mean":[0.5,0.5,0.5],"std":[0.25,0.25,0.25]}' in facts["data folders"]
 
-    for record in records:
-        if record["kind"] == "retraining":
-            code, output = process.run("export", f"small/{record['fingerprint'][:12]}")
-            assert code == 0, output
+    retrained = {record["trial"]["space"]: record for record in records if record["kind"] == "retraining"}
+    assert len(retrained) == 4
+    for record in retrained.values():
+        code, output = process.run("export", f"small/{record['fingerprint'][:12]}")
+        assert code == 0, output
 
     code, output = process.run("run", "spec.yaml", "--local")  # the same spec: nothing is left to do
     assert code == 0, output
