@@ -33,8 +33,12 @@ A space by value has candidates of your own in the cells of a `base`: `{{base: d
 sep_conv_3x3]}}` for every edge, `normal: [...]` or `reduce: [...]` for the edges of one cell, `normal: {{0->2: [...],
 operations: [...]}}` for single edges and the rest of a cell. Other edges keep the base's candidates. Operations:
 {", ".join(ALL_CANDIDATES)}. In cells of `nasbench201`, `avg_pool_3x3` is the benchmark's, without a batch norm
-(`plain_avg_pool_3x3` elsewhere), and cells of the benchmark's five operations are looked up in its table. `none` alone
-on an edge is refused; a method that is limited to some spaces takes no space by value."""
+(`plain_avg_pool_3x3` elsewhere), and cells of the benchmark's five operations are looked up in its table.
+
+An empty list deletes an edge: `{{base: darts, normal: {{0->3: []}}}}`. At least two edges into every node must be left;
+in cells of `nasbench201`, which keep every edge, each must be on a path from input to output.
+
+Methods search every space by value that they are defined on; `aca-ray check` says why a method is not."""
 SHOWN_FIELDS = ("cells", "channels", "epochs", "batch_size", "lr", "weight_decay", "drop_path", "auxiliary_weight")
 
 
@@ -95,7 +99,7 @@ def _methods() -> Catalog:
         (
             name,
             method.changes,
-            ", ".join(sorted(method.only_spaces)) if method.only_spaces else "all",
+            "all" if len(method.spaces) == len(SPACES) else ", ".join(sorted(method.spaces)),
             method.source,
             method.differs or "nothing",
             "; ".join(_setting(key, setting) for key, setting in method_settings(name).items()) or "none",

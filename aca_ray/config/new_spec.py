@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pydantic import BaseModel
 
 from aca_ray.config.fields import SpecField, fields_of, yaml_of
 from aca_ray.config.schema import SweepSpec
+from aca_ray.config.yaml_text import write_on_one_line
 
 _WIDTH = 120
 _NAME = "sweep"
@@ -30,11 +32,36 @@ _HEAD = (
 )
 
 
-def new_spec(name: str) -> str:
-    """Return the text of a valid spec; `name` becomes the name of its sweep, without the characters it can't have."""
+def new_spec(name: str, source: Mapping[str, Any] | None = None) -> str:
+    """Return the text of a valid spec.
+
+    Args:
+        name: becomes the name of its sweep, without the characters it can't have.
+        source: content of a valid spec whose values the new one takes, except the name; None for a sweep of minutes.
+    """
     clean = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-")[:100] or _NAME
-    lines = [*_comment(_HEAD, ""), *_section(SweepSpec, "", {**_GIVEN, "name": clean}, active=True)]
+    given = _GIVEN if source is None else dict(_values_by_place(SweepSpec, "", source))
+    lines = [*_comment(_HEAD, ""), *_section(SweepSpec, "", {**given, "name": clean}, active=True)]
     return "\n".join(lines) + "\n"
+
+
+def _values_by_place(model: type[BaseModel], place: str, source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the place of every value of a section, and the value as YAML on one line."""
+    for field in fields_of(model):
+        if field.key not in source:
+            continue
+        own, value = f"{place}.{field.key}" if place else field.key, source[field.key]
+        parts = _parts(field)
+        if parts and isinstance(value, Mapping) and value:
+            for part in parts:
+                yield from _values_by_place(part, own, value)
+        else:
+            yield own, write_on_one_line(value)
+
+
+def _parts(field: SpecField) -> list[type[BaseModel]]:
+    """Return the sections that a field may be."""
+    return [field.section] if field.section else list(field.parts)
 
 
 def _section(model: type[BaseModel], place: str, given: Mapping[str, str], active: bool) -> Iterator[str]:
@@ -43,7 +70,7 @@ def _section(model: type[BaseModel], place: str, given: Mapping[str, str], activ
     indent = "  " * depth
     for field in fields_of(model):
         own = f"{place}.{field.key}" if place else field.key
-        parts = [field.section] if field.section else list(field.parts)
+        parts = _parts(field)
         is_given = active and any(key == own or key.startswith(f"{own}.") for key in given)
         mark = "" if is_given else "# "
         yield ""
@@ -53,7 +80,10 @@ def _section(model: type[BaseModel], place: str, given: Mapping[str, str], activ
         if not parts:
             yield f"{indent}{mark}{field.key}: {given[own] if is_given else _shown(field)}"
             continue
-        if not (field.section or is_given):
+        if own in given and active:  # not as a section
+            yield f"{indent}{field.key}: {given[own]}"
+            mark, is_given = "# ", False
+        elif not (field.section or is_given):
             yield f"{indent}# {field.key}: {_shown(field)}"
         yield f"{indent}{mark}{field.key}:"
         for part in parts:

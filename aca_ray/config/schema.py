@@ -339,7 +339,8 @@ class ExperimentSpec(_Frozen):
     `{base: darts, operations: [skip_connect, sep_conv_3x3]}` offers these on every edge of both cells. `normal` and
     `reduce` set one cell: a list for all its edges, or a mapping of edges, as in `{0->2: [skip_connect, noise]}`, and
     `operations` for the cell's other edges. Edges that are not mentioned keep the base's candidates. The base is any
-    space; operations are those of all spaces, in any order. A mapping that equals a space is that space.
+    space; operations are those of all spaces, in any order. An empty list (`0->3: []`) deletes an edge. A mapping that
+    equals a space is that space.
     """
     data: Several[DataMapping, str | Mapping[str, Any]]
     """Data sets: names, or mappings of `name`, the data set's own keys, and the keys that all data sets take."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,12 @@ def read_mapping(text: str, keys: Iterable[str], origin: str = "spec") -> dict[s
 def write_yaml(value: Any) -> str:
     """Return the YAML text of a plain value, which `read_yaml` reads back to an equal one; keys keep their order."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH, default_flow_style=None)
+
+
+def write_on_one_line(value: Any) -> str:
+    """Return the YAML text of a plain value on one line; see `write_yaml`."""
+    text = yaml.dump([value], Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=inf, default_flow_style=True)
+    return text.strip().removeprefix("[").removesuffix("]")
 
 
 def read_yaml(text: str) -> Any:

@@ -16,12 +16,21 @@ from aca_ray.nn import DerivedNetwork
 from aca_ray.retraining import Protocol
 from aca_ray.retraining.protocol_values import FIELDS
 from aca_ray.space import PUBLISHED, Space, without_skip
+from aca_ray.space.deletions import deletion_problems
 
 
 def space_checks(space: Space) -> Iterator[Check]:
-    """Yield the checks: supernet and derived network, with and without skip connections."""
+    """Yield the checks: deleted edges; supernet and derived network, with and without skip connections."""
+    yield Check("deleted edges leave cells of the space's kind", partial(_is_connected, space))
     for own in dict.fromkeys((space, without_skip(space))):
         yield Check(f"supernet and derived network of {own.name} compute", partial(_computes, own))
+
+
+def _is_connected(space: Space) -> None:
+    problems = [
+        one for kind in space.cell_types for one in deletion_problems(space.topology, space.candidates(kind), kind)
+    ]
+    require(not problems, "; ".join(problems))
 
 
 def _computes(space: Space) -> None:

@@ -21,7 +21,8 @@ SCHEDULE_EPOCHS = 100  # official code: regardless of the search's length
 def beta_decay(scale: float) -> Penalty:
     """Return the penalty scale * epoch/100 * R, where R sums the mean logsumexp of a cell's rows over the cells.
 
-    Only real candidates count. The gradient of R is the softmax of a row divided by the number of rows.
+    Only real candidates count, and only edges that are not deleted. The gradient of R is the softmax of a row divided
+    by the number of rows.
 
     Source: Ye et al. 2022 (beta-DARTS), and its official code; the sum over two cells is our reading.
     """
@@ -31,7 +32,11 @@ def beta_decay(scale: float) -> Penalty:
         for cell_type in state.space.cell_types:
             alpha = state.parameters[f"alpha_{cell_type}"]
             mask = to_device(candidate_mask(state.space, cell_type), alpha.device)
-            total = total + alpha.masked_fill(~mask, -torch.inf).logsumexp(dim=1).mean()
+            rows = alpha.masked_fill(~mask, -torch.inf).logsumexp(dim=1)
+            present = state.space.present(cell_type)
+            if len(present) < len(rows):
+                rows = rows.index_select(0, to_device(torch.tensor(present), rows.device))
+            total = total + rows.mean()
         return scale * state.moment.epoch / SCHEDULE_EPOCHS * total
 
     return penalty

@@ -20,6 +20,7 @@ The search loop calls the parts and never reads the method's name.
 | stages | stages of the search, and the start of each |
 | monitor | whether the search continues after an epoch |
 | derive | genotype of the settled mixing weights |
+| refuses | why the method is not defined on a space |
 | one_input | changes of the official code for cells of one input (NAS-Bench-201) |
 """
 
@@ -36,6 +37,7 @@ from aca_ray.methods.moment import Moment
 from aca_ray.methods.parts.derivation import every_edge
 from aca_ray.methods.parts.freeze import after_share_of_stage
 from aca_ray.methods.parts.learning_rate import cosine_over_search
+from aca_ray.methods.parts.refusals import no_space
 from aca_ray.methods.parts.sampling import fresh_batch
 from aca_ray.methods.recipe import Recipe
 from aca_ray.methods.views import (
@@ -52,7 +54,7 @@ from aca_ray.nn.edges import EdgeBuilder, FullEdge
 from aca_ray.nn.mixing import CellMixing, Mixing, candidate_mask
 from aca_ray.nn.supernet import HeadBuilder
 from aca_ray.space.genotype import Genotype
-from aca_ray.space.spaces import Space
+from aca_ray.space.spaces import SPACES, Space
 from aca_ray.space.topology import CellType, Topology
 from aca_ray.transfer import to_device
 
@@ -152,6 +154,7 @@ class SearchMethod:
         arch_gradient: one gradient per architecture parameter, in their order.
         settle_operations: like `relax_operations`, without draws; None if that does not draw either.
         relax_edges: maps ((E,) logits, topology) to (E,) edge weights; None for a plain sum without edge parameters.
+            The logits of deleted edges are the lowest finite number.
         build_edge: builder of an edge.
         build_head: builder of the module between the last cell and the global average pooling; None for the skeleton's.
         edge_strength: strength of scheduled edge modules in an epoch.
@@ -168,7 +171,8 @@ class SearchMethod:
         updates: the updates of a step, in order.
         initial_std: standard deviation of the initial architecture parameters.
         channel_divisor: required divisor of the supernet's channels.
-        only_spaces: names of the spaces that the method is defined on; None for all.
+        refuses: returns why the method is not defined on a space, as the end of the sentence "the space ...", such as
+            "has cells of one input"; None where it is defined.
         recipe: the paper's optimizer settings.
         one_input: returns the method's variant for cells of one input, as in the official code; see `on`.
     """
@@ -198,9 +202,14 @@ class SearchMethod:
     updates: tuple[Update, Update] = ("architecture", "weights")
     initial_std: float = INITIAL_STD
     channel_divisor: int = 1
-    only_spaces: frozenset[str] | None = None
+    refuses: Callable[[Space], str | None] = no_space
     recipe: Recipe = Recipe()
     one_input: Callable[[SearchMethod], SearchMethod] = unchanged
+
+    @property
+    def spaces(self) -> tuple[str, ...]:
+        """Names of the registered spaces that the method is defined on."""
+        return tuple(name for name, space in SPACES.items() if self.refuses(space) is None)
 
     def on(self, space: Space) -> SearchMethod:
         """Return the method's variant for a space, as in the official code."""
@@ -235,7 +244,12 @@ class SearchMethod:
             operations = relax(alpha, to_device(candidate_mask(space, kind), alpha.device), moment)
             if self.relax_edges is None:
                 return CellMixing(operations)
-            return CellMixing(operations, self.relax_edges(parameters[f"beta_{kind}"], space.topology))
+            beta = parameters[f"beta_{kind}"]
+            present = space.present(kind)
+            if len(present) < len(beta):  # a deleted edge takes no share of its node's
+                deleted = [index not in present for index in range(len(beta))]
+                beta = beta.masked_fill(to_device(torch.tensor(deleted), beta.device), torch.finfo(beta.dtype).min)
+            return CellMixing(operations, self.relax_edges(beta, space.topology))
 
         return Mixing(normal=cell("normal"), reduce=cell("reduce"))
 

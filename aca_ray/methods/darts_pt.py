@@ -10,14 +10,13 @@ import torch
 from aca_ray.methods import darts
 from aca_ray.methods.core import Stage
 from aca_ray.methods.parts.decisions import Decision, decide_inputs, decide_operation
-from aca_ray.methods.parts.derivation import KEPT_PER_NODE
 from aca_ray.methods.parts.learning_rate import tenth_after_first_stage
 from aca_ray.methods.parts.narrowing import with_candidates
 from aca_ray.methods.parts.sampling import fresh_batch
 from aca_ray.methods.views import StageStart, StageView
 from aca_ray.nn.transfer import same_names
 from aca_ray.space.spaces import EdgeCandidates, Space
-from aca_ray.space.topology import CellType
+from aca_ray.space.topology import KEPT_PER_NODE, CellType
 
 TUNING_EPOCHS = 5
 

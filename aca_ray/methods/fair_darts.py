@@ -12,10 +12,12 @@ from aca_ray.methods import darts
 from aca_ray.methods.core import Derivation, Penalty, SearchMethod
 from aca_ray.methods.moment import Moment
 from aca_ray.methods.parts.derivation import Option, assemble, two_per_node
+from aca_ray.methods.parts.refusals import cells_of_one_input, first_reason
 from aca_ray.methods.recipe import Recipe
 from aca_ray.methods.settings import Bounds
 from aca_ray.methods.views import ArchState
 from aca_ray.nn.mixing import Mixing, candidate_mask
+from aca_ray.space.candidates import NONE
 from aca_ray.space.genotype import Genotype
 from aca_ray.space.spaces import Space
 from aca_ray.space.topology import CellType
@@ -31,8 +33,10 @@ def sigmoid_operations(alpha: Tensor, mask: Tensor, moment: Moment) -> Tensor:
 
 
 def _of_candidates(weights: Tensor, space: Space, kind: CellType) -> Tensor:
-    """Return the entries of (E, O) weights that belong to a candidate, as a vector."""
-    places = candidate_mask(space, kind).flatten().nonzero().squeeze(1)
+    """Return the entries of (E, O) weights that belong to a candidate of an edge, unless it is deleted, as a vector."""
+    mask = candidate_mask(space, kind)
+    present = torch.tensor([index in space.present(kind) for index in range(len(mask))])
+    places = (mask & present[:, None]).flatten().nonzero().squeeze(1)
     return weights.flatten().index_select(0, to_device(places, weights.device))
 
 
@@ -75,6 +79,13 @@ def above(threshold: float) -> Derivation:
     return derive
 
 
+def none_beside_others(space: Space) -> str | None:
+    """Refuse spaces with an edge that offers `none` beside other candidates. Source: ours."""
+    if any(NONE in space.candidates(kind)[edge] for kind in space.cell_types for edge in space.present(kind)):
+        return "offers none, whose weight would never be updated: it computes nothing and does not compete"
+    return None
+
+
 def build(
     *,
     zero_one_weight: Annotated[float, Bounds(0.0, 1000.0)] = 10.0,
@@ -94,8 +105,7 @@ def build(
         penalties=(zero_one_loss(zero_one_weight),),
         derive=above(threshold),
         initial_std=0.0,
-        # No space with `none`: its sigmoid would never be updated.
-        only_spaces=frozenset({"darts_without_none", "s1", "s2", "s4"}),
+        refuses=first_reason(cells_of_one_input, none_beside_others),
         recipe=Recipe(batch_size=128, weight_lr=0.005, arch_lr=3e-3, arch_betas=(0.9, 0.999)),
     )
 

@@ -17,6 +17,7 @@ class Moment:
         stage_start: epoch in which the stage began.
         stage_epochs: length of the stage.
         step_seed: seed of draws that the two updates of a step share; differs from step to step.
+        starts: epochs in which a stage began, ascending, the last one `stage_start`.
     """
 
     epoch: int
@@ -25,6 +26,7 @@ class Moment:
     stage_start: int = 0
     stage_epochs: int = 0
     step_seed: int = 0
+    starts: tuple[int, ...] = (0,)
 
     @property
     def progress(self) -> float:
@@ -56,4 +58,5 @@ def moment_at(epoch: int, num_epochs: int, lengths: Sequence[int], step_seed: in
     total = sum(lengths)
     bounds = [sum(lengths[:stage]) * num_epochs // total for stage in range(len(lengths) + 1)]
     stage = max(index for index, start in enumerate(bounds[:-1]) if start <= epoch)
-    return Moment(epoch, num_epochs, stage, bounds[stage], bounds[stage + 1] - bounds[stage], step_seed)
+    starts = tuple(sorted(set(bounds[: stage + 1])))
+    return Moment(epoch, num_epochs, stage, bounds[stage], bounds[stage + 1] - bounds[stage], step_seed, starts)

@@ -13,19 +13,47 @@ from aca_ray.methods.core import Stage
 from aca_ray.methods.loss import batch_loss
 from aca_ray.methods.parts.learning_rate import restarted_cosine
 from aca_ray.methods.parts.narrowing import with_candidates
+from aca_ray.methods.parts.refusals import cells_of_one_input, first_reason
 from aca_ray.methods.views import StageStart, StageView
 from aca_ray.nn.mixing import CellMixing, Mixing, candidate_mask
 from aca_ray.nn.transfer import Transfer, same_candidates, same_names
 from aca_ray.space.candidates import PARAMETRIC, SKIP
-from aca_ray.space.spaces import EdgeCandidates, Space
+from aca_ray.space.spaces import DELETED, EdgeCandidates, Space
 from aca_ray.space.topology import CellType
 
-STAGE_EPOCHS = (2, 2, 2, 2, 2, 2, 2, 36)  # with 8 candidates, the first joins at epoch 0, the skip at 14
+SEARCH_EPOCHS, GROWTH_EPOCHS, NUM_CANDIDATES = 50, 2, 8  # with 8 candidates, the first joins at epoch 0, the skip at 14
+
+
+def stage_epochs(num_candidates: int) -> tuple[int, ...]:
+    """Return the lengths of the stages: as many as the candidates of the DARTS space, or more if the space has more.
+
+    Source: Zhu et al. 2023 (OPP-DARTS), official code; other numbers of candidates are ours.
+    """
+    num_growing = max(NUM_CANDIDATES, num_candidates) - 1
+    return (GROWTH_EPOCHS,) * num_growing + (SEARCH_EPOCHS - GROWTH_EPOCHS * num_growing,)
+
+
+def not_uniform(space: Space) -> str | None:
+    """Refuse spaces whose edges differ, or that offer no operation with weights.
+
+    Source: Zhu et al. 2023 (OPP-DARTS), official code, where an operation joins all edges and the first has weights.
+    """
+    offered = {space.candidates(kind)[edge] for kind in space.cell_types for edge in space.present(kind)}
+    if len(offered) > 1:
+        listed = " and ".join(f"[{', '.join(names)}]" for names in sorted(offered)[:2])
+        return f"has edges that offer different operations, such as {listed}, but every operation joins all edges"
+    if not PARAMETRIC.intersection(*offered):
+        return f"offers no operation with weights to begin with, such as {', '.join(sorted(PARAMETRIC))}"
+    return None
 
 
 def uniform(space: Space, names: EdgeCandidates) -> Space:
-    """Return the space with the same candidates on every edge."""
-    return with_candidates(space, lambda cell_type, edge: names)
+    """Return the space with the same candidates on every edge that is not deleted."""
+
+    def candidates(cell_type: CellType, edge: int) -> EdgeCandidates:
+        return names if edge in space.present(cell_type) else DELETED
+
+    return with_candidates(space, candidates)
 
 
 def extended_mixing(view: StageView, space: Space) -> Mixing:
@@ -99,7 +127,8 @@ def stages(space: Space) -> tuple[Stage, ...]:
             return grown((*present, SKIP), same_names)
         return StageStart(view.space, same_names, keep_momentum=True, keep_architecture=True, keep_moments=True)
 
-    return tuple(Stage(epochs, begin=grow if number else first) for number, epochs in enumerate(STAGE_EPOCHS))
+    lengths = stage_epochs(len(whole))
+    return tuple(Stage(epochs, begin=grow if number else first) for number, epochs in enumerate(lengths))
 
 
 METHOD = replace(
@@ -109,10 +138,11 @@ METHOD = replace(
     source="Zhu et al. 2023, arXiv 2302.05632, and its official code",
     differs=(
         "compares candidates with the whole network in training mode (the official code leaves the old cells in "
-        "evaluation mode); the learning rate restarts even if no candidate is left to join"
+        "evaluation mode); the learning rate restarts even if no candidate is left to join; with more than 8 "
+        "candidates, growth takes longer and the last stage is shorter"
     ),
     changes="candidates join one by one, each time the one with the largest training loss",
-    learning_rate=restarted_cosine(STAGE_EPOCHS),
+    learning_rate=restarted_cosine,
     stages=stages,
-    only_spaces=frozenset({"darts", "darts_without_none"}),
+    refuses=first_reason(cells_of_one_input, not_uniform),
 )

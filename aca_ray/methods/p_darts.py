@@ -12,6 +12,7 @@ from aca_ray.methods.moment import Moment
 from aca_ray.methods.parts.arch_gradient import first_order
 from aca_ray.methods.parts.learning_rate import cosine_over_stage
 from aca_ray.methods.parts.narrowing import keep_strongest
+from aca_ray.methods.parts.refusals import cells_of_one_input
 from aca_ray.methods.parts.relaxation import softmax_operations
 from aca_ray.methods.parts.skip_cap import top_two_with_few_skips
 from aca_ray.methods.recipe import Recipe
@@ -81,7 +82,7 @@ def build(*, max_skips: Annotated[int, Bounds(0, 8)] = 2) -> SearchMethod:
         derive=partial(top_two_with_few_skips, max_skips=max_skips),
         learning_rate=cosine_over_stage,
         stages=stages,
-        only_spaces=frozenset({"darts", "darts_without_none", "s1", "s2", "s3", "s4"}),
+        refuses=cells_of_one_input,
         recipe=Recipe(batch_size=96, weight_lr_min=0.0, arch_lr=6e-4, arch_clip_norm=5.0, arch_start=10 / STAGE_EPOCHS),
     )
 

@@ -97,10 +97,11 @@ def _open_mean(state: ArchState, cell_type: CellType, group: frozenset[str], dim
 
 @cache
 def _members(space: Space, cell_type: CellType, group: frozenset[str]) -> Tensor:
-    """Return the (E, O) mask of the candidates that belong to a group."""
-    edges = space.candidates(cell_type)
+    """Return the (E, O) mask of the candidates that belong to a group; those of deleted edges belong to none."""
+    edges, present = space.candidates(cell_type), space.present(cell_type)
     width = max(map(len, edges))
-    return torch.tensor([[name in group for name in names] + [False] * (width - len(names)) for names in edges])
+    rows = [[name in group and index in present for name in names] for index, names in enumerate(edges)]
+    return torch.tensor([row + [False] * (width - len(row)) for row in rows])
 
 
 METHOD = SearchMethod(

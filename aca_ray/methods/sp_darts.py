@@ -11,14 +11,14 @@ from torch import Tensor
 from aca_ray.methods import darts
 from aca_ray.methods.core import OperationRelaxation, SearchMethod
 from aca_ray.methods.moment import Moment
-from aca_ray.methods.parts.derivation import KEPT_PER_NODE, Option, assemble, options, strongest, strongest_by_edge
+from aca_ray.methods.parts.derivation import Option, assemble, options, strongest, strongest_by_edge
 from aca_ray.methods.parts.relaxation import masked_softmax
 from aca_ray.methods.recipe import Recipe
 from aca_ray.methods.settings import Bounds
 from aca_ray.nn.mixing import Mixing
 from aca_ray.space.genotype import Genotype
 from aca_ray.space.spaces import Space
-from aca_ray.space.topology import CellType
+from aca_ray.space.topology import KEPT_PER_NODE, CellType
 
 WARM_TEMPERATURE = 1.0
 DENSE_FACTOR = 10.0

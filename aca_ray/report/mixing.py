@@ -15,6 +15,7 @@ from aca_ray.report.cells import CELL_NAMES
 from aca_ray.report.svg import add, add_text, new_svg, to_string, write_svg
 from aca_ray.space import CELL_TYPES, CellType, Topology
 from aca_ray.space.candidates import DARTS_CANDIDATES, published_name
+from aca_ray.space.spaces import DELETED
 from aca_ray.storage import StoragePath
 
 _STOPS = tuple(
@@ -71,7 +72,7 @@ class _Table:
         name: name of the cell.
         columns: candidates that any edge offers, in canonical order.
         edges: labels of the edges.
-        rows: weights of the candidates that each edge offers.
+        rows: weights of the candidates that each edge offers; empty for a deleted edge.
     """
 
     name: str
@@ -91,12 +92,15 @@ class _Table:
                 f"alphas.{cell_type}: needs one weight per name in candidates.{cell_type}, found rows of "
                 f"{[len(row) for row in rows]} weights and {[len(edge) for edge in names]} names"
             )
-        offered = {name for edge in names for name in edge}
+        offered = {name for edge in names for name in edge if tuple(edge) != DELETED}
         return _Table(
             CELL_NAMES[cell_type],
             (*(name for name in DARTS_CANDIDATES if name in offered), *sorted(offered - set(DARTS_CANDIDATES))),
             _edge_labels(len(rows), cell_type, num_inputs),
-            tuple(dict(zip(edge, row, strict=True)) for edge, row in zip(names, rows, strict=True)),
+            tuple(
+                {} if tuple(edge) == DELETED else dict(zip(edge, row, strict=True))
+                for edge, row in zip(names, rows, strict=True)
+            ),
         )
 
     @property
@@ -112,7 +116,8 @@ class _Table:
     def in_words(self) -> str:
         """Return the description of the heat map, as a sentence."""
         edges = (
-            f"edge {edge}: {', '.join(f'{published_name(name)} {weight:.2f}' for name, weight in row.items())}"
+            f"edge {edge}: "
+            f"{', '.join(f'{published_name(name)} {weight:.2f}' for name, weight in row.items()) or 'deleted'}"
             for edge, row in zip(self.edges, self.rows, strict=True)
         )
         return f"{self.name.capitalize()}: {'; '.join(edges)}."

@@ -3,9 +3,11 @@
     {base: darts, operations: [skip_connect, sep_conv_3x3]}                      # every edge of both cells
     {base: darts, normal: [skip_connect, sep_conv_3x3], reduce: [max_pool_3x3]}  # every edge of a cell
     {base: darts, normal: {operations: [skip_connect, sep_conv_3x3], 0->2: [none, sep_conv_5x5]}}
+    {base: darts, normal: {0->3: []}}                                            # a deleted edge
 
 An edge has the candidates that are written for it, else the `operations` of its cell, else those of the space, else the
-base's. Order does not matter: columns are in the canonical order. A space by value is named by its canonical text, such
+base's. An empty list, or `none` alone, deletes an edge (see `deletion_problems`). Order does not matter: columns are in
+the canonical order. A space by value is named by its canonical text, such
 as `darts(skip_connect,sep_conv_3x3)`, which a trial keeps and `find_space` reads; the text that means a registered
 space is that space's name.
 """
@@ -19,8 +21,9 @@ from typing import Any
 
 from aca_ray.errors import ConfigError, shortened, unknown_name
 from aca_ray.space.candidates import ALL_CANDIDATES, NASBENCH201_CANDIDATES, NONE, PLAIN, published_name
-from aca_ray.space.spaces import SPACES, EdgeCandidates, Space
-from aca_ray.space.topology import CELL_TYPES, DARTS_TOPOLOGY, NASBENCH201_TOPOLOGY, CellType, Topology
+from aca_ray.space.deletions import deletion_problems
+from aca_ray.space.spaces import DELETED, SPACES, EdgeCandidates, Space
+from aca_ray.space.topology import CELL_TYPES, DARTS_TOPOLOGY, NASBENCH201_TOPOLOGY, CellType, Topology, edge_names
 
 _TEXT = re.compile(r"(?P<base>\w+)\((?P<parts>.*)\)", re.DOTALL)
 _MOST_CHARACTERS = 10_000  # of a text; all 28 edges with all operations have fewer
@@ -152,18 +155,36 @@ class _Reading:
             if key != _OPERATIONS and key not in names:
                 self.problems.append(_unknown_edge(f"{place}.{key}", key, names))
         of_cell = self._operations(own, _OPERATIONS, place, topology) or everywhere
-        chosen = [self._operations(own, name, place, topology) or of_cell for name in names]
-        return tuple(one or other for one, other in zip(chosen, of_base or [()] * len(names), strict=True))
+        chosen = [self._of_edge(own, name, place, topology) or of_cell for name in names]
+        edges = tuple(one or other for one, other in zip(chosen, of_base or [()] * len(names), strict=True))
+        if base is not None:
+            self.problems += deletion_problems(topology, edges, place)
+        return edges
 
-    def _operations(self, value: Mapping[Any, Any], key: str, place: str, topology: Topology) -> EdgeCandidates | None:
-        """Return the operations under a key, in canonical order; None without the key, or with problems."""
+    def _of_edge(self, value: Mapping[Any, Any], name: str, place: str, topology: Topology) -> EdgeCandidates | None:
+        """Return the candidates of one edge by its name, as `_operations` does; an edge may be deleted."""
+        deleted = name in value and value[name] in ([], (), [NONE], (NONE,), NONE)
+        return DELETED if deleted else self._operations(value, name, place, topology, ", or [] to delete the edge")
+
+    def _operations(
+        self, value: Mapping[Any, Any], key: str, place: str, topology: Topology, also: str = ""
+    ) -> EdgeCandidates | None:
+        """Return the operations under a key, in canonical order; None without the key, or with problems.
+
+        Args:
+            value: the mapping that may have the key.
+            key: the key.
+            place: place of the mapping, for messages.
+            topology: topology of the cells.
+            also: what else may be written there, for messages.
+        """
         if key not in value:
             return None
         place, found = f"{place}.{key}", value[key]
         found = [found] if isinstance(found, str) else found
         if not isinstance(found, list | tuple) or not found:
             self.problems.append(
-                f"{place}: must be a list of at least one operation, such as [skip_connect, sep_conv_3x3]; found "
+                f"{place}: must be a list of at least one operation, such as [skip_connect, sep_conv_3x3]{also}; found "
                 f"{shortened(found)}"
             )
             return None
@@ -178,11 +199,6 @@ class _Reading:
             problems.append(f"{place}: must offer an operation besides none, found none alone; add one")
         self.problems += problems
         return None if problems else tuple(name for name in ALL_CANDIDATES if name in chosen)
-
-
-def edge_names(topology: Topology) -> list[str]:
-    """Return the names of all edges of a cell, such as `0->2`, from node 0 to node 2."""
-    return [f"{source}->{target}" for source, target in topology.edges]
 
 
 def _unknown_edge(place: str, key: object, names: list[str]) -> str:
@@ -210,7 +226,10 @@ def _shown(topology: Topology) -> list[str]:
 
 
 def _text(topology: Topology, cells: Mapping[CellType, tuple[EdgeCandidates, ...]]) -> str:
-    """Return the canonical text: the commonest candidates of each cell, then the edges that have others."""
+    """Return the canonical text: the commonest candidates of each cell, then the edges that have others.
+
+    A deleted edge is written as one that has `none` alone.
+    """
     name = next(name for name, known in _TOPOLOGIES.items() if known == topology)
     searched = {kind: edges for kind, edges in cells.items() if edges}
     common = {kind: _commonest(edges) for kind, edges in searched.items()}
@@ -227,7 +246,7 @@ def _text(topology: Topology, cells: Mapping[CellType, tuple[EdgeCandidates, ...
 
 
 def _commonest(edges: tuple[EdgeCandidates, ...]) -> EdgeCandidates:
-    return Counter(edges).most_common(1)[0][0]  # of equal counts, the first
+    return Counter(names for names in edges if names != DELETED).most_common(1)[0][0]  # of equal counts, the first
 
 
 def _joined(candidates: EdgeCandidates, topology: Topology) -> str:

@@ -14,10 +14,12 @@ from aca_ray.space.topology import CELL_TYPES, DARTS_TOPOLOGY, NASBENCH201_TOPOL
 
 EdgeCandidates = tuple[str, ...]
 
+DELETED: EdgeCandidates = (NONE,)  # the candidates of a deleted edge
+
 
 @dataclass(frozen=True)
 class Space:
-    """The candidate operations of every edge.
+    """The candidate operations of every edge; one that offers `none` alone is deleted.
 
     Attributes:
         name: the registry name, or the canonical text of a space by value.
@@ -57,6 +59,10 @@ class Space:
     def candidates(self, cell_type: CellType) -> tuple[EdgeCandidates, ...]:
         """Return the candidates of every edge of one cell type."""
         return self.normal if cell_type == "normal" else self.reduce
+
+    def present(self, cell_type: CellType) -> tuple[int, ...]:
+        """Return the indices of the edges of one cell type that are not deleted."""
+        return tuple(index for index, names in enumerate(self.candidates(cell_type)) if names != DELETED)
 
 
 def without_skip(space: Space) -> Space:

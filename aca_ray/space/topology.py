@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, get_args
 CellType = Literal["normal", "reduce"]
 CELL_TYPES: tuple[CellType, ...] = get_args(CellType)
 
+KEPT_PER_NODE = 2  # edges into a node of a derived cell of two inputs; cells of one input keep every edge
 NUM_STAGES = 5  # normal, reduce, normal, reduce, normal
 
 
@@ -55,6 +56,11 @@ class Topology:
 
 DARTS_TOPOLOGY = Topology(num_inputs=2, num_nodes=4)
 NASBENCH201_TOPOLOGY = Topology(num_inputs=1, num_nodes=3)
+
+
+def edge_names(topology: Topology) -> list[str]:
+    """Return the names of all edges of a cell, such as `0->2`, from node 0 to node 2."""
+    return [f"{source}->{target}" for source, target in topology.edges]
 
 
 def reduction_cells(num_cells: int) -> tuple[int, int]:

@@ -149,9 +149,11 @@ def _method_problems(name: str, place: str, experiment: ExperimentSpec) -> list[
             f"experiment.network.channels: must be divisible by {divisor} for {place} ({name}), found {channels}"
         )
     for index, space in enumerate(experiment.spaces):
-        if method.only_spaces is not None and space not in method.only_spaces:
+        reason = method.refuses(find_space(space))
+        if reason is not None:
             problems.append(
-                f"experiment.spaces[{index}]: must be a space of {place} ({name}): "
-                f"{', '.join(sorted(method.only_spaces))}; found {space}. Remove one of the two, or use separate sweeps"
+                f"experiment.spaces[{index}]: must be a space that {place} ({name}) is defined on; {space} {reason}. "
+                f"Remove one of the two, or use separate sweeps. Registered spaces of {name}: "
+                f"{', '.join(method.spaces) or 'none'}"
             )
     return problems

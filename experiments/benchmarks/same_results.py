@@ -25,7 +25,6 @@ from aca_ray.channels import ChannelScores
 from aca_ray.config import parse_spec
 from aca_ray.driver.assignment import Assignment
 from aca_ray.methods.registry import methods
-from aca_ray.space import SPACES
 from aca_ray.storage import read_checkpoint
 from aca_ray.sweep.manifest import create_sweep
 from aca_ray.sweep.orders import network_orders, plans_of, rankings_of, search_orders
@@ -131,7 +130,7 @@ def write(path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, method) in enumerate(methods().items()):
             for space in COMPARED_SPACES:
-                if space in (method.only_spaces or SPACES):
+                if space in method.spaces:
                     found |= results(name, space, [number], Path(folder), f"{name}-{space}")
         for name in ("darts", "pc_darts"):
             found |= results(name, "s1", [1, 2], Path(folder), f"{name}-pack")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from aca_ray import api
 from aca_ray.cli import main
 from aca_ray.config import parse_spec
 from aca_ray.config.new_spec import new_spec
@@ -31,6 +32,64 @@ def test_it_is_written_once_and_passes_check(
     assert path.read_text(encoding="utf-8") == text
     assert main(["init"]) == 0
     assert parse_spec((tmp_path / "sweep.yaml").read_text(), vocabulary(tmp_path)).name == "sweep"
+
+
+FROM = """\
+name: old
+description: "Two: lines,\\nand [brackets]"
+experiment:
+  methods: [darts, {name: fair_darts, threshold: 0.5}]
+  spaces: {base: darts, operations: [skip_connect, sep_conv_3x3], normal: {0->3: []}}
+  data: {name: digits, max_train_images: 64}
+  seeds: [0, 1]
+  epochs: 10
+  network: {channels: 4, cells: 3}
+  retraining: %s
+"""
+
+
+@pytest.mark.parametrize("retraining", ["null", "{}", "{protocol: {base: small, epochs: 1}}"])
+def test_from_a_spec(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], retraining: str
+) -> None:
+    """The new spec has the values of the other one, and the meaning of every key."""
+    monkeypatch.chdir(tmp_path)
+    Path("old.yaml").write_text(FROM % retraining)
+    assert main(["init", "new/next.yaml", "--from", "old.yaml"]) == 0
+    text = Path("new/next.yaml").read_text()
+    old, new = (parse_spec(one, vocabulary(tmp_path)) for one in (Path("old.yaml").read_text(), text))
+    assert new == old.model_copy(update={"name": "next"})
+    assert re.search("(?m)^ *# batch_size: null$", text)
+    assert text.count("\n  # controls:") == 1
+
+
+@pytest.mark.parametrize("table", ["nasbench201", "{path: table.parquet}"])
+def test_from_a_spec_with_a_table(tmp_path: Path, table: str) -> None:
+    """A table is a name or a section."""
+    text = new_spec("x", yaml.safe_load(f"experiment: {{methods: darts, data: digits, table: {table}}}"))
+    assert yaml.safe_load(text)["experiment"]["table"] == yaml.safe_load(table)
+
+
+def test_from_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("old.yaml").write_text(FROM % "{protocol: small}")
+    api.create("old.yaml")
+    Path("old.yaml").unlink()
+    assert main(["init", "next.yaml", "--from", "old"]) == 0
+    assert parse_spec(Path("next.yaml").read_text(), vocabulary(tmp_path)).experiment == api.find("old").spec.experiment
+
+
+@pytest.mark.parametrize("source", ["absent.yaml", "absent", "bad.yaml"])
+def test_from_nothing_usable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], source: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bad.yaml").write_text("name: x\nexperiment: {methods: dart, data: digits, sed: 0}")
+    assert main(["init", "new.yaml", "--from", source]) in (1, 2)
+    assert {"absent.yaml": "absent.yaml", "absent": "absent", "bad.yaml": "mean darts?"}[
+        source
+    ] in capsys.readouterr().err
+    assert not Path("new.yaml").exists()
 
 
 @pytest.mark.parametrize("name", ["/proc/none/sweep.yaml", "nul\0.yaml"])

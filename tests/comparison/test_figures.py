@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -130,6 +131,18 @@ def test_mixing_weights_are_those_of_the_lowest_seed_of_the_largest_budget() -> 
     texts = _texts(plot)
     assert {"normal cell", "reduce cell", "skip_connect", "sep_conv_3x3"} < set(texts)
     assert texts.count("0→2") == 2
+
+
+def test_deleted_edges_have_no_line_and_do_not_stretch_the_axis() -> None:
+    weights = np.full((3, 2, 3), [[[np.nan, 0.5, 0.4], [1.0, np.nan, np.nan]]], np.float32)
+    names = ("none", "skip_connect", "sep_conv_3x3")
+    (plot,) = _plots(SweepRows(trajectories=(replace(_trajectory(), weights=weights, candidates=names),))).values()
+    assert "weights from 0.400 to 0.500" in plot.caption
+    assert "none" not in _texts(plot)
+    assert "1→2" in _texts(plot)  # its panel is empty
+    only = np.full((3, 2, 1), 1.0, np.float32)
+    (plot,) = _plots(SweepRows(trajectories=(replace(_trajectory(), weights=only, candidates=("none",)),))).values()
+    assert "none" in _texts(plot)
 
 
 def test_long_searches_and_many_methods_stay_small() -> None:

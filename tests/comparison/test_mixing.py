@@ -61,6 +61,17 @@ def test_candidates_that_an_edge_does_not_offer_are_gray(parse_svg: Parse) -> No
     assert GRAY not in fills[14 * num_columns :]
 
 
+def test_deleted_edges_are_gray_and_have_no_column(parse_svg: Parse) -> None:
+    alphas = alphas_of("darts(skip_connect,sep_conv_5x5;normal 0->3=none)")
+    alphas["normal"][2] = [1.0]
+    root = parse_svg(mixing_svg(alphas))
+    fills = [field.get("fill") for field in root.findall("{*}path")]
+    assert len(fills) == 2 * 2 * 14
+    assert [number for number, fill in enumerate(fills) if fill == GRAY] == [4, 5]
+    assert "0.02 mixing weight" in {text.text for text in root.iterfind(".//{*}text")}
+    assert "edge 0->3: deleted;" in (root.findtext("{*}desc") or "")
+
+
 def test_larger_is_lighter_and_numbers_can_be_read(parse_svg: Parse) -> None:
     alphas = alphas_of("darts")
     alphas["normal"][0] = [0.0, 0.1, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0]
@@ -77,7 +88,7 @@ def test_larger_is_lighter_and_numbers_can_be_read(parse_svg: Parse) -> None:
 
 
 def test_weights_of_zero_are_drawn(tmp_path: Path, parse_svg: Parse) -> None:
-    alphas = {"normal": [[0.0]], "candidates": {"normal": [["none"]]}}
+    alphas = {"normal": [[0.0]], "candidates": {"normal": [["noise"]]}}
     first, second = draw_mixing(alphas, tmp_path / "first.svg"), draw_mixing(alphas, tmp_path / "second.svg")
     assert first.read_bytes() == second.read_bytes() == mixing_svg(alphas).encode()
     assert [field.get("fill") for field in parse_svg(mixing_svg(alphas)).findall("{*}path")] == ["#00224e"]

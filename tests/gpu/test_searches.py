@@ -28,7 +28,7 @@ WITHOUT_DRAWS = sorted(set(methods()) - DRAWING)
 
 
 def search_of(build_search: BuildSearch, method: SearchMethod, device: torch.device) -> Search:
-    space = compact(SPACES["s2"] if method.only_spaces is None else SPACES[min(method.only_spaces)])
+    space = compact(SPACES["s2"] if len(method.spaces) == len(SPACES) else SPACES[min(method.spaces)])
     return build_search(method, space, device=device)
 
 

@@ -1,7 +1,8 @@
-"""A Ray cluster of two nodes: sweeps that join it, its doctor, and sweeps submitted to its job server."""
+"""A Ray cluster of two nodes: sweeps that join it, its doctor, and sweeps and plug-ins submitted to its job server."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -43,6 +44,15 @@ experiment:
   batch_size: 16
   retraining: {{protocol: small}}
 runtime: {{storage: {storage}, accelerator_type: H100}}
+"""
+
+PLUGIN = Path(__file__).parents[2] / "experiments" / "plugins" / "tempered_darts.py"
+RANKER = """
+import torch
+from aca_ray.channels.rankers import FixedScores, Ranker
+
+first = Ranker("first", "minus the number", "ours", needs_data=False, needs_gradient=False,
+               start=lambda edge: FixedScores(1.5 - torch.arange(edge.channels, dtype=torch.float64)))
 """
 
 
@@ -105,6 +115,10 @@ def cluster(servers: SweepProcess) -> Iterator[Cluster]:
         yield made
 
 
+def sha256(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
+
+
 def write_spec(process: SweepProcess, storage: Path, epochs: int) -> None:
     (process.folder / "spec.yaml").write_text(SPEC.format(storage=storage, epochs=epochs))
 
@@ -161,3 +175,45 @@ def test_a_job_is_followed_and_stopped(cluster: Cluster, process: SweepProcess) 
     assert "aca-ray resume small" in output
     assert list(process.sweep.glob("searches/*/**/*.ckpt"))
     assert process.run("jobs", "stop", "none", *server)[0] == 1
+
+
+def test_a_job_takes_its_plugins_along(
+    cluster: Cluster, process: SweepProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is a file beside the spec, the other a module that only the submitting machine can import."""
+    specs, path = process.folder / "specs", process.folder / "path"
+    (path / "rankers_of_a_test").mkdir(parents=True)
+    (path / "rankers_of_a_test" / "__init__.py").write_text("")
+    (path / "rankers_of_a_test" / "first.py").write_text(RANKER)
+    (specs / "own").mkdir(parents=True)
+    (specs / "own" / PLUGIN.name).write_bytes(PLUGIN.read_bytes())
+    write_spec(process, process.folder / "results", epochs=1)
+    process.replace(
+        ("methods: darts", f"plugins: [own/{PLUGIN.name}, rankers_of_a_test.first]\n  methods: tempered_darts"),
+        ("skip: searched", "ranking: first"),
+    )
+    (process.folder / "spec.yaml").rename(specs / "spec.yaml")
+    monkeypatch.setenv("PYTHONPATH", f"{path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    server = ("--address", cluster.server)
+    assert process.run("submit", "specs/spec.yaml", *server) == (0, "small-1\n")
+    shutil.rmtree(specs)
+    shutil.rmtree(path)
+
+    code, output = process.run("jobs", "logs", "small-1", "--follow", *server)
+    assert code == 0, output
+    code, jobs = process.run("jobs", "list", *server)
+    assert (code, jobs.split()[:2]) == (0, ["small-1", "SUCCEEDED"]), output
+    records = process.records()
+    assert {record["kind"] for record in records} == {"search", "retraining"}
+    assert {record["state"] for record in records} == {"finished"}
+    source = sha256(PLUGIN.read_bytes())
+    for record in records:
+        assert record["trial"]["plugins"][PLUGIN.name] == source
+        assert source[:12] in record["environment"][f"plug-in {PLUGIN.name}"]
+    package = sha256(
+        f"__init__.py\0{sha256(b'')}\nfirst.py\0{sha256(RANKER.encode())}\n".encode()  # name and SHA-256 of its files
+    )
+    networks = [record["trial"]["plugins"] for record in records if record["kind"] == "retraining"]
+    assert {plugins.get("rankers_of_a_test.first") for plugins in networks} == {package, None}  # None: the plain one
+    code, output = process.run("compare", "small")  # here, where the plug-ins' files are gone
+    assert code == 0, output

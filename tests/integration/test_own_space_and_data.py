@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1200)]
 
 RAGGED = "darts(normal=skip_connect,sep_conv_3x3;reduce=noise,skip_connect;normal 0->2=none,skip_connect,dil_conv_3x3)"
+DELETED = "darts(skip_connect,sep_conv_3x3;normal 0->3=none;normal 1->4=none)"
+CELLS = "none,skip_connect,nor_conv_1x1,nor_conv_3x3,avg_pool_3x3"
+WITHOUT_NODE_1 = f"nasbench201({CELLS};normal 0->1=none;normal 1->2=none;normal 1->3=none)"
 SPEC = """\
 name: small
 experiment:
@@ -23,6 +26,8 @@ experiment:
   spaces:
     - {base: darts, operations: [skip_connect, nor_conv_3x3]}
     - {base: s2, normal: {0->2: [none, dil_conv_3x3, skip_connect]}, reduce: [skip_connect, noise]}
+    - {base: s2, normal: {0->3: [], 1->4: []}}
+    - {base: nasbench201, normal: {0->1: [], 1->2: [], 1->3: []}}
   data:
     - name: folders
       train: birds/train
@@ -52,31 +57,43 @@ def test_from_the_spec_to_an_exported_network(process: SweepProcess) -> None:
     write_images(process.folder / "birds")
     code, output = process.run("check", "spec.yaml")
     assert code == 0, output
-    (label,) = {line.split()[1].rstrip(":") for line in output.splitlines() if line.startswith("space ")}
-    assert f"space {label}: {RAGGED}" in output
+    labels = dict(
+        line.removeprefix("space ").split(": ", 1) for line in output.splitlines() if line.startswith("space ")
+    )
+    assert sorted(labels.values()) == sorted([RAGGED, DELETED, WITHOUT_NODE_1])
 
     code, output = process.run("run", "spec.yaml", "--local")
     assert code == 0, output
     assert "could not be logged" not in output
-    assert len(list(process.sweep.glob("searches/*/mixing*.svg"))) == 4
+    assert len(list(process.sweep.glob("searches/*/mixing*.svg"))) == 8
     records = process.records()
     assert {record["state"] for record in records} == {"finished"}
-    assert {record["trial"]["space"] for record in records} == {"darts(skip_connect,nor_conv_3x3)", RAGGED}
+    assert {record["trial"]["space"] for record in records} == {
+        *("darts(skip_connect,nor_conv_3x3)", RAGGED, DELETED, WITHOUT_NODE_1),
+    }
+    for record in records:
+        if record["trial"].get("space") == DELETED:
+            edges = {tuple(edge[1:]) for edge in record["genotype"]["normal"]["edges"]}
+            assert len(edges) == 8
+            assert not edges & {(0, 3), (1, 4)}
+        if record["trial"].get("space") == WITHOUT_NODE_1:
+            assert {tuple(edge[1:]) for edge in record["genotype"]["normal"]["edges"]} <= {(0, 2), (0, 3), (2, 3)}
     assert {tuple(record["data_info"]["mean"]) for record in records} == {(0.5, 0.5, 0.5)}
     assert {tuple(record["data_info"]["class_names"]) for record in records} == {("Emu, big", "a cat")}
     comparison = process.sweep / "comparison"
     with open(comparison / "networks.csv", newline="") as file:
-        assert {row["space"] for row in csv.DictReader(file)} == {"darts(skip_connect,nor_conv_3x3)", label}
+        assert {row["space"] for row in csv.DictReader(file)} == {"darts(skip_connect,nor_conv_3x3)", *labels}
     with open(comparison / "provenance.csv", newline="") as file:
         facts = {row["topic"]: row["value"] for row in csv.DictReader(file)}
-    assert facts[f"space {label}"] == RAGGED
+    assert {label: facts[f"space {label}"] for label in labels} == labels
     assert "augmentation none" in facts["data folders"]
     assert '"normalization":{"mean":[0.5,0.5,0.5],"std":[0.25,0.25,0.25]}' in facts["data folders"]
 
-    for record in records:
-        if record["kind"] == "retraining":
-            code, output = process.run("export", f"small/{record['fingerprint'][:12]}")
-            assert code == 0, output
+    retrained = {record["trial"]["space"]: record for record in records if record["kind"] == "retraining"}
+    assert len(retrained) == 4
+    for record in retrained.values():
+        code, output = process.run("export", f"small/{record['fingerprint'][:12]}")
+        assert code == 0, output
 
     code, output = process.run("run", "spec.yaml", "--local")  # the same spec: nothing is left to do
     assert code == 0, output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ RAGGED = Space(
     "ragged",
     Topology(num_inputs=2, num_nodes=1),
     normal=(("skip_connect", "sep_conv_3x3"), ("noise",)),
-    reduce=(("noise", "sep_conv_3x3"), ("none",)),
+    reduce=(("noise", "sep_conv_3x3"), ("max_pool_3x3",)),
 )
 
 
@@ -37,6 +38,13 @@ def test_value_against_the_closed_form() -> None:
     normal = (math.log(math.exp(0.3) + math.exp(-1.2)) + 0.8) / 2
     reduce = (math.log(math.exp(2.0) + math.exp(1.0)) - 0.4) / 2
     assert penalty(parameters(), Moment(7, 50)).item() == pytest.approx(3.5 * (normal + reduce))
+
+
+def test_deleted_edges_do_not_count() -> None:
+    deleted = replace(RAGGED, reduce=(RAGGED.reduce[0], ("none",)))
+    normal = (math.log(math.exp(0.3) + math.exp(-1.2)) + 0.8) / 2
+    reduce = math.log(math.exp(2.0) + math.exp(1.0))
+    assert penalty(parameters(), Moment(7, 50), deleted).item() == pytest.approx(3.5 * (normal + reduce))
 
 
 def test_gradient_is_the_softmax() -> None:

@@ -34,10 +34,10 @@ def on_spaces(*names: str, crossed: bool = True) -> Iterator[Any]:
     the first of its own spaces.
     """
     for turn, method in enumerate(methods().values()):
-        defined = [name for name in names if name in (method.only_spaces or SPACES)]
+        defined = [name for name in names if name in method.spaces]
         if defined and not crossed:
             defined = [defined[turn // 2 % len(defined)]]
-        for number, name in enumerate(defined or sorted(method.only_spaces or ())[:1], turn):
+        for number, name in enumerate(defined or sorted(method.spaces)[:1], turn):
             space = compact(SPACES[name]) if number % 2 else without_skip(compact(SPACES[name]))
             marks = [] if space.name == IN_EVERY_TIER else [pytest.mark.slow]
             yield pytest.param(method, space, id=f"{method.name}-{space.name}", marks=marks)
@@ -48,7 +48,7 @@ def cases(*names: str, crossed: bool = True) -> pytest.MarkDecorator:
 
 
 def first_defined(method: SearchMethod) -> Space:
-    return next(compact(SPACES[name]) for name in ("s2", "darts") if name in (method.only_spaces or SPACES))
+    return next(compact(SPACES[name]) for name in ("s2", "darts") if name in method.spaces)
 
 
 def architecture(search: Search) -> list[Tensor]:
@@ -128,12 +128,6 @@ def is_complete(search: Search, reached: dict[str, Tensor]) -> bool:
         if bool((decides & ~found).any()):
             return False
     return True
-
-
-@pytest.mark.parametrize("name", methods())
-def test_spaces_that_a_method_is_not_defined_on_are_known(name: str) -> None:
-    only = methods()[name].only_spaces
-    assert only is None or (only and only < set(SPACES))
 
 
 @cases("s3", "nasbench201", crossed=False)

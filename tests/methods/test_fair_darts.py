@@ -13,7 +13,7 @@ from aca_ray.methods.parts.derivation import top_two
 from aca_ray.methods.registry import find_method
 from aca_ray.methods.views import ArchState
 from aca_ray.nn import CellMixing, Mixing
-from aca_ray.space import SPACES, CellGenotype, Space, Topology
+from aca_ray.space import SPACES, CellGenotype, Space, Topology, find_space
 
 NAMES = ("none", "skip_connect", "sep_conv_3x3")
 MOMENT = Moment(0, 1)
@@ -66,6 +66,14 @@ def test_the_zero_one_loss_against_its_closed_form() -> None:
     expected = [-10.0 * 2.0 * (s - 0.5) * s * (1.0 - s) / 5 for s in sigma]
     assert torch.allclose(normal, torch.tensor([expected[:2], [expected[2], 0.0]]))
     assert torch.allclose(reduce.flatten(), torch.tensor(expected[3:]))
+
+
+def test_deleted_edges_have_no_zero_one_loss() -> None:
+    deleted = Space("deleted", Topology(2, 1), normal=(("skip_connect", "noise"), ("none",)), reduce=(("noise",),) * 2)
+    alpha = {"alpha_normal": torch.tensor([[0.3, -1.2], [9.0, 5.0]]), "alpha_reduce": torch.tensor([[2.0], [-0.4]])}
+    state = ArchState(alpha, find_method("fair_darts").mixing(deleted, alpha, MOMENT), deleted, MOMENT)
+    sigma = [1.0 / (1.0 + math.exp(-value)) for value in (0.3, -1.2, 2.0, -0.4)]
+    assert zero_one_loss(10.0)(state).item() == pytest.approx(-10.0 * sum((s - 0.5) ** 2 for s in sigma) / 4)
 
 
 def test_edges_below_the_threshold_are_dropped() -> None:
@@ -124,6 +132,22 @@ def test_a_cell_without_survivors_falls_back_alone() -> None:
     genotype = above(0.85)(mixing, space())
     assert genotype.normal.edges == (("sep_conv_3x3", 0, 2),)
     assert genotype.reduce == top_two(mixing, space()).reduce
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("darts_without_none", False),
+        ("darts(skip_connect,nor_conv_3x3)", False),
+        ("darts(skip_connect,nor_conv_3x3;normal 0->3=none)", False),
+        ("darts(skip_connect,nor_conv_3x3;reduce 0->2=none,noise)", True),
+        ("darts", True),
+        ("s3", True),
+        ("nasbench201(skip_connect,nor_conv_3x3)", True),
+    ],
+)
+def test_spaces_that_it_refuses(text: str, refused: bool) -> None:
+    assert (find_method("fair_darts").refuses(find_space(text)) is not None) is refused
 
 
 def test_settings() -> None:

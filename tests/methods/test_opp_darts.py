@@ -12,16 +12,17 @@ import torch
 from torch import Tensor
 
 from aca_ray.methods.moment import Moment, moment_at
-from aca_ray.methods.opp_darts import STAGE_EPOCHS, extended_mixing, hardest, uniform
+from aca_ray.methods.opp_darts import extended_mixing, hardest, stage_epochs, uniform
 from aca_ray.methods.registry import find_method
 from aca_ray.methods.views import Batch, StageView
 from aca_ray.nn import CellMixing, Mixing
 from aca_ray.nn.supernet import Supernet
 from aca_ray.search.search import Search
-from aca_ray.space import SPACES, Space, Topology, without_skip
+from aca_ray.space import SPACES, Space, Topology, find_space, without_skip
 
 BuildSearch = Callable[..., Search]
 OPP_DARTS = find_method("opp_darts")
+STAGE_EPOCHS = stage_epochs(8)
 CONVOLUTIONS = ("sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
 
 
@@ -59,6 +60,48 @@ def test_candidates_join_every_other_epoch_and_the_skip_last(
     assert before[0] in CONVOLUTIONS
     assert sorted(before) == sorted(space.normal[0])
     assert before[-1] == "skip_connect" or "skip_connect" not in space.normal[0]
+
+
+@pytest.mark.parametrize(
+    ("num_candidates", "epochs"),
+    [(2, [2] * 7 + [36]), (8, [2] * 7 + [36]), (10, [2] * 9 + [32]), (12, [2] * 11 + [28])],
+)
+def test_spaces_with_more_candidates_have_more_stages(num_candidates: int, epochs: list[int]) -> None:
+    assert list(stage_epochs(num_candidates)) == epochs
+
+
+@pytest.mark.slow
+def test_all_of_many_candidates_join_on_edges_that_are_not_deleted(build_search: BuildSearch) -> None:
+    names = (*SPACES["darts"].normal[0], "nor_conv_1x1", "nor_conv_3x3")
+    edges = (names, names, ("none",), names, names)
+    space = Space("small", Topology(num_inputs=2, num_nodes=2), normal=edges, reduce=(names,) * 5)
+    search = build_search(OPP_DARTS, space, num_epochs=50, num_cells=3)
+    search.clock = 49
+    search._enter_epoch()
+    (joined,) = {*search.space.reduce}
+    assert sorted(joined) == sorted(names)
+    assert joined[-1] == "skip_connect"
+    assert search.space.normal == (joined, joined, ("none",), joined, joined)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("darts", None),
+        ("s2", None),
+        ("s4", None),
+        ("darts(none,skip_connect,nor_conv_3x3)", None),
+        ("darts(none,skip_connect,nor_conv_3x3;normal 0->3=none)", None),
+        ("s1", "different operations"),
+        ("darts(skip_connect,nor_conv_3x3;normal 0->3=nor_conv_3x3)", "different operations"),
+        ("darts(normal=sep_conv_3x3;reduce=sep_conv_5x5)", "different operations"),
+        ("darts(skip_connect,max_pool_3x3)", "no operation with weights"),
+        ("nasbench201", "one input"),
+    ],
+)
+def test_spaces_that_it_refuses(text: str, reason: str | None) -> None:
+    found = OPP_DARTS.refuses(find_space(text))
+    assert found is None if reason is None else reason in str(found)
 
 
 SPACE = Space(

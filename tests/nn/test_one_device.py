@@ -59,7 +59,7 @@ def cases() -> Iterator[Any]:
 
 @pytest.mark.parametrize("method", list(cases()))
 def test_supernets(method: SearchMethod, fake: FakeTensorMode) -> None:
-    space = compact(SPACES["s2"] if method.only_spaces is None else SPACES[min(method.only_spaces)])
+    space = compact(SPACES["s2"] if len(method.spaces) == len(SPACES) else SPACES[min(method.spaces)])
     method = method.on(space)
     network = Supernet(
         space,

@@ -36,8 +36,7 @@ SMALL = compact(SPACES["s2"])
 
 def cases() -> Iterator[Any]:
     for method in methods().values():
-        defined = method.only_spaces or SPACES
-        space = compact(SPACES["s2" if "s2" in defined else min(defined)])
+        space = compact(SPACES["s2" if "s2" in method.spaces else min(method.spaces)])
         marks = [] if method.name in IN_EVERY_TIER else [pytest.mark.slow]
         yield pytest.param(method, space, id=method.name, marks=marks)
 

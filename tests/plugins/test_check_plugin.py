@@ -62,7 +62,7 @@ def test_bad_ones_fail(
 @pytest.mark.parametrize(
     ("change", "checks", "reason"),
     [
-        ("only_spaces=frozenset({'s9', 's2'})", ["names known spaces"], "s9"),
+        ("refuses=lambda space: 'is not mine'", ["has a space"], "s2"),
         ("relax_operations=lambda alpha, mask, moment: alpha * torch.nan", ["an epoch on"], "m"),
         ("relax_operations=lambda alpha, mask, moment: alpha.softmax(1) * COUNT.pop()", ["resumes on"], "metrics"),
     ],

@@ -28,9 +28,8 @@ IN_EVERY_TIER = {"darts", "gdas", "pc_darts"}
 
 def cases() -> Iterator[Any]:
     for method in methods().values():
-        defined = method.only_spaces or SPACES
         marks = [] if method.name in IN_EVERY_TIER else [pytest.mark.slow]
-        space = compact(SPACES["s2" if "s2" in defined else min(defined)])
+        space = compact(SPACES["s2" if "s2" in method.spaces else min(method.spaces)])
         yield pytest.param(method, space, id=method.name, marks=marks)
 
 

@@ -90,7 +90,7 @@ def searching(build_search: BuildSearch, method: SearchMethod, space: Space, dev
 
 def cases() -> Iterator[Any]:
     for method in methods().values():
-        space = TINY if method.only_spaces is None else compact(SPACES[min(method.only_spaces)])
+        space = TINY if len(method.spaces) == len(SPACES) else compact(SPACES[min(method.spaces)])
         marks = [] if method.name in IN_EVERY_TIER else [pytest.mark.slow]
         if method.name not in READING:
             yield pytest.param(method, space, id=method.name, marks=marks)

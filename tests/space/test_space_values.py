@@ -7,18 +7,23 @@ from typing import Any
 import pytest
 
 from aca_ray.errors import ConfigError
-from aca_ray.space import CELL_TYPES, SPACES, find_space, in_nasbench201, read_space
+from aca_ray.space import CELL_TYPES, SPACES, find_space, in_nasbench201, read_space, without_skip
 from aca_ray.space.candidates import ALL_CANDIDATES
 from aca_ray.space.labels import space_label
-from aca_ray.space.space_values import edge_names
+from aca_ray.space.topology import edge_names
 from aca_ray.space.trials import SearchTrial
 
 DARTS = {"base": "darts"}
+MOST_INTO_5 = ["0->5", "1->5", "2->5"]
 RAGGED = {
     "base": "s2",
     "normal": {"0->2": ["none", "dil_conv_3x3"]},
     "reduce": {"operations": ["max_pool_3x3", "skip_connect"], "4->5": "noise"},
 }
+
+
+def deleting(*edges: str) -> dict[str, list[str]]:
+    return {edge: [] for edge in edges}
 
 
 def text_of(value: Any) -> str:
@@ -55,6 +60,23 @@ def test_registered_spaces_are_in_canonical_order() -> None:
             "nasbench201(nor_conv_3x3,avg_pool_3x3)",
         ),
         ({"base": "nasbench201", "operations": ["plain_avg_pool_3x3"]}, "nasbench201(avg_pool_3x3)"),
+        # Deleted edges.
+        ({**DARTS, "operations": ["noise"], "normal": {"0->3": []}}, "darts(noise;normal 0->3=none)"),
+        ({**DARTS, "operations": ["noise"], "normal": {"0->3": ["none"]}}, "darts(noise;normal 0->3=none)"),
+        ("darts(noise;normal 0->3=)", "darts(noise;normal 0->3=none)"),
+        (
+            {"base": "s2", "reduce": {"operations": ["noise"], "4->5": [], "0->5": []}},
+            "darts(normal=skip_connect,sep_conv_3x3;reduce=noise;reduce 0->5=none;reduce 4->5=none)",
+        ),
+        (
+            {"base": "nasbench201", "operations": "skip_connect", "normal": {"0->1": [], "1->2": [], "1->3": []}},
+            "nasbench201(skip_connect;normal 0->1=none;normal 1->2=none;normal 1->3=none)",
+        ),
+        (
+            {**DARTS, "operations": "noise", "normal": deleting("0->3", "0->4", "1->4", *MOST_INTO_5)},
+            "darts(noise;normal 0->3=none;normal 0->4=none;normal 1->4=none;normal 0->5=none;normal 1->5=none;"
+            "normal 2->5=none)",
+        ),
         # What equals a registered space is that space.
         ({**DARTS, "operations": ["sep_conv_3x3", "skip_connect"]}, "s2"),
         ({**DARTS, "normal": ["noise", "sep_conv_3x3"], "reduce": ["sep_conv_3x3", "noise"]}, "s4"),
@@ -152,11 +174,58 @@ def test_mistakes(value: Any, place: str) -> None:
             find_space(value)
 
 
+def test_all_problems_of_deleted_edges_at_once() -> None:
+    """A derived cell of two inputs keeps two edges into every node."""
+    value = {
+        **DARTS,
+        "normal": {"1->2": [], "0->3": [], "1->3": [], "2->3": [], "0->4": [], "operations": []},
+        "reduce": deleting(*MOST_INTO_5, "3->5"),
+    }
+    problems = problems_of(value)
+    assert [problem.partition(": ")[0] for problem in problems] == [
+        "p.normal.operations",
+        "p.normal",
+        "p.normal",
+        "p.reduce",
+    ]
+    assert "node 2" in problems[1]
+    assert "found 0->2." in problems[1]
+    assert "node 3" in problems[2]
+    assert "found none." in problems[2]
+    assert "found 4->5." in problems[3]
+
+
+@pytest.mark.parametrize(
+    ("deleted", "problems"),
+    [
+        (["0->1"], {f"p.normal.{edge}": "from node 0 to node 1. " for edge in ("1->2", "1->3")}),
+        (["1->2", "1->3"], {"p.normal.0->1": "from node 1 to node 3. "}),
+        (["0->1", "0->2"], {f"p.normal.{edge}": "from node 0 to node" for edge in ("1->2", "1->3", "2->3")}),
+        (["1->3", "2->3"], {f"p.normal.{edge}": "to node 3. " for edge in ("0->1", "0->2", "1->2")}),
+        (["0->3", "1->3", "2->3"], {"p.normal": "node 3"}),
+        (["0->1", "0->2", "0->3"], {"p.normal": "node 3"}),
+    ],
+)
+def test_edges_of_cells_of_one_input_are_on_a_path(deleted: list[str], problems: dict[str, str]) -> None:
+    found = problems_of({"base": "nasbench201", "normal": deleting(*deleted)})
+    assert [problem.partition(": ")[0] for problem in found] == sorted(problems)
+    for problem in found:
+        assert problems[problem.partition(": ")[0]] in problem
+
+
+def test_deleted_edges_stay_deleted_without_skips() -> None:
+    space = find_space("darts(skip_connect,sep_conv_3x3;normal 0->3=none;reduce 4->5=skip_connect)")
+    for own in (space, without_skip(space)):
+        assert own.present("normal") == (0, 1, *range(3, 14))
+        assert own.present("reduce") == tuple(range(14))
+
+
 @pytest.mark.parametrize(
     ("space", "covered"),
     [
         ("nasbench201", True),
         ("nasbench201(skip_connect,avg_pool_3x3)", True),
+        ("nasbench201(skip_connect,avg_pool_3x3;normal 0->3=none)", True),
         ("nasbench201(skip_connect,sep_conv_3x3)", False),
         ("darts", False),
         ("darts(nor_conv_3x3)", False),

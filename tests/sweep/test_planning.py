@@ -138,3 +138,12 @@ def test_problems_of_spaces_by_value(tmp_path: Path) -> None:
     ]
     spec = spec_of(text.replace("[darts, opp_darts]", "darts") + ", skip: searched, network: {channels: 4, cells: 3}")
     assert len(plan_sweep(spec, tmp_path).searches) == 2
+
+
+def test_methods_of_stages_and_thresholds_search_spaces_by_value(tmp_path: Path) -> None:
+    own = "{base: darts, operations: [skip_connect, nor_conv_3x3, sep_conv_5x5], normal: {0->3: []}}"
+    spec = spec_of(
+        f"methods: [opp_darts, p_darts, fair_darts], spaces: {own}, data: digits, seeds: 0, epochs: 1,"
+        "network: {channels: 4, cells: 3}, retraining: {protocol: small}"
+    )
+    assert len(plan_sweep(spec, tmp_path).searches) == 6

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from aca_ray.methods.parts.derivation import KEPT_PER_NODE
 from aca_ray.methods.views import StageView
 from aca_ray.nn.mixing import Mixing
 from aca_ray.space.candidates import NONE
-from aca_ray.space.spaces import EdgeCandidates
-from aca_ray.space.topology import CellType
+from aca_ray.space.spaces import DELETED, EdgeCandidates
+from aca_ray.space.topology import KEPT_PER_NODE, CellType
 
 # From a stage's view, the current mixing weights and a cell type to the remaining candidates by edge index.
 Decision = Callable[[StageView, Mixing, CellType], dict[int, EdgeCandidates]]
@@ -51,7 +50,7 @@ def decide_inputs(view: StageView, mixing: Mixing, cell_type: CellType) -> dict[
     """
     topology, candidates = view.space.topology, view.space.candidates(cell_type)
     present = [
-        [edge for edge in topology.incoming(node) if candidates[edge] != (NONE,)]
+        [edge for edge in topology.incoming(node) if candidates[edge] != DELETED]
         for node in topology.intermediate_nodes
     ]
     undecided = [edges for edges in present if len(edges) > KEPT_PER_NODE]
@@ -63,7 +62,7 @@ def decide_inputs(view: StageView, mixing: Mixing, cell_type: CellType) -> dict[
         row = torch.zeros_like(mixing.cell(cell_type).operations[edge])
         return num_correct(view, mixing.with_row(cell_type, edge, row))
 
-    return dict.fromkeys(sorted(edges, key=correct_without)[KEPT_PER_NODE:], (NONE,))  # sorted is stable
+    return dict.fromkeys(sorted(edges, key=correct_without)[KEPT_PER_NODE:], DELETED)  # sorted is stable
 
 
 @torch.no_grad()

@@ -9,9 +9,7 @@ from aca_ray.nn.mixing import Mixing
 from aca_ray.space.candidates import NONE
 from aca_ray.space.genotype import RESIDUAL_BLOCK, CellGenotype, Genotype, KeptEdge
 from aca_ray.space.spaces import Space
-from aca_ray.space.topology import CellType, Topology
-
-KEPT_PER_NODE = 2
+from aca_ray.space.topology import KEPT_PER_NODE, CellType, Topology
 
 
 class Option(NamedTuple):

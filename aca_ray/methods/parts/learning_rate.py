@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from aca_ray.methods.moment import Moment, moment_at
+from aca_ray.methods.moment import Moment
 from aca_ray.methods.recipe import Recipe
 from aca_ray.training.schedule import cosine
 
@@ -44,24 +43,15 @@ def cosine_reset_by_stages(recipe: Recipe, moment: Moment) -> float:
     return recipe.weight_lr_min + (recipe.weight_lr - recipe.weight_lr_min) * scale
 
 
-def restarted_cosine(lengths: Sequence[int]) -> Callable[[Recipe, Moment], float]:
+def restarted_cosine(recipe: Recipe, moment: Moment) -> float:
     """Return a cosine that every stage restarts at the current rate, towards `weight_lr_min` after the search.
-
-    Args:
-        lengths: lengths of the stages at the paper's budget.
 
     Source: Zhu et al. 2023 (OPP-DARTS), official code.
     """
-
-    def rate(recipe: Recipe, moment: Moment) -> float:
-        epochs = range(moment.epoch + 1)
-        starts = sorted({moment_at(epoch, moment.num_epochs, lengths).stage_start for epoch in epochs})
-        lr = recipe.weight_lr
-        for start, until in pairwise((*starts, moment.epoch)):
-            lr = cosine(lr, recipe.weight_lr_min, until - start, moment.num_epochs - start)
-        return lr
-
-    return rate
+    lr = recipe.weight_lr
+    for start, until in pairwise((*moment.starts, moment.epoch)):
+        lr = cosine(lr, recipe.weight_lr_min, until - start, moment.num_epochs - start)
+    return lr
 
 
 def tenth_after_first_stage(recipe: Recipe, moment: Moment) -> float:

@@ -40,7 +40,8 @@ class FusedSearchCell(SearchCell):
         edge_scales = None if mixing.edges is None else mixing.edges.unbind()
         fused: dict[int, FusedOutputs | None] = {}
         bypassed: dict[int, Tensor] = {}
-        for incoming, outgoing in _edges_of_nodes(self.topology):
+        for number, outgoing in enumerate(_outgoing_edges(self.topology)):
+            incoming = self.incoming.get(number, ())
             node = _NodeSum()
             for index in incoming:
                 edge, source = self.edge(index), self.topology.edges[index].source
@@ -54,8 +55,10 @@ class FusedSearchCell(SearchCell):
                 else:
                     parts = (edge.around(state, mix),)
                 node.add(parts, None if edge_scales is None else edge_scales[index])
-            if incoming:  # the first states are the cell's inputs
+            if incoming:
                 states.append(shuffle_channels(node.state(), self.edge(incoming[0]).groups))
+            elif number in self.incoming:  # only in cells of one input, whose nodes have the input's size
+                states.append(torch.zeros_like(states[0]))
             fused.update(self._fuse(outgoing, states, rows, observed=observe is not None))
         return concatenate_channels([states[node] for node in self.topology.output_nodes])
 
@@ -67,7 +70,10 @@ class FusedSearchCell(SearchCell):
         if not edges or not all(isinstance(edge, FUSABLE_EDGES) for edge in edges):
             return dict.fromkeys(outgoing)
         candidates = [edge.candidates for edge in edges]
-        state = part(states[self.topology.edges[outgoing[0]].source], channels=slice(candidates[0].channels))
+        channels = {own.channels for own in candidates if own.columns}  # a deleted edge computes nothing
+        if not channels:
+            return dict.fromkeys(outgoing)
+        state = part(states[self.topology.edges[outgoing[0]].source], channels=slice(*channels))
         # Not indexing, which would copy the index to the device.
         weights = torch.stack([rows[index] for index in outgoing])
         found = fused_outputs(candidates, laid_out(state), weights, observed=observed)
@@ -91,11 +97,10 @@ def _mix(
 
 
 @cache
-def _edges_of_nodes(topology: Topology) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
-    """Return the indices of the edges into and out of every node, the cell's inputs first."""
+def _outgoing_edges(topology: Topology) -> tuple[tuple[int, ...], ...]:
+    """Return the indices of the edges out of every node, the cell's inputs first."""
     nodes = range(topology.num_inputs + topology.num_nodes)
-    outgoing = [tuple(index for index, edge in enumerate(topology.edges) if edge.source == node) for node in nodes]
-    return tuple(zip(map(topology.incoming, nodes), outgoing, strict=True))
+    return tuple(tuple(index for index, edge in enumerate(topology.edges) if edge.source == node) for node in nodes)
 
 
 class _NodeSum:

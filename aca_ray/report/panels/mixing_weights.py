@@ -6,6 +6,7 @@ All panels of a cell are drawn in one pair of axes: fourteen axes would take ten
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from aca_ray.report.colors import COLORS, GRAY, LIGHT_GRAY
 from aca_ray.report.figures import Plot, plot_of
 from aca_ray.report.panel import Panel
 from aca_ray.report.table import key_of
+from aca_ray.space.candidates import NONE
 
 _PANELS_IN_A_ROW = 7
 _WIDTH, _ROW_HEIGHT = 11.2, 1.15  # inches
@@ -40,7 +42,7 @@ def _plots(comparison: Comparison) -> Iterator[Plot]:
     for one in sorted(comparison.rows.trajectories, key=lambda one: (-one.epochs[-1], one.seed, one.search)):
         cells = chosen.setdefault((one.method, one.skip, one.space), [])
         if not cells or (one.search == cells[0].search and one.cell_type not in {cell.cell_type for cell in cells}):
-            cells.append(one)
+            cells.append(_without_deleted(one))
     left_out = len(chosen) - _MOST_PLOTS
     more = f" Not drawn: {left_out} more methods and policies." if left_out > 0 else ""
     for key, cells in sorted(chosen.items())[:_MOST_PLOTS]:
@@ -58,8 +60,21 @@ def _plots(comparison: Comparison) -> Iterator[Plot]:
         )
 
 
+def _without_deleted(cell: MixingTrajectory) -> MixingTrajectory:
+    """Return the weights without those of deleted edges, which offer `none` alone; all of them if none is left."""
+    if NONE not in cell.candidates:
+        return cell
+    offered = np.isfinite(cell.weights)
+    deleted = offered[..., cell.candidates.index(NONE)] & (offered.sum(axis=2) == 1)
+    if deleted.all():
+        return cell
+    return replace(cell, weights=np.where(deleted[..., None], np.float32(np.nan), cell.weights))
+
+
 def _figure(cells: Sequence[MixingTrajectory], low: float, extent: float) -> Figure:
-    names = sorted({name for cell in cells for name in cell.candidates})
+    names = sorted(
+        {name for cell in cells for i, name in enumerate(cell.candidates) if np.isfinite(cell.weights[..., i]).any()}
+    )
     heights = [_ROW_HEIGHT * -(-len(cell.edges) // _PANELS_IN_A_ROW) + 0.3 for cell in cells]
     legend_rows = -(-len(names) // 6)
     figure = Figure(figsize=(_WIDTH, sum(heights) + 0.25 * legend_rows + 0.1))
