@@ -24,6 +24,7 @@ class TellingPool:
     def __init__(self, slots: int, seconds: dict[str, float]) -> None:
         self.slots, self.seconds = slots, seconds
         self.asked: list[str] = []
+        self.reuses_processes = True
 
     def run(self, work: Any) -> None:
         raise AssertionError("an estimate runs no trials")
@@ -31,6 +32,8 @@ class TellingPool:
     def start(
         self, function: Callable[..., Any], *arguments: Any, cpus: int = 0, gpus: float = 0.0, alone: bool = False
     ) -> Task:
+        if not arguments:  # a process that starts
+            return ended_task()
         label = arguments[0].label
         self.asked.append(label)
         for start, seconds in self.seconds.items():
