@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -28,7 +29,7 @@ from aca_ray.sweep.simulation import simulated_end
 from aca_ray.sweep.sweep_graph import SweepJob, sweep_graph
 from aca_ray.training import select_device
 from aca_ray.trials.new_record import new_retraining
-from aca_ray.trials.timing import Seconds, Timing, time_ranking, time_retraining, time_searches
+from aca_ray.trials.timing import Clock, Seconds, Timing, time_ranking, time_retraining, time_searches
 
 Work = tuple[Order, ...] | RankingOrder
 NOTHING = Seconds(0.0, 0.0, 0.0)
@@ -99,12 +100,13 @@ def estimate_sweep(
     *,
     opening: float = 0.0,
     rehearsal: Callable[[Sweep], SweepOutcome] | None = None,
+    clock: Clock = perf_counter,
 ) -> SweepEstimate:
     """Measure one trial of every kind in a pool, as many at once as it runs, and return the estimate.
 
-    What is added up: the opening of the pool; then, of a tiny sweep that runs first (`rehearse`), all that it takes
-    before and after its trials, and its turns between epochs; the steps of all trials; and the start of the process that
-    ranks the milestones of a search or pack. A ranking takes a slot: it has no core of its own.
+    What is added up: the opening of the pool; what a tiny sweep, which runs first, takes before, between and after its
+    epochs (`rehearse`); the steps of all trials; and, shared by the rankings of a milestone, the start of the process
+    that carries them out. A ranking takes a slot: it has no core of its own.
 
     Retrainings of equal networks are trained once. Which will be equal is unknown, so that all count. `pack: auto`
     counts as 1.
@@ -116,6 +118,7 @@ def estimate_sweep(
         opening: seconds in which the pool was opened.
         rehearsal: runs a sweep in the pool; None where no folder is certain to be shared with all nodes. Nothing
             besides trials and the starts of their processes then counts.
+        clock: returns the seconds since any origin.
 
     Raises:
         SweepError: kinds could not be measured; names all of them. Or the tiny sweep did not end.
@@ -131,21 +134,23 @@ def estimate_sweep(
     if rehearsal is not None:
         say("measuring what a sweep takes besides its trials")
         besides = rehearse(runtime, min(slots, len(packs)), max(map(len, packs)), rehearsal)
-    started = Seconds.of([_seconds_to_start(pool, say)])
+    started = Seconds.of([_seconds_to_start(pool, say, clock)])
     plugins = KeptPlugins.carried(sweep.spec.experiment.plugins)
     timings = _measured({kind.key: kind for kind in kinds.values()}, plugins, slots, pool, runtime, say)
-    begun = NOTHING if pool.reuses_processes else started
+    in_batch = _rankings_in_batch(jobs, packs)
 
-    def each(kind: _Kind) -> Seconds:
-        time = timings[kind.key].of_epochs(kind.num_epochs)
-        return time if isinstance(kind.work, RankingOrder) else time + besides.turn * kind.num_epochs + begun
+    def seconds(job: SweepJob, kind: _Kind) -> Seconds:
+        steps = timings[kind.key].of_epochs(kind.num_epochs)
+        if isinstance(job.work, RankingOrder):
+            return steps + started * (1 / in_batch[job])
+        begun = NOTHING if pool.reuses_processes else started
+        return begun + steps + besides.turn * (kind.num_epochs * len(job.work))
 
-    times = {job: each(kind) for job, kind in kinds.items()}
-    first = _first_rankings(jobs, packs)
+    times = {job: seconds(job, kind) for job, kind in kinds.items()}
 
     def end(bound: Callable[[Seconds], float]) -> float:
-        own = {id(job.work): bound(time + started if job in first else time) for job, time in times.items()}
-        return simulated_end(Graph(jobs), slots, lambda work: own[id(work)], lambda work: id(work) in own)
+        work_times = {id(job.work): bound(seconds) for job, seconds in times.items()}
+        return simulated_end(Graph(jobs), slots, lambda work: work_times[id(work)], lambda work: id(work) in work_times)
 
     ends = opening + besides.ends
     whole = Seconds(*(ends + end(attrgetter(name)) for name in ("low", "mean", "high")))
@@ -154,23 +159,23 @@ def estimate_sweep(
     return SweepEstimate(rows, slots, ends, whole)
 
 
-def _first_rankings(jobs: Iterable[SweepJob], packs: Sequence[Sequence[SearchOrder]]) -> set[SweepJob]:
-    """Return the first ranking of every milestone of a pack: the others follow it in the same process."""
+def _rankings_in_batch(jobs: Iterable[SweepJob], packs: Sequence[Sequence[SearchOrder]]) -> dict[SweepJob, int]:
+    """Return, for every ranking, the number of those of the same milestone and pack, which one process carries out."""
     numbers = {order.folder: number for number, pack in enumerate(packs) for order in pack}
-    first: dict[tuple[int, int], SweepJob] = {}
+    batches: dict[tuple[int, int], list[SweepJob]] = defaultdict(list)
     for job in jobs:
         if isinstance(job.work, RankingOrder) and job.work.search is not None:
-            first.setdefault((numbers[job.work.search], job.work.epoch), job)
-    return set(first.values())
+            batches[numbers[job.work.search], job.work.epoch].append(job)
+    return {job: len(batch) for batch in batches.values() for job in batch}
 
 
-def _seconds_to_start(pool: Pool, say: Callable[[str], None]) -> float:
-    """Return the seconds in which a process starts that has loaded what trials need; 0 in this process."""
-    begin = perf_counter()
+def _seconds_to_start(pool: Pool, say: Callable[[str], None], clock: Clock) -> float:
+    """Return the seconds in which a process starts and loads what trials need; about 0 if that is this process."""
+    begin = clock()
     task = pool.start(_started)
     wait_for(task.done, "a process to start", say, _MEASURE_SECONDS)
     task.result(timeout=0.0)
-    return perf_counter() - begin
+    return clock() - begin
 
 
 def _started() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 
-from aca_ray.config import ExperimentSpec, RuntimeSpec, SweepSpec
+from aca_ray.config import ExperimentSpec, NetworkSpec, RuntimeSpec, SweepSpec
 from aca_ray.driver.run import SweepOutcome
 from aca_ray.errors import SweepError
 from aca_ray.records import SearchRecord
@@ -26,8 +26,8 @@ class Besides:
     Attributes:
         ends: seconds before the first and after the last epoch of all trials: the tracker opens, processes start, what
             was found is looked up and compared, the report is written.
-        turn: time between two epochs of a search or pack: it writes records and checkpoints, and reports to the driver,
-            which shows and logs them.
+        turn: time between two epochs, per search of a process: it writes its record and checkpoints, and reports to the
+            driver, which shows and logs them.
     """
 
     ends: float
@@ -54,9 +54,9 @@ def rehearse(runtime: RuntimeSpec, slots: int, pack: int, run: Callable[[Sweep],
     with tempfile.TemporaryDirectory(prefix="aca-ray-rehearsal-") as folder:
         spec = _tiny(runtime, slots * pack, pack, folder)
         sweep = create_sweep(spec, Path(folder), spec.to_yaml())
-        begin = time.perf_counter()
+        begin = perf_counter()
         outcome = run(sweep)
-        seconds = time.perf_counter() - begin
+        seconds = perf_counter() - begin
         if outcome.interrupted:
             raise KeyboardInterrupt
         if outcome.failures:
@@ -78,7 +78,7 @@ def _tiny(runtime: RuntimeSpec, num_searches: int, pack: int, folder: str) -> Sw
             data={"name": "digits", "max_train_images": 32, "max_test_images": 16},
             seeds=list(range(num_searches)),
             epochs=NUM_EPOCHS,
-            network={"channels": 4, "cells": 3},
+            network=NetworkSpec(channels=4, cells=3),
             batch_size=16,
             table="nasbench201",
         ),
@@ -92,6 +92,6 @@ def _span(record: SearchRecord) -> float:
 
 
 def _turn(record: SearchRecord, pack: int) -> float:
-    """Return the mean seconds between two epochs, in which its process did none of their steps."""
-    steps = pack * sum(row.metrics["time/epoch_seconds"] for row in record.rows[1:])
-    return max(0.0, _span(record) - steps) / (len(record.rows) - 1)
+    """Return the mean seconds between two epochs, in which its process did no steps, divided by the searches in it."""
+    steps = pack * sum(row.seconds or 0.0 for row in record.rows[1:])
+    return max(0.0, _span(record) - steps) / (len(record.rows) - 1) / pack
