@@ -1,13 +1,13 @@
-"""How far `check --estimate` is from the truth: the estimated over the measured time of sweeps, each estimated right before.
+"""How far `check --estimate` is from the truth: the estimated over the measured time of sweeps, one after the other.
 
-The time of a sweep is that of its log, from `started` to `ended`, which is what the estimate is of: without the start of
-Python and the check of the spec. Sweeps run into a temporary folder. Target: a ratio from 0.75 to 1.25. Nothing else may
-run on the machine.
+The time of a sweep is that of its log, from `started` to `ended`, which is what the estimate is of: without the start
+of Python and the check of the spec. Sweeps run into a temporary folder. Target: a ratio from 0.75 to 1.25. Nothing else
+may run on the machine.
 
     python experiments/benchmarks/estimates.py [SPEC ...] [--repeats 1]
 
-The default specs are the quickstart and estimates.yaml, which needs the Parquet files of CIFAR-10 that it names. A spec must
-not set runtime.storage.
+The default specs are the quickstart and estimates.yaml, which needs the Parquet files of CIFAR-10 that it names. A spec
+must not set runtime.storage.
 """
 
 from __future__ import annotations
