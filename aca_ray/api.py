@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -64,7 +65,7 @@ def _parsed(given: GivenSpec) -> SweepSpec:
 def estimate(
     spec: SpecSource, *, address: str | None = None, local: bool = False, stream: TextIO | None = None
 ) -> SweepEstimate:
-    """Take a few steps of every kind of trial in a spec, and return the time that its sweep takes; no file is written.
+    """Take a few steps of every kind of trial in a spec, and return the time that its sweep takes; no file is kept.
 
     Args:
         spec: as in `check`.
@@ -97,8 +98,20 @@ def measure(
         print(text, file=stream or sys.stdout, flush=True)
 
     open_pool = _local_pool(spec.runtime) if local else _measuring_pool(spec.runtime, address)
+    begin = time.perf_counter()
     with Interrupt().handling_signals() as interrupt, open_pool(interrupt, say) as pool:
-        return estimate_sweep(sweep, pool, say)
+        opening = time.perf_counter() - begin
+        return estimate_sweep(sweep, pool, say, opening=opening, rehearsal=_rehearsal(spec, address, local=local))
+
+
+def _rehearsal(spec: SweepSpec, address: str | None, *, local: bool) -> Callable[[Sweep], SweepOutcome] | None:
+    """Return what runs a sweep on this machine, or None if trials would run on a cluster."""
+    from aca_ray.cluster.session import cluster_address
+    from aca_ray.display import QuietView
+
+    if not local and cluster_address(address or spec.runtime.address) is not None:
+        return None
+    return lambda sweep: drive(sweep, local=local, view=QuietView())
 
 
 def run(spec: SpecSource, *, address: str | None = None, local: bool = False, stream: TextIO | None = None) -> Result:

@@ -93,8 +93,9 @@ def _print_estimate(estimate: SweepEstimate, runtime: RuntimeSpec) -> None:
     hours = [f"{share * seconds / 3600:.3g}" for seconds in (work.mean, work.low, work.high)]
     print(f"work: {hours[0]} {unit}-hours ({hours[1]} to {hours[2]})")
     print(
-        f"time: {clock(whole.mean)} ({clock(whole.low)} to {clock(whole.high)}) with {estimate.slots} trials at once; "
-        "less where searches find equal networks, which are trained once"
+        f"time: {clock(whole.mean)} ({clock(whole.low)} to {clock(whole.high)}) with {estimate.slots} trials at once, "
+        f"{clock(estimate.ends)} of it before the first and after the last epoch; less where searches find equal "
+        "networks, which are trained once"
     )
 
 

@@ -36,15 +36,21 @@ class RayPool:
         runtime: resources of a trial.
         interrupt: request to stop.
         say: shows the user a line.
-        reuse_actors: whether one process runs many trials; saves 3 s per trial, but Tune gives the next trial to a
+        reuses_processes: whether one process runs many trials; saves 3 s per trial, but Tune gives the next trial to a
             process whatever the state of its node.
     """
 
     def __init__(
-        self, name: str, runtime: RuntimeSpec, interrupt: Interrupt, say: Callable[[str], None], *, reuse_actors: bool
+        self,
+        name: str,
+        runtime: RuntimeSpec,
+        interrupt: Interrupt,
+        say: Callable[[str], None],
+        *,
+        reuses_processes: bool,
     ) -> None:
         self._name, self._runtime, self._interrupt, self._say = name, runtime, interrupt, say
-        self._reuse_actors = reuse_actors
+        self.reuses_processes = reuses_processes
         self._slots, self._look_at = 1, 0.0
 
     @property
@@ -74,7 +80,7 @@ class RayPool:
             storage_filesystem=PyFileSystem(FSSpecHandler(MemoryFileSystem())),
             max_failures=-1,
             scheduler=Preemption(runtime.max_failures, give_up, self._interrupt, self._say),
-            reuse_actors=self._reuse_actors,
+            reuse_actors=self.reuses_processes,
             raise_on_failed_trial=False,
             callbacks=[_Watch(work)],
             verbose=0,
@@ -119,7 +125,7 @@ def ray_pool(sweep: Sweep, address: str | None, interrupt: Interrupt, say: Calla
         check_resources(runtime, resources)
         if len(nodes := live_nodes()) > 1:
             require_shared(sweep.folder.path, nodes)
-        yield RayPool(sweep.spec.name, runtime, interrupt, say, reuse_actors=cluster_address(address) is None)
+        yield RayPool(sweep.spec.name, runtime, interrupt, say, reuses_processes=cluster_address(address) is None)
 
 
 @contextmanager
@@ -140,7 +146,7 @@ def measuring_pool(
     with ray_session(address) as resources:
         interrupt.check()
         check_resources(runtime, resources)
-        yield RayPool("measurements", runtime, interrupt, say, reuse_actors=True)
+        yield RayPool("measurements", runtime, interrupt, say, reuses_processes=cluster_address(address) is None)
 
 
 @contextmanager
@@ -153,7 +159,7 @@ def task_pool(threads: int, interrupt: Interrupt, say: Callable[[str], None]) ->
         say: shows the user a line.
     """
     with ray_session(None):
-        yield RayPool("tasks", RuntimeSpec(cpus_per_trial=threads), interrupt, say, reuse_actors=True)
+        yield RayPool("tasks", RuntimeSpec(cpus_per_trial=threads), interrupt, say, reuses_processes=True)
 
 
 def orders_of(text: str) -> tuple[Order, ...]:

@@ -8,7 +8,7 @@ from typing import TextIO
 
 from aca_ray.display.lines import ranking_line
 from aca_ray.display.output import Output
-from aca_ray.display.progress import TrialLine, clock, most_interesting, progress_lines
+from aca_ray.display.progress import TrialLine, clock, most_interesting, progress_lines, sweep_time
 from aca_ray.display.view import View
 from aca_ray.records import AllocationSummary
 
@@ -73,7 +73,7 @@ class LiveView(View):
         hidden = len(self._lines) - len(shown)
         table = progress_lines(shown)
         more = [f"... and {hidden} more"] if hidden else []
-        lines = [*table, *more, f"{self.progress.summary()}; {clock(self.seconds)} so far"]
+        lines = [*table, *more, f"{self.progress.summary()}; {sweep_time(self.seconds, self.seconds_left)}"]
         text = [line[: columns - 1] for line in lines]  # a wrapped line would break the count of lines
         up = _UP.format(self._drawn) if self._drawn else ""
         self._output.write(f"{up}\r{_CLEAR_DOWN}" + "\n".join(text) + "\n")

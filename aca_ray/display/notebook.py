@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from html import escape
 
-from aca_ray.display.progress import COLUMNS, RIGHT, Progress, TrialLine, clock, most_interesting
+from aca_ray.display.progress import COLUMNS, RIGHT, Progress, TrialLine, most_interesting, sweep_time
 from aca_ray.display.view import View
 from aca_ray.records import AllocationSummary
 from aca_ray.terminal import in_notebook
@@ -56,17 +56,18 @@ class NotebookView(View):
         if self._lost:
             return
         try:
-            self._show(table_html(self.progress, self.seconds))
+            self._show(table_html(self.progress, self.seconds, self.seconds_left))
         except Exception:  # of the kernel's connection: the sweep matters more
             self._lost = True
 
 
-def table_html(progress: Progress, seconds: float) -> str:
+def table_html(progress: Progress, seconds: float, left: float | None = None) -> str:
     """Return the trials of a sweep as an HTML table; of very many, those that matter most.
 
     Args:
         progress: the trials.
         seconds: time since the sweep was started.
+        left: estimate of the time that it still runs, or None.
     """
     shown = most_interesting(progress.lines, MOST_ROWS)
     hidden = len(progress.lines) - len(shown)
@@ -76,7 +77,7 @@ def table_html(progress: Progress, seconds: float) -> str:
     more = f"... and {hidden} more; " if hidden else ""
     return (
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        f"<p>{more}{escape(progress.summary())}; {clock(seconds)} so far</p>"
+        f"<p>{more}{escape(progress.summary())}; {sweep_time(seconds, left)}</p>"
     )
 
 

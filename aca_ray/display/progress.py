@@ -31,7 +31,8 @@ class TrialLine:
         cadence: cadence of its checkpoints, or None before it is measured.
         problem: problem of the record of an unreadable trial, else None.
         metrics: measurements of the last epoch by name.
-        seconds: time spent in finished epochs, or None before the trial has started.
+        seconds: time spent in finished epochs, or None before the trial has started; of packed searches, its share.
+        packed: number of searches that share its process.
         error: last line of the error of a failed trial, else None.
     """
 
@@ -47,6 +48,7 @@ class TrialLine:
     problem: str | None = None
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     seconds: float | None = None
+    packed: int = 1
     error: str | None = None
 
     def cells(self) -> tuple[str, ...]:
@@ -139,6 +141,7 @@ def read_line(order: Order) -> TrialLine:
         cadence=None if record.checkpointing is None else Cadence.of(record.checkpointing),
         metrics={} if last is None else last.metrics,
         seconds=record.seconds,
+        packed=sharing,
         error=" ".join((record.error or "").strip().splitlines()[-1:]) or None,
     )
 
@@ -161,6 +164,11 @@ def most_interesting(lines: Sequence[TrialLine], room: int) -> list[TrialLine]:
     rank = {"running": 0, "failed": 1, "unreadable": 1, "waiting": 2, "finished": 3}
     chosen = sorted(range(len(lines)), key=lambda index: (rank[lines[index].state], index))[:room]
     return [lines[index] for index in sorted(chosen)]
+
+
+def sweep_time(seconds: float, left: float | None) -> str:
+    """Return how long a sweep has run and will run, such as `1:00 so far, about 2:00 left`."""
+    return f"{clock(seconds)} so far" + ("" if left is None else f", about {clock(left)} left")
 
 
 def clock(seconds: float) -> str:

@@ -21,12 +21,17 @@ MESSAGES.addHandler(logging.NullHandler())
 
 
 class View(ABC):
-    """Follows the trials of a sweep; a subclass shows them. If its stream can't be written, the sweep continues."""
+    """Follows the trials of a sweep; a subclass shows them. If its stream can't be written, the sweep continues.
+
+    Attributes:
+        seconds_left: estimate of the time until the last trial ends, set by the driver; None where nothing is known.
+    """
 
     def __init__(self) -> None:
         self._lines: dict[StoragePath, TrialLine] = {}
         self._differing: frozenset[str] = frozenset()
         self._start = time.monotonic()
+        self.seconds_left: float | None = None
 
     def open(self, orders: Sequence[Order]) -> None:
         """Start to show the trials of orders."""

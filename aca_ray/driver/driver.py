@@ -60,7 +60,7 @@ class Driver:
         self._orders: dict[StoragePath, Order] = {order.folder: order for order in all_orders(sweep)}
         runtime = sweep.spec.runtime
         self._rankings = RankingTasks(pool, runtime.cpus_per_trial, runtime.gpus_per_trial)
-        self._page = RunningPage(sweep, view)
+        self._page = RunningPage(sweep, view, lambda: min(pool.slots, runtime.max_concurrent or pool.slots))
         self._comparisons = Comparisons(sweep, pool, self._compared)
         self._shared = SharedTrainings(self._train, self._share)
         self._ready: list[tuple[bool, float, int, tuple[Order, ...]]] = []  # a heap

@@ -27,6 +27,7 @@ class LocalPool:
     """
 
     slots = 1
+    reuses_processes = True
 
     def __init__(self, device: torch.device, interrupt: Interrupt) -> None:
         self._device, self._interrupt = device, interrupt

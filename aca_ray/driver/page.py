@@ -1,48 +1,46 @@
-"""The report of a sweep while it runs: its progress, written between the comparisons."""
+"""The report of a sweep while it runs: its progress and the time left, written between the comparisons."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 
-from aca_ray.display import Progress, TrialLine, View
+from aca_ray.display import TrialLine, View
 from aca_ray.display.progress import clock, kind_of
+from aca_ray.driver.time_left import TimeLeft
 from aca_ray.errors import StorageError
 from aca_ray.records import SweepFolder
 from aca_ray.report.running import STATES, SweepProgress, remove_progress, write_progress
-from aca_ray.storage import StoragePath
 from aca_ray.sweep.manifest import Sweep
-from aca_ray.sweep.sweep_graph import relative_length
 
 logger = logging.getLogger(__name__)
 
 _SHORTEST_SECONDS = 10.0
 _SHARE = 0.01  # of the time, at most, for writing the page
-_LEAST_WORK = 0.005  # share of the sweep that must be done before the rest is estimated
 _KINDS = {"search": "searches", "retraining": "retrainings", "look-up": "look-ups"}
 
 
 class RunningPage:
-    """Writes the progress of a sweep into its report, every 10 seconds or less often.
+    """Writes the progress of a sweep into its report, every 10 seconds or less often, and tells the view the time left.
 
     Args:
         sweep: the sweep.
         view: follows its trials.
+        slots: returns the number of trials that can run at once.
     """
 
-    def __init__(self, sweep: Sweep, view: View) -> None:
-        self._sweep, self._view = sweep, view
-        self._lengths: dict[StoragePath, float] = {}
-        self._done_at_first = 0.0
+    def __init__(self, sweep: Sweep, view: View, slots: Callable[[], int]) -> None:
+        self._sweep, self._view, self._slots = sweep, view, slots
+        self._time_left = TimeLeft([])
         self._due = 0.0
         self._warned = False
 
     def open(self) -> None:
-        """Begin to measure, and write the page for the first time."""
-        self._lengths = {line.order.folder: relative_length(line.order) for line in self._view.progress.lines}
-        self._done_at_first = self._done(self._view.progress)
+        """Write the page for the first time; the view is open."""
+        self._time_left = TimeLeft([line.order for line in self._view.progress.lines])
         self.write()
 
     def poll(self) -> None:
@@ -68,9 +66,7 @@ class RunningPage:
         progress = self._view.progress
         counts: Counter[tuple[str, str]] = Counter((line.order.trial.kind, line.state) for line in progress.lines)
         kinds = [kind for kind in _KINDS if any(found == kind for found, _ in counts)]
-        done = self._done(progress)
-        gained = done - self._done_at_first
-        left = self._view.seconds * (1 - done) / gained if gained > _LEAST_WORK else None
+        left = self._view.seconds_left = self._time_left.seconds(progress.lines, self._slots())
         return SweepProgress(
             written=datetime.now(),
             num_finished=sum(line.state == "finished" for line in progress.lines),
@@ -81,12 +77,6 @@ class RunningPage:
             running=tuple(_running(line) for line in progress.lines if line.state == "running"),
         )
 
-    def _done(self, progress: Progress) -> float:
-        """Return the share of the sweep's work that is done; a failed trial counts as done."""
-        total = sum(self._lengths.values())
-        done = sum(self._lengths[line.order.folder] * _share(line) for line in progress.lines)
-        return done / total if total else 0.0
-
 
 def close_page(folder: SweepFolder) -> None:
     """Remove the progress from the report of a sweep that no longer runs."""
@@ -94,12 +84,6 @@ def close_page(folder: SweepFolder) -> None:
         remove_progress(folder.report)
     except StorageError as error:
         logger.warning("report: its progress could not be removed (%s); `aca-ray compare` writes it again", error)
-
-
-def _share(line: TrialLine) -> float:
-    if line.state in {"finished", "failed"}:
-        return 1.0
-    return line.epoch / line.num_epochs if line.num_epochs else 0.0
 
 
 def _running(line: TrialLine) -> tuple[str, ...]:

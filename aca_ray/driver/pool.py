@@ -57,6 +57,10 @@ class Pool(Protocol):
     def slots(self) -> int:
         """Number of trials that can run at once, at least 1."""
 
+    @property
+    def reuses_processes(self) -> bool:
+        """Whether one process runs many trials."""
+
     def run(self, work: Work) -> None:
         """Run trials until none is left, or the sweep is interrupted and all trials are saved."""
 

@@ -76,12 +76,13 @@ def test_redraw_moves_up_by_the_lines_drawn(
     assert stream.getvalue() == first
     write_record(orders[0], 1, seconds=1.0)
     view.update(orders[0].folder)
+    view.seconds_left = 61.0
     view.close()
     second = stream.getvalue()[len(first) :]
     assert second.startswith(f"\033[{first.count(chr(10))}A\r\033[J")
     assert second.count("\n") == first.count("\n")
     assert "running    1/4" in second
-    assert re.search(r"\b8 trials: 1 running, 7 waiting\b.*\b0:0", second)
+    assert re.search(r"\b8 trials: 1 running, 7 waiting\b.*\b0:0.* 1:01 left", second)
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(200, 50), (80, 24), (80, 12), (40, 10), (20, 8), (5, 5)])

@@ -78,11 +78,11 @@ def test_a_lost_connection_does_not_end_the_sweep(make_orders: MakeOrders) -> No
 def test_of_very_many_trials_the_unfinished_are_shown(make_orders: MakeOrders) -> None:
     lines = [TrialLine(order, state="finished") for order in make_orders(15)]
     lines[-1] = replace(lines[-1], state="running")
-    html = table_html(Progress(tuple(lines)), 61.0)
+    html = table_html(Progress(tuple(lines)), 61.0, left=3600.0)
     assert len(rows(html)) == 1 + MOST_ROWS
     assert rows(html)[-1][0] == lines[-1].order.trial.short
     assert f"... and {len(lines) - MOST_ROWS} more; {len(lines)} trials: " in html
-    assert "1:01 so far" in html
+    assert "1:01 so far, about 1:00:00 left" in html
     assert most_interesting(lines, 2) == [lines[0], lines[-1]]
 
 

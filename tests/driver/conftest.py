@@ -49,6 +49,7 @@ class PlayedPool:
         leave: returns the record that a trial leaves behind.
         seconds: duration of a trial.
         slots: trials that run at once.
+        reuses_processes: whether trials share processes; changes nothing here.
         failing: trials that fail.
         unrankable: rankings that fail.
         stops: interrupts the sweep at this time.
@@ -60,6 +61,7 @@ class PlayedPool:
     leave: Callable[[Order], TrialRecord]
     seconds: Callable[[Order], float] = lambda order: 1.0
     slots: int = 2
+    reuses_processes: bool = True
     failing: Callable[[Order], bool] = lambda order: False
     unrankable: Callable[[RankingOrder], bool] = lambda order: False
     stops: float = float("inf")

@@ -34,6 +34,7 @@ class NoPool:
     """A pool that is not needed."""
 
     slots = 1
+    reuses_processes = True
 
     def run(self, work: Work) -> None:
         pytest.fail("no trial is run")

@@ -16,7 +16,8 @@ ROOT = Path(__file__).parents[2] / "experiments"
 CIFAR10 = ROOT.parents[1] / "shared" / "data" / "cifar10"
 BASELINES = sorted((ROOT / "baselines").glob("*.yaml"))
 EVIDENCE = sorted((ROOT / "evidence").glob("*.yaml"))
-SPECS = [*sorted(ROOT.glob("*.yaml")), *BASELINES, *EVIDENCE]
+BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.yaml"))
+SPECS = [*sorted(ROOT.glob("*.yaml")), *BASELINES, *EVIDENCE, *BENCHMARKS]
 
 
 def load(path: Path) -> SweepSpec:

@@ -99,7 +99,7 @@ def said_of_three_seeds(folder: Path) -> tuple[list[int], list[str]]:
     ]
     said: list[str] = []
     runtime = RuntimeSpec(pack="auto", gpus_per_trial=1)
-    pool = RayPool("packed", runtime, Interrupt(), said.append, reuse_actors=True)
+    pool = RayPool("packed", runtime, Interrupt(), said.append, reuses_processes=True)
     sizes = automatic_sizes(packable_searches(orders), runtime, pool, said.append)
     assert said[0].startswith("runtime.pack: auto ")
     assert "1 kinds" in said[0]
