@@ -1,11 +1,12 @@
 """Images that do not fit into memory together, as encoded bytes in a temporary file, decoded when a batch needs them.
 
-Batches are the same bits as if the images were kept in memory. Loading decodes every image two or three times: for its
-size, for the digest, and for mean and deviation if no `normalization` is given.
+Digest, statistics and batches are the same bits as if the images were kept in memory. Loading decodes every image two
+or three times: for its size, for the digest, and for mean and deviation if no `normalization` is given.
 
-Memory: a part of the Parquet file (its row groups are read one by one) and 256 encoded images while they are copied, 8
-MiB of pixels while they are read in order, and the batches of `decoders`. Disk: a copy of the encoded images in use, in
-each process that reads them.
+Memory: while images are copied, a row group of the Parquet file and 256 encoded images; while they are read in order, 8
+MiB of pixels (and 16 times as much for the statistics); in training, the batches of `decoders`; for each image, four
+numbers. Disk: every process writes its own copy of the encoded images that it uses, which is as large as their column
+in the Parquet file; trials that run at the same time share none.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GIB = 2**30
-# Of pixels of a split, which every trial has in its own memory, or in that of its GPU; ours.
+# Of the pixels of a split, which every trial has in its own memory, or in that of its GPU; both are ours.
 BYTES_IN_MEMORY = 4 * GIB
 SHARE_OF_MEMORY = 1 / 4
 _ANY_SIZE = "use the data set imagenet, which reads images of any size from class folders while training"
@@ -67,7 +67,10 @@ def differing_size(place: str, found: tuple[int, ...], first: tuple[int, ...]) -
 
 
 def fits_in_memory(total: int, height: int, width: int) -> bool:
-    """Return whether this many RGB images are kept in memory: 4 GiB, and a quarter of the machine's memory, are."""
+    """Return whether this many images are kept in memory: up to 4 GiB, or a quarter of the machine's memory, are.
+
+    All are counted as RGB: one that is may follow gray ones.
+    """
     return total * 3 * height * width <= min(BYTES_IN_MEMORY, SHARE_OF_MEMORY * memory_bytes())
 
 
