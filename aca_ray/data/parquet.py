@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_ROWS_PER_READ = 256
+_ROWS_PER_READ = 64
 
 
 def _load_train(data: Mapping[str, Any], limit: int | None) -> tuple[Images, tuple[str, ...]]:
@@ -125,7 +125,7 @@ class _Rows:
             if not left:
                 return
             with shard.open() as file:
-                for batch in file.iter_batches(batch_size=min(_ROWS_PER_READ, left), columns=[self.column]):
+                for batch in _batches(file, self.column):
                     encoded = batch.column(self.column)
                     if pa.types.is_struct(encoded.type):
                         encoded = pc.struct_field(encoded, "bytes")
@@ -134,6 +134,12 @@ class _Rows:
                     left -= len(part)
                     if not left:
                         break
+
+
+def _batches(file: Any, column: str) -> Iterator[Any]:
+    """Yield the rows of a column in parts; one row group after the other, so that no two are in memory together."""
+    for group in range(file.num_row_groups):
+        yield from file.iter_batches(batch_size=_ROWS_PER_READ, row_groups=[group], columns=[column])
 
 
 PARQUET = Source(

@@ -3,7 +3,7 @@
 Digest, statistics and batches are the same bits as if the images were kept in memory. Loading decodes every image two
 or three times: for its size, for the digest, and for mean and deviation if no `normalization` is given.
 
-Memory: while images are copied, a row group of the Parquet file and 256 encoded images; while they are read in order, 8
+Memory: while images are copied, a row group of the Parquet file and 64 encoded images; while they are read in order, 8
 MiB of pixels (and 16 times as much for the statistics); in training, the batches of `decoders`; for each image, four
 numbers. Disk: every process writes its own copy of the encoded images that it uses, which is as large as their column
 in the Parquet file; trials that run at the same time share none.
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_IMAGES_PER_WRITE = 256
+_IMAGES_PER_WRITE = 64
 _COPIED = "the decoded images are too large for memory, so the encoded ones are copied to a temporary file"
 _ADVICE = (
     "Free some space, set TMPDIR to a folder on a larger disk, or use fewer images (max_train_images, max_test_images)"
