@@ -54,7 +54,8 @@ def link_folder(folder: Path, times: int) -> Path:
         for copy in range(times):
             target = linked / path.relative_to(folder).with_stem(f"{path.stem}-{copy}")
             target.parent.mkdir(parents=True, exist_ok=True)
-            os.link(path, target)
+            if not target.exists():
+                os.link(path, target)
     return linked
 
 
