@@ -27,7 +27,10 @@ second `search_valid`. Searches never read test images. Images are read as a vie
 8 bits, animations and CMYK are refused. Color profiles are ignored. The classes of both splits must agree, and test
 images must not be training images. `parquet` takes files as Hugging Face's `datasets` writes them, class names
 included: `train: data/train-*.parquet`, with `image_column` and `label_column`; `shuffle: true` is for files that are
-sorted by class. RobustDARTS, SmoothDARTS and DARTS- mirror SVHN: `flip: true` does the same."""
+sorted by class. A split of more than 4 GiB of pixels (counted as RGB), or than a quarter of the machine's memory, is
+decoded while training, with the same results: each process copies the encoded images that it uses to a temporary file
+(in `TMPDIR`), which the system deletes when the process ends. RobustDARTS, SmoothDARTS and DARTS- mirror SVHN:
+`flip: true` does the same."""
 _OWN_SPACES = f"""\
 A space by value has candidates of your own in the cells of a `base`: `{{base: darts, operations: [skip_connect,
 sep_conv_3x3]}}` for every edge, `normal: [...]` or `reduce: [...]` for the edges of one cell, `normal: {{0->2: [...],

@@ -65,7 +65,23 @@ def rank_channels(
             f"ranking: genotype: space {space.name} has cells of {space.topology.num_inputs} inputs, found "
             f"{genotype.num_inputs}; rank with the space that was searched"
         )
-    record = RANKERS[ranker]
+    kept = pass_images(supernet, mixing, space, genotype, batches, ranker, seed)
+    return ChannelScores(ranker, tuple(edge.finish() for edge in kept))
+
+
+def pass_images(
+    supernet: Supernet,
+    mixing: Mixing,
+    space: Space,
+    genotype: Genotype,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    ranker: str,
+    seed: int,
+) -> list[EdgeRanking]:
+    """Return all kept edges after all passes; see `rank_channels`.
+
+    No value is read from the device: that waits until the edges are finished.
+    """
     mixing = mixing.detach()
     generator = torch.Generator().manual_seed(seed)
     kept = [
@@ -75,26 +91,47 @@ def rank_channels(
     ]
     if any(edge.accumulator.needs_data for edge in kept):
         with _undisturbed(supernet, seed):
-            num_images = _pass_batches(supernet, mixing, kept, batches, needs_gradient=record.needs_gradient)
+            num_images = _pass_batches(supernet, mixing, kept, batches, needs_gradient=RANKERS[ranker].needs_gradient)
         if num_images == 0:
             raise DataError(f"ranking: {ranker} needs images, found none; pass at least one batch of the search's data")
-    return ChannelScores(ranker, tuple(edge.finish() for edge in kept))
+    return kept
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """A kept edge of one cell while it is being ranked."""
+class EdgeRanking:
+    """A kept edge of one cell while it is being ranked.
+
+    Attributes:
+        cell: index of the cell.
+        stage: stage of the cell.
+        space_edge: index of the edge in the space.
+        genotype_edge: index of the edge in the genotype's cell.
+        edge: the kept edge.
+        candidates: names of the edge's candidates.
+        weights: mixing weights of the candidates.
+        accumulator: scores of the edge's channels.
+    """
 
     cell: int
     stage: int
     space_edge: int
     genotype_edge: int
     edge: KeptEdge
-    weight: Tensor
-    strength: float
+    candidates: tuple[str, ...]
+    weights: Tensor
     accumulator: ScoreAccumulator
 
+    @property
+    def column(self) -> int:
+        """Index of the kept operation among the candidates."""
+        return self.candidates.index(self.edge.operation)
+
     def finish(self) -> EdgeScores:
+        """Return the scores; reads them from the device.
+
+        Raises:
+            TrialError: a score is not finite.
+        """
         scores, errors = self.accumulator.estimate()
         if not bool(torch.isfinite(scores).all()):
             raise TrialError(
@@ -108,7 +145,7 @@ class _Kept:
             operation=self.edge.operation,
             source=self.edge.source,
             target=self.edge.target,
-            strength=self.strength,
+            strength=_strength(self.weights.tolist(), self.candidates, self.column),
             scores=tuple(scores.tolist()),
             standard_errors=None if errors is None else tuple(errors.tolist()),
         )
@@ -127,19 +164,18 @@ def _start(
     edge: KeptEdge,
     ranker: str,
     generator: torch.Generator,
-) -> _Kept:
+) -> EdgeRanking:
     cell = _cell(supernet, cell_index)
-    space_edge, column = _find_candidate(space, cell.cell_type, genotype_edge, edge)
+    space_edge = _find_edge(space, cell.cell_type, genotype_edge, edge)
     candidates = cast(SearchEdge, cell.edges[space_edge]).candidates
-    weights = mixing.cell(cell.cell_type).operations[space_edge]
-    return _Kept(
+    return EdgeRanking(
         cell=cell_index,
         stage=stage_of_cell(cell_index, len(supernet.cells)),
         space_edge=space_edge,
         genotype_edge=genotype_edge,
         edge=edge,
-        weight=weights[column],
-        strength=_strength(weights.tolist(), space.candidates(cell.cell_type)[space_edge], column),
+        candidates=space.candidates(cell.cell_type)[space_edge],
+        weights=mixing.cell(cell.cell_type).operations[space_edge],
         accumulator=RANKERS[ranker].start(
             RankedEdge(
                 candidates.operations[edge.operation],
@@ -151,8 +187,8 @@ def _start(
     )
 
 
-def _find_candidate(space: Space, cell_type: CellType, genotype_edge: int, edge: KeptEdge) -> tuple[int, int]:
-    """Return the edge's index in the space and the operation's column there, or raise ConfigError."""
+def _find_edge(space: Space, cell_type: CellType, genotype_edge: int, edge: KeptEdge) -> int:
+    """Return the edge's index in the space; raise ConfigError unless the space has the edge and the operation there."""
     place = f"ranking: genotype, {cell_type} edge {genotype_edge}"
     if edge.edge not in space.topology.edges:
         raise ConfigError(
@@ -166,7 +202,7 @@ def _find_candidate(space: Space, cell_type: CellType, genotype_edge: int, edge:
             f"{place}: space {space.name} offers {', '.join(names)} on edge {edge.source}-{edge.target}, found "
             f"{edge.operation}; rank with the space that was searched"
         )
-    return space_edge, names.index(edge.operation)
+    return space_edge
 
 
 def _strength(weights: list[float], names: tuple[str, ...], column: int) -> float:
@@ -178,13 +214,13 @@ def _strength(weights: list[float], names: tuple[str, ...], column: int) -> floa
 def _pass_batches(
     supernet: Supernet,
     mixing: Mixing,
-    kept: list[_Kept],
+    kept: list[EdgeRanking],
     batches: Iterable[tuple[Tensor, Tensor]],
     *,
     needs_gradient: bool,
 ) -> int:
     """Add every batch to every accumulator and return the number of images."""
-    watched: dict[tuple[int, int], list[_Kept]] = {}
+    watched: dict[tuple[int, int], list[EdgeRanking]] = {}
     for edge in kept:
         watched.setdefault((edge.cell, edge.space_edge), []).append(edge)
     device = next(supernet.parameters()).device
@@ -203,7 +239,7 @@ def _pass_batches(
         ) -> None:
             for edge in watched.get((cell, space_edge), ()):
                 output = seen.outputs[edge.edge.operation].detach()
-                batch = EdgeBatch(seen.input.detach(), output, edge.weight, labels, None)
+                batch = EdgeBatch(seen.input.detach(), output, edge.weights[edge.column], labels, None)
                 if not needs_gradient:
                     edge.accumulator.add(batch)
                     continue

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aca_ray.data.image_set import DataInfo, Images, ImageSet, PerChannel, channel_statistics, describe_image
+from aca_ray.data.image_set import DataInfo, Images, PerChannel, channel_statistics, describe_image
 from aca_ray.data.overlap import check_overlap
 from aca_ray.data.source import Source
 from aca_ray.data.validation import LIMITS, SIZE_MULTIPLE, resolve_data
@@ -210,8 +210,8 @@ def _load_test(source: Source, data: Mapping[str, Any], info: DataInfo) -> Image
     if not len(test):
         raise DataError(f"{place}: contains no test images; at least one is needed")
     expected = (info.channels, info.height, info.width)
-    if isinstance(test, ImageSet) and test.shape[0] == 1 < info.channels:  # gray, shown with red = green = blue
-        test = ImageSet(test.images.expand(-1, info.channels, -1, -1).contiguous(), test.labels)
+    if test.shape[0] < info.channels:
+        test = test.in_color()
     if test.shape != expected:
         raise DataError(
             f"{place}: the test images are {describe_image(*test.shape)}, the training images are "

@@ -168,3 +168,9 @@ class Decoders:
         assert decoding is not None
         decoding.decode(position)
         return True
+
+
+def decode_now(decoding: Decoding) -> Tensor:
+    """Decode a batch that was not started, in as many threads as torch may use; see `Decoding.result`."""
+    Decoders(torch.get_num_threads()).start(decoding)
+    return decoding.result()

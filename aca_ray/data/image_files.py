@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from aca_ray.data.decoders import Decoders, Decoding
+from aca_ray.data.decoders import Decoding, decode_now
 from aca_ray.data.image_decoding import check_image, open_image
 from aca_ray.data.image_views import VIEW_SIZE, ViewDraws, draw_views, evaluation_view, training_view
 from aca_ray.errors import DataError
@@ -69,6 +69,10 @@ class ImageFiles:
         """Return the same images, viewed as size x size pixels; views show the same parts as at 224."""
         return replace(self, size=size)
 
+    def in_color(self) -> ImageFiles:
+        """Return this set: all views are RGB."""
+        return self
+
     def take(self, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Return (B, 3, size, size) uint8 pixels and (B,) int64 labels of these rows, on the set's device.
 
@@ -81,9 +85,8 @@ class ImageFiles:
         Raises:
             DataError: a file can't be read as an image.
         """
-        decoding = self.decoding(rows, generator)
-        Decoders(torch.get_num_threads()).start(decoding)
-        return to_device(decoding.result(), self.device), to_device(self.labels[rows], self.device)
+        pixels = decode_now(self.decoding(rows, generator))
+        return to_device(pixels, self.device), to_device(self.labels[rows], self.device)
 
     def decoding(self, rows: Tensor, generator: torch.Generator | None) -> Decoding:
         """Return the decoding of the images of these rows, not started; see `take`."""

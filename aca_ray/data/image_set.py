@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
 
@@ -21,8 +22,9 @@ PADDING_SHARE = 4 / 32  # Liu et al. 2019 (DARTS), appendix A; the proportion is
 # comes near it, and a constant channel (deviation 0) normalizes to 0 instead of nan.
 STD_FLOOR = 1e-3
 RESIZING = "antialiased bilinear"  # of images in memory, and of image files by Pillow
-# Bounds the temporary int64 copy to about 25 MB at 32x32x3.
 _IMAGES_PER_CHUNK = 1024
+# Pixels of a part of a set that is read in order; statistics need another 16 bytes for each of them.
+_BYTES_PER_PART = 2**23
 
 
 class Images(Protocol):
@@ -54,6 +56,10 @@ class Images(Protocol):
 
     def resize(self, size: int) -> Self:
         """Return the same images, viewed as size x size pixels; the aspect ratio is not kept unless noted."""
+        ...
+
+    def in_color(self) -> Self:
+        """Return the same images in RGB; a gray image has equal channels."""
         ...
 
     def take(self, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
@@ -141,6 +147,10 @@ class ImageSet:
         parts = self.images.split(_IMAGES_PER_CHUNK)
         return ImageSet(torch.cat([scaled(part, size) for part in parts]), self.labels)
 
+    def in_color(self) -> ImageSet:
+        """Return the same images in RGB."""
+        return self if self.shape[0] == 3 else ImageSet(self.images.repeat(1, 3, 1, 1), self.labels)
+
     def take(self, rows: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
         """Return (B, C, H, W) uint8 pixels and (B,) int64 labels of these rows; the generator is ignored."""
         return self.images[rows], self.labels[rows]
@@ -150,10 +160,21 @@ class ImageSet:
 
     def digest(self) -> str:
         """Return the SHA-256, hex, of the shape, the pixels and the labels."""
-        hasher = hashlib.sha256(repr(tuple(self.images.shape)).encode())
-        hasher.update(self.images.contiguous().numpy().data)
-        hasher.update(self.labels.contiguous().numpy().data)
-        return hasher.hexdigest()
+        return pixel_digest(self)
+
+
+def pixel_digest(images: Images) -> str:
+    """Return the SHA-256, hex, of the shape (N, C, H, W), the pixels of evaluation views and the labels."""
+    hasher = hashlib.sha256(repr((len(images), *images.shape)).encode())
+    for rows in parts_in_order(images):
+        hasher.update(images.take(rows, None)[0].contiguous().numpy().data)
+    hasher.update(images.labels.contiguous().numpy().data)
+    return hasher.hexdigest()
+
+
+def parts_in_order(images: Images) -> tuple[Tensor, ...]:
+    """Return all rows in order, in parts of at most 8 MiB of pixels, at least one image each."""
+    return torch.arange(len(images)).split(max(1, _BYTES_PER_PART // max(1, math.prod(images.shape))))
 
 
 def scaled(images: Tensor, size: int) -> Tensor:
@@ -235,7 +256,7 @@ def channel_statistics(images: Images) -> tuple[PerChannel, PerChannel]:
     channels, height, width = images.shape
     sums = torch.zeros(channels, dtype=torch.int64)
     squares = torch.zeros_like(sums)
-    for rows in torch.arange(len(images)).split(_IMAGES_PER_CHUNK):
+    for rows in parts_in_order(images):
         values = images.take(rows, None)[0].to(torch.int64)
         sums += values.sum(dim=(0, 2, 3))
         squares += values.square().sum(dim=(0, 2, 3))

@@ -1,4 +1,4 @@
-"""Decoded images of one size, stacked in memory."""
+"""Decoded images of one size, stacked in memory, and the bound up to which Parquet images are."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from aca_ray.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_GIB = 2**30
+GIB = 2**30
+# Of the pixels of a split, which every trial has in its own memory, or in that of its GPU; both are ours.
+BYTES_IN_MEMORY = 4 * GIB
+SHARE_OF_MEMORY = 1 / 4
 _ANY_SIZE = "use the data set imagenet, which reads images of any size from class folders while training"
 
 
@@ -37,22 +40,38 @@ def stack_images(
     """
     pixels = np.empty((0, 0, 0, 0), dtype=np.uint8)
     for row, decoded in enumerate(images):
-        image = decoded.transpose(2, 0, 1)
-        if size is not None:
-            image = scaled(torch.tensor(image[None]), size)[0].numpy()
+        image = planes(decoded, size)
         if row == 0:
             _check_memory(location, total, image)
             pixels = np.empty((total, *image.shape), dtype=np.uint8)
         if image.shape[1:] != pixels.shape[2:]:
-            raise DataError(
-                f"{place(row)}: the image is {describe_image(*image.shape)}, the first one is "
-                f"{describe_image(*pixels.shape[1:])}; all images must have the same size. Set resize to scale them to "
-                f"one size, or {_ANY_SIZE}"
-            )
+            raise differing_size(place(row), image.shape, pixels.shape[1:])
         if len(image) > pixels.shape[1]:
             pixels = np.repeat(pixels, 3, axis=1)
         pixels[row] = image
     return torch.from_numpy(pixels)
+
+
+def planes(decoded: NDArray[np.uint8], size: int | None) -> NDArray[np.uint8]:
+    """Return an image (H, W, C) as (C, H, W), scaled to size x size pixels unless the size is None."""
+    image = decoded.transpose(2, 0, 1)
+    return image if size is None else scaled(torch.tensor(image[None]), size)[0].numpy()
+
+
+def differing_size(place: str, found: tuple[int, ...], first: tuple[int, ...]) -> DataError:
+    """Return the error of an image whose shape (C, H, W) differs from that of the first one."""
+    return DataError(
+        f"{place}: the image is {describe_image(*found)}, the first one is {describe_image(*first)}; all images must "
+        f"have the same size. Set resize to scale them to one size, or {_ANY_SIZE}"
+    )
+
+
+def fits_in_memory(total: int, height: int, width: int) -> bool:
+    """Return whether this many images are kept in memory: up to 4 GiB, or a quarter of the machine's memory, are.
+
+    All are counted as RGB: one that is may follow gray ones.
+    """
+    return total * 3 * height * width <= min(BYTES_IN_MEMORY, SHARE_OF_MEMORY * memory_bytes())
 
 
 def _check_memory(location: str, total: int, first: NDArray[np.uint8]) -> None:
@@ -61,7 +80,7 @@ def _check_memory(location: str, total: int, first: NDArray[np.uint8]) -> None:
     if needed > memory_bytes():
         raise DataError(
             f"{location}: {total} images of {describe_image(*first.shape)} are kept in memory, which needs "
-            f"{needed / _GIB:.1f} GiB; this machine has {memory_bytes() / _GIB:.1f} GiB. Set resize, max_train_images "
+            f"{needed / GIB:.1f} GiB; this machine has {memory_bytes() / GIB:.1f} GiB. Set resize, max_train_images "
             f"or max_test_images, or {_ANY_SIZE}"
         )
 

@@ -128,6 +128,16 @@ def test_all_problems_of_the_mapping_at_once(root: Path) -> None:
     assert [problem.partition(": ")[0] for problem in problems] == ["d.test", "d.train"]
 
 
+def test_images_that_do_not_fit_into_memory(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed = 18 * 3 * 16 * 12
+    monkeypatch.setattr("aca_ray.data.stacking.memory_bytes", lambda: needed)
+    assert len(load_retraining_data(mapping(root)).train) == 18
+    monkeypatch.setattr("aca_ray.data.stacking.memory_bytes", lambda: needed - 1)
+    with pytest.raises(DataError, match=r"train: 18 images of 12x16 RGB.*max_train_images"):
+        load_search_data(mapping(root))
+    assert len(load_search_data(mapping(root, max_train_images=17)).train) == 8
+
+
 def test_a_folder_without_classes(root: Path) -> None:
     write(root / "flat" / "0.png", 0)
     with pytest.raises(DataError, match=r"flat: .*it has no folders"):

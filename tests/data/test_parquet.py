@@ -152,15 +152,6 @@ def test_images_of_differing_size(random_pixels, encode, write_parquet):
     fails(mapping(train, test), test, "12x12 RGB", "8x8 RGB", load=load_retraining_data)
 
 
-def test_images_that_do_not_fit_into_memory(random_pixels, encode, write_parquet, monkeypatch):
-    path = write_parquet("t.parquet", [encode(image) for image in random_pixels(8)], LABELS)
-    monkeypatch.setattr("aca_ray.data.stacking.memory_bytes", lambda: 8 * 192)
-    assert len(load_retraining_data(mapping(path, path)).train) == 8
-    monkeypatch.setattr("aca_ray.data.stacking.memory_bytes", lambda: 8 * 192 - 1)
-    fails(mapping(path), f"{path}: 8 images of 8x8 RGB", "max_train_images")
-    assert len(load_search_data(mapping(path, max_train_images=7)).train) == 3
-
-
 @pytest.mark.parametrize("size", [7, 10])
 def test_sizes_that_cannot_be_halved_twice(size, random_pixels, encode, write_parquet):
     path = write_parquet("t.parquet", [encode(image) for image in random_pixels(8, size=size)], LABELS)

@@ -1,8 +1,4 @@
-"""Passes on a GPU use no tensor that was left on the CPU.
-
-torch's fake tensors have a device but no values, and refuse operands on two devices, so no GPU is needed. Backward
-passes need one.
-"""
+"""Passes on a GPU use no tensor that was left on the CPU."""
 
 from __future__ import annotations
 
@@ -13,7 +9,8 @@ import pytest
 import torch
 from compact_spaces import compact
 from drawn_plans import drawn_plan
-from torch import Tensor, nn
+from fake_gpu import GPU, WITH_BACKWARD, fake, on_gpu
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from aca_ray.methods.core import SearchMethod
@@ -23,31 +20,11 @@ from aca_ray.nn import DerivedNetwork, Supernet
 from aca_ray.nn.fused import fuse, lay_out
 from aca_ray.space import PUBLISHED, SPACES
 
-GPU = torch.device("cuda")
+__all__ = ["fake"]
+
 READING = {"gdas", "pr_darts", "drnas"}  # the host reads which candidates are drawn, and fake tensors have no values
 
 IN_EVERY_TIER = {"darts", "pc_darts"}
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeTensorMode]:
-    monkeypatch.setattr(Tensor, "pin_memory", lambda tensor: tensor)  # fake tensors have no memory
-    with FakeTensorMode() as mode:
-        yield mode
-
-
-def on_gpu(network: nn.Module) -> nn.Module:
-    """Return the network with fake tensors on a GPU; `Module.to` cannot convert to them."""
-
-    def moved(tensor: Tensor) -> Tensor:
-        return torch.empty(tensor.shape, dtype=tensor.dtype, device=GPU)
-
-    for module in network.modules():
-        for name, parameter in module._parameters.items():
-            module._parameters[name] = None if parameter is None else nn.Parameter(moved(parameter))
-        for name, buffer in module._buffers.items():
-            module._buffers[name] = None if buffer is None else moved(buffer)
-    return network
 
 
 def cases() -> Iterator[Any]:
@@ -76,16 +53,19 @@ def test_supernets(method: SearchMethod, fake: FakeTensorMode) -> None:
     assert network(torch.empty(4, 3, 16, 16, device=GPU), mixing).device.type == GPU.type
 
 
+@pytest.mark.parametrize("device", [GPU, WITH_BACKWARD], ids=str)
 @pytest.mark.parametrize("allocated", [False, True])
-def test_derived_networks(allocated: bool, fake: FakeTensorMode) -> None:
+def test_derived_networks(allocated: bool, device: torch.device, fake: FakeTensorMode) -> None:
     genotype = PUBLISHED["DARTS_V2"]
     plan = drawn_plan(genotype, 0.5, channels=4) if allocated else None
     network = DerivedNetwork(genotype, plan, channels=8, num_cells=3, num_classes=10, auxiliary=True)
     network.set_drop_path(0.2)
-    network = lay_out(on_gpu(network))
-    for logits in network.forward_with_auxiliary(torch.empty(4, 3, 32, 32, device=GPU)):
-        assert logits is not None
-        assert logits.device.type == GPU.type
+    network = lay_out(on_gpu(network, device))
+    both = network.forward_with_auxiliary(torch.empty(4, 3, 32, 32, device=device))
+    assert all(logits is not None and logits.device.type == device.type for logits in both)
+    if device == WITH_BACKWARD:
+        sum(logits.sum() for logits in both).backward()
+        assert all(parameter.grad.device.type == device.type for parameter in network.parameters())
 
 
 def test_a_tensor_on_the_cpu_is_refused(fake: FakeTensorMode) -> None:

@@ -1,4 +1,5 @@
-"""Trials on a folder of images, decoded ahead: interrupted at any step, they end with the same bits."""
+"""Trials on images that are decoded ahead, from a folder or from Parquet: interrupted at any step, they end with the
+same bits."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -32,9 +35,12 @@ PROTOCOL = Protocol(name="tiny", source="test", channels=4, num_cells=3, epochs=
 NUM_EPOCHS = 2
 
 
+BOTH_SOURCES = pytest.mark.parametrize("mapping", ["imagenet", "parquet"], indirect=True)
+
+
 @pytest.fixture
-def mapping(tmp_path: Path) -> dict[str, Any]:
-    """32 training and 6 test images of two classes, viewed at 8x8."""
+def mapping(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """32 training and 6 test images of two classes, viewed at 8x8; in Parquet files on request."""
     rng = np.random.default_rng(0)
     for folder, count in (("train", 32), ("val", 6)):
         for index in range(count):
@@ -42,7 +48,20 @@ def mapping(tmp_path: Path) -> dict[str, Any]:
             path.parent.mkdir(parents=True, exist_ok=True)
             pixels = rng.integers(0, 200, (*rng.integers(12, 20, 2), 3)) + 50 * (index % 2)
             Image.fromarray(pixels.astype(np.uint8)).save(path)
-    return {"name": "imagenet", "root": str(tmp_path), "resize": 8}
+    if getattr(request, "param", "imagenet") == "imagenet":
+        return {"name": "imagenet", "root": str(tmp_path), "resize": 8}
+    monkeypatch.setattr("aca_ray.data.stacking.BYTES_IN_MEMORY", 0)
+    for folder in ("train", "val"):
+        files = sorted((tmp_path / folder).glob("*/*"), key=lambda path: int(path.stem))
+        labels = [int(path.parent.name[-1]) for path in files]
+        table = pa.table({"image": [path.read_bytes() for path in files], "label": labels})
+        pq.write_table(table, tmp_path / f"{folder}.parquet")
+    return {
+        "name": "parquet",
+        "train": str(tmp_path / "train.parquet"),
+        "test": str(tmp_path / "val.parquet"),
+        "resize": 8,
+    }
 
 
 @pytest.fixture(params=["search", "retraining"])
@@ -69,6 +88,7 @@ def decoded_ahead(monkeypatch: pytest.MonkeyPatch) -> list[Decoders]:
     return made
 
 
+@BOTH_SOURCES
 def test_interrupted_at_any_step_a_trial_ends_with_the_same_bits(
     make_work: Callable[[], EpochWork],
     monkeypatch: pytest.MonkeyPatch,
@@ -107,6 +127,7 @@ def measured(metrics: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if not name.startswith(("time/", "memory/"))}
 
 
+@BOTH_SOURCES
 def test_all_batches_of_a_trial_share_its_decoders_and_no_thread_outlives_it(
     make_work: Callable[[], EpochWork], decoded_ahead: list[Decoders]
 ) -> None:
