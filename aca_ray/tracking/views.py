@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
+
 _TAG = "mlflow.sharedViewState."
 
 
@@ -26,14 +28,15 @@ class View:
         question: title.
         runs: filter of runs, in MLflow's syntax.
         charts: regular expression for the names of metrics.
-        grouped: whether curves are means over the seeds, with their range; else there is one curve per run.
+        group: tag by which runs are grouped. ``aca.group`` gives means over the seeds, with their range, and the name of
+            the run one curve per run: without groups, the page would show the parent run and hide its children.
     """
 
     key: str
     question: str
     runs: str
     charts: str
-    grouped: bool = True
+    group: str = "aca.group"
 
     @property
     def tag(self) -> str:
@@ -46,11 +49,13 @@ class View:
 
     def text(self, time_ms: int) -> str:
         """Return the value of the tag, for a view saved at a time in ms since 1970."""
-        state: dict[str, Any] = {"searchFilter": self.runs, "chartsSearchFilter": self.charts}
-        if self.grouped:
-            keys = [{"mode": "tag", "groupByData": "aca.group"}]
-            state["groupBy"] = {"aggregateFunction": "average", "groupByKeys": keys}
-            state["runsHiddenMode"] = "SHOW_ALL"  # the page shows ten by default
+        group = {"mode": "tag", "groupByData": self.group}
+        state = {
+            "searchFilter": self.runs,
+            "chartsSearchFilter": self.charts,
+            "groupBy": {"aggregateFunction": "average", "groupByKeys": [group]},
+            "runsHiddenMode": "SHOW_ALL",  # the page shows ten by default
+        }
         packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
         return json.dumps(
             {"name": self.question, "createdAt": time_ms, "updatedAt": time_ms, "state": f"deflate;{packed}"}
@@ -65,19 +70,19 @@ def views(spec: Mapping[str, Any]) -> list[View]:
     """
     searches, retrainings, look_ups = (f"tags.`aca.kind` = '{kind}'" for kind in ("search", "retraining", "look-up"))
     found = [
-        View("aca-collapse", "Does the search collapse?", searches, "^arch/|^search_valid/accuracy"),
-        View("aca-searches", "How does every search train?", searches, "^search_(train|valid)/", grouped=False),
+        View("aca-collapse", "Does it collapse?", searches, "^arch/|^search_valid/accuracy"),
+        View("aca-searches", "Does every seed train?", searches, "^search_(train|valid)/", MLFLOW_RUN_NAME),
     ]
     if "allocated" in spec.get("skip", ()):
         found.append(View("aca-refill", "What is refilled?", searches, "^(refill|decided_share|agreement)/"))
     if spec.get("table") is not None:
-        found.append(View("aca-table", "How good is the cell of every epoch?", look_ups, "^table/|^result/test_acc"))
+        found.append(View("aca-table", "How good is every epoch?", look_ups, "^table/|^result/test_acc"))
     if spec.get("retraining") is not None or spec.get("table") is None:
         found.append(View("aca-winner", "Which network wins?", retrainings, "^test/accuracy|^result/(test_acc|param)"))
     sweep, trials = (f"tags.`aca.kind` {relation} 'sweep'" for relation in ("=", "!="))
     differences = " - [^/]+/(mean|low|high|p_holm)$"
     return [
         *found,
-        View("aca-differences", "Is the difference significant?", sweep, differences, grouped=False),
-        View("aca-machine", "Is the machine busy?", trials, "^(system|time|memory)/", grouped=False),
+        View("aca-differences", "By how much?", sweep, differences, MLFLOW_RUN_NAME),
+        View("aca-machine", "Is the machine busy?", trials, "^(system|time|memory)/", MLFLOW_RUN_NAME),
     ]

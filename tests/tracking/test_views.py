@@ -39,7 +39,7 @@ def test_a_view_is_saved_as_the_pages_read_it(view: View) -> None:
     assert (envelope["name"], envelope["createdAt"]) == (view.question, 1_790_000_000_000)
     state = json.loads(zlib.decompress(base64.b64decode(envelope["state"].removeprefix("deflate;"))))
     assert (state["searchFilter"], state["chartsSearchFilter"]) == (view.runs, view.charts)
-    assert ("groupBy" in state) == view.grouped
+    assert state["groupBy"]["groupByKeys"] == [{"mode": "tag", "groupByData": view.group}]
 
 
 def test_the_charts_of_a_view_exist(search_record: Callable[..., SearchRecord]) -> None:
