@@ -7,9 +7,7 @@ a view has charts for exactly the metrics that its runs have, and no empty secti
 
 from __future__ import annotations
 
-import base64
 import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,8 +26,8 @@ class View:
         question: title.
         runs: filter of runs, in MLflow's syntax.
         charts: regular expression for the names of metrics.
-        group: tag by which runs are grouped. ``aca.group`` gives means over the seeds, with their range, and the name of
-            the run one curve per run: without groups, the page would show the parent run and hide its children.
+        group: tag by which runs are grouped. ``aca.group`` gives means over the seeds, with their range. The run's name
+            gives one curve per run: without groups, the page would show the parent run and hide its children.
     """
 
     key: str
@@ -56,10 +54,8 @@ class View:
             "groupBy": {"aggregateFunction": "average", "groupByKeys": [group]},
             "runsHiddenMode": "SHOW_ALL",  # the page shows ten by default
         }
-        packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
-        return json.dumps(
-            {"name": self.question, "createdAt": time_ms, "updatedAt": time_ms, "state": f"deflate;{packed}"}
-        )
+        saved = {"name": self.question, "createdAt": time_ms, "updatedAt": time_ms, "state": json.dumps(state)}
+        return json.dumps(saved)
 
 
 def views(spec: Mapping[str, Any]) -> list[View]:

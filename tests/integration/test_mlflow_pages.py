@@ -1,4 +1,4 @@
-"""The MLflow UI of a real sweep in a real browser: report and saved views are one click away, and no section is empty."""
+"""The MLflow UI of a real sweep in a real browser: report and saved views are a click away, no section is empty."""
 
 from __future__ import annotations
 
