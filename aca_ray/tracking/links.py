@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aca_ray.tracking import limits
 from aca_ray.tracking.views import View
 
 
@@ -22,4 +21,4 @@ def with_links(description: str, experiment_id: str, run_id: str, views: Sequenc
     report = f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/comparison/report.html"
     pages = {"report": report, **{view.question: view.page(experiment_id) for view in views}}
     links = " | ".join(f"[{name}]({page})" for name, page in pages.items())
-    return limits.shortened("\n\n".join(filter(None, (links, description.strip()))), limits.EXPERIMENT_TAG)
+    return "\n\n".join(filter(None, (links, description.strip())))

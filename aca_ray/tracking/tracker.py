@@ -235,11 +235,12 @@ class Tracker:
         run_id = parent.info.run_id
         saved = views(spec)
         page = with_links(description, self._experiment_id, run_id, saved)
-        self._tag_experiment({MLFLOW_RUN_NOTE: page, _PRIMARY: _FINISHED}, saved, parent.info.start_time)
+        note = limits.shortened(page, limits.EXPERIMENT_TAG)
+        self._tag_experiment({MLFLOW_RUN_NOTE: note, _PRIMARY: _FINISHED}, saved, parent.info.start_time)
         # Logged params can't change, and MLflow refuses a batch that tries.
         values, logged = params(spec), parent.data.params
         new = {name: value for name, value in values.items() if name not in logged}
-        tags = {MLFLOW_RUN_NOTE: page, **changed_params(values, parent.data)}
+        tags = {MLFLOW_RUN_NOTE: limits.shortened(page, limits.TAG), **changed_params(values, parent.data)}
         if len(versions) > 1:
             tags[_VERSIONS] = str(len(versions))
         start = [] if _FINISHED in parent.data.metrics else [Metric(_FINISHED, 0.0, parent.info.start_time, 0)]
