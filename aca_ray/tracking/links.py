@@ -1,19 +1,14 @@
-"""Links from a sweep's experiment page in MLflow to its report and to charts across seeds and budgets."""
+"""Links from a sweep's pages in MLflow to its report and to its saved views."""
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from collections.abc import Sequence
 
-from aca_ray.tracking import limits
-
-_CHARTS = {
-    "curves of the searches, seed by seed": "tags.`aca.kind` = 'search'",
-    "curves of the retrainings": "tags.`aca.kind` = 'retraining'",
-}
+from aca_ray.tracking.views import View
 
 
-def with_links(description: str, experiment_id: str, run_id: str) -> str:
-    """Return the description of a sweep's experiment as Markdown: links to report and charts, then the author's text.
+def with_links(description: str, experiment_id: str, run_id: str, views: Sequence[View]) -> str:
+    """Return the description of a sweep as Markdown: links to report and charts, then the author's text.
 
     The links come first because the page collapses the description to its first lines.
 
@@ -21,8 +16,9 @@ def with_links(description: str, experiment_id: str, run_id: str) -> str:
         description: description by the sweep's author.
         experiment_id: experiment of the sweep.
         run_id: parent run of the sweep, which has the report.
+        views: saved views of the experiment.
     """
-    pages = {"report": f"runs/{run_id}/artifacts/comparison/report.html"}
-    pages |= {name: f"runs?searchFilter={quote(query)}&compareRunsMode=CHART" for name, query in _CHARTS.items()}
-    links = " | ".join(f"[{name}](#/experiments/{experiment_id}/{page})" for name, page in pages.items())
-    return limits.shortened("\n\n".join(filter(None, (links, description.strip()))), limits.EXPERIMENT_TAG)
+    report = f"#/experiments/{experiment_id}/runs/{run_id}/artifacts/comparison/report.html"
+    pages = {"report": report, **{view.question: view.page(experiment_id) for view in views}}
+    links = " | ".join(f"[{name}]({page})" for name, page in pages.items())
+    return "\n\n".join(filter(None, (links, description.strip())))

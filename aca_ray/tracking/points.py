@@ -35,11 +35,14 @@ def row_points(record: TrialRecord, after: int) -> list[list[Metric]]:
 
 
 def result_points(record: TrialRecord) -> list[Metric]:
-    """Return the numbers in a record's result as points named ``result/...`` at the last epoch."""
+    """Return the numbers in a record's result as points named ``result/...``.
+
+    Their step is 0: MLflow draws a metric as bars, one per run, if it has no later step.
+    """
     if record.result is None:
         return []
     result = {f"result/{name}": value for name, value in asdict(record.result).items()}
-    return _points(result, end_time(record) or 0, record.epoch)
+    return _points(result, end_time(record) or 0, 0)
 
 
 def allocation_points(allocation: AllocationSummary, main_plan: str, time_ms: int) -> list[Metric]:

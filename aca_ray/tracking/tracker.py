@@ -24,14 +24,18 @@ from aca_ray.tracking.artifacts import Artifacts
 from aca_ray.tracking.delivery import Delivery
 from aca_ray.tracking.description import changed_params, dataset_input, params, run_name, run_tags, version_files
 from aca_ray.tracking.links import with_links
+from aca_ray.tracking.machine import DriverMachine
 from aca_ray.tracking.points import MARKER, allocation_points, batches, end_time, metric_key, result_points, row_points
 from aca_ray.tracking.store import Store
+from aca_ray.tracking.views import View, views
 
 _FINGERPRINT = "aca.fingerprint"
 _ERROR = "aca.error"
 _FILES = "aca.files"
 _VERSIONS = "aca.spec_versions"
 _PAGE = 500
+_FINISHED = "finished_trials"  # metric of the parent run: its curve shows the progress of the sweep
+_PRIMARY = "mlflow.experiment.primaryMetric.name"  # else MLflow makes a chart of a metric that the parent run lacks
 _SOURCE = {MLFLOW_SOURCE_NAME: "aca-ray", MLFLOW_SOURCE_TYPE: "LOCAL"}  # the column Source of the runs
 
 
@@ -87,6 +91,7 @@ class Tracker:
         self._sweep = sweep
         self._fingerprint = fingerprint
         self._delivery = Delivery(self._forget, pause_seconds)
+        self._machine = DriverMachine()
         self._experiment_id = ""
         self._parent: Run | None = None
         self._children: dict[str, _Child] = {}
@@ -127,6 +132,9 @@ class Tracker:
             folder: folder of the trial.
         """
         self._delivery.submit(f"{record.kind} {record.fingerprint}", partial(self._sync, record, folder))
+        now = time.time_ns() // 1_000_000
+        if values := self._machine.due(now):
+            self._delivery.submit("system metrics", partial(self._sync_machine, values, now))
 
     def sync_allocation(
         self, search_record: SearchRecord, folder: AllocationFolder, epoch: int, main_plan: str = "sign"
@@ -225,20 +233,30 @@ class Tracker:
     ) -> None:
         parent = self._load()
         run_id = parent.info.run_id
-        page = with_links(description, self._experiment_id, run_id)
-        self._client.set_experiment_tag(self._experiment_id, MLFLOW_RUN_NOTE, page)
+        saved = views(spec)
+        page = with_links(description, self._experiment_id, run_id, saved)
+        note = limits.shortened(page, limits.EXPERIMENT_TAG)
+        self._tag_experiment({MLFLOW_RUN_NOTE: note, _PRIMARY: _FINISHED}, saved, parent.info.start_time)
         # Logged params can't change, and MLflow refuses a batch that tries.
         values, logged = params(spec), parent.data.params
         new = {name: value for name, value in values.items() if name not in logged}
-        tags = {MLFLOW_RUN_NOTE: limits.shortened(description, limits.TAG), **changed_params(values, parent.data)}
+        tags = {MLFLOW_RUN_NOTE: limits.shortened(page, limits.TAG), **changed_params(values, parent.data)}
         if len(versions) > 1:
             tags[_VERSIONS] = str(len(versions))
-        self._client.log_batch(run_id, params=_params(new), tags=[RunTag(*tag) for tag in tags.items()])
+        start = [] if _FINISHED in parent.data.metrics else [Metric(_FINISHED, 0.0, parent.info.start_time, 0)]
+        self._client.log_batch(run_id, start, _params(new), [RunTag(*tag) for tag in tags.items()])
         artifacts = Artifacts(parent, self._store.uri)
         artifacts.write({"spec.yaml": spec_text.encode()})
         if len(versions) > 1:
             artifacts.write(version_files(versions), "spec_versions")
         self._client.update_run(run_id, status="RUNNING")
+
+    def _tag_experiment(self, tags: Mapping[str, str], saved: Iterable[View], time_ms: int) -> None:
+        """Set tags and saved views of the experiment, as far as they are new."""
+        existing = self._client.get_experiment(self._experiment_id).tags
+        for name, value in {**tags, **{view.tag: view.text(time_ms) for view in saved}}.items():
+            if existing.get(name) != value:
+                self._client.set_experiment_tag(self._experiment_id, name, value)
 
     def _child(self, record: SweepRecord) -> _Child:
         """Return the state of a trial's run, found or created."""
@@ -271,9 +289,25 @@ class Tracker:
         # Last: a FINISHED run is complete, and if this process dies before this line, the next sync repeats the work.
         if ended:
             self._client.set_terminated(child.run_id, status, end_time(record))
+            child.status = status
+            if status == "FINISHED":
+                self._count_finished(end_time(record))
         elif child.status != status:
             self._client.update_run(child.run_id, status=status)
         child.status = status
+
+    def _count_finished(self, time_ms: int | None) -> None:
+        """Log the number of finished trials to the parent run; the number is its step too."""
+        run_id = self._load().info.run_id
+        finished = sum(child.status == "FINISHED" for child in self._children.values())
+        if finished and time_ms is not None:
+            self._client.log_batch(run_id, [Metric(_FINISHED, float(finished), time_ms, finished)])
+
+    def _sync_machine(self, values: Mapping[str, float], time_ms: int) -> None:
+        """Log the load of the driver's machine to the parent run, whose steps are minutes since its start."""
+        info = self._load().info
+        minute = max(0, time_ms - info.start_time) // 60_000
+        self._client.log_batch(info.run_id, [Metric(name, value, time_ms, minute) for name, value in values.items()])
 
     def _sync_data(self, child: _Child, record: SweepRecord) -> None:
         """Log the data set, once."""

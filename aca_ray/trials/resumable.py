@@ -16,6 +16,7 @@ from aca_ray.storage.files import remove_leftovers
 from aca_ray.storage.patience import PATIENCE_SECONDS, patiently
 from aca_ray.training import EpochLoop, EpochReport, EpochWork
 from aca_ray.trials.cadence import Cadence
+from aca_ray.trials.machine import MachineMeter
 from aca_ray.trials.provenance import stamp
 
 Record = TypeVar("Record", bound=TrialRecord)
@@ -85,6 +86,7 @@ class ResumableTrial(Generic[Record]):
             )
         self.record = stamp(replace(self.record, state="running", error=None), work.device)
         self._cadence = Cadence.of(self.record.checkpointing)
+        self._machine = MachineMeter.of(work.device)
         self._write_record()
 
     @property
@@ -112,6 +114,7 @@ class ResumableTrial(Generic[Record]):
         # Lost work is counted in wall time, of which the trial has only its share.
         sharing = self._num_sharing
         report = self._loop.advance(min(slice_seconds, self._cadence.seconds_left) / sharing)
+        self._machine.sample()
         so_far = self._loop.seconds if report is None else report.metrics["time/epoch_seconds"]
         due = self._cadence.worked(sharing * (so_far - before), sharing * so_far, epoch_ended=report is not None)
         if report is not None:
@@ -141,8 +144,9 @@ class ResumableTrial(Generic[Record]):
     def _note(self, report: EpochReport) -> None:
         """Add a finished epoch to the record in memory."""
         record, reached = self.record, [report.epoch] if report.epoch in self._milestones else []
+        metrics = {**report.metrics, **self._machine.end_epoch()}
         self.record = replace(
-            self._extend(record, Row(report.epoch, time.time_ns() // 1_000_000, report.metrics)),
+            self._extend(record, Row(report.epoch, time.time_ns() // 1_000_000, metrics)),
             epoch=report.epoch,
             seconds=record.seconds + report.metrics["time/epoch_seconds"],
             milestones=(*record.milestones, *reached),

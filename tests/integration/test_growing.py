@@ -93,8 +93,8 @@ def outcome_of(sweep: Sweep) -> dict[str, Any]:
         record = record_in(folder).to_json()
         for row in record["rows"]:
             del row["time_ms"]
-            row["metrics"] = {name: value for name, value in row["metrics"].items() if not name.startswith("time/")}
-            row["metrics"].pop("memory/peak_bytes", None)
+            passing = ("time/", "memory/", "system/")
+            row["metrics"] = {name: value for name, value in row["metrics"].items() if not name.startswith(passing)}
         found[folder.name] = {name: value for name, value in record.items() if name not in PASSING}
         found[f"{folder.name} weights"] = weights_of(folder)
         for path in sorted(folder.glob("allocations/*/*/*.json")):

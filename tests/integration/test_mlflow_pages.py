@@ -1,4 +1,4 @@
-"""The MLflow UI of a real sweep in a real browser: report and charts are one click away."""
+"""The MLflow UI of a real sweep in a real browser: report and saved views are a click away, no section is empty."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from mlflow import MlflowClient
 from playwright.sync_api import Page, expect, sync_playwright
 
 if TYPE_CHECKING:
@@ -61,18 +62,23 @@ def ui(undisturbed: SweepProcess) -> Iterator[str]:
         server.wait()
 
 
-def opened_by(page: Page, link: str) -> Page:
-    """Return the page that a link opens."""
-    with page.context.expect_page() as waiting:
-        page.get_by_role("link", name=link).first.click()
-    return waiting.value
+# Sections of charts that the link to each saved view shows.
+SECTIONS = {
+    "Does it collapse?": ("arch", "search_valid"),
+    "Does every seed train?": ("search_train", "search_valid"),
+    "What is refilled?": ("refill/taylor_identity", "decided_share"),
+    "Which network wins?": ("result", "test"),
+    "Is the machine busy?": ("System metrics", "time", "memory"),
+}
 
 
-def test_report_and_charts_are_a_click_away(ui: str, undisturbed: SweepProcess) -> None:
+@contextmanager
+def browsing() -> Iterator[Page]:
+    """Yield a page of a browser, which must see no error of a script and no failed request until the end."""
     complaints: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        context = browser.new_context(viewport={"width": 1400, "height": 900})
+        context = browser.new_context(viewport={"width": 1400, "height": 3000})
         context.set_default_timeout(PATIENCE_MS)
         context.on("weberror", lambda error: complaints.append(str(error.error)))
         context.on(
@@ -83,16 +89,54 @@ def test_report_and_charts_are_a_click_away(ui: str, undisturbed: SweepProcess) 
                 else None
             ),
         )
-        page = context.new_page()
+        yield context.new_page()
+        browser.close()
+    assert complaints == []
+
+
+def opened_by(page: Page, link: str) -> Page:
+    """Return the page that a link opens."""
+    with page.context.expect_page() as waiting:
+        page.get_by_role("link", name=link).first.click()
+    return waiting.value
+
+
+def check_charts(page: Page, *sections: str) -> None:
+    """Assert that a page has sections of charts, and none without charts."""
+    for section in sections:
+        expect(page.get_by_text(section, exact=True).first).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("No charts in this section")).to_have_count(0)
+
+
+def test_the_report_is_a_click_away(ui: str) -> None:
+    with browsing() as page:
         page.goto(f"{ui}/#/experiments/1/runs")
         report = opened_by(page, "report")
         heading = report.frame_locator("iframe").get_by_role("heading", name="Comparison of small")
         expect(heading).to_be_visible(timeout=PATIENCE_MS)
-        charts = opened_by(page, "curves of the searches")
-        # Includes the parent run.
-        expect(charts.get_by_text("5 matching runs")).to_be_visible(timeout=PATIENCE_MS)
-        charts.get_by_role("button", name="Group by").click()
-        charts.get_by_text("aca.group").click()
-        expect(charts.get_by_text("darts/allocated/s3/digits/e4").first).to_be_visible(timeout=PATIENCE_MS)
-        browser.close()
-    assert complaints == []
+
+
+def test_every_saved_view_shows_its_charts(ui: str) -> None:
+    with browsing() as page:
+        page.goto(f"{ui}/#/experiments/1/runs")
+        for question, sections in SECTIONS.items():
+            view = opened_by(page, question)
+            check_charts(view, *sections)
+            expect(view.get_by_role("button", name=question)).to_be_visible()  # its name in the menu of views
+            view.close()
+        collapse = opened_by(page, "Does it collapse?")
+        expect(collapse.get_by_text("darts/allocated/s3/digits/e4").first).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_no_section_of_the_default_charts_is_empty(ui: str, undisturbed: SweepProcess) -> None:
+    client = MlflowClient(f"sqlite:///{undisturbed.folder / 'results' / 'mlflow.db'}")
+    runs = {run.data.tags["aca.kind"]: run.info.run_id for run in client.search_runs(["1"])}
+    assert set(runs) == {"sweep", "search", "retraining"}
+    with browsing() as page:
+        page.goto(f"{ui}/#/experiments/1/runs?compareRunsMode=CHART")
+        check_charts(page, "Model metrics", "System metrics")
+        for run_id in runs.values():
+            for tab, section in (("model", "Model metrics"), ("system", "System metrics")):
+                page.goto(f"{ui}/#/experiments/1/runs/{run_id}/{tab}-metrics")
+                check_charts(page, section)

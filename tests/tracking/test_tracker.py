@@ -23,6 +23,7 @@ from aca_ray.errors import SweepError
 from aca_ray.records import Agreement, AllocationFolder, AllocationSummary, PlanSummary, Question, TrialFolder
 from aca_ray.space import PUBLISHED
 from aca_ray.tracking import Store, Tracker
+from aca_ray.tracking.views import views
 
 Make = Callable[..., Any]
 Points = Callable[[str], Counter[tuple[str, int]]]
@@ -86,7 +87,7 @@ def test_the_sweep_is_an_experiment_with_a_parent_run(store: Store, sweep: str, 
     parent = only_run(store, sweep, "sweep")
     assert parent.info.status == "FINISHED"
     assert parent.data.params == {"methods": '["pc_darts"]', "seeds": "[0, 1]", "epochs": "8"}
-    assert parent.data.metrics == {"best/test_accuracy": 0.5}
+    assert parent.data.metrics == {"best/test_accuracy": 0.5, "finished_trials": 0}
     assert artifacts(store, parent) == ["comparison/table.md", "spec.yaml"]
     client = MlflowClient(tracking_uri=store.uri)
     assert len(client.get_metric_history(parent.info.run_id, "best/test_accuracy")) == 1
@@ -95,11 +96,53 @@ def test_the_sweep_is_an_experiment_with_a_parent_run(store: Store, sweep: str, 
     note = experiment.tags["mlflow.note.content"]
     assert f"#/experiments/{experiment.experiment_id}/runs/{parent.info.run_id}/artifacts/comparison/report" in note
     assert note.endswith("\n\nwhat is asked")
+    assert parent.data.tags["mlflow.note.content"] == note
     assert experiment.artifact_location.startswith(str(store.artifact_root))
     tracker.finish(tmp_path, {"best/test_accuracy": 0.25, "comparison/beta_darts(scale=0.5)/s1/e8": 0.75})
     # MLflow refuses the brackets of a method with settings.
-    expected = {"best/test_accuracy": 0.25, "comparison/beta_darts_scale_0.5_/s1/e8": 0.75}
+    expected = {"best/test_accuracy": 0.25, "comparison/beta_darts_scale_0.5_/s1/e8": 0.75, "finished_trials": 0}
     assert only_run(store, sweep, "sweep").data.metrics == expected
+
+
+def test_the_experiment_has_its_saved_views_and_links_them(store: Store, sweep: str) -> None:
+    opened(store, sweep)
+    client = MlflowClient(tracking_uri=store.uri)
+    experiment = client.get_experiment_by_name(sweep)
+    assert experiment is not None
+    for view in views(SPEC):
+        assert json.loads(experiment.tags[view.tag])["name"] == view.question
+        assert f"[{view.question}]({view.page(experiment.experiment_id)})" in experiment.tags["mlflow.note.content"]
+    client.set_experiment_tag(experiment.experiment_id, "mlflow.sharedViewState.own", "of a user")
+    opened(store, sweep)
+    again = client.get_experiment_by_name(sweep)
+    assert again is not None
+    assert again.tags == {**experiment.tags, "mlflow.sharedViewState.own": "of a user"}
+
+
+def test_the_parent_run_counts_finished_trials(
+    store: Store, sweep: str, search_record: Make, points: Points, tmp_path: Path
+) -> None:
+    for seed, state in ((0, "finished"), (1, "failed"), (1, "finished"), (0, "finished")):
+        tracker = opened(store, sweep)
+        tracker.sync(search_record(seed, 8, state, error="no" if state == "failed" else None), TrialFolder(tmp_path))
+        assert tracker.flush()
+    found = points(only_run(store, sweep, "sweep").info.run_id)
+    assert {point: number for point, number in found.items() if point[0] == "finished_trials"} == {
+        ("finished_trials", count): 1 for count in (0, 1, 2)
+    }
+
+
+def test_the_parent_run_has_the_load_of_the_machine_once_a_minute(
+    store: Store, sweep: str, search_record: Make, points: Points, tmp_path: Path
+) -> None:
+    tracker = opened(store, sweep)
+    for epochs in (1, 2, 3):
+        tracker.sync(search_record(0, epochs), TrialFolder(tmp_path))
+    run = only_run(store, sweep, "sweep")
+    assert 0 < run.data.metrics["system/system_memory_usage_percentage"] <= 100
+    assert 0 <= run.data.metrics["system/cpu_utilization_percentage"] <= 100
+    assert points(run.info.run_id)["system/cpu_utilization_percentage", 0] == 1
+    assert not any(name.startswith("system/") for name, _ in points(only_run(store, sweep).info.run_id))
 
 
 def test_runs_name_their_source(store: Store, sweep: str, search_record: Make, tmp_path: Path) -> None:
@@ -172,7 +215,7 @@ def test_a_new_tracker_continues_where_the_last_one_died(
     assert {fingerprint: run.info.run_id for fingerprint, run in after.items()} == before
     assert only_run(store, sweep, "sweep").info.run_id == parent
     for run in after.values():
-        results = Counter({("result/num_skips", 8): 1, ("result/num_parametric", 8): 1})
+        results = Counter({("result/num_skips", 0): 1, ("result/num_parametric", 0): 1})
         assert points(run.info.run_id) == steps(*SEARCH_METRICS, last=8) + results
         assert run.info.status == "FINISHED"
         assert run.info.end_time == search_record(epochs=8).rows[-1].time_ms
@@ -240,7 +283,7 @@ def test_a_retraining_is_a_child_with_its_result(
     assert run.data.tags["aca.search"] == only_run(store, sweep).data.tags["aca.fingerprint"]
     assert run.data.metrics["result/test_accuracy"] == 0.75
     assert run.data.metrics["result/parameters"] == 1234
-    results = {f"result/{name}": 2 for name in vars(retraining_record().result)}
+    results = {f"result/{name}": 0 for name in vars(retraining_record().result)}
     assert points(run.info.run_id) == steps("train/loss", "test/accuracy", "epoch", last=2) + Counter(results.items())
     assert artifacts(store, run) == ["genotype.json", "genotype.svg", "network.json"]
 

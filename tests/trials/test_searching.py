@@ -34,7 +34,7 @@ def read(folder: Path) -> SearchRecord:
 def measured(record: SearchRecord) -> list[dict[str, float | None]]:
     """Return the metrics of the rows that do not depend on the clock or the machine."""
     return [
-        {name: value for name, value in row.metrics.items() if not name.startswith(("time/", "memory/"))}
+        {name: value for name, value in row.metrics.items() if not name.startswith(("time/", "memory/", "system/"))}
         for row in record.rows
     ]
 
@@ -76,6 +76,8 @@ def test_record_of_a_search(searched: Path, make_trial: MakeTrial) -> None:
         *("search_train/loss", "search_train/accuracy", "search_valid/loss", "search_valid/accuracy"),
         *("lr/weights", "lr/architecture", "arch/entropy", "arch/skip_count", "arch/parametric_count"),
         *("time/epoch_seconds", "time/images_per_second", "memory/peak_bytes"),
+        *("system/system_memory_usage_megabytes", "system/system_memory_usage_percentage"),
+        *("system/cpu_utilization_percentage", "system/process_cpu_utilization_percentage"),
     }
     assert record.genotype is not None
     assert record.genotype.num_skips == 0  # skips are allocated later
@@ -129,7 +131,7 @@ def test_a_finished_milestone_is_recorded(tmp_path: Path, make_trial: MakeTrial,
     assert report is not None
     record = read(folder)
     assert (record.state, record.epoch, record.milestones) == ("running", 1, (1,))
-    assert record.rows[0].metrics == report.metrics
+    assert {**record.rows[0].metrics, **report.metrics} == record.rows[0].metrics
     header, _ = read_checkpoint(TrialFolder(folder).milestone(1))
     assert (header["kind"], header["epoch"], header["step"]) == ("search", 1, 0)
     assert SearchRecord.from_json(header["record"], folder).rows == record.rows
