@@ -16,7 +16,7 @@ Trials that share a machine or a GPU show the same load: that of all of them and
 process metric is the trial's own; packed searches are one process. In a container, the machine is the host.
 
 There is one point per epoch, and a sample after every slice of work (five seconds with Ray). A metric that this machine
-does not offer is left out.
+does not offer is left out: the load of the machine needs psutil, which Ray brings along.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-import psutil
 import torch
 
 logger = logging.getLogger(__name__)
@@ -89,6 +88,8 @@ def _read(sources: dict[str, Callable[[], Value]]) -> dict[str, Value]:
 
 
 def _machine_time() -> tuple[float, float]:
+    import psutil
+
     times = psutil.cpu_times()._asdict()
     # Linux counts the time of guests in that of users too.
     total = sum(times.values()) - times.get("guest", 0.0) - times.get("guest_nice", 0.0)
@@ -100,10 +101,14 @@ def _process_time() -> tuple[float, float]:
 
 
 def _used_megabytes() -> float:
+    import psutil
+
     return psutil.virtual_memory().used / 1e6
 
 
 def _used_percentage() -> float:
+    import psutil
+
     memory = psutil.virtual_memory()
     return 100.0 * memory.used / memory.total
 
