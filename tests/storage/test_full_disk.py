@@ -115,7 +115,7 @@ def test_a_trial_fails_and_resumes_after_space_is_freed(small_disk: Callable[[st
     folder = disk / "trial"
     trial = open_trial(folder)
     trial.advance()
-    fill(disk, leave=16_384)  # room for a record, not for a checkpoint
+    fill(disk, leave=32_768)  # room for a record, not for a checkpoint
     trial.patience_seconds = 2.0
     start = time.monotonic()
     with pytest.raises(StorageError, match=ADVICE) as caught:
