@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from mlflow.exceptions import MlflowException
@@ -98,7 +99,7 @@ def moved_roots(database: Path, artifact_root: str, *, owned: bool) -> list[str]
     """Return the outdated artifact roots of experiments whose artifacts are now below `artifact_root`.
 
     Args:
-        database: the SQLite file; it is only read.
+        database: the SQLite file; it is only read, except to undo the unfinished transaction of a killed process.
         artifact_root: file URI of the folder `mlflow-artifacts` beside it.
         owned: whether the file is the default one of a sweep storage. For other files, only roots that no longer exist
             are returned, and only if `artifact_root` exists.
@@ -107,8 +108,7 @@ def moved_roots(database: Path, artifact_root: str, *, owned: bool) -> list[str]
         StorageError: the file cannot be read, or is not MLflow's.
     """
     try:
-        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", timeout=_SECONDS, uri=True)) as connection:
-            locations = connection.execute("SELECT artifact_location FROM experiments").fetchall()
+        locations = _locations(database)
     except sqlite3.Error as error:
         raise StorageError(
             f"tracking store: {database} cannot be read ({error}). Correct runtime.tracking, restore the file, or "
@@ -119,6 +119,22 @@ def moved_roots(database: Path, artifact_root: str, *, owned: bool) -> list[str]
     if owned:
         return moved
     return [root for root in moved if _folder(artifact_root).is_dir() and not _folder(root).is_dir()]
+
+
+def _locations(database: Path) -> list[tuple[str | None]]:
+    """Return the artifact locations of all experiments; raise sqlite3.Error if the file cannot be read."""
+
+    def read(mode: Literal["ro", "rw"]) -> list[tuple[str | None]]:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode={mode}", timeout=_SECONDS, uri=True)) as connection:
+            return connection.execute("SELECT artifact_location FROM experiments").fetchall()
+
+    try:
+        return read("ro")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+            raise
+        # A writer was killed within a transaction. SQLite undoes it, for which it has to write.
+        return read("rw")
 
 
 def move_artifacts(database: Path, old_root: str, new_root: str) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +18,15 @@ from aca_ray.errors import ConfigError, StorageError
 from aca_ray.tracking import Store, open_store, sqlite_file
 from aca_ray.tracking.artifacts import Artifacts
 
+KILLED_IN_A_TRANSACTION = """
+import os, signal, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("PRAGMA cache_size = 1")  # pages of the transaction reach the disk before its end
+connection.executemany(
+    "INSERT INTO experiments (name, artifact_location) VALUES (?, ?)", [(f"{i}" * 100, "x" * 1000) for i in range(500)]
+)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 CopyStore = Callable[[Path], Path]
 STRANGE = ("feature%2Flogin", "a%20b", "what?", "#1", "Maß & more", "50%")
 
@@ -132,6 +144,19 @@ def test_opening_an_intact_store_writes_nothing(copied: CopyStore, tmp_path: Pat
     before = tree(folder)
     open_store(None, folder)
     assert tree(folder) == before
+
+
+def test_the_transaction_of_a_killed_process_is_undone(copied: CopyStore, tmp_path: Path) -> None:
+    folder = copied(tmp_path / "results")
+    store = folder / "mlflow.db"
+    before = store.read_bytes()
+    killed = subprocess.run([sys.executable, "-c", KILLED_IN_A_TRANSACTION, store], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert store.read_bytes() != before
+    assert (folder / "mlflow.db-journal").exists()
+    open_store(None, folder)
+    assert store.read_bytes() == before
+    assert not (folder / "mlflow.db-journal").exists()
 
 
 def test_a_file_that_is_not_mlflows_is_named(tmp_path: Path) -> None:
