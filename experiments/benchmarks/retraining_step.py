@@ -24,7 +24,7 @@ from torch.nn import functional
 from turns import measure, row
 
 from aca_ray.nn.derived import DerivedNetwork, build_edge
-from aca_ray.nn.fused import fuse
+from aca_ray.nn.fused.derived import lay_out_modules
 from aca_ray.retraining import Protocol
 from aca_ray.retraining.passes import Passes
 from aca_ray.space import PUBLISHED, ChannelPlan, EdgePlan, Genotype
@@ -115,9 +115,10 @@ def edge_pass(operation: str, size: Size, share: float, device: torch.device) ->
     torch.manual_seed(0)
     channels = size.channels
     order = tuple(random.Random(0).sample(range(channels), channels))
-    edge = fuse(build_edge(operation, channels, 1, EdgePlan(share, order)).to(device))
+    edge = build_edge(operation, channels, 1, EdgePlan(share, order)).to(device)
     state = torch.randn(size.batch, channels, size.side, size.side, device=device)
     if device.type == "cpu":
+        lay_out_modules(edge)
         state = state.contiguous(memory_format=torch.channels_last)
     state.requires_grad_()
     towards = torch.randn_like(state)

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from aca_ray.nn.blocks import FactorizedReduce
-from aca_ray.nn.derived import DerivedNetwork
+from aca_ray.nn.blocks import DepthwiseConv2d, FactorizedReduce
+from aca_ray.nn.derived import AllocatedEdge, DerivedNetwork
+from aca_ray.nn.fused.depthwise import depthwise_convolution
 from aca_ray.nn.fused.maps import channels_last, every_second_pixel, on_cpu
 from aca_ray.nn.fused.running_statistics import BatchStatistics, record
 from aca_ray.nn.fused.wide_norm import is_faster, wide_norm
@@ -24,12 +25,42 @@ def lay_out(network: DerivedNetwork) -> DerivedNetwork:
     """
     if not on_cpu(network.classifier.weight):
         return network
-    for module in network.modules():
-        module.__class__ = _LAID_OUT.get(type(module), type(module))
+    lay_out_modules(network)
     network.stem.register_forward_pre_hook(lambda _, inputs: tuple(map(channels_last, inputs)))
     # Images of one channel have both layouts at once, and convolutions then return torch's default.
     network.stem.register_forward_hook(lambda _, inputs, outputs: tuple(map(channels_last, outputs)))
     return network
+
+
+def lay_out_modules(module: nn.Module) -> None:
+    """Have a module and all modules in it, on a CPU, compute channels-last maps from channels-last maps."""
+    for inner in module.modules():
+        inner.__class__ = _LAID_OUT.get(type(inner), type(inner))
+
+
+class ChannelsLastEdge(AllocatedEdge):
+    """An allocated edge that keeps the layout; selected along dimension 1, maps would have torch's default one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        operated = self.operation(_select(x, self.kept))
+        if isinstance(self.skip, nn.Identity):
+            return x.movedim(1, 3).index_copy(3, self.kept, operated.movedim(1, 3)).movedim(3, 1)
+        skipped = self.skip(_select(x, self.refilled))
+        return _select(torch.cat((operated, skipped), dim=1), self.restore_order)
+
+
+def _select(x: Tensor, channels: Tensor) -> Tensor:
+    """Return these channels of channels-last maps, channels-last."""
+    return x.movedim(1, 3).index_select(3, channels).movedim(3, 1)
+
+
+class ChannelsLastDepthwise(DepthwiseConv2d):
+    """A depthwise convolution with fast gradients; torch's own are as fast for undilated 3x3 kernels alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kernel_size[0] == 3 and self.dilation[0] == 1:
+            return super().forward(x)
+        return depthwise_convolution(x, self.weight, self.stride[0], self.dilation[0])
 
 
 class SlicedReduce(FactorizedReduce):
@@ -58,6 +89,8 @@ class WideBatchNorm2d(nn.BatchNorm2d):
 
 
 _LAID_OUT: dict[type[nn.Module], type[nn.Module]] = {
+    AllocatedEdge: ChannelsLastEdge,
+    DepthwiseConv2d: ChannelsLastDepthwise,
     FactorizedReduce: SlicedReduce,
     nn.BatchNorm2d: WideBatchNorm2d,
 }

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from aca_ray.nn.blocks import SeparableConv
 from aca_ray.nn.derived import DerivedCell, DerivedNetwork
 from aca_ray.nn.fused import lay_out
-from aca_ray.nn.fused.derived import SlicedReduce
+from aca_ray.nn.fused.derived import ChannelsLastEdge, SlicedReduce
 from aca_ray.nn.fused.maps import is_channels_last
 from aca_ray.space import PUBLISHED
 from aca_ray.space.nasbench201 import parse_architecture_string
@@ -59,18 +59,20 @@ def test_outputs_gradients_and_statistics(genotype: str, share: float, in_channe
     assert list(laid_out.state_dict()) == list(plain.state_dict())
 
 
-@pytest.mark.parametrize("in_channels", [1, 3])
-def test_cells_stay_channels_last(in_channels: int) -> None:
-    network = lay_out(
-        DerivedNetwork(PUBLISHED["DARTS_V2"], None, channels=8, num_cells=5, num_classes=4, in_channels=in_channels)
-    )
+@pytest.mark.parametrize(("in_channels", "share"), [(1, 1.0), (3, 1.0), (3, 0.4)])
+def test_cells_stay_channels_last(in_channels: int, share: float) -> None:
+    cells = PUBLISHED["DARTS_V2"]
+    plan = None if share == 1.0 else drawn_plan(cells, share)
+    network = lay_out(DerivedNetwork(cells, plan, channels=8, num_cells=5, num_classes=4, in_channels=in_channels))
     checked = []
 
     def check(module: nn.Module, inputs: object, output: Tensor) -> None:
         checked.append(module)
         assert is_channels_last(output)
 
-    kinds = (DerivedCell, SlicedReduce, SeparableConv)
+    kinds = (
+        (DerivedCell, SlicedReduce, SeparableConv) if plan is None else (DerivedCell, ChannelsLastEdge, SeparableConv)
+    )
     modules = [module for module in network.modules() if isinstance(module, kinds)]
     for module in modules:
         module.register_forward_hook(check)
