@@ -121,7 +121,7 @@ def _joined(address: str | None, starting: AbstractContextManager[None]) -> Iter
     try:
         with _initializing(), starting:
             ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
-    except (OSError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises a bare one if a node does not start within 30 s
         raise SweepError(
             f"address: cannot join the Ray cluster at {address} ({error}). Correct the address, or start one with "
             "`ray start --head`"

@@ -50,12 +50,14 @@ class SweepProcess:
         mark: value of the environment variable that marks the processes.
         tracking: URI of the MLflow store in the spec; None for the one in the results.
         prefix: first words of each command.
+        program: arguments of Python that run `aca-ray`.
     """
 
     folder: Path
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     tracking: str | None = None
     prefix: Sequence[str] = ()
+    program: Sequence[str] = ("-m", "aca_ray.cli")
 
     @property
     def sweep(self) -> Path:
@@ -74,7 +76,7 @@ class SweepProcess:
         """Start `aca-ray` with arguments."""
         output = open(self.folder / f"output-{time.time_ns()}.txt", "w+")  # noqa: SIM115 - lives as long as the process
         return subprocess.Popen(
-            [*self.prefix, sys.executable, "-m", "aca_ray.cli", *arguments],
+            [*self.prefix, sys.executable, *self.program, *arguments],
             cwd=self.folder,
             env=self.environment(),
             stdout=output,

@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from conftest import SweepProcess
 
 CHROMIUM = shutil.which("chromium")
+# The results so far are compared after 20 s in place of two minutes.
+SOON = """
+import sys
+from aca_ray.cli import main
+from aca_ray.driver import comparing
+comparing._SHORTEST_SECONDS = 20.0
+sys.exit(main())
+"""
 
 pytestmark = [
     pytest.mark.integration,
@@ -41,6 +49,7 @@ def counts(page: Page) -> dict[str, list[int]]:
 
 def test_it_shows_the_progress_until_the_sweep_ends(process: SweepProcess) -> None:
     process.replace(("epochs: [2, 4]", "epochs: [2, 4000]"))  # longest first: it does not end by itself
+    process.program = ("-c", SOON)
     report = process.sweep / "comparison" / "report.html"
     running = process.start("run", "spec.yaml", "--local")
     process.wait_for(report.is_file)
