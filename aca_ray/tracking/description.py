@@ -14,9 +14,12 @@ from aca_ray.tracking import limits
 
 
 def run_name(record: SweepRecord) -> str:
-    """Return the name of a trial's run, such as ``pc_darts allocated s0 e8`` or ``... retrain taylor sign r0``."""
+    """Return the name of a run, as ``pc_darts allocated s3 cifar10 seed 0 e8`` or ``... retrain taylor sign r0``.
+
+    MLflow colors and groups runs by their names, so those of a sweep differ.
+    """
     trial = record.trial
-    words = [trial.method, trial.skip, f"s{trial.seed}", f"e{trial.epochs}"]
+    words = [trial.method, trial.skip, trial.space_label, trial.data["name"], f"seed {trial.seed}", f"e{trial.epochs}"]
     if not isinstance(record, SearchRecord):
         trial = record.trial
         pair = [trial.ranking, trial.allocation, trial.control] if trial.allocation else []

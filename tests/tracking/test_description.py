@@ -12,9 +12,12 @@ from aca_ray.tracking.description import dataset_input, params, run_name, run_ta
 
 
 def test_names(search_record: Callable[..., Any], retraining_record: Callable[..., Any]) -> None:
-    assert run_name(search_record(seed=3)) == "pc_darts allocated s3 e8"
-    assert run_name(retraining_record(retrain_seed=1)) == "pc_darts allocated s0 e8 retrain ablation sign r1"
-    assert run_name(retraining_record(allocation=None)) == "pc_darts allocated s0 e8 retrain r0"
+    assert run_name(search_record(seed=3)) == "pc_darts allocated darts digits seed 3 e8"
+    assert (
+        run_name(retraining_record(retrain_seed=1))
+        == "pc_darts allocated darts digits seed 0 e8 retrain ablation sign r1"
+    )
+    assert run_name(retraining_record(allocation=None)) == "pc_darts allocated darts digits seed 0 e8 retrain r0"
 
 
 def test_groups_join_everything_except_the_seeds(

@@ -168,7 +168,7 @@ def test_one_run_per_trial_and_every_step_once(
     for seed, run in enumerate(found[f"{seed:064x}"] for seed in (0, 1)):
         assert points(run.info.run_id) == steps(*SEARCH_METRICS, last=3)
         assert run.info.status == "RUNNING"
-        assert run.info.run_name == f"pc_darts allocated s{seed} e8"
+        assert run.info.run_name == f"pc_darts allocated darts digits seed {seed} e8"
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert run.data.params["network.channels"] == "8"
         assert run.data.metrics["search_train/loss"] == 3 + seed
