@@ -16,7 +16,7 @@ from aca_ray.tracking import limits
 def run_name(record: SweepRecord) -> str:
     """Return the name of a run, as ``pc_darts allocated s3 cifar10 seed 0 e8`` or ``... retrain taylor sign r0``.
 
-    MLflow colors and groups runs by their names, so those of a sweep differ.
+    MLflow colors and groups runs by their names, so a name has all that a sweep usually spans.
     """
     trial = record.trial
     words = [trial.method, trial.skip, trial.space_label, trial.data["name"], f"seed {trial.seed}", f"e{trial.epochs}"]
