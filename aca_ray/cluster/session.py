@@ -28,7 +28,7 @@ _ENVIRONMENT = {
     # Trials read and write absolute paths.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     # While trials hold all CPUs, Ray ends an idle process after a second by default, and each ranking would start one
-    # anew and spend 5 s of a CPU on imports. Where memory is short, Ray ends it all the same.
+    # anew and spend seconds of a CPU on imports. Where memory is short, Ray ends it all the same.
     "RAY_idle_worker_killing_time_threshold_ms": "60000",
     # A sweep is not resumed from Tune's own state: write little of it.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",

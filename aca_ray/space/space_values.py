@@ -7,9 +7,8 @@
 
 An edge has the candidates that are written for it, else the `operations` of its cell, else those of the space, else the
 base's. An empty list, or `none` alone, deletes an edge (see `deletion_problems`). Order does not matter: columns are in
-the canonical order. A space by value is named by its canonical text, such
-as `darts(skip_connect,sep_conv_3x3)`, which a trial keeps and `find_space` reads; the text that means a registered
-space is that space's name.
+the canonical order. A space by value is named by its canonical text, such as `darts(skip_connect,sep_conv_3x3)`, which
+a trial keeps and `find_space` reads; the text that means a registered space is that space's name.
 """
 
 from __future__ import annotations

@@ -289,12 +289,11 @@ class Tracker:
         # Last: a FINISHED run is complete, and if this process dies before this line, the next sync repeats the work.
         if ended:
             self._client.set_terminated(child.run_id, status, end_time(record))
-            child.status = status
-            if status == "FINISHED":
-                self._count_finished(end_time(record))
         elif child.status != status:
             self._client.update_run(child.run_id, status=status)
         child.status = status
+        if ended and status == "FINISHED":
+            self._count_finished(end_time(record))
 
     def _count_finished(self, time_ms: int | None) -> None:
         """Log the number of finished trials to the parent run; the number is its step too."""

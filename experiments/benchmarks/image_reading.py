@@ -18,7 +18,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +111,16 @@ def cpu_seconds() -> float:
     return time.process_time() + sum(int(own[11]) + int(own[12]) for own in fields) / tick
 
 
-def noting_cpu(action: Callable[[], None], seconds: list[float]) -> Callable[[], None]:
+def measure_with_cpu(
+    actions: Mapping[str, Callable[[], None]], repeats: int
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Return the seconds of every action by the clock, and those of the CPU, in turns as `measure` does."""
+    cpu: dict[str, list[float]] = {name: [] for name in actions}
+    times = measure({name: _noting_cpu(own, cpu[name]) for name, own in actions.items()}, repeats, CPU)
+    return times, {name: own[1:] for name, own in cpu.items()}  # `measure` leaves out the first round
+
+
+def _noting_cpu(action: Callable[[], None], seconds: list[float]) -> Callable[[], None]:
     """Return the action, which then also adds its CPU seconds to a list."""
 
     def run() -> None:
@@ -178,9 +187,7 @@ def main() -> None:
                 evaluation_batches(data.test, data.info, batch_size, CPU, Decoders(workers, BYTES_AHEAD))
             ),
         }
-        cpu: dict[str, list[float]] = {name: [] for name in actions}
-        times = measure({name: noting_cpu(own, cpu[name]) for name, own in actions.items()}, options.repeats, CPU)
-        cpu = {name: own[1:] for name, own in cpu.items()}  # as `measure` leaves out the first round
+        times, cpu = measure_with_cpu(actions, options.repeats)
         print("| images per second, ours over torchvision's | torchvision s | ours s | ratio | target |")
         print("|---|---|---|---|---|", flush=True)
         row("training batches, decoded ahead", "at least 1.0", times["loader"], times["ahead"])

@@ -25,9 +25,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from image_reading import CPU, NUM_CLASSES, Passes, consume, cpu_seconds, noting_cpu, training_batches, write_folder
+from image_reading import (
+    CPU,
+    NUM_CLASSES,
+    Passes,
+    consume,
+    cpu_seconds,
+    measure_with_cpu,
+    training_batches,
+    write_folder,
+)
 from machine import machine
-from turns import measure, row
+from turns import row
 
 from aca_ray.data import Decoders, evaluation_batches, load_retraining_data, stacking
 from aca_ray.data.decoders import BYTES_AHEAD
@@ -99,9 +108,7 @@ def print_speed(folder: Path, options: argparse.Namespace) -> None:
         actions[f"test {name}"] = lambda data=data: consume(
             evaluation_batches(data.test, data.info, batch_size, CPU, Decoders(workers, BYTES_AHEAD))
         )
-    cpu: dict[str, list[float]] = {name: [] for name in actions}
-    times = measure({name: noting_cpu(own, cpu[name]) for name, own in actions.items()}, options.repeats, CPU)
-    cpu = {name: own[1:] for name, own in cpu.items()}  # as `measure` leaves out the first round
+    times, cpu = measure_with_cpu(actions, options.repeats)
     print("| images per second, Parquet over folder | folder s | Parquet s | ratio | target |")
     print("|---|---|---|---|---|", flush=True)
     row("training batches, decoded ahead", "at least 1.0", times["folder"], times["parquet"])

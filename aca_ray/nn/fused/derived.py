@@ -1,6 +1,6 @@
 """Derived networks on a CPU: channels-last maps, which torch computes fastest.
 
-A retraining step on them takes 0.66 to 0.83 of the time that it takes in torch's default layout
+A retraining step on them takes 0.62 to 0.82 of the time that it takes in torch's default layout, on one thread
 (`experiments/benchmarks/RESULTS.md`).
 """
 
