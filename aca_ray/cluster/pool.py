@@ -10,6 +10,7 @@ from typing import Any
 
 from fsspec.implementations.memory import MemoryFileSystem
 from pyarrow.fs import FSSpecHandler, PyFileSystem
+from ray.tune.progress_reporter import TrialProgressCallback
 
 from aca_ray.cluster.actor import TrialActor
 from aca_ray.cluster.nodes import live_nodes, require_shared
@@ -193,10 +194,14 @@ class _NoReports(tune.ProgressReporter):
         pass
 
 
-class _Watch(tune.Callback):
-    """Reports every change of a trial and every turn of Tune's loop. Starts are not reported: they write no files."""
+class _Watch(TrialProgressCallback):
+    """Reports every change of a trial and every turn of Tune's loop. Starts are not reported: they write no files.
+
+    It takes the place of Tune's callback of this class, which prints to the terminal when trials fail or are stopped.
+    """
 
     def __init__(self, work: Work) -> None:
+        super().__init__()
         self._work = work
 
     def on_trial_result(
@@ -207,6 +212,12 @@ class _Watch(tune.Callback):
 
     def on_trial_recover(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:
         self._work.died(orders_of(trial.config["orders"]))
+
+    def on_trial_error(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:
+        pass
+
+    def on_trial_complete(self, iteration: int, trials: Sequence[Any], trial: Any, **info: Any) -> None:
+        pass
 
     def on_step_end(self, iteration: int, trials: Sequence[Any], **info: Any) -> None:
         self._work.turn()

@@ -18,6 +18,7 @@ from aca_ray.driver.interrupt import Interrupt
 
 POLL_SECONDS = 1.0
 SAVE_SECONDS = 120.0  # a trial retries failed writes for as long
+DECIDE_SECONDS = 10.0  # a live node answers as soon as it has started a process
 
 
 class Preemption(FIFOScheduler):
@@ -25,7 +26,8 @@ class Preemption(FIFOScheduler):
 
     A trial on a draining node is paused after its slice, which saves it, and resumes from the same state on another
     node. Tune counts every death without notice as a failure of the trial. It therefore has to run with unlimited
-    failures, and this class counts the failures of processes on live nodes.
+    failures, and this class counts the failures of processes on live nodes. After a death, no trial starts before it is
+    known whether the node lives, or a time limit has passed.
 
     On an interrupt every running trial is paused after its slice in the same way, and no other trial starts.
 
@@ -43,6 +45,7 @@ class Preemption(FIFOScheduler):
         self._max_failures, self._give_up, self._interrupt, self._say = max_failures, give_up, interrupt, say
         self._save_until: float | None = None
         self._deaths: dict[Any, Trial] = {}  # by a sign of life of the node, which decides whether they count
+        self._decide_until = 0.0
         self._failures: Counter[Trial] = Counter()
         self._draining: set[str] = set()
         self._next_poll = 0.0
@@ -64,6 +67,7 @@ class Preemption(FIFOScheduler):
             self._failures[trial] += 1
         else:
             self._deaths[sign] = trial
+            self._decide_until = time.monotonic() + DECIDE_SECONDS
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """Return the trial that waited longest; stop pending trials that failed too often."""
@@ -102,7 +106,8 @@ class Preemption(FIFOScheduler):
         """Count the deaths on nodes that are known to be alive by now."""
         if not self._deaths:
             return
-        known, _ = ray.wait(list(self._deaths), num_returns=len(self._deaths), timeout=0)
+        left = max(0.0, self._decide_until - time.monotonic())
+        known, _ = ray.wait(list(self._deaths), num_returns=len(self._deaths), timeout=left)
         for sign in known:
             trial = self._deaths.pop(sign)
             try:

@@ -99,6 +99,10 @@ class SweepProcess:
         """Return the output of the last started process."""
         return self.output_path().read_text()
 
+    def log(self) -> str:
+        """Return the driver's log, which has the error of a driver whose terminal is gone."""
+        return (self.sweep / "driver.log").read_text()
+
     def output_path(self) -> Path:
         """Return the output file of the last started process."""
         return sorted(self.folder.glob("output-*.txt"))[-1]

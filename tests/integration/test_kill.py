@@ -106,7 +106,7 @@ def works(process: SweepProcess) -> bool:
 def test_interrupting_stops_cleanly(process: SweepProcess, undisturbed: SweepProcess) -> None:
     for stop in (press_ctrl_c, terminate_all, close_terminal):
         before = saved(process)
-        assert stop(process) == 130, process.output()
+        assert stop(process) == 130, process.output() + process.log()
         assert saved(process) - before, stop
         process.wait_for(lambda: not process.processes(), seconds=5)
         _, _, statuses = process.tracked()
