@@ -14,6 +14,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -38,6 +39,8 @@ class Watcher:
     def __init__(self) -> None:
         mark = uuid.uuid4().hex
         self.environment = {_MARK: mark}
+        self._ending = threading.Lock()
+        self._has_ended = False
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", __file__, mark],
             stdin=subprocess.PIPE,
@@ -56,12 +59,16 @@ class Watcher:
         self._write(b"%d\n" % leader)
 
     def end(self) -> None:
-        """Kill all watched processes now."""
-        self._write(_FAREWELL)
-        try:
-            self._process.communicate(timeout=_LONGEST_SECONDS + 5)
-        except subprocess.TimeoutExpired:
-            logger.warning("processes of Ray are still running; find them with `ps x` and kill them")
+        """Kill all watched processes now; a second call, from any thread, waits for the first one and does nothing."""
+        with self._ending:
+            if self._has_ended:
+                return
+            self._has_ended = True
+            self._write(_FAREWELL)
+            try:
+                self._process.communicate(timeout=_LONGEST_SECONDS + 5)
+            except subprocess.TimeoutExpired:
+                logger.warning("processes of Ray are still running; find them with `ps x` and kill them")
 
     def _write(self, line: bytes) -> None:
         assert self._process.stdin is not None

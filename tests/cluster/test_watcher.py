@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -62,6 +63,16 @@ def test_the_end_of_the_block_ends_marked_processes_and_their_sessions() -> None
         assert alive(orphan)
     assert marked.wait(timeout=5) == -signal.SIGKILL
     wait_until(lambda: not alive(orphan))
+
+
+def test_it_may_be_ended_before_the_end_of_the_block_and_twice_at_once() -> None:
+    with watched() as watcher:
+        marked = start(SLEEP, watcher.environment)
+        hurry = threading.Thread(target=watcher.end)
+        hurry.start()
+    hurry.join()
+    assert marked.wait(timeout=5) == -signal.SIGKILL
+    watcher.end()
 
 
 def test_a_process_that_reused_an_id_is_left_alone() -> None:
