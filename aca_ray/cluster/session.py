@@ -7,8 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from typing import Any
+from contextlib import ExitStack, contextmanager
 
 from aca_ray.cluster.address import require_cluster
 from aca_ray.cluster.local_ray import local_ray, require_home
@@ -42,6 +41,8 @@ _ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
 }
 _SHUTDOWN_SECONDS = 20.0
+_STARTS = 3
+_LATE = "timed out during startup"  # part of Ray's message
 _OBJECT_STORE_BYTES = 128 * 1024 * 1024  # trials exchange paths, not tensors
 
 for _name, _value in _ENVIRONMENT.items():
@@ -97,50 +98,77 @@ def ray_session(address: str | None) -> Iterator[dict[str, float]]:
     address = cluster_address(address)
     with ExitStack() as stack:
         watcher = None
-        if not address:
+        if address:
+            _join(address)
+        else:
             stack.enter_context(local_ray())
-            watcher = stack.enter_context(watched())
-        with _joined(address, nullcontext() if watcher is None else detached(watcher)) as resources:
-            try:
-                yield resources
-            finally:
-                hurry = threading.Timer(_SHUTDOWN_SECONDS, _hurry, [watcher])
-                stack.callback(hurry.cancel)
-                hurry.daemon = True
-                hurry.start()
+            watcher = _start_here(stack)
+        stack.callback(_shut_down, watcher)
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+        yield ray.cluster_resources()
 
 
-@contextmanager
-def _joined(address: str | None, starting: AbstractContextManager[None]) -> Iterator[dict[str, float]]:
-    """Yield the resources of the cluster at an address, or of one started here inside the context `starting`."""
-    # Otherwise a local Ray listens on all addresses of this machine, whichever address it is given.
-    ray_constants.ENABLE_RAY_CLUSTER = bool(address)
-    local: dict[str, Any] = {} if address else {"include_dashboard": False, "object_store_memory": _OBJECT_STORE_BYTES}
-    if address:
-        require_cluster(address)
+def _join(address: str) -> None:
+    require_cluster(address)
+    ray_constants.ENABLE_RAY_CLUSTER = True
     try:
-        with _initializing(), starting:
-            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
-    except Exception as error:  # Ray raises a bare one if a node does not start within 30 s
+        with _initializing():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:
         raise SweepError(
             f"address: cannot join the Ray cluster at {address} ({error}). Correct the address, or start one with "
             "`ray start --head`"
-            if address
-            else f"Ray cannot start on this machine ({error}). Its logs are in the folder ray/session_latest/logs of "
-            "RAY_TMPDIR, TMPDIR or /tmp; or start a cluster with `ray start --head` and give --address auto"
         ) from error
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+
+def _start_here(stack: ExitStack) -> Watcher:
+    """Start Ray on this machine; return its watcher, which ends with the stack.
+
+    A Ray that does not start in time, which happens on a busy machine, is ended and started again.
+    """
+    # Otherwise Ray listens on all addresses of this machine, whichever address it is given.
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    for tries_left in reversed(range(_STARTS)):
+        with ExitStack() as starting:
+            watcher = starting.enter_context(watched())
+            try:
+                with _initializing(), detached(watcher):
+                    ray.init(
+                        address="local",
+                        log_to_driver=False,
+                        logging_level=logging.ERROR,
+                        include_dashboard=False,
+                        object_store_memory=_OBJECT_STORE_BYTES,
+                    )
+            except Exception as error:  # Ray has no class of its own for a late start
+                if not (tries_left and _LATE in str(error)):
+                    raise SweepError(
+                        f"Ray cannot start on this machine ({error}). Its logs are in the folder "
+                        "ray/session_latest/logs of RAY_TMPDIR, TMPDIR or /tmp; or start a cluster with "
+                        "`ray start --head` and give --address auto"
+                    ) from error
+                logger.warning("Ray has not started in time; starting it again")
+            else:
+                stack.enter_context(starting.pop_all())
+                return watcher
+    raise AssertionError("unreachable")
+
+
+def _shut_down(watcher: Watcher | None) -> None:
+    """Shut Ray down. If that takes long, kill its processes on this machine, which it would wait for forever."""
+
+    def kill() -> None:
+        logger.warning("Ray has not ended within %g s; killing its remaining processes", _SHUTDOWN_SECONDS)
+        if watcher is not None:
+            watcher.end()
+
+    late = threading.Timer(_SHUTDOWN_SECONDS, kill)
+    late.daemon = True
+    late.start()
     try:
-        yield ray.cluster_resources()
-    finally:
         ray.shutdown()
-
-
-def _hurry(watcher: Watcher | None) -> None:
-    """Log that Ray has not ended, and kill its processes on this machine, which it would wait for forever."""
-    logger.warning("Ray has not ended within %g s; killing its remaining processes on this machine", _SHUTDOWN_SECONDS)
-    if watcher is not None:
-        watcher.end()
+    finally:
+        late.cancel()
 
 
 @contextmanager
