@@ -243,8 +243,10 @@ class Tracker:
         tags = {MLFLOW_RUN_NOTE: limits.shortened(page, limits.TAG), **changed_params(values, parent.data)}
         if len(versions) > 1:
             tags[_VERSIONS] = str(len(versions))
-        start = [] if _FINISHED in parent.data.metrics else [Metric(_FINISHED, 0.0, parent.info.start_time, 0)]
-        self._client.log_batch(run_id, start, _params(new), [RunTag(*tag) for tag in tags.items()])
+        # An earlier driver may have died after a trial's end and before its count.
+        behind = parent.data.metrics.get(_FINISHED, -1.0) < self._num_finished
+        counts = [self._count(time.time_ns() // 1_000_000)] if behind else []
+        self._client.log_batch(run_id, counts, _params(new), [RunTag(*tag) for tag in tags.items()])
         artifacts = Artifacts(parent, self._store.uri)
         artifacts.write({"spec.yaml": spec_text.encode()})
         if len(versions) > 1:
@@ -292,15 +294,17 @@ class Tracker:
         elif child.status != status:
             self._client.update_run(child.run_id, status=status)
         child.status = status
-        if ended and status == "FINISHED":
-            self._count_finished(end_time(record))
+        end_ms = end_time(record)
+        if ended and status == "FINISHED" and end_ms is not None:
+            self._client.log_batch(self._load().info.run_id, [self._count(end_ms)])
 
-    def _count_finished(self, time_ms: int | None) -> None:
-        """Log the number of finished trials to the parent run; the number is its step too."""
-        run_id = self._load().info.run_id
-        finished = sum(child.status == "FINISHED" for child in self._children.values())
-        if finished and time_ms is not None:
-            self._client.log_batch(run_id, [Metric(_FINISHED, float(finished), time_ms, finished)])
+    @property
+    def _num_finished(self) -> int:
+        return sum(child.status == "FINISHED" for child in self._children.values())
+
+    def _count(self, time_ms: int) -> Metric:
+        """Return the number of finished trials for the parent run; the number is its step too."""
+        return Metric(_FINISHED, float(self._num_finished), time_ms, self._num_finished)
 
     def _sync_machine(self, values: Mapping[str, float], time_ms: int) -> None:
         """Log the load of the driver's machine to the parent run, whose steps are minutes since its start."""

@@ -132,6 +132,17 @@ def test_the_parent_run_counts_finished_trials(
     }
 
 
+def test_a_trial_that_a_driver_ended_without_counting_it_is_counted_by_the_next_one(
+    store: Store, sweep: str, search_record: Make, tmp_path: Path
+) -> None:
+    tracker = opened(store, sweep)
+    tracker.sync(search_record(0, 3), TrialFolder(tmp_path))
+    assert tracker.flush()
+    MlflowClient(tracking_uri=store.uri).set_terminated(only_run(store, sweep).info.run_id, "FINISHED")
+    opened(store, sweep)
+    assert only_run(store, sweep, "sweep").data.metrics["finished_trials"] == 1
+
+
 def test_the_parent_run_has_the_load_of_the_machine_once_a_minute(
     store: Store, sweep: str, search_record: Make, points: Points, tmp_path: Path
 ) -> None:
