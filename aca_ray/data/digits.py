@@ -27,7 +27,7 @@ _FULL_SCALE = 16
 def _table() -> tuple[np.ndarray, np.ndarray]:
     """Return the pixels, a row of 64 per digit, and the labels.
 
-    scikit-learn's file is read without scikit-learn, whose import takes 1.6 s of CPU time in every process of a sweep.
+    scikit-learn's file is read without scikit-learn, whose import takes more than a second in every process of a sweep.
     """
     package = find_spec("sklearn")
     if package is not None and package.origin is not None:

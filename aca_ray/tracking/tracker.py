@@ -289,12 +289,12 @@ class Tracker:
         self._log(child, [*rows, result_points(record)] if ended else rows, params(record.trial.to_json()), tags)
         child.epoch = max([child.epoch, *(row.epoch for row in record.rows)])
         # Last: a FINISHED run is complete, and if this process dies before this line, the next sync repeats the work.
+        end_ms = end_time(record)
         if ended:
-            self._client.set_terminated(child.run_id, status, end_time(record))
+            self._client.set_terminated(child.run_id, status, end_ms)
         elif child.status != status:
             self._client.update_run(child.run_id, status=status)
         child.status = status
-        end_ms = end_time(record)
         if ended and status == "FINISHED" and end_ms is not None:
             self._client.log_batch(self._load().info.run_id, [self._count(end_ms)])
 
@@ -304,7 +304,8 @@ class Tracker:
 
     def _count(self, time_ms: int) -> Metric:
         """Return the number of finished trials for the parent run; the number is its step too."""
-        return Metric(_FINISHED, float(self._num_finished), time_ms, self._num_finished)
+        finished = self._num_finished
+        return Metric(_FINISHED, float(finished), time_ms, finished)
 
     def _sync_machine(self, values: Mapping[str, float], time_ms: int) -> None:
         """Log the load of the driver's machine to the parent run, whose steps are minutes since its start."""

@@ -50,6 +50,7 @@ def press_ctrl_c(process: SweepProcess) -> int:
     running.send_signal(signal.SIGINT)
     code = running.wait(timeout=180)
     assert "aca-ray resume small" in process.output()
+    assert "Last result" not in process.output()  # as Tune prints of a trial that it stops
     return code
 
 
