@@ -18,19 +18,19 @@ from aca_ray.space import SPACES, Space
 from aca_ray.space.candidates import ALL_CANDIDATES, published_name
 
 _ALL_DATA = """\
-All data sets take `max_train_images` and `max_test_images` (the first so many), `resize: N` (antialiased bilinear, to
-N x N pixels, a multiple of 4), `flip` and `crop`, which switch the augmentation of training images (`imagenet` has
-`color` as well), `augmentation: none`, which switches all of it off (cutout belongs to the protocol), and
-`normalization: {mean: [...], std: [...]}` (fractions of the full range, one value per channel) instead of the published
-values, or of those computed from the training images. The first half of the training images is `search_train`, the
-second `search_valid`. Searches never read test images. Images are read as a viewer shows them; transparency, more than
-8 bits, animations and CMYK are refused. Color profiles are ignored. The classes of both splits must agree, and test
-images must not be training images. `parquet` takes files as Hugging Face's `datasets` writes them, class names
-included: `train: data/train-*.parquet`, with `image_column` and `label_column`; `shuffle: true` is for files that are
-sorted by class. A split of more than 4 GiB of pixels (counted as RGB), or than a quarter of the machine's memory, is
-decoded while training, with the same results: each process copies the encoded images that it uses to a temporary file
-(in `TMPDIR`), which the system deletes when the process ends. RobustDARTS, SmoothDARTS and DARTS- mirror SVHN:
-`flip: true` does the same."""
+All data sets take `max_train_images` and `max_test_images` (the first so many), `resize: N` (antialiased bilinear, to N
+x N pixels, a multiple of 4, from 128 on of 32), `flip` and `crop`, which switch the augmentation of training images
+(`imagenet` has `color` as well), `augmentation: none`, which switches all of it off (cutout belongs to the protocol),
+and `normalization: {mean: [...], std: [...]}` (fractions of the full range, one value per channel) instead of the
+published values, or of those computed from the training images. The first half of the training images is
+`search_train`, the second `search_valid`. Searches never read test images. Images are read as a viewer shows them;
+transparency, more than 8 bits, animations and CMYK are refused. Color profiles are ignored. The classes of both splits
+must agree, and test images must not be training images. `parquet` takes files as Hugging Face's `datasets` writes them,
+class names included: `train: data/train-*.parquet`, with `image_column` and `label_column`; `shuffle: true` is for
+files that are sorted by class. A split of more than 4 GiB of pixels (counted as RGB), or than a quarter of the
+machine's memory, is decoded while training, with the same results: each process copies the encoded images that it uses
+to a temporary file (in `TMPDIR`), which the system deletes when the process ends. RobustDARTS, SmoothDARTS and DARTS-
+mirror SVHN: `flip: true` does the same."""
 _OWN_SPACES = f"""\
 A space by value has candidates of your own in the cells of a `base`: `{{base: darts, operations: [skip_connect,
 sep_conv_3x3]}}` for every edge, `normal: [...]` or `reduce: [...]` for the edges of one cell, `normal: {{0->2: [...],

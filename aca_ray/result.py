@@ -199,6 +199,14 @@ class Result:
         seeds = {trial.spec.fingerprint: trial.spec.seed for trial in self.trials if trial.kind == "search"}
         return channel_frame(self.comparison.rows.scores, seeds)
 
+    @cached_property
+    def _progress(self) -> str:
+        """The number of trials in every state, in words."""
+        from aca_ray.display import read_progress
+        from aca_ray.sweep.orders import all_orders
+
+        return read_progress(all_orders(self.sweep)).summary()
+
     @property
     def report(self) -> StoragePath:
         """The page of the report, report.html.
@@ -243,11 +251,9 @@ class Result:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        from aca_ray.display import read_progress
         from aca_ray.report.excerpt import excerpt
-        from aca_ray.sweep.orders import all_orders
 
-        facts = [read_progress(all_orders(self.sweep)).summary(), f"Files: {self.folder}"]
+        facts = [self._progress, f"Files: {self.folder}"]
         if self.sweep.folder.report.is_file():
             facts.append(f"Report: {self.report}")
         return excerpt(self.comparison, self.spec.name, facts)

@@ -77,6 +77,7 @@ class Arm(Means):
         retraining_devices: names of the processors or GPUs of the retrainings, sorted; empty if unknown.
         peak_bytes: peak memory of any search or retraining; None if unknown.
         num_shared: number of copied retrainings.
+        num_trainings: number of different retrainings or look-ups; searches that found equal networks share one.
     """
 
     group: Group
@@ -89,6 +90,7 @@ class Arm(Means):
     retraining_devices: tuple[str, ...]
     peak_bytes: float | None
     num_shared: int
+    num_trainings: int
 
     @property
     def worst(self) -> SeedMean:
@@ -129,6 +131,7 @@ def arm_of(kind: Kind, rows: Sequence[NetworkRow]) -> Arm:
         retraining_devices=tuple(sorted({row.device for row in rows if row.device})),
         peak_bytes=max(peaks, default=None),
         num_shared=sum(row.shared_with is not None for row in rows),
+        num_trainings=len({row.shared_with or row.fingerprint for row in rows}),
     )
 
 

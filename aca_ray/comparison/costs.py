@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aca_ray.comparison.arms import Arm
 from aca_ray.comparison.groups import GroupComparison
-from aca_ray.comparison.kinds import ALLOCATED
+from aca_ray.comparison.kinds import ALLOCATED, Place
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class Cost:
 
     Attributes:
         arm: searched, skip-free, or allocated networks, those of the main pair.
-        on_front: whether no arm of the same space, data, protocol and devices has at least the same accuracy in less
-            total time of search, ranking and retraining; None if the time is unknown or retrainings were copied.
+        on_front: whether no arm of the same place and devices has at least the same accuracy in less total time of
+            search, ranking and retraining; None if the time is unknown or retrainings were copied.
     """
 
     arm: Arm
@@ -58,5 +58,5 @@ def _on_front(arm: Arm, arms: Sequence[Arm]) -> bool | None:
     )
 
 
-def _place(arm: Arm) -> tuple[str | tuple[str, ...], ...]:
-    return arm.group.space, arm.group.data, arm.group.protocol, arm.search_devices, arm.retraining_devices
+def _place(arm: Arm) -> tuple[Place, tuple[str, ...], tuple[str, ...]]:
+    return arm.group.place, arm.search_devices, arm.retraining_devices

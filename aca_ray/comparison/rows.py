@@ -352,7 +352,8 @@ class SweepRows:
         curves: one row per epoch of every search, finished or not.
         allocations: one row per milestone and rule of every allocated search, finished or not.
         failed: trials that ended in an error.
-        unfinished: number of trials that have begun and neither finished nor failed.
+        unfinished: number of trials that have neither finished nor failed; of a folder without its spec, only those
+            that have begun.
         sweep: name of the sweep's folder.
         edges: one row per milestone, rule, stage and kept edge of every allocated search, finished or not.
         trajectories: one per cell type of every search whose record has mixing weights.

@@ -24,13 +24,14 @@ def prediction_scores(history: Tensor, split: Split) -> Tensor:
 
     With m the mean and v the deviation over epochs: v + 0.01 (1 - m) for search_train, so that learned images go first;
     v - [m < 0.1] for search_valid, so that images that are never learned go first, then those with steady predictions.
+    NaN is an epoch without a prediction, and left out; the score of an image without any prediction is infinite.
 
     Source: arXiv 2312.14200, abstract (prediction dynamics); the formulas are our reading.
     """
-    mean, deviation = history.mean(dim=0), history.std(dim=0, correction=0)
-    if split == "search_train":
-        return deviation + TIE_BREAKER * (1.0 - mean)
-    return deviation - (mean < NEVER_LEARNT).to(deviation)
+    mean = history.nanmean(dim=0)
+    deviation = (history - mean).square().nanmean(dim=0).sqrt()
+    informative = TIE_BREAKER * (1.0 - mean) if split == "search_train" else -(mean < NEVER_LEARNT).to(mean)
+    return (deviation + informative).nan_to_num(torch.inf)
 
 
 def best_balanced(scores: Tensor, labels: Tensor, num_kept: int, num_classes: int) -> Tensor:
@@ -65,8 +66,8 @@ def best_balanced(scores: Tensor, labels: Tensor, num_kept: int, num_classes: in
 class BilevelPruning:
     """Prunes both splits after every tenth of a search, down to 0.15 of their images; pruned images never return.
 
-    The kept share after the j-th of 9 prunings is 0.15^(j/9). A split without predictions so far, as while the
-    architecture is frozen, is not pruned.
+    The kept share after the j-th of 9 prunings is 0.15^(j/9). A split without predictions in the last epoch, as while
+    the architecture is frozen, is not pruned.
 
     Args:
         data: data of the search.
@@ -95,21 +96,20 @@ class BilevelPruning:
 
     def prune(self, epoch: int, num_epochs: int) -> bool:
         """Prune images at the start of an epoch that begins another tenth of the search; return whether any were."""
-        for split, latest in self._latest.items():
-            if not bool(latest.isnan().all()):
-                self._history[split] = torch.cat((self._history[split], latest[None]))[-WINDOW:]
+        predicted = [split for split, latest in self._latest.items() if not bool(latest.isnan().all())]
+        for split in predicted:
+            self._history[split] = torch.cat((self._history[split], self._latest[split][None]))[-WINDOW:]
+            self._latest[split] = torch.full_like(self._latest[split], torch.nan)
         tenth = _tenth(epoch, num_epochs)
         if tenth == 0 or tenth == _tenth(epoch - 1, num_epochs):
             return False
         share = KEPT_AT_LAST ** (tenth / NUM_PRUNINGS)
         before = {split: len(rows) for split, rows in self._kept.items()}
-        for split, rows in self._kept.items():
-            history = self._history[split][:, rows]
-            if len(history):
-                scores = prediction_scores(history.nan_to_num(0.0), split)
-                num_kept = max(2, round(share * len(self._labels[split])))
-                labels = self._labels[split][rows]
-                self._kept[split] = rows[best_balanced(scores, labels, min(num_kept, len(rows)), self._num_classes)]
+        for split in predicted:
+            rows, labels = self._kept[split], self._labels[split]
+            scores = prediction_scores(self._history[split][:, rows], split)
+            num_kept = min(max(2, round(share * len(labels))), len(rows))
+            self._kept[split] = rows[best_balanced(scores, labels[rows], num_kept, self._num_classes)]
         if before == {split: len(rows) for split, rows in self._kept.items()}:
             return False
         self.since = epoch

@@ -76,7 +76,8 @@ METHOD = replace(
     name="darts_pt",
     title="DARTS-PT",
     source="Wang et al. 2021, arXiv 2108.04392, and its official code",
-    differs="never selects `none` in cells of two inputs",
+    differs="never selects `none` in cells of two inputs; draws the training images while it tunes, too, where the "
+    "official code passes over them",
     changes="decides the edges one by one after the search, by the supernet's accuracy without each candidate",
     draw_train=fresh_batch,
     learning_rate=tenth_after_first_stage,

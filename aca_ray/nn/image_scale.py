@@ -51,6 +51,7 @@ class ImageScale:
         stem_multiplier: stem output channels over those of the first cells' edges; None for the skeleton's.
         halves: whether the second output has half the resolution of the first.
         build_auxiliary: function from (channels, classes) to the auxiliary tower.
+        size_multiple: what height and width must be divisible by, as stem and reduction cells halve them.
     """
 
     auxiliary_size: int
@@ -58,6 +59,7 @@ class ImageScale:
     stem_multiplier: int | None
     halves: bool
     build_auxiliary: Callable[[int, int], AuxiliaryTower]
+    size_multiple: int
 
 
 CIFAR_SCALE = ImageScale(
@@ -68,6 +70,7 @@ CIFAR_SCALE = ImageScale(
     build_auxiliary=lambda channels, num_classes: AuxiliaryTower(
         channels, num_classes, stride=3, last_norm=nn.BatchNorm2d(768)
     ),
+    size_multiple=4,
 )
 IMAGENET_SCALE = ImageScale(
     auxiliary_size=224,
@@ -78,6 +81,7 @@ IMAGENET_SCALE = ImageScale(
     build_auxiliary=lambda channels, num_classes: AuxiliaryTower(
         channels, num_classes, stride=2, last_norm=nn.Identity()
     ),
+    size_multiple=32,
 )
 SMALLEST_OF_IMAGENET = 128  # pixels; ours: leaves 4x4 positions after the halvings of the stem and the cells
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from operator import attrgetter
 
 from aca_ray.comparison import ALLOCATED, SEARCHED, SKIP_FREE, Comparison
+from aca_ray.comparison.arms import Arm
 from aca_ray.comparison.grouping import grouped
 from aca_ray.comparison.groups import ArmComparison
 from aca_ray.comparison.pairs import by_advantage
@@ -21,11 +23,11 @@ SIGNIFICANCE = 0.05
 _MOST_SENTENCES = 6
 # Both sides of every kind of difference, in words.
 _SIDES = {
-    (SKIP_FREE, SEARCHED): ("cells without skip connections", "cells with them"),
+    (SKIP_FREE, SEARCHED): ("cells searched without skip connections", "cells of the plain search"),
     (ALLOCATED, SEARCHED): ("networks with allocated channels", "networks of the plain search"),
     (ALLOCATED, SKIP_FREE): ("networks with allocated channels", "the same cells without refilling"),
 }
-_CAVEAT = "; the parameter ranges do not overlap, so network size may explain the difference"
+_SIZE_CAVEAT = "; the parameter ranges do not overlap, so network size may explain the difference"
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ def _by_question(comparison: Comparison) -> Iterator[tuple[str, list[_Finding]]]
     def finding(a: str, b: str, one: ArmComparison, caveat: str = "") -> Iterator[_Finding]:
         where = f"({one.group.method}, {one.group.epochs} search epochs, {labels[one.group.place]})"
         if one.difference is not None:
+            caveat += "".join(map(_sharing_caveat, (a, b), (one.main_arm, one.baseline_arm)))
             yield _Finding(a, b, where, one.difference, one.holm_pvalue, caveat)
 
     for (main, baseline), sides in _SIDES.items():
@@ -121,9 +124,19 @@ def _by_question(comparison: Comparison) -> Iterator[tuple[str, list[_Finding]]]
             found
             for one in random
             for found in finding(
-                f"{one.main} networks", "random architectures", one, "" if one.bands_overlap else _CAVEAT
+                f"{one.main} networks", "random architectures", one, "" if one.bands_overlap else _SIZE_CAVEAT
             )
         ],
+    )
+
+
+def _sharing_caveat(side: str, arm: Arm | None) -> str:
+    """Return the caveat for a side whose searches found equal networks, which were trained once."""
+    if arm is None or arm.num_trainings == arm.num_networks:
+        return ""
+    return (
+        f"; the {arm.num_networks} {side} share {arm.num_trainings} training{'s' if arm.num_trainings > 1 else ''}, "
+        "whose noise the test leaves out"
     )
 
 
@@ -142,11 +155,12 @@ def _sentences(found: Sequence[_Finding], what: str) -> list[str]:
 def pair_findings(comparison: Comparison) -> Iterator[str]:
     """Yield one sentence per place with several pairs: the pair with the largest mean advantage over its control."""
     whole = by_advantage(one for one in comparison.pair_comparisons if one.method is None)
-    for place, pairs in grouped(whole, lambda one: one.place.label).items():
+    labels = place_labels(comparison)
+    for place, pairs in grouped(whole, attrgetter("place")).items():
         best = next((one for one in pairs if one.difference is not None), None)
         if best is not None and best.difference is not None and len(pairs) > 1:
             a, b = f"networks allocated by {best.pair.label}", f"networks of the control {best.baseline}"
-            found = _Finding(a, b, f"({place})", best.difference, best.holm_pvalue)
+            found = _Finding(a, b, f"({labels[place]})", best.difference, best.holm_pvalue)
             yield f"{found.sentence} This is the largest mean advantage of {len(pairs)} pairs."
 
 

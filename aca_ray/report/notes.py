@@ -33,6 +33,12 @@ def _group_notes(comparison: GroupComparison) -> list[str]:
             notes.append(
                 f"{name} has between {counts[0]} and {counts[-1]} retrainings per seed; seeds have equal weight."
             )
+        if arm.num_trainings < arm.num_networks:
+            notes.append(
+                f"the {arm.num_networks} networks of {name} share {arm.num_trainings} "
+                f"training{'s' if arm.num_trainings > 1 else ''}, because searches found equal networks: the noise of "
+                "training is less than that of as many trainings in no interval and no test."
+            )
         if arm.test_accuracy.is_constant:
             notes.append(f"all {arm.test_accuracy.n} seeds of {name} have the same test accuracy: no interval.")
     if missing:
@@ -104,8 +110,8 @@ def _general_notes(groups: Sequence[GroupComparison], sweeps: Sequence[SweepRows
 
 def _sweep_notes(sweep: SweepRows) -> list[str]:
     name = f"Sweep {sweep.sweep}" if sweep.sweep else "The sweep"
-    if not (sweep.trials or sweep.networks or sweep.curves or sweep.failed or sweep.unfinished):
-        return [f"{name} is empty: no trial has begun."]
+    if not (sweep.trials or sweep.networks or sweep.curves or sweep.failed):
+        return [f"{name} is empty: no trial has a record."]
     notes = []
     if not sweep.networks:
         notes.append(f"{name} has no finished network yet.")

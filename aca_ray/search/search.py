@@ -423,7 +423,9 @@ class Search:
 
     def _make_batches(self) -> None:
         """Make endless batches of the images in use."""
-        draws = {"search_train": self.method.draw_train, "search_valid": self.method.draw_valid}
+        draws: dict[Split, Draw | None] = {"search_train": None, "search_valid": None}
+        if self._pruner is None:  # it scores images by their predictions in every epoch, hence passes
+            draws = {"search_train": self.method.draw_train, "search_valid": self.method.draw_valid}
         parts: list[str | int] = []
         if self._pruner is not None and self._pruner.since:
             parts += [self._pruner.since]

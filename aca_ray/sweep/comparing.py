@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 
 from aca_ray.channels import SKIP_FREE
-from aca_ray.comparison import Comparison, NetworkRow, Pair, compare, read_sweep
+from aca_ray.comparison import Comparison, NetworkRow, Pair, compare
 from aca_ray.records.labels import is_looked_up
 from aca_ray.report.page import write_report
 from aca_ray.space import ChannelPlan, Genotype
@@ -14,16 +14,15 @@ from aca_ray.space.fingerprint import SHORT_DIGITS
 from aca_ray.space.trials import Kind
 from aca_ray.storage import StoragePath
 from aca_ray.storage.files import remove_leftovers
-from aca_ray.sweep.growing import abandoned
 from aca_ray.sweep.manifest import Sweep
 from aca_ray.sweep.orders import rankings_of, rules_of
+from aca_ray.sweep.rows import rows_of
 from aca_ray.trials.network_files import read_network
 
 
 def comparison_of(sweeps: Sequence[Sweep], by: str | None = None) -> Comparison:
     """Return the comparison of the finished trials of sweeps; no file is written. See `compare_sweeps`."""
-    rows = [read_sweep(sweep.folder, abandoned(sweep)) for sweep in sweeps]
-    return compare(rows, [pair for sweep in sweeps for pair in _pairs_of(sweep)], by)
+    return compare(list(map(rows_of, sweeps)), [pair for sweep in sweeps for pair in _pairs_of(sweep)], by)
 
 
 def compare_sweeps(
@@ -38,14 +37,15 @@ def compare_sweeps(
         running: whether the page is that of a sweep that runs; see `write_report`.
     """
     comparison = comparison_of(sweeps, by)
-    folders = {sweep.folder.path.name: sweep.folder for sweep in sweeps}
 
     def network_of(row: NetworkRow) -> tuple[Genotype, ChannelPlan | None]:
         kind: Kind = "look-up" if is_looked_up(row.protocol) else "retraining"
-        return read_network(folders[row.sweep].folder(kind, row.fingerprint[:SHORT_DIGITS]).network)
+        files = [sweep.folder.folder(kind, row.fingerprint[:SHORT_DIGITS]).network for sweep in sweeps]
+        return read_network(next((file for file in files if file.is_file()), files[0]))  # names may be equal
 
     remove_leftovers(folder)
-    write_report(comparison, folder, f"Comparison of {' and '.join(folders)}", network_of, running=running)
+    names = " and ".join(sweep.folder.path.name for sweep in sweeps)
+    write_report(comparison, folder, f"Comparison of {names}", network_of, running=running)
     return comparison
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from aca_ray.comparison import NetworkRow, read_sweep
+from aca_ray.comparison import NetworkRow
 from aca_ray.comparison.arms import Arm, arm_of
 from aca_ray.comparison.kinds import Kind, group_of, kind_of
 from aca_ray.comparison.rows import SweepRows
 from aca_ray.errors import AcaRayError
-from aca_ray.sweep.growing import abandoned
 from aca_ray.sweep.manifest import Sweep
+from aca_ray.sweep.rows import rows_of
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class SweepAccuracies:
     def _rows(self) -> SweepRows | None:
         """The rows of the sweep, or None if a record can't be read: a network can be exported nevertheless."""
         try:
-            return read_sweep(self.sweep.folder, abandoned(self.sweep))
+            return rows_of(self.sweep)
         except AcaRayError:
             return None
 

@@ -7,10 +7,11 @@ from functools import cache
 from pathlib import Path
 
 from aca_ray.config import ExperimentSpec, SearchTrial, SweepSpec, search_trials
-from aca_ray.data import CheckedData
+from aca_ray.data import CheckedData, DataInfo
 from aca_ray.errors import AcaRayError, ConfigError
 from aca_ray.methods.registry import find_method
 from aca_ray.nn import Cost, supernet_cost
+from aca_ray.nn.image_scale import scale_of_images
 from aca_ray.records.layout import SweepFolder
 from aca_ray.retraining import check_device, check_fits, find_protocol
 from aca_ray.space import find_space
@@ -74,6 +75,7 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
         place = f"experiment.data[{index}]"
         try:
             found[index] = DataRef(data, base).checked()
+            problems += _size_problems(found[index].info, place)
             if experiment.retraining is not None:
                 check_fits(protocol, found[index].info)
         except AcaRayError as error:
@@ -122,6 +124,17 @@ def plan_sweep(spec: SweepSpec, base: Path) -> SweepPlan:
     sweep = Sweep(spec, base, SweepFolder(base), text="")
     kinds = [order.trial.kind for search in search_orders(sweep) for order in network_orders(sweep, search)]
     return SweepPlan(tuple(searches), kinds.count("retraining"), kinds.count("look-up"), tuple(found.values()))
+
+
+def _size_problems(info: DataInfo, place: str) -> list[str]:
+    """Return the problem of images whose size supernets can't halve as often as they must."""
+    multiple = scale_of_images(info.height, info.width).size_multiple
+    if info.height % multiple == info.width % multiple == 0:
+        return []
+    return [
+        f"{place}: height and width must be divisible by {multiple} for searches on images of this size, because stem "
+        f"and reduction cells halve them, found {info.width}x{info.height}; set resize to scale them"
+    ]
 
 
 def _space_problems(experiment: ExperimentSpec) -> list[str]:

@@ -132,6 +132,7 @@ def test_front_of_accuracy_and_time(network_row: Build) -> None:
         "worse_and_dearer": {"test": 0.85, "search_seconds": 60.0},
         "unknown": {"test": 0.70, "search_seconds": None},
         "elsewhere": {"test": 0.70, "search_seconds": 90.0, "search_device": "GPU B"},
+        "other_data": {"test": 0.70, "search_seconds": 90.0, "setting": '{"data":{"max_test_images":9}}'},
     }
     rows = [network_row(arm.pop("test"), method=method, **arm) for method, arm in arms.items()]  # type: ignore[arg-type]
     rows += [network_row(0.90, MAIN, method="good", search_seconds=50.0, ranking_seconds=1.0, peak_bytes=5e9)]
@@ -143,6 +144,7 @@ def test_front_of_accuracy_and_time(network_row: Build) -> None:
         "worse_and_dearer": False,
         "unknown": None,
         "elsewhere": True,  # devices differ: not compared
+        "other_data": True,  # so do the test images
     }
     allocated = costs["good", "allocated"]
     assert (allocated.on_front, allocated.seconds, allocated.arm.peak_bytes) == (False, 81.0, 5e9)

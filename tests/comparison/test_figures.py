@@ -87,6 +87,17 @@ def test_every_seed_is_a_point(rows: SweepRows) -> None:
     assert [group.count("<use ") for group in lines[:4]] == [2, 1, 2, 1]  # seeds and their mean, twice
 
 
+def test_cost_leaves_out_arms_with_copied_retrainings(rows: SweepRows) -> None:
+    allocated = [row for row in rows.networks if row.ranking]
+    networks = tuple(replace(row, shared_with="x") if row is allocated[0] else row for row in rows.networks)
+
+    def points(found: SweepRows) -> int:
+        svg = _plots(found)["accuracy_cost"].svg.decode()
+        return svg[svg.index('id="axes_1"') :].count("<use ")
+
+    assert points(rows) - points(replace(rows, networks=networks)) >= 3  # two seeds and their mean
+
+
 def test_equal_rows_give_equal_files(rows: SweepRows) -> None:
     assert _plots(rows) == _plots(rows)
 

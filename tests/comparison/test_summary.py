@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from aca_ray.comparison import Comparison, FailedTrial, NetworkRow, Pair, SweepRows, compare
+from aca_ray.report.notes import notes_of
 from aca_ray.report.summary import summary
 
 Build = Callable[..., NetworkRow]
@@ -57,6 +58,36 @@ def test_the_first_question_is_whether_leaving_out_skips_helps(network_row: Buil
     assert ("+1.23 points" in skip_free, "better" in skip_free) == (True, True)
     assert ("-2.17 points" in allocated, "worse" in allocated) == (True, True)
     assert ("-3.40 points" in refilled, "worse" in refilled) == (True, True)
+
+
+def test_searches_that_found_equal_networks_are_a_caveat(network_row: Build) -> None:
+    """Four searches found one network: its training is one draw of noise, which no test over seeds contains."""
+    trained = network_row(0.80, seed=0)
+    copies = [network_row(0.80, seed=seed, shared_with=trained.fingerprint) for seed in (1, 2, 3)]
+    allocated = [network_row(value, MAIN, seed=seed) for seed, value in enumerate((0.85, 0.87, 0.86, 0.85))]
+    comparison = compare([SweepRows(networks=(trained, *copies, *allocated))], [MAIN])
+    first = summary(comparison)[0]
+    assert "better" in first
+    assert "the 4 networks of the plain search share 1 training, whose noise the test leaves out" in first
+    assert any("the 4 networks of searched share 1 training" in note for note in notes_of(comparison))
+    own = [network_row(0.80 + 0.001 * seed, seed=seed) for seed in range(4)]
+    assert not any("share" in text for text in summary(compare([SweepRows(networks=(*own, *allocated))], [MAIN])))
+
+
+def test_pairs_of_different_settings_are_not_counted_together(network_row: Build) -> None:
+    other = Pair("l1", "otsu")
+    rows = [
+        network_row(0.8 + (0.01 + bonus) * (control is None) + 0.001 * seed, pair, seed=seed, setting=setting, **more)
+        for setting in ('{"data":{"max_train_images":200}}', "{}")
+        for pair, bonus in ((MAIN, 0.0), (other, 0.002))
+        for control in (None, "random")
+        for seed in range(3)
+        for more in ({"control": control} if control else {},)
+    ]
+    found = [text for text in summary(compare([SweepRows(networks=tuple(rows))], [MAIN, other])) if "largest" in text]
+    assert [text.count("otsu of l1") for text in found] == [1, 1]
+    assert all("of 2 pairs" in text for text in found)
+    assert sum("max_train_images" in text for text in found) >= 1
 
 
 def test_looked_up_and_retrained_networks_are_distinguished(network_row: Build) -> None:

@@ -49,6 +49,8 @@ def test_scores_by_hand() -> None:
     mean = torch.tensor([0.9, 0.4, 0.05])
     assert torch.allclose(prediction_scores(history, "search_train"), deviation + 0.01 * (1 - mean))
     assert torch.allclose(prediction_scores(history, "search_valid"), deviation - torch.tensor([0.0, 0.0, 1.0]))
+    missing = torch.tensor([[torch.nan, 0.2], [torch.nan, torch.nan]])  # no prediction, and one alone
+    assert prediction_scores(missing, "search_train").tolist() == [torch.inf, pytest.approx(0.01 * 0.8)]
 
 
 def test_balance_is_the_best_choice_within_the_quotas() -> None:
@@ -107,6 +109,30 @@ def test_the_lowest_scores_are_pruned(data: SearchData) -> None:
     assert set(wild.nonzero()[:, 0].tolist()) <= set(kept.tolist())  # the steady, learned ones are pruned
     # The other split has no predictions, so it is not pruned.
     assert len(pruner.kept("search_valid")) == 404
+
+
+def test_images_without_predictions_are_kept(data: SearchData) -> None:
+    """Passes need not divide an epoch evenly, and an image without a prediction is not one that is never learned."""
+    labels, seen = data.valid.labels, torch.arange(404) % 3 > 0
+    pruner = BilevelPruning(data)
+    for epoch in range(5):
+        assert not pruner.prune(epoch, 50)
+        rows = seen.nonzero()[:, 0]
+        probabilities = torch.full((len(rows),), 0.5 if epoch else 0.05)
+        pruner.record("search_valid", rows, logits_of(probabilities, labels[rows]), labels[rows])
+    assert pruner.prune(5, 50)
+    kept = pruner.kept("search_valid")
+    assert set((~seen).nonzero()[:, 0].tolist()) < set(kept.tolist())
+
+
+def test_a_split_without_predictions_in_the_last_epoch_is_not_pruned(data: SearchData) -> None:
+    pruner = BilevelPruning(data)
+    rows, labels = torch.arange(400), data.train.labels
+    pruner.record("search_train", rows, logits_of(torch.linspace(0.1, 0.9, 400), labels), labels)
+    for epoch in range(1, 5):
+        pruner.prune(epoch, 50)
+    assert not pruner.prune(5, 50)
+    assert len(pruner.kept("search_train")) == 400
 
 
 def test_rows_are_those_of_the_images_in_use(data: SearchData) -> None:

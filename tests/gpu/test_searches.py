@@ -27,14 +27,15 @@ DRAWING = {"gdas", "pr_darts", "drnas", "p_darts", "r_darts_dp", "sdarts_rs", "r
 WITHOUT_DRAWS = sorted(set(methods()) - DRAWING)
 
 
-def search_of(build_search: BuildSearch, method: SearchMethod, device: torch.device) -> Search:
+def search_of(build_search: BuildSearch, method: SearchMethod, device: torch.device, **settings: Any) -> Search:
     space = compact(SPACES["s2"] if len(method.spaces) == len(SPACES) else SPACES[min(method.spaces)])
-    return build_search(method, space, device=device)
+    return build_search(method, space, device=device, **settings)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", sorted(methods()))
-def test_an_epoch_of_every_method_gives_finite_numbers(build_search: BuildSearch, name: str) -> None:
-    search = search_of(build_search, find_method(name), GPU)
+def test_an_epoch_of_every_method_gives_finite_numbers(build_search: BuildSearch, name: str, precision: str) -> None:
+    search = search_of(build_search, find_method(name), GPU, precision=precision)
     report = EpochLoop(search, 2).advance()
     assert report is not None
     assert all(parameter.device.type == "cuda" for parameter in search.network.parameters())

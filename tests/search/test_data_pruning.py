@@ -58,6 +58,15 @@ def test_steps_get_fewer_and_every_batch_comes_from_the_images_in_use(
     assert len(search.batches["search_valid"]) < len(search_data.valid)
 
 
+@pytest.mark.parametrize("name", ["darts", "darts_pt", "gdas"])
+def test_every_image_in_use_is_in_a_pass(build: Callable[[str], Search], name: str) -> None:
+    """These methods draw their batches elsewhere; a pruner needs the predictions of all images."""
+    search = build(name)
+    for batches in search.batches.values():
+        rows = torch.cat([batches.rows(index) for index in range(batches.batches_per_pass)])
+        assert sorted(rows.tolist()) == list(range(len(batches)))
+
+
 @pytest.mark.slow
 def test_resuming_from_a_checkpoint_equals_an_uninterrupted_run(
     build: Callable[[str], Search], through_a_file: Callable[[Any], Any]

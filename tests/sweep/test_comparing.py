@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
@@ -13,6 +14,7 @@ from aca_ray import api
 from aca_ray.config import parse_spec
 from aca_ray.errors import ConfigError
 from aca_ray.records import RetrainingRecord, TrialFolder
+from aca_ray.report.summary import summary
 from aca_ray.retraining import find_protocol
 from aca_ray.sweep.manifest import Sweep, create_sweep
 from aca_ray.sweep.orders import NetworkOrder, all_orders, plans_of, rankings_of
@@ -101,6 +103,30 @@ def test_comparison_has_the_numbers_of_the_records(sweep: Sweep) -> None:
         assert each.difference.mean == pytest.approx(
             mean(arms[each.main][seed] - arms[each.baseline][seed] for seed in (0, 1))
         )
+
+
+def test_sweeps_of_equal_names_are_compared(sweep: Sweep, tmp_path: Path) -> None:
+    """The copy has other trials than the original; the networks of both are drawn."""
+    copy = tmp_path / "elsewhere" / "tiny"
+    shutil.copytree(sweep.folder.path, copy)
+    networks = [order for order in all_orders(sweep) if isinstance(order, NetworkOrder)]
+    for order in networks:
+        root = copy if order.trial.seed else sweep.folder.path
+        folder = root / order.folder.relative_to(sweep.folder.path)
+        if folder.is_relative_to(copy):
+            shutil.rmtree(folder)
+    comparison, folder = api.compare([str(copy), str(sweep.folder.path)], out=str(tmp_path / "report"))
+    assert len(comparison.networks) == len(networks)
+    assert "Comparison of tiny and tiny" in (folder / "report.html").read_text()
+
+
+def test_waiting_trials_are_unfinished(sweep: Sweep, tmp_path: Path) -> None:
+    copy = tmp_path / "tiny"
+    shutil.copytree(sweep.folder.path, copy)
+    for folder in (copy / "retrainings").iterdir():
+        shutil.rmtree(folder)
+    comparison, _ = api.compare([str(copy)])
+    assert "Unfinished: 8 trials; the numbers will change." in summary(comparison)
 
 
 def test_a_retraining_whose_search_has_not_finished(sweep: Sweep, tmp_path: Path) -> None:

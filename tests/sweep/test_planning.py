@@ -110,6 +110,19 @@ def test_unreadable_data(tmp_path: Path) -> None:
 OWN = "{base: darts, operations: [sep_conv_3x3, nor_conv_3x3], normal: {0->2: [skip_connect, noise]}}"
 
 
+@pytest.mark.parametrize(("size", "fits"), [(124, True), (128, True), (200, False), (224, True)])
+def test_sizes_that_supernets_can_halve(tmp_path: Path, size: int, fits: bool) -> None:
+    spec = spec_of(
+        f"methods: darts, data: {{name: digits, resize: {size}, max_train_images: 8, max_test_images: 4}}, seeds: 0,"
+        "epochs: 1, batch_size: 4, network: {channels: 4, cells: 3}, table: nasbench201, spaces: nasbench201"
+    )
+    if fits:
+        plan_sweep(spec, tmp_path)
+        return
+    with pytest.raises(ConfigError, match=r"experiment\.data\[0\]: .*divisible by 32.*200x200; set resize"):
+        plan_sweep(spec, tmp_path)
+
+
 def test_spaces_by_value_are_built(tmp_path: Path) -> None:
     spec = spec_of(
         f"methods: darts, spaces: [s2, {OWN}], data: digits, seeds: 0, epochs: 1, network: {{channels: 4, cells: 3}},"

@@ -55,7 +55,8 @@ class AttentionEdge(SearchEdge):
         x = x * attention[:, :, None, None]
         passing = self._passing(attention.detach())
         mixed = mix(x.index_select(1, passing))
-        return self.bypass(x).index_copy(1, passing, mixed)
+        bypassed = self.bypass(x)
+        return bypassed.index_copy(1, passing, mixed.to(bypassed.dtype))  # reduced precision: mixed may be float32
 
     def _passing(self, attention: Tensor) -> Tensor:
         """Return the (C/k,) channels that pass through the candidates, largest attention first."""

@@ -30,7 +30,8 @@ class RankedPartialEdge(SearchEdge):
 
     def around(self, x: Tensor, mix: Mix) -> Tensor:
         mixed = mix(x.index_select(1, self.passing))
-        return self.bypass(x).index_copy(1, self.passing, mixed)
+        bypassed = self.bypass(x)
+        return bypassed.index_copy(1, self.passing, mixed.to(bypassed.dtype))  # reduced precision: mixed may be float32
 
 
 def ranked_partial_channels(share: int) -> EdgeBuilder:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from aca_ray.nn.blocks import DepthwiseConv2d, FactorizedReduce
+from aca_ray.nn.blocks import DepthwiseConv2d, FactorizedReduce, ReluConvNorm
 from aca_ray.nn.derived import AllocatedEdge, DerivedNetwork
 from aca_ray.nn.fused.depthwise import depthwise_convolution
-from aca_ray.nn.fused.maps import channels_last, every_second_pixel, on_cpu
+from aca_ray.nn.fused.layers import halving_pointwise
+from aca_ray.nn.fused.maps import channels_last, on_cpu
 from aca_ray.nn.fused.running_statistics import BatchStatistics, record
 from aca_ray.nn.fused.wide_norm import is_faster, wide_norm
 
@@ -64,17 +64,25 @@ class ChannelsLastDepthwise(DepthwiseConv2d):
 
 
 class SlicedReduce(FactorizedReduce):
-    """A factorized reduction that takes every second pixel before its convolutions.
-
-    Torch 2.14 writes past its memory in the gradient of a 1x1 convolution of stride 2 on large channels-last maps.
-    """
+    """A factorized reduction that takes every second pixel before its convolutions."""
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.relu(x)
-        outputs = functional.conv2d(every_second_pixel(x, 0), self.first.weight)
+        outputs = halving_pointwise(self.first, x)
         if self.second is not None:
-            outputs = torch.cat((outputs, functional.conv2d(every_second_pixel(x, 1), self.second.weight)), dim=1)
+            outputs = torch.cat((outputs, halving_pointwise(self.second, x, 1)), dim=1)
         return self.norm(outputs)
+
+
+class SlicedReluConvNorm(ReluConvNorm):
+    """ReLU, convolution, batch norm; a 1x1 convolution of stride 2 takes every second pixel first."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        relu, convolution, norm = self
+        assert isinstance(convolution, nn.Conv2d)
+        if convolution.kernel_size == (1, 1) and convolution.stride == (2, 2):
+            return norm(halving_pointwise(convolution, relu(x)))
+        return super().forward(x)
 
 
 class WideBatchNorm2d(nn.BatchNorm2d):
@@ -92,5 +100,6 @@ _LAID_OUT: dict[type[nn.Module], type[nn.Module]] = {
     AllocatedEdge: ChannelsLastEdge,
     DepthwiseConv2d: ChannelsLastDepthwise,
     FactorizedReduce: SlicedReduce,
+    ReluConvNorm: SlicedReluConvNorm,
     nn.BatchNorm2d: WideBatchNorm2d,
 }

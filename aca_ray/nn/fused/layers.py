@@ -11,7 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from aca_ray.nn.fused import grouped_maps, large_maps, small_maps, wide_norm
-from aca_ray.nn.fused.maps import as_maps, as_state, is_small, on_cpu, stacked, unstacked
+from aca_ray.nn.fused.maps import (
+    as_maps,
+    as_state,
+    every_second_pixel,
+    is_channels_last,
+    is_small,
+    on_cpu,
+    part,
+    stacked,
+    unstacked,
+)
 from aca_ray.nn.fused.running_statistics import BatchStatistics, record
 
 
@@ -50,6 +60,17 @@ def _layers_on(maps: Tensor) -> ModuleType:
     if not on_cpu(maps):
         return grouped_maps
     return small_maps if is_small(maps) else large_maps
+
+
+def halving_pointwise(layer: nn.Conv2d, x: Tensor, first: int = 0) -> Tensor:
+    """Return the output of a 1x1 convolution of stride 2 without bias, from pixel `first` of (B, C, H, W).
+
+    Torch 2.14 writes past its memory in the gradient of such a convolution of few channels on large channels-last maps,
+    so that there every second pixel is taken first.
+    """
+    if is_channels_last(x):
+        return functional.conv2d(every_second_pixel(x, first), layer.weight)
+    return layer(part(x, positions=slice(first, None)) if first else x)
 
 
 def every_second(maps: Tensor, first: int) -> Tensor:

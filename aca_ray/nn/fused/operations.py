@@ -16,10 +16,11 @@ from aca_ray.nn.fused.layers import (
     convolution,
     depthwise,
     every_second,
+    halving_pointwise,
     pointwise,
     pool,
 )
-from aca_ray.nn.fused.maps import as_maps, as_state, is_small, part
+from aca_ray.nn.fused.maps import as_maps, as_state, is_small
 
 
 class FusedOperation(nn.Module):
@@ -75,6 +76,13 @@ class FusedReluConvNorm(FusedOperation, ReluConvNorm):
         maps = every_second(maps, 0) if convolutions[0].stride[0] == 2 else maps
         return batch_norm(norms, pointwise(convolutions, maps), scales)
 
+    def alone(self, x: Tensor) -> Tensor:
+        relu, convolution, norm = self
+        assert isinstance(convolution, nn.Conv2d)
+        if convolution.kernel_size == (1, 1) and convolution.stride == (2, 2):
+            return norm(halving_pointwise(convolution, relu(x)))
+        return super().alone(x)
+
 
 def _fused_blocks(operations: Sequence[nn.Sequential], maps: Tensor, scales: Tensor | None) -> Tensor:
     """Return the outputs of operations that are made of depthwise blocks."""
@@ -114,9 +122,9 @@ class FusedFactorizedReduce(FusedOperation, FactorizedReduce):
 
     def alone(self, x: Tensor) -> Tensor:
         x = torch.relu(x)
-        outputs = self.first(x)
+        outputs = halving_pointwise(self.first, x)
         if self.second is not None:
-            outputs = torch.cat((outputs, self.second(part(x, positions=slice(1, None)))), dim=1)
+            outputs = torch.cat((outputs, halving_pointwise(self.second, x, 1)), dim=1)
         return self.norm(outputs)
 
 

@@ -5,7 +5,7 @@ Accuracy is shown at equal cost, as Lindauer & Hutter 2020 recommend.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 
 from matplotlib.figure import Figure
@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter
 
 from aca_ray.comparison import ALLOCATED, SEARCHED, SKIP_FREE, Comparison, Place
-from aca_ray.comparison.arms import SeedMean
+from aca_ray.comparison.arms import Arm, SeedMean
 from aca_ray.comparison.costs import Cost
 from aca_ray.comparison.grouping import grouped
 from aca_ray.report.figures import MANY_POINTS, Plot, filling, looks_of, panel_figure, plot_of
@@ -101,24 +101,26 @@ def _brief(comparison: Comparison) -> tuple[Table, ...]:
 
 
 def _plots(comparison: Comparison) -> Iterator[Plot]:
-    seeds = [seed for group in comparison.groups for arm in group.arms.values() for seed in arm.seeds]
+    arms = [arm for group in comparison.groups for arm in group.arms.values()]
+    priced = [cost.arm for cost in comparison.costs if cost.seconds is not None]
     reading = (
         "Every point is a search seed. Hollow: searched. Half filled: skip-free. Filled: allocated. Crosses are the "
         "means of arms. "
     )
-    if seeds:
+    if arms:
         yield plot_of(
-            _figure(comparison, attrgetter("parameters"), "parameters"),
+            _figure(comparison, arms, attrgetter("parameters"), "parameters"),
             "accuracy_parameters",
             "Test accuracy against parameters",
             f"{reading}Up is better, left is smaller.",
         )
-    if any(_seconds(seed) is not None for seed in seeds):
+    if priced:
         yield plot_of(
-            _figure(comparison, _seconds, "seconds of search, ranking and one retraining"),
+            _figure(comparison, priced, _seconds, "seconds of search, ranking and one retraining"),
             "accuracy_cost",
             "Test accuracy against cost",
-            f"{reading}Up is better, left is cheaper. Compare seconds only between the same devices.",
+            f"{reading}Up is better, left is cheaper. Compare seconds only between the same devices. Arms of unknown "
+            "time, or with retrainings copied from identical ones, are left out.",
         )
 
 
@@ -128,9 +130,10 @@ def _seconds(seed: SeedMean) -> float | None:
     return seed.search_seconds + (seed.ranking_seconds or 0.0) + seed.retraining_seconds
 
 
-def _figure(comparison: Comparison, value: Callable[[SeedMean], float | None], x_label: str) -> Figure:
-    """Return a figure of test accuracy against a value of every seed, with one panel per place."""
-    every = [arm for group in comparison.groups for arm in group.arms.values()]
+def _figure(
+    comparison: Comparison, every: Sequence[Arm], value: Callable[[SeedMean], float | None], x_label: str
+) -> Figure:
+    """Return a figure of test accuracy against a value of every seed of some arms, with one panel per place."""
     panels = grouped(every, lambda arm: arm.group.place.label)
     looks = looks_of(comparison)
     figure, grid = panel_figure(list(panels), _PANEL)

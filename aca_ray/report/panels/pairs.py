@@ -169,9 +169,10 @@ def _advantage_tables(comparison: Comparison) -> Iterator[Table]:
 
 def _brief(comparison: Comparison) -> Iterator[Table]:
     """Yield a table of pairs by advantage over a control for each place with several pairs."""
+    labels = place_labels(comparison)
     for place, rows in grouped(by_advantage(_whole(comparison)), attrgetter("place")).items():
         if len(rows) > 1:
-            title = f"Pairs by their mean advantage over {criterion(place)}, paired by search: {place.label}"
+            title = f"Pairs by their mean advantage over {criterion(place)}, paired by search: {labels[place]}"
             yield Table("pairs", title, "", _BRIEF, rows)
 
 

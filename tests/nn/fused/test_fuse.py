@@ -5,13 +5,18 @@ from __future__ import annotations
 import copy
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from aca_ray.nn import DerivedNetwork, Supernet
+from aca_ray.nn.blocks import FactorizedReduce, ReluConvNorm
 from aca_ray.nn.fused import fuse
+from aca_ray.nn.fused.derived import lay_out_modules
 from aca_ray.nn.fused.fuse import FUSED
 from aca_ray.space import PUBLISHED, SPACES, ChannelPlan, EdgePlan
 
@@ -50,6 +55,36 @@ def test_derived_networks(plan: ChannelPlan | None, size: int) -> None:
 
     for found, expected in zip(everything(fused), everything(plain), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-9)
+
+
+class _HalvingPointwise(TorchDispatchMode):
+    """Counts 1x1 convolutions of stride 2."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten.convolution.default:
+            self.count += args[1].shape[2:] == (1, 1) and list(args[3]) == [2, 2]
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("accelerate", [fuse, lay_out_modules])
+@pytest.mark.parametrize("build", [lambda: FactorizedReduce(8, 8), lambda: ReluConvNorm(8, 8, 1, stride=2)])
+def test_no_1x1_convolution_of_large_channels_last_maps_has_stride_2(
+    accelerate: Callable[[nn.Module], object], build: Callable[[], nn.Module]
+) -> None:
+    """Torch 2.14 writes past its memory in their gradients."""
+    plain = build().double()
+    other = nn.Sequential(copy.deepcopy(plain))
+    accelerate(other)
+    images = torch.randn(2, 8, 64, 64, dtype=torch.float64)
+    with _HalvingPointwise() as calls:
+        expected = plain(images)
+    assert calls.count > 0
+    with _HalvingPointwise() as calls:
+        found = other(images.contiguous(memory_format=torch.channels_last))
+    assert calls.count == 0
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-9)
 
 
 def test_plain_networks_need_no_fused_module() -> None:
