@@ -14,6 +14,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 
 from aca_ray.cluster.actor import TrialActor
 from aca_ray.cluster.nodes import live_nodes, require_shared
+from aca_ray.cluster.out_of_memory import count_as_deaths
 from aca_ray.cluster.preemption import Preemption
 from aca_ray.cluster.resources import accelerator, check_resources, trial_bundle, trial_slots
 from aca_ray.cluster.session import cluster_address, ray, ray_session, tune
@@ -38,7 +39,8 @@ class RayPool:
         interrupt: request to stop.
         say: shows the user a line.
         reuses_processes: whether one process runs many trials; saves 3 s per trial, but Tune gives the next trial to a
-            process whatever the state of its node.
+            process whatever the state of its node. Processes with a GPU are never reused: an idle one would hold the
+            GPU that a ranking waits for.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class RayPool:
         reuses_processes: bool,
     ) -> None:
         self._name, self._runtime, self._interrupt, self._say = name, runtime, interrupt, say
-        self.reuses_processes = reuses_processes
+        self.reuses_processes = reuses_processes and not runtime.gpus_per_trial
         self._slots, self._look_at = 1, 0.0
 
     @property
@@ -69,6 +71,7 @@ class RayPool:
         def give_up(orders: str) -> None:
             work.give_up(orders_of(orders))
 
+        count_as_deaths()
         tune.run(
             TrialActor,
             name=self._name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,7 @@ class Suggestions(tune.search.Searcher):
         super().__init__()
         self._work, self._interrupt, self._room = work, interrupt, room
         self._live: dict[str, tuple[Order, ...]] = {}
+        self._dropped: deque[tuple[Order, ...]] = deque()
 
     def suggest(self, trial_id: str) -> Any:
         """Return the config of a trial, None to be asked again, or FINISHED."""
@@ -36,7 +38,7 @@ class Suggestions(tune.search.Searcher):
             return self.FINISHED
         if not self._room(len(self._live)):
             return None
-        orders = self._work.next()
+        orders = self._dropped.popleft() if self._dropped else self._work.next()
         if orders is None:
             return None
         self._live[trial_id] = orders
@@ -44,9 +46,16 @@ class Suggestions(tune.search.Searcher):
         return {"orders": json.dumps([order.to_json() for order in orders])}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Note that a trial has ended."""
+        """Note that a trial has ended, or hand it out again if Tune has dropped it.
+
+        Tune retries trials whose process dies, but drops one that was about to start in a reused process that is dead.
+        """
         orders = self._live.pop(trial_id, None)
-        if orders is not None:
+        if orders is None:
+            return
+        if error:
+            self._dropped.append(orders)
+        else:
             self._work.ended(orders)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,10 +13,13 @@ import torch
 
 from aca_ray.packing import Member, Pack
 from aca_ray.records import TrialRecord
+from aca_ray.storage.patience import patiently
 from aca_ray.sweep.orders import Order
 from aca_ray.trials.looking_up import LookUp
 from aca_ray.trials.new_record import new_record
 from aca_ray.trials.resumable import ResumableTrial
+
+logger = logging.getLogger(__name__)
 
 
 class Assignment:
@@ -48,8 +52,11 @@ class Assignment:
 
     def save(self) -> None:
         """Write checkpoints of the current state of all trials that are not over."""
-        for trial in self._trials:
-            trial.save()
+        saves = [trial.save for trial in self._trials]
+        if self._pack is not None:
+            self._pack.run(saves)  # each with its own random states
+        else:
+            saves[0]()
 
 
 class _Trial:
@@ -72,8 +79,17 @@ class _Trial:
             self._fail(traceback.format_exc())
 
     def save(self) -> None:
-        if self._trial is not None and not self.over:
-            self._trial.save()
+        if self._trial is None or self.over:
+            return
+        if self._continued_elsewhere(self._trial.record):
+            logger.warning("%s: another process has carried this trial further; it is not saved", self._order.folder)
+            return
+        self._trial.save()
+
+    def _continued_elsewhere(self, own: TrialRecord) -> bool:
+        """Return whether the record on the disk is ahead, as after a driver was suspended and another took over."""
+        found = patiently(partial(TrialRecord.read, self._order.folder))
+        return found is not None and (found.state == "finished" or found.epoch > own.epoch)
 
     def _fail(self, error: str) -> None:
         self.over = True

@@ -6,6 +6,7 @@ import heapq
 import itertools
 import logging
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from aca_ray.display import View
 from aca_ray.driver.assignment import record_failure
@@ -16,9 +17,10 @@ from aca_ray.driver.page import RunningPage
 from aca_ray.driver.pool import Pool
 from aca_ray.driver.ranking import RankingTasks
 from aca_ray.driver.reporter import Reporter
-from aca_ray.errors import MalformedFileError
+from aca_ray.errors import MalformedFileError, StorageError
 from aca_ray.records import TrialRecord
 from aca_ray.storage import StoragePath
+from aca_ray.storage.patience import PATIENCE_SECONDS, patiently
 from aca_ray.sweep.growing import abandoned
 from aca_ray.sweep.manifest import Sweep
 from aca_ray.sweep.orders import (
@@ -66,6 +68,8 @@ class Driver:
         self._ready: list[tuple[bool, float, int, tuple[Order, ...]]] = []  # a heap
         self._numbers = itertools.count()
         self._running: set[StoragePath] = set()  # folders of the first order of every process
+        self._is_storage_down = False
+        self._noted: set[StoragePath] = set()  # folders of trials that could not start
         self.failures: list[str] = []
 
     def run(self) -> None:
@@ -103,7 +107,7 @@ class Driver:
         self._reporter.trial(folder)
         order = self._orders[folder]
         if isinstance(order, SearchOrder) and order.trial.skip == "allocated":
-            record = TrialRecord.read(folder)
+            record = self._read(folder)
             if record is not None:
                 self._made(milestone_files(order, record.milestones))
 
@@ -117,15 +121,15 @@ class Driver:
         tries = self._sweep.spec.runtime.max_failures + 1
         error = f"its process died in {tries} of {tries} tries on a live node (out of memory? a crash in a library?)"
         for order in orders:
-            if not _is_finished(TrialRecord.read(order.folder)):
-                record_failure(order, error)
+            if not _is_finished(self._read(order.folder)):
+                patiently(partial(record_failure, order, error))
 
     def ended(self, orders: Sequence[Order]) -> None:
         """Release what was waiting for trials, or note that it can never start."""
         self._running.discard(orders[0].folder)
         for order in orders:
             self.changed(order.folder)
-            record = TrialRecord.read(order.folder)
+            record = self._read(order.folder)
             if isinstance(order, NetworkOrder):
                 (self._shared.finished if _is_finished(record) else self._shared.failed)(order)
             elif _is_finished(record):
@@ -203,6 +207,17 @@ class Driver:
             raise MalformedFileError(damaged)
         return records
 
+    def _read(self, folder: StoragePath) -> TrialRecord | None:
+        """Return the record of a trial; one that can't be read counts as missing, after retries once per outage."""
+        try:
+            record = patiently(partial(TrialRecord.read, folder), 0.0 if self._is_storage_down else PATIENCE_SECONDS)
+        except StorageError as error:
+            self._is_storage_down = True
+            logger.error("%s", error)
+            return None
+        self._is_storage_down = False
+        return record
+
     def _packs(self, searches: Sequence[SearchOrder]) -> list[tuple[SearchOrder, ...]]:
         """Return searches in packs, each for one process."""
         runtime = self._sweep.spec.runtime
@@ -224,7 +239,7 @@ class Driver:
             order = job.work[0]
             if isinstance(order, SearchOrder):
                 self._push(job.work, self._graph.path(job))
-            elif not _is_finished(TrialRecord.read(order.folder)):
+            elif not _is_finished(self._read(order.folder)):
                 self._shared.add(order)
 
     def _lost(self, products: Iterable[StoragePath], reason: str) -> None:
@@ -233,8 +248,8 @@ class Driver:
             if isinstance(job.work, RankingOrder):
                 continue
             (order,) = job.work
-            if isinstance(order, NetworkOrder) and not _is_finished(TrialRecord.read(order.folder)):
-                self.failures.append(f"retraining {order.trial.short}: {reason}")
+            if isinstance(order, NetworkOrder) and not _is_finished(self._read(order.folder)):
+                self._note(order, reason)
                 self._shared.failed(order)
 
     def _push(self, orders: tuple[Order, ...], path: float) -> None:
@@ -246,16 +261,25 @@ class Driver:
 
     def _share(self, order: NetworkOrder, source: StoragePath) -> None:
         """Record a retraining as finished, with the result of an equal one."""
-        share_result(order, source)
+        try:
+            patiently(partial(share_result, order, source))
+        except StorageError as error:
+            self._note(order, f"its result could not be copied ({error})")
         self._view.update(order.folder)
         self._reporter.trial(order.folder)
 
+    def _note(self, order: Order, reason: str) -> None:
+        self._noted.add(order.folder)
+        self.failures.append(f"{order.trial.kind} {order.trial.short}: {reason}")
+
     def _note_failures(self) -> None:
         for order in self._orders.values():
-            record = TrialRecord.read(order.folder)
+            record = self._read(order.folder)
             if record is not None and record.state == "failed":
                 reason = (record.error or "").strip().splitlines()[-1:]
                 self.failures.append(f"{record.kind} {order.trial.short} failed: {' '.join(reason)}")
+            elif not _is_finished(record) and order.folder not in self._noted:
+                self._note(order, "it has not finished; resume the sweep")
 
 
 def _is_finished(record: TrialRecord | None) -> bool:

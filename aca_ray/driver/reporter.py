@@ -106,15 +106,17 @@ class Reporter:
             versions = [(version.written_ms, version.text) for version in self._sweep.versions]
             self._mirror.open(self._sweep.text, spec.experiment.model_dump(mode="json"), spec.description, versions)
             self._opened.set()
+            failed: dict[object, Callable[[], None]] = {}
             while (item := self._jobs.get()) is not None:
                 key, job = item
                 with self._lock:
                     self._pending.discard(key)
-                try:
-                    job()
-                except Exception:
-                    logger.exception("tracking: %s could not be logged; a resume logs it again", key)
-            self.complete = self._mirror.flush(self._patience_seconds)
+                if _is_done(key, job):
+                    failed.pop(key, None)
+                else:
+                    failed[key] = job
+            lost = [key for key, job in failed.items() if not _is_done(key, job)]
+            self.complete = self._mirror.flush(self._patience_seconds) and not lost
         except BaseException as error:
             self.error = error
             if self._opened.is_set():
@@ -132,3 +134,13 @@ class Reporter:
         record = SearchRecord.read(search_folder)
         if record is not None:
             self._mirror.sync_allocation(record, folder, epoch, self._main_plan)
+
+
+def _is_done(key: object, job: Callable[[], None]) -> bool:
+    """Run a job; return whether it raised no error, which is logged."""
+    try:
+        job()
+    except Exception:
+        logger.exception("tracking: %s could not be logged; it is tried again at the end, and by a resume", key)
+        return False
+    return True

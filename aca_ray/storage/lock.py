@@ -121,7 +121,8 @@ def _lease(path: ObjectPath, wait: bool) -> Iterator[bool]:
     each checks again a second after its own write. If that write is delayed for longer, or a holder is frozen or cut
     off for half a minute and returns, two processes may continue. The one that finds another owner at its next renewal,
     a few seconds later, interrupts its own process (SIGINT). Trials survive these seconds: their files are written
-    atomically, and two processes write the same values for a trial.
+    atomically, two processes compute the same values for a trial, and one that stops saves no trial that the other has
+    carried further.
     """
     owner = uuid.uuid4().hex
     got = _take(path, owner)

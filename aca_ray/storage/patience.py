@@ -30,27 +30,27 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
-def patiently(write: Callable[[], T], limit_seconds: float = PATIENCE_SECONDS) -> T:
-    """Return the result of a function that writes to the storage; failed calls are retried.
+def patiently(access: Callable[[], T], limit_seconds: float = PATIENCE_SECONDS) -> T:
+    """Return the result of a function that reads or writes the storage; failed calls are retried.
 
     Args:
-        write: function that can be called again; it leaves no partial files when it fails.
+        access: function that can be called again; it leaves no partial files when it fails.
         limit_seconds: how long to retry; the last call is made after this many seconds.
 
     Raises:
-        StorageError: the last error of `write`, if it fails for longer; raised at once if retries would not help.
+        StorageError: the last error of `access`, if it fails for longer; raised at once if retries would not help.
     """
     end = time.monotonic() + limit_seconds
     pause, warned = _FIRST_PAUSE_SECONDS, False
     while True:
         try:
-            return write()
+            return access()
         except (StorageError, OSError) as error:
             left = end - time.monotonic()
             if left <= 0 or not _may_pass(error):
                 raise
             if not warned:
-                logger.warning("retrying a failed write for up to %.0f seconds: %s", limit_seconds, error)
+                logger.warning("retrying for up to %.0f seconds: %s", limit_seconds, error)
                 warned = True
         time.sleep(min(pause, left))
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

@@ -95,6 +95,7 @@ class Tracker:
         self._experiment_id = ""
         self._parent: Run | None = None
         self._children: dict[str, _Child] = {}
+        self._num_counted = -1
 
     def open(
         self, spec_text: str, spec: Mapping[str, Any], description: str, versions: Sequence[tuple[int, str]] = ()
@@ -243,10 +244,11 @@ class Tracker:
         tags = {MLFLOW_RUN_NOTE: limits.shortened(page, limits.TAG), **changed_params(values, parent.data)}
         if len(versions) > 1:
             tags[_VERSIONS] = str(len(versions))
+        self._client.log_batch(run_id, (), _params(new), [RunTag(*tag) for tag in tags.items()])
         # An earlier driver may have died after a trial's end and before its count.
-        behind = parent.data.metrics.get(_FINISHED, -1.0) < self._num_finished
-        counts = [self._count(time.time_ns() // 1_000_000)] if behind else []
-        self._client.log_batch(run_id, counts, _params(new), [RunTag(*tag) for tag in tags.items()])
+        self._num_counted = int(parent.data.metrics.get(_FINISHED, -1.0))
+        if self._num_finished > self._num_counted:
+            self._log_count(time.time_ns() // 1_000_000)
         artifacts = Artifacts(parent, self._store.uri)
         artifacts.write({"spec.yaml": spec_text.encode()})
         if len(versions) > 1:
@@ -295,17 +297,18 @@ class Tracker:
         elif child.status != status:
             self._client.update_run(child.run_id, status=status)
         child.status = status
-        if ended and status == "FINISHED" and end_ms is not None:
-            self._client.log_batch(self._load().info.run_id, [self._count(end_ms)])
+        if self._num_finished > self._num_counted:
+            self._log_count(end_ms or time.time_ns() // 1_000_000)
 
     @property
     def _num_finished(self) -> int:
         return sum(child.status == "FINISHED" for child in self._children.values())
 
-    def _count(self, time_ms: int) -> Metric:
-        """Return the number of finished trials for the parent run; the number is its step too."""
-        finished = self._num_finished
-        return Metric(_FINISHED, float(finished), time_ms, finished)
+    def _log_count(self, time_ms: int) -> None:
+        """Log the number of finished trials to the parent run; the number is its step too."""
+        count = self._num_finished
+        self._client.log_batch(self._load().info.run_id, [Metric(_FINISHED, float(count), time_ms, count)])
+        self._num_counted = count
 
     def _sync_machine(self, values: Mapping[str, float], time_ms: int) -> None:
         """Log the load of the driver's machine to the parent run, whose steps are minutes since its start."""

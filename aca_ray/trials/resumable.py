@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
-from aca_ray.errors import CheckpointError
+from aca_ray.errors import CheckpointError, StorageError
 from aca_ray.records import Row, TrialFolder, TrialRecord
 from aca_ray.records.record import Result
 from aca_ray.storage import CheckpointFolder, StoragePath, write_checkpoint
@@ -18,6 +19,8 @@ from aca_ray.training import EpochLoop, EpochReport, EpochWork
 from aca_ray.trials.cadence import Cadence
 from aca_ray.trials.machine import MachineMeter
 from aca_ray.trials.provenance import stamp
+
+logger = logging.getLogger(__name__)
 
 Record = TypeVar("Record", bound=TrialRecord)
 
@@ -172,7 +175,10 @@ class ResumableTrial(Generic[Record]):
         self.record = replace(self.record, state="finished", result=self._result(self.record))
         self._write_record()
         self._over = True
-        patiently(self._checkpoints.clear, self.patience_seconds)  # the last milestone has the same state
+        try:
+            patiently(self._checkpoints.clear, self.patience_seconds)  # the last milestone has the same state
+        except (StorageError, OSError) as error:
+            logger.warning("the trial has finished; its rolling checkpoints are left for `aca-ray gc`: %s", error)
 
     def _header(self) -> dict[str, Any]:
         record = self.record.to_json()

@@ -14,7 +14,7 @@ from torch import Tensor
 from aca_ray.config import SearchTrial
 from aca_ray.driver.assignment import Assignment
 from aca_ray.records import SearchRecord, TrialFolder
-from aca_ray.storage import read_checkpoint, write_json
+from aca_ray.storage import CheckpointFolder, read_checkpoint, write_json
 from aca_ray.sweep.orders import SearchOrder, packable_searches, packed_searches
 from aca_ray.trials.resumable import ResumableTrial
 
@@ -102,6 +102,46 @@ def test_saved_searches_resume(
     for order in orders:
         assert record_of(order).resumes == 1
         assert_equal_but_for_rounding(order, run_alone(order))
+
+
+def test_a_saved_pack_keeps_the_random_states_of_every_search(
+    make_trial: Callable[..., SearchTrial], tmp_path: Path
+) -> None:
+    """The method draws in every step: saved after one step, each search has the random state of its own checkpoint."""
+    orders = [SearchOrder(make_trial(method="sdarts_rs", seed=seed), tmp_path / str(seed), tmp_path) for seed in (0, 1)]
+    assignment = Assignment(orders, CPU)
+    assignment.advance(1e-9)
+    assignment.save()
+    packed = [random_state(order) for order in orders]
+    assert not torch.equal(*packed)
+    for order, state in zip(orders, packed, strict=True):
+        alone = SearchOrder(order.trial, tmp_path / "alone" / str(order.trial.seed), tmp_path)
+        single = Assignment([alone], CPU)
+        single.advance(1e-9)
+        single.save()
+        assert torch.equal(random_state(alone), state)
+
+
+def random_state(order: SearchOrder) -> Tensor:
+    """Return the state of torch's global generator in the newest checkpoint."""
+    checkpoint = CheckpointFolder(TrialFolder(order.folder).checkpoints, order.trial.fingerprint).newest()
+    assert checkpoint is not None
+    state: Tensor = checkpoint[1]["random"]["torch"]
+    return state
+
+
+def test_a_trial_that_another_process_has_carried_further_is_not_saved(
+    make_orders: Callable[[Path], list[SearchOrder]], tmp_path: Path
+) -> None:
+    """A driver was suspended, another one took over, and the first one wakes up and stops."""
+    order, _ = make_orders(tmp_path)
+    suspended = Assignment([order], CPU)
+    suspended.advance(1e-9)
+    carry_out([order])
+    before = {path: path.read_bytes() for path in order.folder.rglob("*") if path.is_file()}
+    suspended.save()
+    assert {path: path.read_bytes() for path in order.folder.rglob("*") if path.is_file()} == before
+    assert record_of(order).state == "finished"
 
 
 @pytest.mark.slow

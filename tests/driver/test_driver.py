@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from aca_ray.driver import driver as driver_module
+from aca_ray.errors import StorageError
 from aca_ray.records import TrialFolder, TrialRecord
+from aca_ray.storage import StoragePath, patience
 from aca_ray.sweep.manifest import Sweep
 from aca_ray.sweep.orders import NetworkOrder, Order, SearchOrder, all_orders, network_orders, search_orders
 from aca_ray.trials.new_record import new_record
@@ -132,6 +137,47 @@ def test_a_new_driver_repeats_nothing(make_sweep: MakeSweep, play: Play) -> None
     assert driver.failures == []
     third, _ = play(sweep)
     assert third.orders == []
+
+
+def failing_reads(monkeypatch: pytest.MonkeyPatch, fails: Callable[[int, StoragePath], bool]) -> None:
+    """Let reads of records fail as a network file system does."""
+    read, numbers = TrialRecord.read, itertools.count()
+
+    def try_to_read(folder: StoragePath) -> TrialRecord | None:
+        if fails(next(numbers), folder):
+            cause = OSError(errno.EIO, "Input/output error")
+            raise StorageError(f"{folder}: cannot be read") from cause
+        return read(folder)
+
+    monkeypatch.setattr(driver_module.TrialRecord, "read", try_to_read)
+
+
+def test_a_failed_read_is_repeated(make_sweep: MakeSweep, play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = make_sweep(skip="[searched, allocated]")
+    monkeypatch.setattr(patience, "_FIRST_PAUSE_SECONDS", 0.0)
+    num_trials = len(all_orders(sweep))
+    with monkeypatch.context() as patched:
+        failing_reads(patched, lambda number, _: number >= num_trials and number % 2 == 0)  # not while it starts
+        _, driver = play(sweep)
+    assert driver.failures == []
+    assert set(states(sweep).values()) == {"finished"}
+
+
+def test_a_record_that_cannot_be_read_costs_its_trial_alone(
+    make_sweep: MakeSweep, play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = make_sweep(seeds=[0, 1])
+    monkeypatch.setattr(driver_module, "PATIENCE_SECONDS", 0.0)
+    num_trials = len(all_orders(sweep))
+    bad = search_orders(sweep)[0]
+    with monkeypatch.context() as patched:
+        failing_reads(patched, lambda number, folder: number >= num_trials and folder == bad.folder)
+        _, driver = play(sweep)
+    (retraining,) = network_orders(sweep, bad)
+    assert sorted(sentence.split()[1].rstrip(":") for sentence in driver.failures) == sorted(
+        [bad.trial.short, retraining.trial.short]
+    )
+    assert [state for short, state in states(sweep).items() if short != retraining.trial.short] == ["finished"] * 3
 
 
 def test_an_interrupt_loses_nothing(make_sweep: MakeSweep, play: Play) -> None:

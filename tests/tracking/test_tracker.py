@@ -18,6 +18,8 @@ import pytest
 import sqlalchemy
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
 from aca_ray.errors import SweepError
 from aca_ray.records import Agreement, AllocationFolder, AllocationSummary, PlanSummary, Question, TrialFolder
@@ -140,6 +142,26 @@ def test_a_trial_that_a_driver_ended_without_counting_it_is_counted_by_the_next_
     assert tracker.flush()
     MlflowClient(tracking_uri=store.uri).set_terminated(only_run(store, sweep).info.run_id, "FINISHED")
     opened(store, sweep)
+    assert only_run(store, sweep, "sweep").data.metrics["finished_trials"] == 1
+
+
+def test_a_count_that_could_not_be_logged_is_logged_later(
+    store: Store, sweep: str, search_record: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = opened(store, sweep)
+    parent = only_run(store, sweep, "sweep").info.run_id
+    log_batch, failed = MlflowClient.log_batch, []
+
+    def fail_once(client: MlflowClient, run_id: str, *arguments: Any, **named: Any) -> Any:
+        if run_id == parent and not failed:
+            failed.append(run_id)
+            raise MlflowException("the server is gone", error_code=TEMPORARILY_UNAVAILABLE)
+        return log_batch(client, run_id, *arguments, **named)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", fail_once)
+    tracker.sync(search_record(0, 8, "finished"), TrialFolder(tmp_path))
+    assert tracker.flush()
+    assert failed
     assert only_run(store, sweep, "sweep").data.metrics["finished_trials"] == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from aca_ray.config import SearchTrial
 from aca_ray.errors import TrialError
 from aca_ray.records import DataFacts, Row, SearchRecord, SearchResult, SearchRow, TrialFolder, TrialRecord
 from aca_ray.space import PUBLISHED
-from aca_ray.storage import read_checkpoint, read_header
+from aca_ray.storage import CheckpointFolder, read_checkpoint, read_header
 from aca_ray.trials.new_record import new_search
 from aca_ray.trials.resumable import ResumableTrial
 
@@ -79,6 +80,18 @@ def read(folder: Path) -> TrialRecord:
     record = TrialRecord.read(folder)
     assert record is not None
     return record
+
+
+def test_a_trial_is_finished_even_if_its_checkpoints_cannot_be_deleted(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(folder: CheckpointFolder) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(CheckpointFolder, "clear", refuse)
+    finish(start(tmp_path))
+    assert read(tmp_path).state == "finished"
+    assert any("its rolling checkpoints are left" in record.message for record in caplog.records)
 
 
 def newest_header(folder: Path) -> dict[str, Any]:
