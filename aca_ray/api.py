@@ -166,14 +166,19 @@ def create(spec: SpecSource) -> Sweep:
     """Check a spec and return its sweep, created, or grown if it exists; nothing is run.
 
     Raises:
-        ConfigError: the spec is wrong, or no longer asks for a trial that is finished.
+        ConfigError: the spec is wrong, no longer asks for a trial that is finished, or its images have changed.
         SweepError: the sweep exists, and another process drives it.
     """
     from aca_ray.sweep.growing import start_sweep
+    from aca_ray.sweep.images import check_images, keep_images
+    from aca_ray.sweep.manifest import folder_of
 
     given = given_spec(spec)
-    loaded, _ = _planned(given)
-    return start_sweep(loaded, given.base, given.text, given.file_name)
+    loaded, plan = _planned(given)
+    check_images(folder_of(loaded), loaded, plan)
+    sweep = start_sweep(loaded, given.base, given.text, given.file_name)
+    keep_images(sweep.folder, loaded, plan)
+    return sweep
 
 
 def find(name: str, storage: Storage = DEFAULT_STORAGE) -> Sweep:
@@ -187,16 +192,19 @@ def reopen(name: str, storage: Storage = DEFAULT_STORAGE) -> Sweep:
     """Return a sweep by name; if it is unfinished, its data and networks are checked as in `create`.
 
     Raises:
-        ConfigError: there is no such sweep, or its unfinished trials can't run.
+        ConfigError: there is no such sweep, its unfinished trials can't run, or its images have changed.
     """
     from aca_ray.display import read_progress
+    from aca_ray.sweep.images import check_images, keep_images
     from aca_ray.sweep.orders import all_orders
     from aca_ray.sweep.planning import plan_sweep
 
     sweep = find(name, storage)
     sweep.plugins.load()
     if any(line.state != "finished" for line in read_progress(all_orders(sweep)).lines):
-        plan_sweep(sweep.spec, sweep.base)
+        plan = plan_sweep(sweep.spec, sweep.base)
+        check_images(sweep.folder, sweep.spec, plan)
+        keep_images(sweep.folder, sweep.spec, plan)
     return sweep
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from aca_ray.errors import ConfigError, shortened
 from aca_ray.nn import DerivedNetwork
+from aca_ray.plugins import installed_plugins
 from aca_ray.retraining import find_protocol
 from aca_ray.space import ChannelPlan, Genotype
 from aca_ray.trials.standalone import named_network
@@ -23,6 +24,7 @@ def build_network(
     auxiliary: bool,
 ) -> DerivedNetwork:
     """Return the network of a genotype; see `aca_ray.build`."""
+    installed_plugins()
     problems = [
         f"{name}: must be an integer of at least 1, found {shortened(value)}"
         for name, value in (("num_classes", num_classes), ("in_channels", in_channels))

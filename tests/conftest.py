@@ -22,23 +22,25 @@ from aca_ray.contract import small
 from aca_ray.data import SearchData
 from aca_ray.methods.core import SearchMethod
 from aca_ray.nn.fused import fuse
-from aca_ray.records import (
-    DataFacts,
-    LookUpRecord,
-    LookUpResult,
-    RetrainingResult,
-    SearchRecord,
-    SearchResult,
-    TableFacts,
-    TrialRecord,
-)
 from aca_ray.search.search import Accelerator, Search
 from aca_ray.space import PUBLISHED, Space
-from aca_ray.space.trials import NetworkTrial, SearchTrial
-from aca_ray.trials.datasets import DataRef
-from aca_ray.trials.new_record import new_record, new_search
-from aca_ray.trials.resumable import ResumableTrial
-from aca_ray.trials.searching import open_search
+
+if find_spec("pydantic") is not None:  # the packages of the algorithms, and their tests, need no records
+    from aca_ray.records import (
+        DataFacts,
+        LookUpRecord,
+        LookUpResult,
+        RetrainingResult,
+        SearchRecord,
+        SearchResult,
+        TableFacts,
+        TrialRecord,
+    )
+    from aca_ray.space.trials import NetworkTrial, SearchTrial
+    from aca_ray.trials.datasets import DataRef
+    from aca_ray.trials.new_record import new_record, new_search
+    from aca_ray.trials.resumable import ResumableTrial
+    from aca_ray.trials.searching import open_search
 
 BuildSearch = Callable[..., Search]
 CPU = torch.device("cpu")

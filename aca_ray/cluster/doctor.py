@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aca_ray.cluster.nodes import Node, ask_nodes, live_nodes, require_shared
-from aca_ray.cluster.resources import accelerator_types, check_resources
-from aca_ray.cluster.session import ray_session
+from aca_ray.cluster.resources import accelerator_types, check_resources, missing_resources
+from aca_ray.cluster.session import cluster_address, ray_session
 from aca_ray.config import SweepSpec
 from aca_ray.driver.interrupt import Interrupt
 from aca_ray.errors import AcaRayError, DataError, SweepError
@@ -50,7 +50,7 @@ def examine(address: str | None, spec: SweepSpec | None, base: Path) -> Iterator
             yield Check("cluster", _described(nodes, resources))
             yield from _processes(nodes)
             if spec is not None:
-                yield _attempt("resources", lambda: _fit(spec, resources))
+                yield _attempt("resources", lambda: _fit(spec, resources, address))
                 yield _attempt("storage", lambda: _share(spec, nodes))
                 yield _attempt("tracking", lambda: _track(spec))
                 yield _attempt("data", lambda: _find_data(spec, base, nodes))
@@ -116,9 +116,11 @@ def _wrong(subject: str, problems: dict[Node, str], advice: str) -> Check:
     return Check(subject, f"{listed}. {advice}", fine=False)
 
 
-def _fit(spec: SweepSpec, resources: dict[str, float]) -> str:
-    check_resources(spec.runtime, resources)
-    return "a trial fits"
+def _fit(spec: SweepSpec, resources: dict[str, float], address: str | None) -> str:
+    if cluster_address(address) is None:
+        check_resources(spec.runtime, resources)
+    missing = missing_resources(spec.runtime, resources)
+    return f"trials wait for a node that is not there yet: {'; '.join(missing)}" if missing else "a trial fits"
 
 
 def _share(spec: SweepSpec, nodes: Sequence[Node]) -> str:

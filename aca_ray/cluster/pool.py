@@ -16,7 +16,7 @@ from aca_ray.cluster.actor import TrialActor
 from aca_ray.cluster.nodes import live_nodes, require_shared
 from aca_ray.cluster.out_of_memory import count_as_deaths
 from aca_ray.cluster.preemption import Preemption
-from aca_ray.cluster.resources import accelerator, check_resources, trial_bundle, trial_slots
+from aca_ray.cluster.resources import accelerator, check_resources, missing_resources, trial_bundle, trial_slots
 from aca_ray.cluster.session import cluster_address, ray, ray_session, tune
 from aca_ray.cluster.suggestions import Suggestions, WithoutState
 from aca_ray.config import RuntimeSpec
@@ -120,13 +120,12 @@ def ray_pool(sweep: Sweep, address: str | None, interrupt: Interrupt, say: Calla
         say: shows the user a line.
 
     Raises:
-        SweepError: no cluster answers, its resources can never hold a trial, or its nodes do not share the sweep's
-            folder.
+        SweepError: no cluster answers, no trial fits on this machine, or the nodes do not share the sweep's folder.
     """
     runtime = sweep.spec.runtime
     with ray_session(address) as resources:
         interrupt.check()
-        check_resources(runtime, resources)
+        _check_room(runtime, resources, address, say)
         if len(nodes := live_nodes()) > 1:
             require_shared(sweep.folder.path, nodes)
         yield RayPool(sweep.spec.name, runtime, interrupt, say, reuses_processes=cluster_address(address) is None)
@@ -145,11 +144,11 @@ def measuring_pool(
         say: shows the user a line.
 
     Raises:
-        SweepError: no cluster answers, or its resources can never hold a trial.
+        SweepError: no cluster answers, or no trial fits on this machine.
     """
     with ray_session(address) as resources:
         interrupt.check()
-        check_resources(runtime, resources)
+        _check_room(runtime, resources, address, say)
         yield RayPool("measurements", runtime, interrupt, say, reuses_processes=cluster_address(address) is None)
 
 
@@ -164,6 +163,16 @@ def task_pool(threads: int, interrupt: Interrupt, say: Callable[[str], None]) ->
     """
     with ray_session(None):
         yield RayPool("tasks", RuntimeSpec(cpus_per_trial=threads), interrupt, say, reuses_processes=True)
+
+
+def _check_room(
+    runtime: RuntimeSpec, resources: Mapping[str, float], address: str | None, say: Callable[[str], None]
+) -> None:
+    """Raise SweepError if no trial fits on this machine; a running cluster may grow, even from nothing."""
+    if cluster_address(address) is None:
+        check_resources(runtime, resources)
+    elif missing := missing_resources(runtime, resources):
+        say(f"{'; '.join(missing)}. Trials wait until the cluster has such a node (Ctrl-C stops the sweep)")
 
 
 def orders_of(text: str) -> tuple[Order, ...]:

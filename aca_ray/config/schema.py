@@ -433,7 +433,7 @@ class ExperimentSpec(_Frozen):
     @model_validator(mode="after")
     def _something_is_looked_up(self, info: ValidationInfo) -> Self:
         """Refuse entries that need retraining where nothing is retrained."""
-        if self.table is None:
+        if self.table is None or not isinstance(info.context, Vocabulary):  # without one, plug-ins are not loaded
             return self
         problems = []
         covered = [in_nasbench201(space) for space in self.spaces]
@@ -531,9 +531,9 @@ class RuntimeSpec(_Frozen):
 
     Each seed keeps its own initialization, data order, checkpoints, MLflow run and resume, and equals the unpacked
     search except for rounding. `auto` measures how many fit into 0.9 of the free memory of the trial's GPU; it falls
-    back to 1 on CPUs, for methods that cannot be packed, and when the measurement fails. Methods that draw (`gdas`,
-    `pr_darts`, `p_darts`, `r_darts_dp`, and space `s4`) are computed one seed after another. On a CPU, small images
-    profit; for larger ones a core per trial is as fast.
+    back to 1 on CPUs, for methods that cannot be packed or have several stages, and when the measurement fails. Methods
+    that draw (`gdas`, `pr_darts`, `p_darts`, `r_darts_dp`, and space `s4`) are computed one seed after another. On a
+    CPU, small images profit; for larger ones a core per trial is as fast.
     """
     max_concurrent: Annotated[int, Field(ge=1, le=MAX_TRIALS, strict=True)] | None = None
     """Number of trials that run at the same time; `null` means as many as the resources allow."""

@@ -188,7 +188,10 @@ class Driver:
         for order in search_orders(self._sweep):
             if order.folder in records:
                 record = records[order.folder]
-                self._made(milestone_files(order, record.milestones))
+                milestones = milestone_files(order, record.milestones)
+                if not _is_finished(record):  # one whose checkpoints were deleted starts from the beginning
+                    milestones = [file for file in milestones if file.is_file()]
+                self._made(milestones)
                 self._made([record_of(order)] if _is_finished(record) else [])
 
     def _read_records(self) -> dict[StoragePath, TrialRecord]:

@@ -11,8 +11,8 @@ from aca_ray.driver.fitting import searches_that_fit
 from aca_ray.driver.pool import Pool, Task
 from aca_ray.driver.waiting import wait_for
 from aca_ray.sweep.orders import SearchOrder, plugins_of
-from aca_ray.training import free_gpu_bytes, select_device
-from aca_ray.trials.pack_memory import PackMemory, measure_pack
+from aca_ray.training import forget_gpu_memory, free_gpu_bytes, select_device
+from aca_ray.trials.pack_memory import PackMemory, has_stages, measure_pack
 
 _GIB = 2**30
 _MEASURE_SECONDS = 600.0  # the GPUs of the cluster may be busy for a while
@@ -23,8 +23,9 @@ def automatic_sizes(
 ) -> list[int]:
     """Return how many searches of each group are packed into one process, and show the reason.
 
-    The number is 1 on a CPU. If trials reserve GPUs, a task with the same reservation measures the memory of every
-    group. A group that can't be measured is not packed, and the sweep continues: packing changes only the speed.
+    The number is 1 on a CPU, and for methods of several stages, of which only the first could be measured. If trials
+    reserve GPUs, a task with the same reservation measures the memory of every group. A group that can't be measured is
+    not packed, and the sweep continues: packing changes only the speed.
 
     Args:
         groups: searches that differ only in their seed; groups of one are not measured.
@@ -32,8 +33,14 @@ def automatic_sizes(
         pool: measures.
         say: shows the user a line.
     """
-    pairs = [group[:2] for group in groups]
-    num_kinds = sum(len(pair) == 2 for pair in pairs)
+    several = [len(group) > 1 for group in groups]
+    if runtime.gpus_per_trial:
+        for index, group in enumerate(groups):
+            if several[index] and has_stages(group[0].trial):
+                several[index] = False
+                _said(1, group, "later stages of the method may need more memory than the first; set a number", say)
+    pairs = [group[:2] if measured else group[:1] for group, measured in zip(groups, several, strict=True)]
+    num_kinds = sum(several)
     if num_kinds and not runtime.gpus_per_trial:
         say("runtime.pack: auto is 1: on a CPU, one core per search is faster")
     if not (num_kinds and runtime.gpus_per_trial):
@@ -53,6 +60,7 @@ def _measure(orders: Sequence[SearchOrder], threads: int, gpus: float) -> tuple[
     torch.set_num_threads(threads)
     plugins_of(orders[0]).load()
     device = select_device(gpus)
+    forget_gpu_memory()  # without Ray, all groups are measured in one process
     return free_gpu_bytes(), measure_pack([order.trial for order in orders], orders[0].data, device)
 
 

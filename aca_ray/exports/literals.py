@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,11 +36,14 @@ def kept_constant(kept: Mapping[tuple[int, int], tuple[int, ...]]) -> str:
 
 def _tuple(items: Sequence[Any], margin: str = "") -> str:
     """Return the text of a tuple, on one line if it is short; margin is the indentation of its first line."""
-    text = ", ".join(map(_literal, items)) + ","
+    literals = [f"{_literal(item)}," for item in items]
+    text = " ".join(literals)
     if len(text) <= WIDTH - 30:
         return f"({text})" if len(items) == 1 else f"({text[:-1]})"
-    inner = f"{margin}    "
-    lines = textwrap.fill(
-        text, WIDTH, initial_indent=inner, subsequent_indent=inner, break_long_words=False, break_on_hyphens=False
-    )
-    return f"(\n{lines}\n{margin})"
+    lines: list[str] = []
+    for literal in literals:
+        if lines and len(lines[-1]) + 1 + len(literal) <= WIDTH:
+            lines[-1] += f" {literal}"
+        else:
+            lines.append(f"{margin}    {literal}")
+    return "\n".join(["(", *lines, f"{margin})"])

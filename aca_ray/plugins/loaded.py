@@ -10,6 +10,7 @@ from typing import Any
 from aca_ray.errors import ConfigError
 from aca_ray.plugins.registries import REGISTRIES, entries_of, name_problem
 from aca_ray.space.plugged import PluginFacts, used_plugins
+from aca_ray.space.space_values import in_nasbench201
 
 _ACTIVE: dict[str, Plugin] = {}  # by name
 
@@ -38,7 +39,12 @@ class Plugin:
         """Return the facts about an active plug-in."""
         added = _ADDED[self.name]
         names = {kind: tuple(name for own, name in added if own == kind) for kind in dict.fromkeys(k for k, _ in added)}
-        whole = tuple(name for kind, name in added if getattr(REGISTRIES[kind].known()[name], "whole_edges", False))
+        whole = tuple(
+            name
+            for kind, name in added
+            if (kind == "space" and in_nasbench201(name))
+            or getattr(REGISTRIES[kind].known()[name], "whole_edges", False)
+        )
         return PluginFacts(self.name, self.origin, self.sha256, names, whole, self.listed)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import Field
@@ -40,6 +40,7 @@ class Question:
         ranking: name of the ranker.
         main: name of the main kind of plans, by which milestones are compared.
         network: size of the network whose parameters and MACs are counted.
+        code: SHA-256 of the plug-ins that rank and allocate, by what they make, such as `ranker mine` or `rule mine`.
     """
 
     fingerprint: Fingerprint
@@ -47,6 +48,7 @@ class Question:
     ranking: Text
     main: Text
     network: Mapping[Text, Positive]
+    code: Mapping[Text, Fingerprint] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

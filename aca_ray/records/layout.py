@@ -120,6 +120,11 @@ class SweepFolder:
         return self.path / "spec.yaml"
 
     @property
+    def images(self) -> StoragePath:
+        """The digests of the images that the trials use."""
+        return self.path / "images.json"
+
+    @property
     def lock(self) -> StoragePath:
         """The lock of the process that drives the sweep."""
         return self.path / "lock"

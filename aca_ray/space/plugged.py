@@ -19,7 +19,7 @@ class PluginFacts:
         origin: where it comes from, in words: the file, or distribution and version.
         sha256: 64 hexadecimal digits of the source.
         names: names that it adds, by kind (KINDS).
-        whole_edges: its rules and controls whose networks are in a benchmark's table.
+        whole_edges: its rules, controls and spaces whose networks are in a benchmark's table.
         listed: whether the spec lists it; else it is installed, and the spec uses one of its names.
     """
 

@@ -123,7 +123,13 @@ class _Reading:
             return None
         base = value[_BASE]
         if isinstance(base, str) and base in SPACES:
-            return SPACES[base]
+            if SPACES[base].topology in _TOPOLOGIES.values():
+                return SPACES[base]
+            self.problems.append(
+                f"{self.place}.base: must be a space with the cells of {' or '.join(sorted(_TOPOLOGIES))}, found "
+                f"{base}, whose cells are its own; let its plug-in define another space"
+            )
+            return None
         self.problems.append(unknown_name(f"{self.place}.base", "space", base, SPACES))
         return None
 

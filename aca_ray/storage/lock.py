@@ -21,9 +21,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import from_json
-
 from aca_ray.errors import MalformedFileError, StorageError
+from aca_ray.storage.bounded import json_value
 from aca_ray.storage.objects import ObjectPath, StoragePath
 
 RENEW_SECONDS = 5.0
@@ -187,7 +186,7 @@ def _read(path: ObjectPath) -> dict[str, Any] | None:
     except MalformedFileError:  # too long
         return _UNKNOWN
     try:
-        lease = from_json(content, allow_inf_nan=False)
+        lease = json_value(content)
         return {"owner": str(lease["owner"]), "renewed": float(lease["renewed"])}
     except (KeyError, OverflowError, TypeError, ValueError):
         return _UNKNOWN

@@ -1,6 +1,7 @@
 """Packing of many small tensors into a few large ones: a supernet has thousands, and each adds overhead to a write.
 
-A state is packed into a tree (JSON, in which every tensor is a slice of a buffer) and one flat buffer per data type.
+A state is packed into a tree (JSON, in which every tensor is a slice of a buffer) and one flat buffer per data type and
+device: the state of a search on a GPU has tensors on the CPU too, and each buffer is copied from its device at once.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from aca_ray.errors import CheckpointError
 
 
 def pack(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a state as {"tree", "buffers"}: a JSON text, and a flat CPU tensor per data type.
+    """Return a state as {"tree", "buffers"}: a JSON text, and a flat CPU tensor per data type and device.
 
     Args:
         state: nested dicts, lists and tuples of tensors and JSON values.
@@ -28,6 +29,8 @@ def pack(state: Mapping[str, Any]) -> dict[str, Any]:
     def tree(value: Any) -> list[Any]:
         if isinstance(value, Tensor):
             name = str(value.dtype).removeprefix("torch.")
+            if value.device.type != "cpu":
+                name += f" {value.device.type}"
             start = lengths.get(name, 0)
             parts.setdefault(name, []).append(value.detach().flatten())
             lengths[name] = start + value.numel()

@@ -15,7 +15,7 @@ from aca_ray.config import LookUpTrial
 from aca_ray.data import ImageFacts
 from aca_ray.errors import CheckpointError, ConfigError
 from aca_ray.exports import ExportedNetwork
-from aca_ray.plugins import KeptPlugins
+from aca_ray.plugins import KeptPlugins, installed_plugins
 from aca_ray.records import NetworkRecord, SearchRecord, StandaloneRecord, TrialFolder, TrialRecord
 from aca_ray.retraining import DEFAULT_PROTOCOL, check_fits, find_protocol
 from aca_ray.space.fingerprint import SHORT_DIGITS
@@ -102,6 +102,7 @@ def read_named(
 
 
 def _of_genotype(name: str, protocol: str | Mapping[str, Any] | None, data: Mapping[str, Any] | None) -> NamedNetwork:
+    installed_plugins()
     genotype, plan = named_network(name)
     name = network_title(name)
     chosen = find_protocol(protocol or DEFAULT_PROTOCOL)

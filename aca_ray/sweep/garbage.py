@@ -74,6 +74,7 @@ def find_garbage(sweep: Sweep) -> tuple[Garbage, ...]:
         ConfigError: a record is malformed; nothing can be said about its files.
         StorageError: the folder can't be read.
     """
+    sweep.plugins.load()
     records = _records(sweep)
     finished = {trial: record for trial, record in records.items() if record.state == "finished"}
     leftovers = [path for path in files_below(sweep.folder.path) if is_leftover(path)]

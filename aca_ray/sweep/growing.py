@@ -15,7 +15,7 @@ from aca_ray.space.trials import Kind
 from aca_ray.storage import StoragePath
 from aca_ray.storage.lock import exclusive
 from aca_ray.sweep.finding import trial_title
-from aca_ray.sweep.manifest import Sweep, create_sweep, newest_fingerprint, storage_folder
+from aca_ray.sweep.manifest import Sweep, create_sweep, folder_of, newest_fingerprint
 from aca_ray.sweep.orders import all_orders, rankings_of, rules_of
 from aca_ray.trials.retraining import table_json
 
@@ -36,7 +36,7 @@ def start_sweep(spec: SweepSpec, base: Path, text: str, spec_file: str = "spec.y
         SweepError: another process drives the sweep.
         StorageError: the folder can't be read or written.
     """
-    folder = SweepFolder(storage_folder(spec) / spec.name)
+    folder = folder_of(spec)
     if not folder.manifest.exists():
         return create_sweep(spec, base, text, spec_file)
     with exclusive(folder.lock, wait=False) as free:

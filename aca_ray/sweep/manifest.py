@@ -132,6 +132,11 @@ def storage_folder(spec: SweepSpec) -> StoragePath:
     return storage_path(spec.runtime.storage).resolve()
 
 
+def folder_of(spec: SweepSpec) -> SweepFolder:
+    """Return the folder of the sweep of a spec, which need not exist."""
+    return SweepFolder(storage_folder(spec) / spec.name)
+
+
 def create_sweep(spec: SweepSpec, base: Path, text: str, spec_file: str = "spec.yaml") -> Sweep:
     """Return the sweep of a spec: a new sweep with its folder, or the existing sweep with the spec as newest version.
 
@@ -147,7 +152,7 @@ def create_sweep(spec: SweepSpec, base: Path, text: str, spec_file: str = "spec.
         MalformedFileError: the folder contains a manifest that can't be read.
         StorageError: the folder can't be written.
     """
-    folder = SweepFolder(storage_folder(spec) / spec.name)
+    folder = folder_of(spec)
     versions = _versions(_read_manifest(folder)) if folder.manifest.exists() else ()
     sweep = Sweep(spec, base.resolve(), folder, text, spec_file, _extended(versions, spec, text))
     keep_sources(spec.experiment.plugins, folder.plugin)

@@ -197,7 +197,7 @@ def network_orders(sweep: Sweep, search: SearchOrder) -> tuple[NetworkOrder, ...
             RetrainingTrial.of_search(search.trial, protocol, retrain_seed, ranking, *names, retrained)
             for retrain_seed in experiment.retrain_seeds
         ]
-        covered = in_nasbench201(search.trial.space) and (plan is None or _has_whole_edges(plan, experiment))
+        covered = _is_in_table(search.trial.space, experiment) and (plan is None or _has_whole_edges(plan, experiment))
         if experiment.table is not None and covered:
             found.append(LookUpTrial.of_search(search.trial, table_json(experiment.table), ranking, *names, used))
         trials |= {trial.fingerprint: trial for trial in found}
@@ -209,6 +209,14 @@ def network_orders(sweep: Sweep, search: SearchOrder) -> tuple[NetworkOrder, ...
 
 def _names(plan: PlanKind | None) -> tuple[str | None, str | None]:
     return (None, None) if plan is None else (plan.rule, plan.control)
+
+
+def _is_in_table(space: str, experiment: ExperimentSpec) -> bool:
+    """Return whether a table covers a space; the code of plug-ins need not be loaded."""
+    plugged = {
+        name: name in plugin.whole_edges for plugin in experiment.plugins for name in plugin.names.get("space", ())
+    }
+    return plugged[space] if space in plugged else in_nasbench201(space)
 
 
 def _has_whole_edges(plan: PlanKind, experiment: ExperimentSpec) -> bool:

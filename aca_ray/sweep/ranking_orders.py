@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch
 
 from aca_ray.channels import DEFAULT_ALLOCATION, DEFAULT_RANKING, RANKERS, RULES, PlanKind
 from aca_ray.errors import CheckpointError, ConfigError, unknown_name
-from aca_ray.plugins import KeptPlugins
+from aca_ray.plugins import KeptPlugins, installed_plugins
 from aca_ray.records import AllocationFolder, AllocationSummary, TrialFolder, TrialRecord
 from aca_ray.retraining import DEFAULT_PROTOCOL, find_protocol, read_protocol
 from aca_ray.space.fingerprint import SHORT_DIGITS
@@ -39,6 +39,7 @@ class RankingOrder:
         search: folder of the search, or None for a checkpoint given by path.
         fingerprint: fingerprint of the search.
         plugins: plug-ins of the sweep.
+        code: plug-ins that rank and allocate; see `Question`.
     """
 
     checkpoint: StoragePath
@@ -52,6 +53,7 @@ class RankingOrder:
     search: StoragePath | None
     fingerprint: str
     plugins: KeptPlugins = KeptPlugins()  # noqa: RUF009 - frozen
+    code: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_done(self) -> bool:
@@ -63,6 +65,7 @@ class RankingOrder:
                 plans=self.plans,
                 protocol=find_protocol(self.protocol),
                 identity=(self.fingerprint, self.epoch),
+                code=self.code,
             )
             is not None
         )
@@ -81,6 +84,7 @@ class RankingOrder:
             device=select_device(gpus),
             previous=self.previous,
             identity=(self.fingerprint, self.epoch),
+            code=self.code,
         )
         draw_allocation(self.folder, self.plans[0].name)
         return summary
@@ -108,6 +112,7 @@ def milestone_orders(
                 search.folder,
                 search.trial.fingerprint,
                 sweep.plugins,
+                _code(sweep, ranking, plans),
             )
             previous = folder
 
@@ -162,6 +167,10 @@ def ranking_orders(
     Raises:
         ConfigError: names are unknown, or files are missing or not checkpoints of searches; lists all problems.
     """
+    sweeps = {path: sweep_of(path) for path in checkpoints}
+    installed_plugins()
+    for one in {sweep.folder.path: sweep for sweep in sweeps.values() if sweep is not None}.values():
+        one.plugins.load()
     problems = _unknown(rankings, rules)
     if protocol is not None:
         protocol, wrong = read_protocol(protocol, "protocol")
@@ -176,7 +185,7 @@ def ranking_orders(
         except CheckpointError as error:
             problems.append(str(error))
             continue
-        sweep = sweep_of(path)
+        sweep = sweeps[path]
         counted = protocol or (DEFAULT_PROTOCOL if sweep is None else protocol_of(sweep.spec.experiment))
         path_base = base or (Path.cwd() if sweep is None else sweep.base)
         for ranking in rankings or (DEFAULT_RANKING,):
@@ -195,11 +204,24 @@ def ranking_orders(
                     None,
                     header["fingerprint"],
                     KeptPlugins() if sweep is None else sweep.plugins,
+                    {} if sweep is None else _code(sweep, ranking, plans),
                 )
             )
     if problems:
         raise ConfigError(problems)
     return orders
+
+
+def _code(sweep: Sweep, ranking: str, plans: Sequence[PlanKind]) -> dict[str, str]:
+    """Return the SHA-256 of the sweep's plug-ins that make scores or plans, by what they make; see `Question`."""
+    used = {("ranker", ranking)} | {("rule", plan.rule) for plan in plans}
+    used |= {("control", plan.control) for plan in plans if plan.control is not None}
+    return {
+        f"{kind} {name}": plugin.sha256
+        for kind, name in sorted(used)
+        for plugin in sweep.spec.experiment.plugins
+        if name in plugin.names.get(kind, ())
+    }
 
 
 def _unknown(rankings: Sequence[str], rules: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import platform
 import re
 import resource
@@ -64,6 +65,14 @@ def free_gpu_bytes() -> int:
     """Return the bytes that this process can allocate on its GPU or its share of one, before its first allocation."""
     free, total = torch.cuda.mem_get_info()
     return min(free, int(total * torch.cuda.get_per_process_memory_fraction()))
+
+
+def forget_gpu_memory() -> None:
+    """Free the GPU memory that this process holds without using it, and begin a new measurement of its peak."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
 
 
 def peak_memory_bytes(device: torch.device) -> int:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ from aca_ray.trials.network_files import read_genotype, read_plan
 from aca_ray.trials.searching import build_search
 
 RANKING_BATCH = 256
+_NO_PLUGINS: Mapping[str, str] = MappingProxyType({})
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ def allocate_milestone(
     device: torch.device,
     previous: AllocationFolder | None = None,
     identity: tuple[str, int] | None = None,
+    code: Mapping[str, str] = _NO_PLUGINS,
 ) -> AllocationSummary:
     """Rank the channels of a supernet checkpoint, allocate them, write scores and plans, and return the summary.
 
@@ -58,15 +61,16 @@ def allocate_milestone(
         device: device to compute on.
         previous: allocation folder of the previous milestone, to measure agreement with.
         identity: fingerprint and epoch of the checkpoint; None for those that it states.
+        code: plug-ins that rank and allocate; see `Question`. What other versions of them made is not reused.
 
     Raises:
         CheckpointError: the file is not a valid milestone of a search, or not that of `identity`.
     """
     fingerprint, epoch = identity or _identity(search_header(checkpoint))
     main = plans[0].name
-    question = Question(fingerprint, epoch, ranking, main, _counted_network(protocol))
+    question = Question(fingerprint, epoch, ranking, main, _counted_network(protocol), dict(code))
     known = _known_summary(folder, question)
-    if known is not None and known.question == question and all(kind.name in known.plans for kind in plans):
+    if known is not None and _answers(known, question, plans):
         return known
     header = search_header(checkpoint)
     if _identity(header) != (fingerprint, epoch):
@@ -84,6 +88,11 @@ def allocate_milestone(
         answer.scores.write_parquet(folder.scores)
         write_json(folder.genotype, answer.genotype.to_json())
     scores, genotype, made = answer.scores, answer.genotype, dict(answer.plans)
+    if known is not None:
+        for kind in plans:
+            if not _same_code(kind, known.question, question):
+                made.pop(kind.name, None)
+        question = replace(question, code={**known.question.code, **question.code})
     for kind in plans:
         if kind.name not in made:
             made[kind.name] = allocate(scores, genotype, kind.rule, seed=record.trial.seed, control=kind.control)
@@ -104,15 +113,32 @@ def allocate_milestone(
 
 
 def complete_allocation(
-    folder: AllocationFolder, *, ranking: str, plans: Sequence[PlanKind], protocol: Protocol, identity: tuple[str, int]
+    folder: AllocationFolder,
+    *,
+    ranking: str,
+    plans: Sequence[PlanKind],
+    protocol: Protocol,
+    identity: tuple[str, int],
+    code: Mapping[str, str] = _NO_PLUGINS,
 ) -> AllocationSummary | None:
     """Return the summary that `allocate_milestone` would return as it is, or None if it would need the checkpoint."""
     fingerprint, epoch = identity
-    question = Question(fingerprint, epoch, ranking, plans[0].name, _counted_network(protocol))
+    question = Question(fingerprint, epoch, ranking, plans[0].name, _counted_network(protocol), dict(code))
     known = _known_summary(folder, question)
-    if known is None or known.question != question or any(kind.name not in known.plans for kind in plans):
-        return None
-    return known
+    return None if known is None or not _answers(known, question, plans) else known
+
+
+def _answers(known: AllocationSummary, question: Question, plans: Sequence[PlanKind]) -> bool:
+    """Return whether a summary by the same scores answers a question, with all its plans."""
+    return replace(known.question, code=question.code) == question and all(
+        kind.name in known.plans and _same_code(kind, known.question, question) for kind in plans
+    )
+
+
+def _same_code(kind: PlanKind, known: Question, question: Question) -> bool:
+    """Return whether the plug-ins of a kind of plan, if any, are those of an earlier allocation."""
+    own = (f"rule {kind.rule}", f"control {kind.control}")
+    return all(known.code.get(name) == question.code.get(name) for name in own)
 
 
 def search_header(checkpoint: StoragePath) -> dict[str, Any]:
@@ -188,8 +214,10 @@ def _known_summary(folder: AllocationFolder, question: Question) -> AllocationSu
     except MalformedFileError as error:
         logger.warning("%s; the channels are ranked again", error)
         return None
-    same_scores = replace(known.question, main=question.main, network=question.network) == question
-    return known if same_scores else None
+    before = known.question
+    same_scores = replace(before, main=question.main, network=question.network, code=question.code) == question
+    ranker = f"ranker {question.ranking}"
+    return known if same_scores and before.code.get(ranker) == question.code.get(ranker) else None
 
 
 def _agreement(previous: AllocationFolder, scores: ChannelScores, plan: ChannelPlan, name: str) -> Agreement:

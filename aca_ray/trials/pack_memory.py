@@ -11,12 +11,13 @@ import torch
 
 from aca_ray.config import SearchTrial
 from aca_ray.errors import TrialError
+from aca_ray.methods.registry import find_method
 from aca_ray.nn.fused import fuse
 from aca_ray.packing import Pack
 from aca_ray.search.search import Accelerator
 from aca_ray.training import peak_memory_bytes
 from aca_ray.trials.datasets import DataRef
-from aca_ray.trials.searching import build_search
+from aca_ray.trials.searching import build_search, search_space
 
 NUM_STEPS = 2  # the second step starts with the optimizers' states allocated
 
@@ -34,6 +35,12 @@ class PackMemory:
     further_bytes: int
 
 
+def has_stages(trial: SearchTrial) -> bool:
+    """Return whether the supernet of a search changes, so that its first steps do not tell the memory of later ones."""
+    space = search_space(trial)
+    return len(find_method(trial.method).on(space).stages(space)) > 1
+
+
 def measure_pack(
     trials: Sequence[SearchTrial],
     data: DataRef,
@@ -43,8 +50,8 @@ def measure_pack(
     """Return the memory of the first two of several searches that differ only in their seed; no file is written.
 
     The process must not have computed anything before, since peaks cover its whole life: memory allocated by torch on
-    a GPU, resident memory including the interpreter on a CPU. Stages of a method that begin after the first steps are
-    not measured. Not yet tried on a GPU.
+    a GPU (see `forget_gpu_memory`), resident memory including the interpreter on a CPU. Stages of a method that begin
+    after the first steps are not measured. Not yet tried on a GPU.
 
     Args:
         trials: at least two searches.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aca_ray.cluster.resources import check_resources, trial_bundle
+from aca_ray.cluster.pool import _check_room
+from aca_ray.cluster.resources import check_resources, trial_bundle, trial_slots
 from aca_ray.config import RuntimeSpec
 from aca_ray.errors import SweepError
 
@@ -35,6 +36,24 @@ def test_all_problems_are_named() -> None:
         assert problem.startswith(place)
         assert needed in problem
         assert found in problem
+
+
+def test_slots_of_shares() -> None:
+    for share, slots in ((1, 1), (0.5, 2), (0.2, 5), (0.1, 10), (0.05, 20), (0.3, 3)):
+        assert trial_slots(RuntimeSpec(gpus_per_trial=share), {"CPU": 64.0, "GPU": 1.0}) == slots
+    assert trial_slots(RuntimeSpec(cpus_per_trial=3), {"CPU": 8.0}) == 2
+
+
+def test_a_cluster_that_has_no_node_yet_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clusters with an autoscaler begin with a head that runs no trials."""
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    said: list[str] = []
+    _check_room(RuntimeSpec(gpus_per_trial=1), {"memory": 1e9}, "head:6379", said.append)
+    (line,) = said
+    assert "needs 1 CPUs on one node, the whole cluster has 0" in line
+    assert "Trials wait until" in line
+    with pytest.raises(SweepError, match=r"runtime\.gpus_per_trial"):
+        _check_room(RuntimeSpec(gpus_per_trial=1), {"CPU": 2.0}, None, said.append)
 
 
 def test_a_cluster_without_accelerators() -> None:

@@ -180,6 +180,24 @@ def test_a_record_that_cannot_be_read_costs_its_trial_alone(
     assert [state for short, state in states(sweep).items() if short != retraining.trial.short] == ["finished"] * 3
 
 
+def test_a_begun_search_without_its_checkpoints_is_ranked_when_it_gets_there_again(
+    make_sweep: MakeSweep, play: Play, leave: Callable[[Order], TrialRecord]
+) -> None:
+    """Its record still names a milestone that was deleted, or left out of an archive."""
+    sweep = make_sweep(skip="allocated")
+    (search,) = search_orders(sweep)
+    replace(leave(search), state="running", epoch=1, milestones=(1,), result=None).write(search.folder)
+    gone = TrialFolder(search.folder).milestone(1)
+    _, driver = play(sweep, unrankable=lambda order: not search_has_ended(search) and order.checkpoint == gone)
+    assert driver.failures == []
+    assert set(states(sweep).values()) == {"finished"}
+
+
+def search_has_ended(search: SearchOrder) -> bool:
+    record = TrialRecord.read(search.folder)
+    return record is not None and record.state == "finished"
+
+
 def test_an_interrupt_loses_nothing(make_sweep: MakeSweep, play: Play) -> None:
     sweep = make_sweep(seeds=[0, 1])
     pool, driver = play(sweep, stops=1.0)

@@ -16,9 +16,9 @@ from aca_ray.sweep.orders import SearchOrder, packable_searches, packed_searches
 PLACE = Path("folder")
 
 
-def search(seed: int) -> SearchOrder:
+def search(seed: int, method: str = "darts") -> SearchOrder:
     trial = SearchTrial(
-        method="darts",
+        method=method,
         skip="searched",
         space="darts",
         seed=seed,
@@ -64,3 +64,12 @@ def test_a_single_search_is_not_measured(gpus: float) -> None:
     found, said = packed([search(0)], RuntimeSpec(pack="auto", gpus_per_trial=gpus))
     assert found == [(search(0),)]
     assert said == []
+
+
+def test_methods_of_several_stages_are_not_measured() -> None:
+    """OPP-DARTS begins with one candidate per edge and ends with all of them."""
+    orders = [search(seed, "opp_darts") for seed in range(3)]
+    found, said = packed(orders, RuntimeSpec(pack="auto", gpus_per_trial=1))
+    assert found == [(order,) for order in orders]
+    (line,) = said
+    assert "later stages" in line

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from aca_ray.errors import ConfigError, ExportError, StorageError
 from aca_ray.exports import FORMATS, ExportedNetwork, stand_alone, write_export
+from aca_ray.exports.literals import WIDTH
 from aca_ray.exports.network import logits_of
 from aca_ray.trials.network_files import read_network
 
@@ -204,6 +205,17 @@ def test_metadata_of_any_text(networks: dict[str, ExportedNetwork], tmp_path: Pa
     constants: dict[str, Any] = {"__file__": "network.py"}
     exec((tmp_path / "network.py").read_text(), constants)
     assert (constants["NAME"], constants["CLASS_NAMES"]) == (name, images.class_names)
+
+
+def test_class_names_of_several_words(networks: dict[str, ExportedNetwork], tmp_path: Path) -> None:
+    names = tuple(f"{color} {animal}  finch" for color in ("dark red", "pale") for animal in "abcde")
+    network = replace(networks["plain"], images=replace(networks["plain"].images, num_classes=10, class_names=names))
+    write_export(network, "python", tmp_path / "network.py")
+    text = (tmp_path / "network.py").read_text()
+    constants: dict[str, Any] = {"__file__": "network.py"}
+    exec(text, constants)
+    assert constants["CLASS_NAMES"] == names
+    assert max(map(len, text.splitlines())) <= WIDTH
 
 
 def test_noise_is_not_exported_to_onnx(networks: dict[str, ExportedNetwork], tmp_path: Path) -> None:

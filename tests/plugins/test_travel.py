@@ -20,9 +20,18 @@ from aca_ray.plugins import KeptPlugins, not_in_folder
 from aca_ray.plugins.loaded import active, deactivate
 from aca_ray.records import SweepFolder, TrialRecord
 from aca_ray.report.panels.provenance import provenance_rows
+from aca_ray.sweep.garbage import find_garbage
 from aca_ray.sweep.manifest import Sweep, find_sweep
 from aca_ray.sweep.orders import all_orders, plugins_of, search_orders
 
+SPACE = """
+from dataclasses import replace
+from aca_ray.space import SPACES
+
+half = replace(
+    SPACES["nasbench201"], name="half", normal=tuple(edge[:-1] for edge in SPACES["nasbench201"].normal), source="ours"
+)
+"""
 Start = Callable[..., Sweep]
 Run = Callable[[Sweep], SweepOutcome]
 
@@ -93,6 +102,25 @@ def test_another_process_runs_a_trial_from_the_folder(start: Start, tempered: Pa
     command = [sys.executable, "-c", code, json.dumps(order.to_json())]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.stdout.split() == ["finished"], done.stderr
+
+
+def test_other_processes_read_a_sweep_with_a_space_and_a_protocol_of_plugins(
+    start: Start, protocol: Path, tmp_path: Path
+) -> None:
+    """A table covers the space, which only the plug-in defines."""
+    (tmp_path / "spaces.py").write_text(SPACE)
+    sweep = start(
+        plugins="[spaces.py, protocols.py]",
+        spaces="half",
+        skip="[searched, allocated]",
+        table="nasbench201",
+        retraining="{protocol: tiny}",
+    )
+    deactivate(list(active()))
+    again = api.find(str(sweep.folder.path))
+    assert [order.folder for order in all_orders(again)] == [order.folder for order in all_orders(sweep)]
+    assert {order.trial.kind for order in all_orders(again)} == {"search", "retraining", "look-up"}
+    assert all(not one.files for one in find_garbage(again))
 
 
 def test_a_copy_that_was_changed_is_not_run(start: Start, tempered: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from aca_ray.errors import CheckpointError
 from aca_ray.storage.packing import pack, unpack
@@ -38,6 +39,29 @@ def test_round_trip() -> None:
         "plain": [1, 2.5, None, True, "text", (1, (2, [3])), 2**63, 1e-300, 0.1 + 0.2],
     }
     assert equal(unpack(pack(state)), state)
+
+
+def test_tensors_of_several_devices_are_packed_by_device() -> None:
+    """The state of a search on a GPU has counts of batch norms there, and random states and steps on the CPU."""
+    with FakeTensorMode():
+        state = {
+            "running": torch.zeros((), dtype=torch.int64, device="cuda"),
+            "random": torch.zeros(624, dtype=torch.int64),
+            "weights": torch.zeros(3, 4, device="cuda"),
+            "step": torch.zeros(()),
+        }
+        packed = pack(state)
+        assert {name: len(buffer) for name, buffer in packed["buffers"].items()} == {
+            "int64 cuda": 1,
+            "int64": 624,
+            "float32 cuda": 12,
+            "float32": 1,
+        }
+        assert {buffer.device.type for buffer in packed["buffers"].values()} == {"cpu"}
+        back = unpack(packed)
+        assert {name: (tensor.shape, tensor.dtype) for name, tensor in back.items()} == {
+            name: (tensor.shape, tensor.dtype) for name, tensor in state.items()
+        }
 
 
 def test_tensors_share_no_memory() -> None:

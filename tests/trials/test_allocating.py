@@ -95,6 +95,25 @@ def test_a_complete_allocation_needs_no_checkpoint(folder: Path, allocate: Alloc
         allocate(folder, identity=(fingerprint, 2), ranking="l1", **gone)
 
 
+def test_what_other_versions_of_plugins_made_is_made_again(allocate: Allocate, tmp_path: Path) -> None:
+    def made_again(code: dict[str, str]) -> set[str]:
+        before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir() if path.name != "allocation.json"}
+        allocate(tmp_path, code=code)
+        return {path.name for path, time_ns in before.items() if path.stat().st_mtime_ns != time_ns}
+
+    first, second = "a" * 64, "b" * 64
+    code = {"ranker taylor": first, "rule sign": first, "control uniform": first}
+    plans = {f"plan_{name}.json" for name in NAMES}
+    allocate(tmp_path, code=code)
+    assert made_again(code) == set()
+    code["control uniform"] = second
+    assert made_again(code) == {"plan_sign_uniform.json"}
+    code["rule sign"] = second
+    assert made_again(code) == {"plan_sign.json", "plan_sign_uniform.json"}
+    assert made_again(code) == set()
+    assert made_again({**code, "ranker taylor": second}) == {"scores.parquet", "genotype.json", *plans}
+
+
 def test_the_checkpoint_of_another_milestone_is_refused(searched: Path, allocate: Allocate, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"epoch_0001\.ckpt: must be epoch 2"):
         allocate(tmp_path, 1, identity=(read_header(TrialFolder(searched).milestone(1))["fingerprint"], 2))

@@ -11,11 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 import yaml
 from PIL import Image
 
 from aca_ray import api
 from aca_ray.errors import ConfigError
+from aca_ray.sweep.orders import all_orders
 
 WriteSplit = Callable[..., None]
 
@@ -156,6 +158,38 @@ def test_spelling_out_defaults_does_not_change_the_identity(spec: Callable[..., 
     _, plan = api.check(spec(flip=True))
     assert plan.searches[0].trial.fingerprint != plain[1][0]
     assert plan.data[0].info.augmentation == "crop and flip"
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("is_old", [False, True])
+def test_changed_images_are_refused_once_a_trial_has_used_them(
+    spec: Callable[..., Path], tmp_path: Path, split: str, is_old: bool
+) -> None:
+    """A sweep of an older version knows the training images alone, from its records."""
+    file = tmp_path / f"{split}.parquet"
+    original, other = file.read_bytes(), tmp_path / "other.parquet"
+    pq.write_table(pq.read_table(file).slice(1), other)
+    sweep = api.create(spec())
+    file.write_bytes(other.read_bytes())
+    api.create(spec())  # no trial has begun
+    file.write_bytes(original)
+    api.create(spec())
+    (order, *_) = all_orders(sweep)
+    order.open(torch.device("cpu")).advance()
+    if is_old:
+        sweep.folder.images.unlink()
+    before = {path: path.read_bytes() for path in sweep.folder.path.rglob("*") if path.is_file()}
+    file.write_bytes(other.read_bytes())
+    if is_old and split == "test":
+        api.create(spec())
+        return
+    images = {"train": "training", "test": "test"}[split]
+    for again in (lambda: api.create(spec()), lambda: api.reopen("checked", tmp_path / "results")):
+        with pytest.raises(ConfigError, match=rf"experiment\.data\[0\]: the {images} images differ .*restore them"):
+            again()
+    assert {path: path.read_bytes() for path in sweep.folder.path.rglob("*") if path.is_file()} == before
+    file.write_bytes(original)
+    api.reopen("checked", tmp_path / "results")
 
 
 def test_data_are_checked_before_a_sweep_is_resumed(spec: Callable[..., Path], tmp_path: Path) -> None:
