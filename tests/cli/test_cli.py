@@ -59,7 +59,7 @@ runtime: {storge: x}
 ITS_PROBLEMS = [
     "experiment.methods[1]: unknown method 'pc-dart'. Did you mean pc_darts?",
     "experiment.data[0].name: unknown data set 'digit'. Did you mean digits?",
-    "experiment.seeds[1]: input should be greater than or equal to 0, found -1",
+    "experiment.seeds[1]: must be at least 0, found -1",
     "experiment.network.cell: unknown key 'cell'. Did you mean cells?",
     "runtime.storge: unknown key 'storge'. Did you mean storage?",
 ]
