@@ -2,7 +2,9 @@
 
     import aca_ray
 
-    experiment = aca_ray.ExperimentSpec(methods="darts", spaces="nasbench201", data="digits", seeds=range(6), epochs=60)
+    experiment = aca_ray.ExperimentSpec(
+        methods="darts", spaces="nasbench201", data="digits", seeds=range(6), epochs=60, table="nasbench201"
+    )
     result = aca_ray.run(aca_ray.SweepSpec(name="digits", experiment=experiment))
     result.retrainings().groupby("skip").test_accuracy.mean()
 

@@ -28,11 +28,19 @@ for channels in (4, 8):
     network = aca_ray.NetworkSpec(channels=channels, cells=3)
     wider = aca_ray.SweepSpec(
         name=f"digits-{channels}",
-        experiment=aca_ray.ExperimentSpec(methods="darts", data="digits", seeds=range(6), epochs=50, network=network),
+        experiment=aca_ray.ExperimentSpec(
+            methods="darts",
+            spaces="nasbench201",
+            data="digits",
+            seeds=range(6),
+            epochs=50,
+            network=network,
+            table="nasbench201",
+        ),
     )
     wider.save(f"digits-{channels}.yaml")
 
-# %% Without local=True, the trials run on Ray, as many at once as the machine allows. A second run does nothing twice.
+# %% Without local=True, the trials run on Ray, as many at once as the machine allows. No finished trial is run again.
 result = aca_ray.run(spec, local=True)
 
 # %% In a notebook, a result shows the summary and the first picture of its report.

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aca_ray.cli.idle_gpus import idle_gpus
 from aca_ray.cli.options import Verbs, process_options
 from aca_ray.columns import in_columns
 from aca_ray.errors import ConfigError
@@ -73,6 +74,8 @@ def _check(options: argparse.Namespace) -> int:
     print("\n".join(in_columns([header, *rows])))
     looked_up = f", {plan.num_look_ups} look-ups" if plan.num_look_ups else ""
     print(f"{len(rows)} searches, {plan.num_retrainings} retrainings{looked_up}; no problems found")
+    if idle := idle_gpus(spec.runtime, options.address, local=options.local):
+        print(idle)
     if options.estimate:
         base = Path(options.spec).parent
         _print_estimate(api.measure(spec, base, options.address, local=options.local), spec.runtime)

@@ -24,7 +24,11 @@ def add_submit(verbs: Verbs) -> None:
     submit = verbs.add_parser(
         "submit", parents=[server_options()], help="run a sweep as a job of a Ray cluster; print the job id"
     )
-    submit.add_argument("spec", metavar="SPEC", help="sweep spec (YAML); its folder is uploaded with it")
+    submit.add_argument(
+        "spec",
+        metavar="SPEC",
+        help="sweep spec (YAML); its folder (at most 100 MiB, without what .gitignore names) is uploaded with it",
+    )
     submit.set_defaults(verb=_submit)
 
 

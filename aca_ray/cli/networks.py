@@ -61,7 +61,7 @@ def add_retrain(verbs: Verbs) -> None:
         "--data", type=data_mapping, default="cifar10", help="data set: a name, or a JSON mapping (default: cifar10)"
     )
     retrain.add_argument("--seed", type=not_negative, default=0, help="seed of the retraining (default: 0)")
-    retrain.add_argument("--out", type=Path, help="folder (default: results/retraining/<NETWORK>-<protocol>-s<seed>)")
+    retrain.add_argument("--out", type=Path, help="folder (default: results/networks/<NETWORK>-<protocol>-s<seed>)")
     retrain.add_argument("--threads", type=positive, default=1, help="torch threads (default: 1)")
     retrain.add_argument("--gpu", action="store_true", help="compute on the GPU")
     retrain.set_defaults(verb=_retrain)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from aca_ray.cli.checking import CHECKING, use_one_thread
 from aca_ray.cli.codes import FAILED, INTERRUPTED
+from aca_ray.cli.idle_gpus import idle_gpus
 from aca_ray.cli.options import SWEEP_HELP, Verbs, open_options, process_options, storage_options
 from aca_ray.cli.places import linked, open_page, relative
 from aca_ray.terminal import say, told_when_slow
@@ -81,6 +82,8 @@ def _drive(sweep: Sweep, options: argparse.Namespace) -> int:
 
     view = _view(options)
     view.say(f"report: {linked(sweep.folder.report)}; it shows the progress while the sweep runs")
+    if idle := idle_gpus(sweep.spec.runtime, options.address, local=options.local):
+        view.say(idle)
     with _logging(options):
         outcome = api.drive(sweep, options.address, local=options.local, view=view)
     if isinstance(view, EventView):

@@ -29,7 +29,9 @@ def add_status(verbs: Verbs) -> None:
     )
     status.add_argument("name", metavar="NAME", nargs="?", help=SWEEP_HELP)
     status.add_argument(
-        "--watch", action="store_true", help="show the trials until the sweep ends, as run does; Ctrl-C ends only this"
+        "--watch",
+        action="store_true",
+        help="show the trials until the sweep ends, as run does; Ctrl-C stops watching, not the sweep",
     )
     status.set_defaults(verb=_status)
 

@@ -14,12 +14,14 @@ from typing import Any, TextIO
 from ray.job_submission import JobSubmissionClient
 
 import aca_ray
+from aca_ray.cluster.uploads import require_small
 from aca_ray.config import SweepSpec
 from aca_ray.errors import ConfigError, SweepError
 from aca_ray.plugins import not_in_folder
 
 ANSWER_SECONDS = 60.0  # to wait for an answer of the job server
 STOP_SECONDS = 120  # Ray's own 3 seconds are too few for trials to save
+_EXCLUDES = ["/results/"]  # default folder of the sweeps that ran on this machine
 
 
 def submit(path: Path, spec: SweepSpec, address: str) -> str:
@@ -34,7 +36,7 @@ def submit(path: Path, spec: SweepSpec, address: str) -> str:
 
     Raises:
         ConfigError: the sweep would write its results into the job's working directory, which Ray deletes; or plug-ins
-            are files outside of the spec's folder, which is what is uploaded.
+            are files outside of the spec's folder, which is what is uploaded; or a folder is too large to be uploaded.
         SweepError: the job server does not answer, or refuses.
     """
     storage = spec.runtime.storage
@@ -43,9 +45,13 @@ def submit(path: Path, spec: SweepSpec, address: str) -> str:
             f"runtime.storage: must be absolute in a job, whose working directory is a copy that Ray deletes; found "
             f"{storage!r}. Give the path of a folder that all nodes mount, or the URI of an object store"
         )
-    packages, problems = not_in_folder(spec.experiment.plugins, path.resolve().parent)
+    folder = path.resolve().parent
+    packages, problems = not_in_folder(spec.experiment.plugins, folder)
     if problems:
         raise ConfigError(f"experiment.plugins: {problem}" for problem in problems)
+    require_small(folder, _EXCLUDES, "the folder of the spec")
+    for package in packages:
+        require_small(package, _EXCLUDES, "the package of a plug-in")
     with _job_server(address) as client:
         taken = {job.submission_id for job in client.list_jobs()}
         attempt = next(n for n in range(1, len(taken) + 2) if f"{spec.name}-{n}" not in taken)
@@ -54,8 +60,8 @@ def submit(path: Path, spec: SweepSpec, address: str) -> str:
             submission_id=f"{spec.name}-{attempt}",
             metadata={"sweep": spec.name},
             runtime_env={
-                "working_dir": str(path.resolve().parent),
-                "excludes": ["/results/"],  # default folder of the sweeps that ran on this machine
+                "working_dir": str(folder),
+                "excludes": _EXCLUDES,
                 "py_modules": [str(Path(aca_ray.__file__).parent), *map(str, packages)],
                 "env_vars": {"RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS)},
             },

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from pydantic import BaseModel
 
 from aca_ray.config.fields import SpecField, fields_of, yaml_of
 from aca_ray.config.schema import SweepSpec
+from aca_ray.config.values import clean_name
 from aca_ray.config.yaml_text import write_on_one_line
 
 _WIDTH = 120
@@ -39,7 +39,7 @@ def new_spec(name: str, source: Mapping[str, Any] | None = None) -> str:
         name: becomes the name of its sweep, without the characters it can't have.
         source: content of a valid spec whose values the new one takes, except the name; None for a sweep of minutes.
     """
-    clean = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-")[:100] or _NAME
+    clean = clean_name(name) or _NAME
     given = _GIVEN if source is None else dict(_values_by_place(SweepSpec, "", source))
     lines = [*_comment(_HEAD, ""), *_section(SweepSpec, "", {**given, "name": clean}, active=True)]
     return "\n".join(lines) + "\n"

@@ -7,7 +7,6 @@ depends on no registry.
 from __future__ import annotations
 
 import inspect
-import math
 import os
 import re
 from collections.abc import Callable, Mapping, Set
@@ -30,20 +29,21 @@ from pydantic import (
     model_validator,
 )
 
+from aca_ray.config.combinations import MAX_TRIALS, combination_problems
 from aca_ray.config.plain import plain
 from aca_ray.config.problems import PLACE, ProblemError, sentences
-from aca_ray.config.several import MAX_ENTRIES, AnyNumber, Several, SeveralOrNone
+from aca_ray.config.several import AnyNumber, Several, SeveralOrNone
+from aca_ray.config.values import gpu_share, pack_size, ray_address, retraining_section, sweep_name
 from aca_ray.config.written import as_written
 from aca_ray.config.yaml_text import read_mapping, read_spec, write_yaml
 from aca_ray.errors import ConfigError, unknown_name
-from aca_ray.space import in_nasbench201, read_space
+from aca_ray.space import read_space
 from aca_ray.space.labels import method_label
 from aca_ray.space.plugged import PluginFacts, used_plugins
 from aca_ray.space.trials import Precision, ProtocolValue, Skip
+from aca_ray.tracking_uris import tracking_problem
 
-# Far above anything published, and small enough to be checked.
-MAX_TRIALS = 100_000  # searches and retrainings of a sweep
-MAX_NETWORK = 1_000_000  # channels * channels * cells
+MAX_NETWORK = 1_000_000  # channels * channels * cells; far above anything published, and small enough to be checked
 
 
 @dataclass(frozen=True)
@@ -191,23 +191,6 @@ def _storage(value: str, info: ValidationInfo) -> str:
     return value
 
 
-def _pack(value: Any) -> Any:
-    if value == "auto" or (type(value) is int and 1 <= value <= MAX_ENTRIES):
-        return value
-    raise ProblemError([f"{PLACE}: must be an integer of at least 1, or auto; found {value!r}"])
-
-
-def _gpus(value: float) -> float:
-    if value > 1:
-        raise ProblemError(
-            [
-                f"{PLACE}: must be at most 1, since a trial uses one GPU or a share of one; found {value:g}. "
-                "Set 1; other trials run on the other GPUs at the same time"
-            ]
-        )
-    return value
-
-
 def _takes(what: str) -> WithJsonSchema:
     """Describe a value in the JSON schema, for the reference."""
     return WithJsonSchema({"description": what})
@@ -233,7 +216,7 @@ Epochs = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 
 
 class _Frozen(BaseModel):
-    """A part of a spec: keyword arguments in, all problems at once; names are checked when a sweep is made of it."""
+    """A part of a spec: keyword arguments in, problems together; names are checked when a sweep is made of it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -378,7 +361,7 @@ class ExperimentSpec(_Frozen):
 
     Searched and skip-free cells are looked up at every search epoch, cells of the rule `rounded` at the milestones.
     """
-    retraining: RetrainingSpec | None = None
+    retraining: Annotated[RetrainingSpec | None, BeforeValidator(retraining_section)] = None
     """How found networks are retrained; `null` means by the default protocol, or with `table` not at all."""
 
     @property
@@ -394,74 +377,10 @@ class ExperimentSpec(_Frozen):
         return self
 
     @model_validator(mode="after")
-    def _settings_are_used(self) -> Self:
-        """Refuse settings of allocated searches where there are none."""
-        if "allocated" not in self.skip:
-            unused = {
-                "ranking": self.ranking,
-                "allocation": self.allocation,
-                "controls": self.controls,
-                "skip_free": not self.skip_free,
-            }
-            problems = [
-                f"{PLACE}.{key}: applies to allocated searches only, and experiment.skip has none; leave it out"
-                for key, value in unused.items()
-                if value
-            ]
-            if problems:
-                raise ProblemError(problems)
-        return self
-
-    @model_validator(mode="after")
-    def _trials_can_be_counted(self) -> Self:
-        """Refuse more trials than a sweep can have."""
-        axes = (self.methods, self.spaces, self.data, self.seeds, self.epochs)
-        pairs = len(self.ranking or (None,)) * len(self.allocation or (None,))
-        per_skip = {"searched": 1, "allocated": self.skip_free + pairs * (1 + len(self.controls))}
-        per_network = len(self.retrain_seeds) + (self.table is not None)
-        retrainings = sum(per_skip[skip] for skip in self.skip) * per_network
-        trials = math.prod(map(len, axes)) * (len(self.skip) + retrainings)
-        if trials > MAX_TRIALS:
-            raise ProblemError(
-                [
-                    f"{PLACE}: asks for {trials:,} searches and retrainings (methods * spaces * data * seeds * epochs, "
-                    f"and what follows each); a sweep can have at most {MAX_TRIALS:,}. Split it into several"
-                ]
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _something_is_looked_up(self, info: ValidationInfo) -> Self:
-        """Refuse entries that need retraining where nothing is retrained."""
-        if self.table is None or not isinstance(info.context, Vocabulary):  # without one, plug-ins are not loaded
-            return self
-        problems = []
-        covered = [in_nasbench201(space) for space in self.spaces]
-        if not any(covered):
-            problems.append(
-                f"{PLACE}.spaces: must include nasbench201, or a part of it, which experiment.table covers; add it, "
-                "or leave the table out"
-            )
-        if self.retraining is None:
-            fix = "is in no table; set experiment.retraining to retrain it, or leave it out"
-            problems += [
-                f"{PLACE}.spaces[{index}]: {space} {fix}"
-                for index, space in enumerate(self.spaces)
-                if any(covered) and not covered[index]
-            ]
-            if isinstance(info.context, Vocabulary):
-                whole = info.context.whole_edge_rules()
-                problems += [
-                    f"{PLACE}.{key}[{index}]: {name} refills single channels, so it {fix}. "
-                    f"In tables: {', '.join(sorted(whole))}"
-                    for key, names in (
-                        ("allocation", self.allocation or ()),
-                        ("controls", self.controls),
-                    )
-                    for index, name in enumerate(names)
-                    if name not in whole
-                ]
-        if problems:
+    def _values_fit_together(self, info: ValidationInfo) -> Self:
+        """Refuse values that are right one by one, but not together."""
+        known = info.context.whole_edge_rules() if isinstance(info.context, Vocabulary) else None
+        if problems := combination_problems(self, known):
             raise ProblemError(problems)
         return self
 
@@ -522,11 +441,11 @@ class RuntimeSpec(_Frozen):
 
     On a CPU, another number can change the last bits of a result.
     """
-    gpus_per_trial: Annotated[float, Field(ge=0, allow_inf_nan=False), AfterValidator(_gpus)] = 0
+    gpus_per_trial: Annotated[float, Field(ge=0, le=1), BeforeValidator(gpu_share)] = 0
     """GPUs of a trial: 0, 1, or a share of one. A trial can allocate no more than its share of the GPU's memory."""
     accelerator_type: Annotated[str, Field(min_length=1)] | None = None
     """Ray's name of the accelerator that a trial needs (H100, A100, ...); `null` means any."""
-    pack: Annotated[int | Literal["auto"], BeforeValidator(_pack)] = 1
+    pack: Annotated[int | Literal["auto"], BeforeValidator(pack_size)] = 1
     """Number of seeds that one process searches in parallel, as one network with that many groups.
 
     Each seed keeps its own initialization, data order, checkpoints, MLflow run and resume, and equals the unpacked
@@ -539,14 +458,16 @@ class RuntimeSpec(_Frozen):
     """Number of trials that run at the same time; `null` means as many as the resources allow."""
     max_failures: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] = 3
     """How often a trial is restarted after its process died."""
-    address: Annotated[str, Field(pattern=r"^[^/]+$")] | None = None
+    address: Annotated[str, AfterValidator(ray_address)] | None = None
     """Address of a running Ray cluster (host:port, or auto). `null` means RAY_ADDRESS, and without it a local Ray."""
 
     @field_validator("tracking")
     @classmethod
-    def _holds_no_password(cls, value: str | None) -> str | None:
-        """Refuse a password without repeating it."""
-        if value is not None and re.search(r"://[^/:@]*:[^@]*@|[?&]\w*password=", value, re.IGNORECASE):
+    def _can_be_opened(cls, value: str | None, info: ValidationInfo) -> str | None:
+        """Refuse a password without repeating it, and what is no tracking URI once a sweep is made of the spec."""
+        if value is None:
+            return value
+        if re.search(r"://[^/:@]*:[^@]*@|[?&]\w*password=", value, re.IGNORECASE):
             raise ProblemError(
                 [
                     f"{PLACE}: contains a password, but the spec is stored with the results and shown in MLflow; move "
@@ -554,6 +475,8 @@ class RuntimeSpec(_Frozen):
                     "~/.mlflow/credentials), PGPASSWORD (or ~/.pgpass) for PostgreSQL"
                 ]
             )
+        if isinstance(info.context, Vocabulary) and (problem := tracking_problem(value)):
+            raise ProblemError([f"{PLACE}: {problem}"])
         return value
 
     @model_validator(mode="after")
@@ -572,7 +495,7 @@ class RuntimeSpec(_Frozen):
 class SweepSpec(_Frozen):
     """A sweep: what is computed (`experiment`) and where it runs (`runtime`)."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+    name: Annotated[str, AfterValidator(sweep_name)]
     """Names the folder in the storage and the MLflow experiment: up to 100 letters, digits, `_`, `.` and `-`."""
     description: str = ""
     """Free text, shown in the report and in MLflow."""

@@ -30,27 +30,17 @@ _LOCATIONS = (
 )
 
 
-def is_sqlite(tracking: str) -> bool:
-    """Return whether a tracking URI is an SQLite URI."""
-    return tracking.partition("://")[0].partition("+")[0] == "sqlite"
-
-
 def database_path(tracking: str) -> Path:
-    """Return the absolute path of the file that an SQLite URI names; percent-encoded characters are decoded.
+    """Return the absolute path of the file that a usable SQLite URI names; percent-encoded characters are decoded.
 
     Raises:
-        ConfigError: the URI names no file, or has a query.
+        ConfigError: the URI can't be read.
     """
     try:
         url = make_url(tracking)
     except (ArgumentError, ValueError) as error:
         raise ConfigError(f"runtime.tracking: {tracking!r} is not an SQLite URI ({error})") from error
-    if not url.database or url.database == ":memory:" or "?" in tracking or url.host:
-        raise ConfigError(
-            f"runtime.tracking: must be sqlite:///PATH, where PATH is a file with question marks written as %3F; "
-            f"found {tracking!r}"
-        )
-    return Path(url.database).resolve()
+    return Path(str(url.database)).resolve()
 
 
 def database_uri(database: Path) -> str:

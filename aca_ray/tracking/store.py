@@ -18,10 +18,9 @@ from aca_ray.errors import ConfigError, StorageError
 from aca_ray.storage import StoragePath
 from aca_ray.storage.lock import exclusive
 from aca_ray.tracking import sqlite_file
+from aca_ray.tracking_uris import is_server, is_sqlite, tracking_problem
 
 UI_PORT = 5000
-SERVERS = ("http", "https", "databricks")
-DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _LOCK_SECONDS = 120.0  # creating a file takes about 7 s
 
 
@@ -72,16 +71,11 @@ def open_store(tracking: str | None, storage: StoragePath) -> Store:
         return _open_file(storage.resolve() / "mlflow.db", owned=True)
     if tracking is None:
         raise ConfigError(f"runtime.tracking: {storage} cannot hold an SQLite file; name a server or a sqlite:/// file")
-    if sqlite_file.is_sqlite(tracking):
+    if problem := tracking_problem(tracking):
+        raise ConfigError(f"runtime.tracking: {problem}")
+    if is_sqlite(tracking):
         return _open_file(sqlite_file.database_path(tracking), owned=False)
-    if tracking.partition("://")[0] in SERVERS:
-        return Store(tracking, None)
-    if tracking.partition("://")[0].partition("+")[0] in DATABASES:
-        return Store(tracking, _artifact_root(storage))
-    raise ConfigError(
-        f"runtime.tracking: must be null (an SQLite file in runtime.storage) or a URI that starts with one of "
-        f"{', '.join(f'{scheme}://' for scheme in (*SERVERS, *DATABASES))}; found {tracking!r}"
-    )
+    return Store(tracking, None if is_server(tracking) else _artifact_root(storage))
 
 
 def _open_file(database: Path, *, owned: bool) -> Store:

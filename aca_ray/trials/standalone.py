@@ -82,7 +82,7 @@ def default_folder(network: str, protocol: str | Mapping[str, Any], seed: int) -
     spelling, _ = read_protocol(protocol, "protocol")
     names = (Path(network_title(network)).stem, protocol_label(spelling))
     name, label = (re.sub(r"[^\w.-]+", "_", text).strip("_")[:100] for text in names)
-    return Path("results", "retraining", f"{name}-{label}-s{seed}")
+    return Path("results", "networks", f"{name}-{label}-s{seed}")
 
 
 def retrain(

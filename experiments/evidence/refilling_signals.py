@@ -21,9 +21,9 @@ reasons. Every signal gives each edge of a found cell a number; the lower it is,
                          than this says nothing about the trained supernet
 
 Tests, with the search as the unit: Spearman's rho between the signal and the benchmark's effect of refilling one edge
-(negative where the signal tells), against 0, Holm over the signals. A signal that also has a sign of its own says which
-edges to refill: the change in the benchmark's accuracy when it is obeyed, against 0. For comparison: the change when
-the best of all subsets of the edges is refilled, which is what a perfect signal could gain.
+(negative where the signal predicts it), against 0, Holm over the signals. A signal that also has a sign of its own says
+which edges to refill: the change in the benchmark's accuracy when it is obeyed, against 0. For comparison: the change
+when the best of all subsets of the edges is refilled, which is what a perfect signal could gain.
 """
 
 from __future__ import annotations

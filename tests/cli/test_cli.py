@@ -59,7 +59,7 @@ runtime: {storge: x}
 ITS_PROBLEMS = [
     "experiment.methods[1]: unknown method 'pc-dart'. Did you mean pc_darts?",
     "experiment.data[0].name: unknown data set 'digit'. Did you mean digits?",
-    "experiment.seeds[1]: input should be greater than or equal to 0, found -1",
+    "experiment.seeds[1]: must be at least 0, found -1",
     "experiment.network.cell: unknown key 'cell'. Did you mean cells?",
     "runtime.storge: unknown key 'storge'. Did you mean storage?",
 ]
@@ -380,8 +380,8 @@ def test_evaluate_retrains_and_prints_its_folder(run: Run, folder: Path) -> None
     code, out, errors = run("retrain", "DARTS_V2", "--protocol", "small", "--data", data, "--seed", "3")
     assert (code, errors) == (0, [])
     assert '"test_accuracy"' in out
-    assert out.endswith("files: results/retraining/DARTS_V2-small-s3\n")
-    assert (folder / "results/retraining/DARTS_V2-small-s3/record.json").is_file()
+    assert out.endswith("files: results/networks/DARTS_V2-small-s3\n")
+    assert (folder / "results/networks/DARTS_V2-small-s3/record.json").is_file()
 
 
 def test_evaluate_retrains_under_a_protocol_by_value(run: Run, folder: Path) -> None:
@@ -392,9 +392,9 @@ def test_evaluate_retrains_under_a_protocol_by_value(run: Run, folder: Path) -> 
     ):
         code, out, errors = run("retrain", "DARTS_V2", "--protocol", protocol, "--data", data)
         assert (code, errors) == (0, [])
-        place = "results/retraining/DARTS_V2-small_cells_3_channels_4_epochs_1-s0"
+        place = "results/networks/DARTS_V2-small_cells_3_channels_4_epochs_1-s0"
         assert out.endswith(f"files: {place}\n")
     record = json.loads((folder / place / "record.json").read_text())
     assert record["trial"]["protocol"] == {"base": "small", "cells": 3, "channels": 4, "epochs": 1}
     assert (record["num_epochs"], record["resumes"]) == (1, 0)
-    assert len(list((folder / "results/retraining").iterdir())) == 1
+    assert len(list((folder / "results/networks").iterdir())) == 1

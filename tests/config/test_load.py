@@ -11,30 +11,30 @@ import pytest
 from pydantic import BaseModel
 
 from aca_ray.config import SweepSpec, Vocabulary, load_spec
-from aca_ray.config.schema import MAX_TRIALS
+from aca_ray.config.combinations import MAX_TRIALS
 from aca_ray.config.several import MAX_ENTRIES
 from aca_ray.errors import ConfigError
 from aca_ray.retraining import PROTOCOLS
 
 Problems = Callable[..., list[str]]
 
-AT_LEAST = "input should be greater than or equal to"
+AT_LEAST = "must be at least"
 
 
 @pytest.mark.parametrize(
     ("place", "value", "problem"),
     [
         ("name", ..., "name: is required and missing"),
-        ("name", "", "name: string should match pattern"),
-        ("name", "a/b", "name: string should match pattern"),
-        ("name", "../up", "name: string should match pattern"),
-        ("name", "-leading", "name: string should match pattern"),
-        ("name", "a" * 101, "name: string should match pattern"),
-        ("name", "two\nlines", "name: string should match pattern"),
-        ("name", 5, "name: input should be a valid string, found 5"),
-        ("description", [1], "description: input should be a valid string, found [1]"),
+        ("name", "", "name: must be 1 to 100 letters"),
+        ("name", "a/b", "name: must be 1 to 100 letters"),
+        ("name", "../up", "name: must be 1 to 100 letters"),
+        ("name", "-leading", "name: must be 1 to 100 letters"),
+        ("name", "a" * 101, "name: must be 1 to 100 letters"),
+        ("name", "two\nlines", "name: must be 1 to 100 letters"),
+        ("name", 5, "name: must be text, found 5"),
+        ("description", [1], "description: must be text, found [1]"),
         ("experiment", ..., "experiment: is required and missing"),
-        ("experiment", None, "experiment: input should be a valid dictionary"),
+        ("experiment", None, "experiment: must be a mapping with the keys "),
         ("experiment__methods", ..., "experiment.methods: is required and missing"),
         ("experiment__methods", [], "experiment.methods: "),
         ("experiment__methods", [1], "experiment.methods[0]: "),
@@ -55,7 +55,7 @@ AT_LEAST = "input should be greater than or equal to"
         ("experiment__plugins", [1], "experiment.plugins[0]: must be the path"),
         ("experiment__plugins", "absent.py", "experiment.plugins[0]: "),
         ("experiment__plugins", ["no_such_module"], "experiment.plugins[0]: no_such_module: cannot be imported"),
-        ("experiment__skip", "search", "experiment.skip[0]: input should be 'searched' or 'allocated', found 'search'"),
+        ("experiment__skip", "search", "experiment.skip[0]: must be 'searched' or 'allocated', found 'search'"),
         ("experiment__skip", [], "experiment.skip: "),
         (
             "experiment__table",
@@ -67,11 +67,11 @@ AT_LEAST = "input should be greater than or equal to"
             "nasbench101",
             "experiment.table: unknown table 'nasbench101'. Did you mean nasbench201?",
         ),
-        ("experiment__table", 201, "experiment.table: input should be a valid string"),
+        ("experiment__table", 201, "experiment.table: must be text"),
         (
             "experiment__skip_free",
             "perhaps",
-            "experiment.skip_free: input should be a valid boolean",
+            "experiment.skip_free: must be true or false",
         ),
         ("experiment__data_pruning", "bpd", "experiment.data_pruning: unknown data pruner 'bpd'. Did you mean bdp?"),
         ("experiment__spaces", "dart", "experiment.spaces[0]: unknown space 'dart'. Did you mean darts?"),
@@ -98,27 +98,27 @@ AT_LEAST = "input should be greater than or equal to"
         ("experiment__data", ["digits", {"name": "digits"}], "experiment.data: lists {'name': 'digits'} twice"),
         ("experiment__seeds", ..., "experiment.seeds: is required and missing"),
         ("experiment__seeds", [0, -1], f"experiment.seeds[1]: {AT_LEAST} 0, found -1"),
-        ("experiment__seeds", 2**31, "experiment.seeds[0]: input should be less than 2147483648, found 2147483648"),
-        ("experiment__seeds", "0", "experiment.seeds[0]: input should be a valid integer, found '0'"),
-        ("experiment__seeds", [True], "experiment.seeds[0]: input should be a valid integer, found True"),
-        ("experiment__seeds", [1.0], "experiment.seeds[0]: input should be a valid integer, found 1.0"),
+        ("experiment__seeds", 2**31, "experiment.seeds[0]: must be less than 2147483648, found 2147483648"),
+        ("experiment__seeds", "0", "experiment.seeds[0]: must be an integer, found '0'"),
+        ("experiment__seeds", [True], "experiment.seeds[0]: must be an integer, found True"),
+        ("experiment__seeds", [1.0], "experiment.seeds[0]: must be an integer, found 1.0"),
         ("experiment__seeds", [3, 4, 3], "experiment.seeds: lists 3 twice"),
         ("experiment__epochs", ..., "experiment.epochs: is required and missing"),
         ("experiment__epochs", [4, 0], f"experiment.epochs[1]: {AT_LEAST} 1, found 0"),
         ("experiment__epochs", [4, 4], "experiment.epochs: lists 4 twice"),
-        ("experiment__network", 3, "experiment.network: input should be a valid dictionary"),
+        ("experiment__network", 3, "experiment.network: must be a mapping with the keys "),
         ("experiment__network", {"channels": 0}, f"experiment.network.channels: {AT_LEAST} 1, found 0"),
-        ("experiment__network", {"channels": "4"}, "experiment.network.channels: input should be a valid integer"),
+        ("experiment__network", {"channels": "4"}, "experiment.network.channels: must be an integer"),
         ("experiment__network", {"cells": 2}, f"experiment.network.cells: {AT_LEAST} 3, found 2"),
         ("experiment__network", {"cell": 5}, "experiment.network.cell: unknown key 'cell'. Did you mean cells?"),
         ("experiment__batch_size", 1, f"experiment.batch_size: {AT_LEAST} 2, found 1"),
-        ("experiment__batch_size", 8.5, "experiment.batch_size: input should be a valid integer"),
+        ("experiment__batch_size", 8.5, "experiment.batch_size: must be an integer"),
         (
             "experiment__precision",
             "float16",
-            "experiment.precision: input should be 'float32' or 'bfloat16', found 'float16'",
+            "experiment.precision: must be 'float32' or 'bfloat16', found 'float16'",
         ),
-        ("experiment__precision", None, "experiment.precision: input should be 'float32' or 'bfloat16', found None"),
+        ("experiment__precision", None, "experiment.precision: must be 'float32' or 'bfloat16', found None"),
         ("experiment__ranking", "tailor", "experiment.ranking[0]: unknown ranker 'tailor'. Did you mean taylor?"),
         (
             "experiment__allocation",
@@ -162,13 +162,13 @@ AT_LEAST = "input should be greater than or equal to"
         ),
         ("experiment__controls", "sign", "experiment.controls[0]: unknown control 'sign'"),
         ("experiment__seed", [1], "experiment.seed: unknown key 'seed'. Did you mean seeds?"),
-        ("runtime__storage", 5, "runtime.storage: input should be a valid string, found 5"),
-        ("runtime__tracking", 5, "runtime.tracking: input should be a valid string, found 5"),
+        ("runtime__storage", 5, "runtime.storage: must be text, found 5"),
+        ("runtime__tracking", 5, "runtime.tracking: must be text, found 5"),
         ("runtime__cpus_per_trial", 0, f"runtime.cpus_per_trial: {AT_LEAST} 1, found 0"),
-        ("runtime__cpus_per_trial", 1.5, "runtime.cpus_per_trial: input should be a valid integer"),
-        ("runtime__gpus_per_trial", -1, f"runtime.gpus_per_trial: {AT_LEAST} 0, found -1"),
-        ("runtime__gpus_per_trial", float("inf"), "runtime.gpus_per_trial: input should be a finite number, found inf"),
-        ("runtime__gpus_per_trial", float("nan"), "runtime.gpus_per_trial: input should be a finite number, found nan"),
+        ("runtime__cpus_per_trial", 1.5, "runtime.cpus_per_trial: must be an integer"),
+        ("runtime__gpus_per_trial", -1, "runtime.gpus_per_trial: must be a number from 0 to 1"),
+        ("runtime__gpus_per_trial", float("inf"), "runtime.gpus_per_trial: must be a number from 0 to 1"),
+        ("runtime__gpus_per_trial", float("nan"), "runtime.gpus_per_trial: must be a number from 0 to 1"),
         (
             "runtime__accelerator_type",
             "",
@@ -179,8 +179,8 @@ AT_LEAST = "input should be greater than or equal to"
         ("runtime__pack", True, "runtime.pack: must be an integer of at least 1, or auto; found True"),
         ("runtime__max_concurrent", 0, f"runtime.max_concurrent: {AT_LEAST} 1, found 0"),
         ("runtime__max_failures", -1, f"runtime.max_failures: {AT_LEAST} 0, found -1"),
-        ("runtime__address", 1, "runtime.address: input should be a valid string, found 1"),
-        ("runtime__address", "ray://head:10001", "runtime.address: string should match pattern"),
+        ("runtime__address", 1, "runtime.address: must be text, found 1"),
+        ("runtime__address", "ray://head:10001", "runtime.address: must be the HOST:PORT"),
         (
             "runtime__cpu_per_trial",
             1,
@@ -211,8 +211,12 @@ def test_one_mistake(problems: Problems, place: str, value: Any, problem: str) -
         ("experiment__seeds", [0, 10**4000], r"experiment\.seeds\[1\]: .* characters\)$"),
         ("runtime__cpus_per_trial", 10**6, r"runtime\.cpus_per_trial: .* 4096, found"),
         ("runtime__pack", 10**6, r"runtime\.pack: must be"),
-        ("runtime__gpus_per_trial", 2, r"runtime\.gpus_per_trial: must be at most 1.* found 2\. Set 1"),
-        ("runtime__gpus_per_trial", 1.5, r"runtime\.gpus_per_trial: must be at most 1.* found 1\.5\. Set 1"),
+        ("runtime__gpus_per_trial", 2, r"runtime\.gpus_per_trial: must be a number from 0 to 1, .* found 2\. Set 1"),
+        (
+            "runtime__gpus_per_trial",
+            1.5,
+            r"runtime\.gpus_per_trial: must be a number from 0 to 1, .* found 1\.5\. Set 1",
+        ),
         ("runtime__accelerator_type", ["x" * 5000], r"runtime\.accelerator_type: .* characters\)$"),
     ],
 )
@@ -220,6 +224,72 @@ def test_absurd_sizes(problems: Problems, place: str, value: Any, problem: str) 
     found = problems(**{place: value})
     assert re.match(problem, found[-1]), found
     assert len(found[-1]) < 500
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "rule", "fix"),
+    [
+        ("name", "my sweep", "name: must be 1 to 100 letters.*; found 'my sweep'", "Write my_sweep"),
+        ("name", "..", r"name: must be 1 to 100 letters.*; found '\.\.'", "Write another name"),
+        ("name", 5, "name: must be text, found 5", "Write '5', in quotes"),
+        (
+            "experiment__retraining",
+            "small",
+            "experiment.retraining: must be a mapping with the keys protocol and seeds; found 'small'",
+            "Write {protocol: small}",
+        ),
+        (
+            "experiment__network",
+            16,
+            "experiment.network: must be a mapping with the keys channels, cells, found 16",
+            "",
+        ),
+        ("experiment__seeds", "0-5", r"experiment.seeds\[0\]: .* integer, found '0-5'", "the list [0, 1, 2, 3, 4, 5]"),
+        ("experiment__seeds", ["3..4"], r"experiment.seeds\[0\]: .* integer, found '3..4'", "the list [3, 4]"),
+        (
+            "experiment__seeds",
+            "0-99",
+            r"experiment.seeds\[0\]: .* integer, found '0-99'",
+            "a list with all of its numbers",
+        ),
+        (
+            "experiment__seeds",
+            "5-0",
+            r"experiment.seeds\[0\]: .* integer, found '5-0'",
+            "a list with all of its numbers",
+        ),
+        ("experiment__seeds", "few", r"experiment.seeds\[0\]: .* integer, found 'few'", ""),
+        ("experiment__epochs", "50", r"experiment.epochs\[0\]: .* integer, found '50'", "Write 50, without quotes"),
+        (
+            "runtime__gpus_per_trial",
+            True,
+            "runtime.gpus_per_trial: must be a number.*; found True",
+            "Write 1 for a GPU",
+        ),
+        ("runtime__gpus_per_trial", "1", "runtime.gpus_per_trial: must be a number.*; found '1'", "Write 1 for a GPU"),
+        (
+            "runtime__address",
+            "http://h:8265",
+            "runtime.address: must be the HOST:PORT .* or auto; found 'http://h:8265'. Write h:6379",
+            "aca-ray submit SPEC --address http://h:8265",
+        ),
+        ("runtime__address", "ray://[::1]:10001", "runtime.address: must be .*10001'", "Write [::1]:6379"),
+        ("runtime__address", "", "runtime.address: must be .* found ''", "Write HOST:6379"),
+        (
+            "runtime__tracking",
+            "localhost:5000",
+            "runtime.tracking: must be null.*; found",
+            "Write http://localhost:5000",
+        ),
+        ("runtime__tracking", "./mlruns", r"runtime.tracking: must be null.*sqlite://.*; found '\./mlruns'", ""),
+        ("runtime__tracking", "sqlite://mlflow.db", "runtime.tracking: must be sqlite:///PATH", "four slashes"),
+    ],
+)
+def test_common_mistakes_have_a_fix(problems: Problems, place: str, value: Any, rule: str, fix: str) -> None:
+    (problem,) = problems(**{place: value})
+    assert re.match(rule, problem), problem
+    assert fix in problem
+    assert bool(fix) or ". Write" not in problem
 
 
 def test_invalid_paths(problems: Problems) -> None:

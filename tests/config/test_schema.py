@@ -210,6 +210,19 @@ def test_settings_of_allocated_searches_are_refused_without_any(problems: Callab
     ]
 
 
+def test_values_that_do_not_fit_together_are_reported_together(problems: Callable[..., list[str]]) -> None:
+    found = problems(
+        experiment__skip="searched",
+        experiment__controls="uniform",
+        experiment__spaces="darts",
+        experiment__table="nasbench201",
+        experiment__seeds=list(range(10_000)),
+        experiment__epochs=list(range(1, 11)),
+        runtime__storage="s3://bucket/results",
+    )
+    assert places_of(found) == ["experiment.controls", "experiment", "experiment.spaces", "runtime.tracking"]
+
+
 def test_protocols_have_one_canonical_form(parse_changed: Callable[..., SweepSpec]) -> None:
     def read(protocol: Any) -> Any:
         retraining = parse_changed(experiment__retraining={"protocol": protocol}).experiment.retraining
@@ -233,7 +246,14 @@ def test_methods_with_settings_have_one_label(parse_changed: Callable[..., Sweep
 
 
 @pytest.mark.parametrize(
-    "tracking", ["http://mlflow:5000", "postgresql+psycopg2://ann@host:5432/mlflow", "sqlite:////a:b@c/mlflow.db"]
+    "tracking",
+    [
+        "http://mlflow:5000",
+        "databricks",
+        "postgresql+psycopg2://ann@host:5432/mlflow",
+        "sqlite:////a:b@c/mlflow.db",
+        "sqlite:///%3F#1.db",
+    ],
 )
 def test_a_location_without_a_password_is_accepted(parse_changed: Callable[..., SweepSpec], tracking: str) -> None:
     assert parse_changed(runtime__tracking=tracking).runtime.tracking == tracking

@@ -11,6 +11,7 @@ from aca_ray.config import SweepSpec, load_spec, search_trials
 from aca_ray.methods.registry import find_method, methods
 from aca_ray.space import find_space
 from aca_ray.sweep.vocabulary import vocabulary
+from aca_ray.trials.standalone import default_folder
 
 ROOT = Path(__file__).parents[2] / "experiments"
 CIFAR10 = ROOT.parents[1] / "shared" / "data" / "cifar10"
@@ -60,3 +61,9 @@ def test_all_methods_are_in_one_sweep() -> None:
 @pytest.mark.parametrize("name", ["fair_darts", "gdas", "pr_darts", "sp_darts", "pc_darts", "p_darts", "drnas"])
 def test_baselines_retrain_as_their_own_paper_does(name: str) -> None:
     assert load(ROOT / "baselines" / f"{name}.yaml").experiment.retraining.protocol == f"cifar_{name}"
+
+
+def test_standalone_networks_do_not_lie_in_the_folder_of_a_shipped_sweep() -> None:
+    folder = default_folder("DARTS_V2", "cifar", seed=0).parent
+    assert folder == Path("results/networks")
+    assert folder.name not in {load(path).name for path in SPECS}
