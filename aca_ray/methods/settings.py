@@ -61,3 +61,9 @@ def setting_problems(known: Mapping[str, Setting], chosen: Mapping[str, Any], pl
         elif (problem := known[name].problem(value)) is not None:
             problems.append(f"{place}.{name}: {problem}")
     return problems
+
+
+def canonical_settings(known: Mapping[str, Setting], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return valid settings such that equal methods get equal labels: without defaults, whole numbers as integers."""
+    changed = {name: value for name, value in chosen.items() if value != known[name].default}
+    return {name: int(value) if value == int(value) else value for name, value in changed.items()}

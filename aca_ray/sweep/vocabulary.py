@@ -10,7 +10,8 @@ from aca_ray.benchmark import TABLES
 from aca_ray.channels import CONTROLS, DEFAULT_ALLOCATION, DEFAULT_RANKING, DEFAULT_WHOLE_EDGES, RANKERS, RULES
 from aca_ray.config import Defaults, Vocabulary
 from aca_ray.data import DATA_PRUNERS, absolute_locations, canonical_data, validate_data
-from aca_ray.methods.registry import method_problems
+from aca_ray.methods.registry import method_problems, method_settings
+from aca_ray.methods.settings import canonical_settings
 from aca_ray.plugins import load_listed, missing_reason
 from aca_ray.retraining import DEFAULT_PROTOCOL, read_protocol
 from aca_ray.space import read_space
@@ -53,7 +54,9 @@ def _read_method(value: Any, place: str) -> tuple[str, list[str]]:
     else:
         return "", [f"{place}: must be a method's name or a mapping such as {{name: darts}}, found {value!r}"]
     problems = method_problems(name, chosen, place)
-    return ("" if problems else method_label(name, chosen)), _explained(problems, name)
+    if problems:
+        return "", _explained(problems, name)
+    return method_label(name, canonical_settings(method_settings(name), chosen)), []
 
 
 def _read_protocol(value: Any, place: str) -> tuple[Any, list[str]]:

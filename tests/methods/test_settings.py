@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -11,6 +12,7 @@ from aca_ray.errors import ConfigError
 from aca_ray.methods.registry import find_method, method_settings, methods
 from aca_ray.methods.settings import Bounds, setting_problems, settings_of
 from aca_ray.space.labels import method_label, parse_method_label
+from aca_ray.sweep.vocabulary import vocabulary
 
 
 def build(*, warmth: Annotated[float, Bounds(0.5, 2.0)] = 1.0, layers: Annotated[int, Bounds(1, 9)] = 3) -> None:
@@ -46,6 +48,15 @@ def test_good_settings(chosen: dict[str, Any]) -> None:
 def test_bad_settings(chosen: dict[str, Any], problem: str) -> None:
     (found,) = setting_problems(KNOWN, chosen, "here")
     assert re.match(problem, found)
+
+
+def test_equal_methods_have_one_name_in_a_spec(tmp_path: Path) -> None:
+    read = vocabulary(tmp_path).read_method
+    for same in ("beta_darts", {"name": "beta_darts", "scale": 50}, {"name": "beta_darts", "scale": 50.0}):
+        assert read(same, "methods") == ("beta_darts", [])
+    for same in ({"name": "beta_darts", "scale": 25.0}, "beta_darts(scale=25)", "beta_darts(scale=25.0)"):
+        assert read(same, "methods") == ("beta_darts(scale=25)", [])
+    assert read({"name": "beta_darts", "scale": 0.25}, "methods") == ("beta_darts(scale=0.25)", [])
 
 
 def test_labels_are_canonical() -> None:
