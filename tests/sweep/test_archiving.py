@@ -54,9 +54,9 @@ def test_equal_sweeps_make_equal_archives_without_checkpoints(begun: Sweep, tmp_
     second = write_archive(begun, tmp_path / f"b{suffix}")
     assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
     (search,) = search_orders(begun)
-    expected = ["begun/sweep.json", "begun/spec.yaml", f"begun/searches/{search.trial.short}/record.json"]
-    assert names_in(tmp_path / f"a{suffix}") == sorted(expected)
-    assert (first.num_files, first.num_bytes) == (3, second.num_bytes)
+    files = ("images.json", "sweep.json", "spec.yaml", f"searches/{search.trial.short}/record.json")
+    assert names_in(tmp_path / f"a{suffix}") == sorted(f"begun/{file}" for file in files)
+    assert (first.num_files, first.num_bytes) == (len(files), second.num_bytes)
 
 
 def test_a_search_resumes_from_an_archive_with_checkpoints(begun: Sweep, tmp_path: Path) -> None:
