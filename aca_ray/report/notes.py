@@ -36,8 +36,8 @@ def _group_notes(comparison: GroupComparison) -> list[str]:
         if arm.num_trainings < arm.num_networks:
             notes.append(
                 f"the {arm.num_networks} networks of {name} share {arm.num_trainings} "
-                f"training{'s' if arm.num_trainings > 1 else ''}, because searches found equal networks: the noise of "
-                "training is less than that of as many trainings in no interval and no test."
+                f"training{'s' if arm.num_trainings > 1 else ''}, because searches found equal networks: intervals and "
+                "tests leave out a part of the noise of training."
             )
         if arm.test_accuracy.is_constant:
             notes.append(f"all {arm.test_accuracy.n} seeds of {name} have the same test accuracy: no interval.")

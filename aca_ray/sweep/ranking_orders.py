@@ -169,8 +169,8 @@ def ranking_orders(
     """
     sweeps = {path: sweep_of(path) for path in checkpoints}
     installed_plugins()
-    for one in {sweep.folder.path: sweep for sweep in sweeps.values() if sweep is not None}.values():
-        one.plugins.load()
+    for found in filter(None, sweeps.values()):
+        found.plugins.load()
     problems = _unknown(rankings, rules)
     if protocol is not None:
         protocol, wrong = read_protocol(protocol, "protocol")
